@@ -1,0 +1,156 @@
+"""Budget → network: the largest net within every limit, solved on counted cost (STEP 2 of Section 3.3).
+
+After rounding, cost is a staircase in φ and not 2^φ (efficientnet-b0 at φ = 1 counts 2.57 times its MACs), so the
+knob is bisected on what `cost` counts.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from compound.cost import Cost, cost
+from compound.errors import BudgetError, UsageError
+from compound.network import Network
+from compound.quantity import short
+from compound.scaling import CompoundRule, Rule, Scaling, scale
+
+PHI_LOW, PHI_HIGH = -40.0, 40.0
+SMALLEST_RESOLUTION = 8  # px; below it no network of the zoo has a map to speak of
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Upper limits; None is no limit. Memory is in bytes."""
+
+    macs: float | None = None
+    params: float | None = None
+    activations: float | None = None
+    memory: float | None = None  # of inference, one image
+    training_memory: float | None = None  # at `batch` images, with an optimiser of two slots and EMA
+    batch: int = 32
+
+    def __post_init__(self) -> None:
+        for name, limit in self.limits().items():
+            if not (math.isfinite(limit) and limit > 0):
+                raise UsageError(f"budget {name} {limit} is not a positive number; give e.g. 400M")
+        if not self.limits():
+            names = ", ".join(f.name for f in fields(self) if f.name != "batch")
+            raise UsageError(f"the budget has no limit; give at least one of {names}")
+
+    def limits(self) -> dict[str, float]:
+        return {n: v for n, v in vars(self).items() if n != "batch" and v is not None}
+
+    def use(self, spent: Cost) -> dict[str, float]:
+        """What a cost is in the terms of each limit."""
+        figures: dict[str, Callable[[], float]] = {
+            "macs": lambda: spent.macs,
+            "params": lambda: spent.params,
+            "activations": lambda: spent.activations,
+            "memory": spent.memory,
+            "training_memory": lambda: spent.training_memory(self.batch),
+        }
+        return {name: figures[name]() for name in self.limits()}
+
+    def shares(self, spent: Cost) -> dict[str, float]:
+        """Used share of each limit; the largest one binds."""
+        return {name: used / self.limits()[name] for name, used in self.use(spent).items()}
+
+    def admits(self, spent: Cost) -> bool:
+        return max(self.shares(spent).values()) <= 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answer to a budget: the largest net within it and the smallest one beyond it, both on the rule's line."""
+
+    baseline: Network
+    budget: Budget
+    phi: float
+    scaling: Scaling
+    network: Network
+    cost: Cost
+    next_phi: float | None  # None where the rule goes no further
+    next_network: Network | None
+    next_cost: Cost | None
+
+    @property
+    def binding(self) -> str:
+        """The limit that stops the net from being larger: the first one that the next step up breaks."""
+        shares = self.budget.shares(self.next_cost or self.cost)
+        return max(shares, key=lambda name: shares[name])
+
+    @property
+    def use(self) -> float:
+        """Used share of the binding limit."""
+        return self.budget.shares(self.cost)[self.binding]
+
+
+def fit_budget(
+    network: Network, budget: Budget, rule: Rule | None = None, classes: int = 1000, channels: int = 3
+) -> Plan:
+    """The largest net on the rule's line within every limit, on counted cost.
+
+    Raises `BudgetError` when not even the smallest net of that line fits, with that net's cost.
+    """
+    rule = rule or CompoundRule()
+
+    def at(phi: float) -> tuple[Network, Cost]:
+        scaled = scale(network, rule(phi))
+        return scaled, cost(scaled, classes, channels)
+
+    def fits(phi: float) -> bool:
+        return budget.admits(at(phi)[1])
+
+    lowest = _lowest_phi(network, rule)
+    if not fits(lowest):
+        smallest, spent = at(lowest)
+        needs = ", ".join(f"{name} {short(used)}" for name, used in budget.use(spent).items())
+        limits = ", ".join(f"{name} {short(limit)}" for name, limit in budget.limits().items())
+        raise BudgetError(
+            f"no {network.name} fits {limits}: its smallest net ({smallest.resolution} px) already has {needs}; "
+            "raise the budget or take a smaller baseline"
+        )
+    inside, outside = _bracket(fits, lowest)
+    phi = _fewest_digits(inside, lambda candidate: at(candidate)[1] == at(inside)[1])
+    scaled, spent = at(phi)
+    next_network, next_cost = at(outside) if outside is not None else (None, None)
+    return Plan(network, budget, phi, rule(phi), scaled, spent, outside, next_network, next_cost)
+
+
+def _lowest_phi(network: Network, rule: Rule) -> float:
+    """The φ where the rule's line begins: the resolution may not fall below SMALLEST_RESOLUTION."""
+    floor = min(SMALLEST_RESOLUTION, network.resolution)
+    return _bisect(lambda phi: network.resolution * rule(phi).resolution < floor, PHI_LOW, 0.0)[1]
+
+
+def _bracket(fits: Callable[[float], bool], lowest: float) -> tuple[float, float | None]:
+    """The last φ that fits and the first that does not (None where the rule's line ends before)."""
+    if fits(0.0):
+        inside, outside = 0.0, 1.0
+        while fits(outside):
+            inside, outside = outside, 2 * outside
+            if outside > PHI_HIGH:
+                return inside, None
+    else:
+        inside, outside = -1.0, 0.0
+        while inside > lowest and not fits(inside):
+            inside, outside = 2 * inside, inside
+        inside = max(inside, lowest)
+    return _bisect(fits, inside, outside)
+
+
+def _bisect(holds: Callable[[float], bool], low: float, high: float) -> tuple[float, float]:
+    """Where `holds` turns from true to false between `low` and `high`, to a millionth."""
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low, high
+
+
+def _fewest_digits(phi: float, same: Callable[[float], bool]) -> float:
+    """A shorter φ that means the same net: 1.03 rather than 1.034271."""
+    for digits in range(6):
+        short_phi = math.floor(phi * 10**digits) / 10**digits
+        if same(short_phi):
+            return short_phi
+    return phi

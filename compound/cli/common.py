@@ -1,0 +1,75 @@
+"""What several verbs share: options, the choice of network and rule, and the two ways to answer."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from compound.cost import Cost
+from compound.errors import UsageError
+from compound.network import Network
+from compound.notation import load_network
+from compound.scaling import RULES, CompoundRule, Rule, Scaling
+from compound.zoo import ZOO
+
+NetworkName = Annotated[
+    str, typer.Argument(metavar="NETWORK", help="A name from `compound zoo`, a network YAML file, or a run directory.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Classes = Annotated[int, typer.Option(min=1, help="Classes of the head that is counted.")]
+Channels = Annotated[int, typer.Option(min=1, help="Channels of the input that is counted.")]
+RuleName = Annotated[str, typer.Option("--rule", help=f"One of {', '.join(RULES)}, or three numbers α,β,γ.")]
+
+
+def find_network(name: str) -> Network:
+    """A network from a YAML file, a run directory, or the zoo."""
+    path = Path(name)
+    if path.suffix in (".yaml", ".yml"):
+        return load_network(path)
+    if (path / "network.yaml").is_file():
+        return load_network(path / "network.yaml")
+    return ZOO[name]
+
+
+def find_rule(name: str) -> Rule:
+    """A rule by name, or the compound rule of the three coefficients given."""
+    if name in RULES:
+        return RULES[name]
+    try:
+        alpha, beta, gamma = (float(word) for word in name.split(","))
+    except ValueError:
+        raise UsageError(f"--rule {name!r} is unknown; use {', '.join(RULES)}, or α,β,γ such as 1.2,1.1,1.15") from None
+    return CompoundRule(alpha, beta, gamma)
+
+
+def answer(as_json: bool, value: dict[str, Any], text: str) -> None:
+    """Print `value` as the one JSON object, or else `text`."""
+    print(json.dumps(value, ensure_ascii=False) if as_json else text)
+
+
+def note(text: str) -> None:
+    """Something beside the answer, on standard error."""
+    print(text, file=sys.stderr)
+
+
+def cost_fields(network: Network, counted: Cost) -> dict[str, Any]:
+    """A network's cost under the names every verb uses."""
+    return {
+        "name": network.name,
+        "resolution": network.resolution,
+        "params": counted.params,
+        "macs": counted.macs,
+        "activations": counted.activations,
+        "memory": counted.memory(),
+    }
+
+
+def scaling_fields(phi: float | None, scaling: Scaling) -> dict[str, Any]:
+    return {
+        "phi": phi,
+        "depth": scaling.depth,
+        "width": scaling.width,
+        "resolution_factor": scaling.resolution,
+    }

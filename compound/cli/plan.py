@@ -1,0 +1,92 @@
+"""`compound plan`: the largest net within a budget, what binds, and what the next step up costs."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from compound.budget import Budget, Plan, fit_budget
+from compound.cli.common import (
+    Channels,
+    Classes,
+    Json,
+    NetworkName,
+    RuleName,
+    answer,
+    cost_fields,
+    find_network,
+    find_rule,
+    scaling_fields,
+)
+from compound.cost import CONVENTION
+from compound.errors import UsageError
+from compound.notation import save_network
+from compound.quantity import quantity, short
+
+Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (print says FLOPS).")]
+Params = Annotated[str | None, typer.Option(help="Parameters, e.g. 5M.")]
+Activations = Annotated[str | None, typer.Option(help="Activations, e.g. 10M.")]
+Memory = Annotated[str | None, typer.Option(help="Bytes of inference on one image in fp32, e.g. 50MB.")]
+TrainingMemory = Annotated[str | None, typer.Option(help="Bytes of training at --batch images in fp32, e.g. 8GiB.")]
+Batch = Annotated[int, typer.Option(min=1, help="Images a training step, for --training-memory.")]
+
+
+def budget_of(batch: int, **limits: str | None) -> Budget:
+    """A budget from the options' texts."""
+    if not any(limits.values()):
+        raise UsageError("no budget given; use at least one of --macs, --params, --activations, --memory, --training-memory")
+    parsed = {n: quantity(text, "--" + n.replace("_", "-")) for n, text in limits.items() if text}
+    return Budget(batch=batch, **parsed)  # type: ignore[arg-type]
+
+
+def plan(
+    network: NetworkName,
+    macs: Macs = None,
+    params: Params = None,
+    activations: Activations = None,
+    memory: Memory = None,
+    training_memory: TrainingMemory = None,
+    batch: Batch = 32,
+    rule: RuleName = "compound",
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the network as YAML.")] = None,
+    classes: Classes = 1000,
+    channels: Channels = 3,
+    json: Json = False,
+) -> None:
+    """Find the largest scaled net within a budget, on counted cost."""
+    limits = {"macs": macs, "params": params, "activations": activations, "memory": memory, "training_memory": training_memory}
+    budget = budget_of(batch, **limits)
+    found = fit_budget(find_network(network), budget, find_rule(rule), classes, channels)
+    if out:
+        save_network(found.network, out)
+    answer(json, plan_fields(found), plan_text(found) + (f"\nwritten to {out}" if out else ""))
+
+
+def plan_fields(found: Plan) -> dict[str, Any]:
+    value = cost_fields(found.network, found.cost) | scaling_fields(found.phi, found.scaling)
+    value |= {"budget": found.budget.limits(), "binding": found.binding, "used": found.use, "next": None}
+    if found.next_network and found.next_cost:
+        value["next"] = cost_fields(found.next_network, found.next_cost) | {"phi": found.next_phi}
+    return value
+
+
+def plan_text(found: Plan) -> str:
+    """The plan in sentences, under the network's table."""
+    counted = found.cost
+    lines = [
+        found.network.table(),
+        "",
+        CONVENTION,
+        f"φ {found.phi:g}: d {found.scaling.depth:.4g}, w {found.scaling.width:.4g}, r {found.scaling.resolution:.4g}",
+        f"params {counted.params:,}, MACs {counted.macs:,}, activations {counted.activations:,}",
+    ]
+    for name, used in found.budget.use(counted).items():
+        limit = found.budget.limits()[name]
+        binds = ", binds" if name == found.binding else ""
+        lines.append(f"{name.replace('_', ' ')}: {short(used)} of {short(limit)} ({used / limit:.1%}{binds})")
+    if found.next_network and found.next_cost:
+        step = ", ".join(f"{n.replace('_', ' ')} {short(u)}" for n, u in found.budget.use(found.next_cost).items())
+        lines.append(f"the next step up, at {found.next_network.resolution} px, would cost {step}")
+    else:
+        lines.append("the rule goes no further: the budget does not bind")
+    return "\n".join(lines)

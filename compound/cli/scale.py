@@ -1,0 +1,64 @@
+"""`compound scale`: Equation 3 applied, and the gap between formula and published variants."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from compound.cli.common import (
+    Channels,
+    Classes,
+    Json,
+    NetworkName,
+    RuleName,
+    answer,
+    cost_fields,
+    find_network,
+    find_rule,
+    scaling_fields,
+)
+from compound.cost import CONVENTION, cost
+from compound.errors import UsageError
+from compound.notation import save_network
+from compound.scaling import Scaling
+from compound.scaling import scale as scale_network
+
+
+def scale(
+    network: NetworkName,
+    phi: Annotated[float | None, typer.Option(help="The one knob φ, any real number; negative scales down.")] = None,
+    rule: RuleName = "compound",
+    depth: Annotated[float | None, typer.Option(help="Depth factor d, instead of φ.")] = None,
+    width: Annotated[float | None, typer.Option(help="Width factor w, instead of φ.")] = None,
+    resolution: Annotated[float | None, typer.Option(help="Resolution factor r, instead of φ.")] = None,
+    published: Annotated[bool, typer.Option("--published", help="The published variants beside the formula.")] = False,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the scaled network as YAML.")] = None,
+    classes: Classes = 1000,
+    channels: Channels = 3,
+    json: Json = False,
+) -> None:
+    """Scale a network by φ and a rule, or by factors d, w, r; nothing is built."""
+    if published:
+        from compound.cli.published import published_gap
+
+        return answer(json, *published_gap(find_network(network), find_rule(rule)))
+    factors = (depth, width, resolution)
+    if (phi is None) == (factors == (None, None, None)):
+        raise UsageError("give either --phi, or --depth, --width and --resolution factors; e.g. --phi 1")
+    scaling = find_rule(rule)(phi) if phi is not None else Scaling(*(f if f is not None else 1.0 for f in factors))
+    baseline = find_network(network)
+    scaled = scale_network(baseline, scaling)
+    before, after = cost(baseline, classes, channels), cost(scaled, classes, channels)
+    if out:
+        save_network(scaled, out)
+    value = cost_fields(scaled, after) | scaling_fields(phi, scaling)
+    lines = [
+        scaled.table(),
+        "",
+        CONVENTION,
+        f"d {scaling.depth:.4g}, w {scaling.width:.4g}, r {scaling.resolution:.4g}: {baseline.resolution} -> {scaled.resolution} px",
+        f"params {after.params:,} ({after.params / before.params:.2f}×), MACs {after.macs:,} "
+        f"({after.macs / before.macs:.2f}× counted, {scaling.theory:.2f}× by d·w²·r²), activations {after.activations:,}",
+        *([f"written to {out}"] if out else []),
+    ]
+    return answer(json, value, "\n".join(lines))

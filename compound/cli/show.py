@@ -1,0 +1,66 @@
+"""`compound show`: a network's rows, and where its cost lies."""
+
+from typing import Annotated
+
+import typer
+
+from compound.cli.common import Channels, Classes, Json, NetworkName, answer, cost_fields, find_network, note
+from compound.cost import CONVENTION, Cost, cost, operator_costs, row_cost, stage_costs
+from compound.network import Network, describe
+from compound.notation import dump_network
+
+
+def show(
+    network: NetworkName,
+    by: Annotated[str, typer.Option(help="Cost by stage, block or operator.")] = "stage",
+    yaml: Annotated[bool, typer.Option("--yaml", help="Print the network file and nothing else.")] = False,
+    classes: Classes = 1000,
+    channels: Channels = 3,
+    json: Json = False,
+) -> None:
+    """Show a network as the paper's Table 1 does, with its cost by stage, block or operator."""
+    found = find_network(network)
+    if yaml and not json:
+        print(dump_network(found), end="")
+        return
+    if by not in LINES:
+        raise typer.BadParameter(f"{by!r}; use stage, block or operator", param_hint="--by")
+    total = cost(found, classes, channels)
+    for warning in found.warnings(channels):
+        note(f"warning: {warning}")
+    lines = LINES[by](found, classes, channels)
+    value = cost_fields(found, total) | {
+        "classes": classes,
+        "channels": channels,
+        "training_memory_batch_32": total.training_memory(32),
+        by + "s": [{"name": name, **figures(one)} for name, one in lines],
+        "network": dump_network(found),
+    }
+    width = max(24, *(len(name) for name, _ in lines))
+    table = [f"{'':<{width}} {'params':>12} {'MACs':>16} {'activations':>12}"]
+    table += [f"{name:<{width}} {one.params:>12,} {one.macs:>16,} {one.activations:>12,}" for name, one in (*lines, ("total", total))]
+    memory = f"memory: {total.memory() / 1e6:.0f} MB for one image, {total.training_memory(32) / 1e9:.2f} GB to train with 32"
+    answer(json, value, "\n".join([found.table(), "", CONVENTION, *table, memory]))
+
+
+def figures(one: Cost) -> dict[str, int]:
+    return {"params": one.params, "macs": one.macs, "activations": one.activations}
+
+
+def by_stage(network: Network, classes: int, channels: int) -> list[tuple[str, Cost]]:
+    return list(stage_costs(network, classes, channels).items())
+
+
+def by_block(network: Network, classes: int, channels: int) -> list[tuple[str, Cost]]:
+    return [(f"{row.label} block {row.repeat}", row_cost(row)) for row in network.blocks(classes, channels)]
+
+
+def by_operator(network: Network, classes: int, channels: int) -> list[tuple[str, Cost]]:
+    lines = []
+    for row in network.blocks(classes, channels):
+        for path, _, (c, h, w), one in operator_costs(row):
+            lines.append((f"{row.label} block {row.repeat} {path} -> {c}×{h}×{w}", one))
+    return lines
+
+
+LINES = {"stage": by_stage, "block": by_block, "operator": by_operator}

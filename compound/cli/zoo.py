@@ -1,0 +1,23 @@
+"""`compound zoo`: the networks there are, with what they cost."""
+
+from typing import Annotated
+
+import typer
+
+from compound.cli.common import Json, answer, cost_fields
+from compound.cost import CONVENTION, cost
+from compound.errors import UsageError
+from compound.zoo import ZOO, plain
+
+
+def zoo(
+    like: Annotated[str, typer.Argument(help="Only names that contain this.")] = "",
+    json: Json = False,
+) -> None:
+    """List the networks of the zoo with their counted cost."""
+    rows = [(network, cost(network)) for name, network in ZOO.items() if plain(like) in plain(name)]
+    if not rows:
+        raise UsageError(f"no network's name contains {like!r}; `compound zoo` lists all")
+    lines = [CONVENTION, f"{'network':<22} {'px':>4} {'params':>12} {'MACs':>16} {'activations':>12}"]
+    lines += [f"{n.name:<22} {n.resolution:>4} {c.params:>12,} {c.macs:>16,} {c.activations:>12,}" for n, c in rows]
+    answer(json, {"networks": [cost_fields(*row) for row in rows]}, "\n".join(lines))

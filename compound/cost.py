@@ -1,0 +1,152 @@
+"""What a network costs, counted from its operators without building it.
+
+Counting convention: multiply-adds (MACs) of convolutions and linear layers for one image; biases, normalisation,
+activations, pooling and element-wise joins count none. The paper prints this figure as "FLOPS". Parameters are the
+learnable ones. Activations are the outputs of convolutions and linear layers (as in Dollár et al. 2021). Memory is in bytes.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import NamedTuple
+
+from compound.network import Network, Row
+from compound.ops import Conv, Depthwise, Linear, Operator, Shape, Trace
+
+WEIGHTED = (Conv, Depthwise, Linear)
+
+CONVENTION = (
+    "MACs = multiply-adds of convolutions and linear layers for one image (print says FLOPS); "
+    "norms, activations, pooling and joins count none"
+)
+
+
+def numbers(shape: Shape) -> int:
+    """How many numbers a value of this shape holds."""
+    return shape[0] * shape[1] * shape[2]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts for one image. `kept` and `live` are numbers (not bytes); see the memory methods."""
+
+    params: int = 0
+    macs: int = 0
+    activations: int = 0
+    buffers: int = 0  # running statistics of norms
+    kept: int = 0  # numbers that training keeps for the backward pass
+    live: int = 0  # numbers that inference holds at its fullest moment
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.params + other.params,
+            self.macs + other.macs,
+            self.activations + other.activations,
+            self.buffers + other.buffers,
+            self.kept + other.kept,
+            max(self.live, other.live),
+        )
+
+    def memory(self, batch: int = 1, bytes_each: int = 4) -> int:
+        """Bytes of inference: weights, running statistics, and the values alive at the fullest moment."""
+        return bytes_each * (self.params + self.buffers + batch * self.live)
+
+    def training_memory(self, batch: int, slots: int = 2, ema: bool = True, bytes_each: int = 4) -> int:
+        """Bytes of training: weights, gradients, `slots` optimiser numbers a weight, EMA, and what backward keeps.
+
+        RMSProp with momentum and Adam have two slots, SGD with momentum one. The working space of single
+        operators (a convolution's columns, a gradient in flight) is not in it.
+        """
+        state = self.params * (2 + slots + ema) + self.buffers * (1 + ema)
+        return bytes_each * (state + batch * (self.kept + self.live))
+
+
+class Part(NamedTuple):
+    """The cost of one traced operator, with what happens at its edges, where it meets its neighbours."""
+
+    cost: Cost  # `kept` leaves out the values at the two edges
+    keeps_input: bool
+    keeps_output: bool
+
+
+@lru_cache(maxsize=16384)
+def part(trace: Trace) -> Part:
+    """Fold the leaf operators of one block. A trace is compared by identity; `place` shares equal ones."""
+    shapes, steps = trace.shapes, trace.steps
+    params = macs = activations = buffers = kept_aside = 0
+    kept = set()
+    last_use = {trace.output: len(steps)}
+    for index, step in enumerate(steps):
+        operator = step.operator
+        inputs = tuple(shapes[value] for value in step.inputs)
+        params += operator.params(*inputs)
+        macs += operator.macs(*inputs)
+        buffers += operator.buffers(*inputs)
+        kept_aside += operator.keeps_aside(*inputs)
+        if isinstance(operator, WEIGHTED):
+            activations += numbers(shapes[step.output])
+        if operator.keeps_input:
+            kept.update(step.inputs)
+        if operator.keeps_output:
+            kept.add(step.output)
+        for value in step.inputs:
+            last_use[value] = max(last_use.get(value, 0), index)
+    inside = kept_aside + sum(numbers(shapes[value]) for value in kept - {0, trace.output})
+    cost = Cost(params, macs, activations, buffers, inside, fullest(trace, last_use))
+    return Part(cost, 0 in kept, trace.output in kept)
+
+
+def fullest(trace: Trace, last_use: dict[int, int]) -> int:
+    """Numbers alive at the fullest moment: a value dies after the last operator that reads it."""
+    alive = {0: numbers(trace.shapes[0])}
+    most = alive[0]
+    for index, step in enumerate(trace.steps):
+        alive[step.output] = numbers(trace.shapes[step.output])
+        most = max(most, sum(alive.values()))
+        for value in step.inputs:
+            if last_use[value] == index:
+                alive.pop(value, None)
+    return most
+
+
+def row_cost(row: Row) -> Cost:
+    """The cost of one block; what its input keeps is counted here, so that rows add up to the network."""
+    counted = part(row.trace)
+    edge = numbers(row.input) if counted.keeps_input else 0
+    return replace(counted.cost, kept=counted.cost.kept + edge)
+
+
+def cost(network: Network, classes: int = 1000, channels: int = 3) -> Cost:
+    """The whole network's cost for one image of `channels` × resolution × resolution and a head of `classes`."""
+    params = macs = activations = buffers = kept = live = 0
+    edge_kept = False
+    for row in network.blocks(classes, channels):
+        one, keeps_input, keeps_output = part(row.trace)
+        params += one.params
+        macs += one.macs
+        activations += one.activations
+        buffers += one.buffers
+        kept += one.kept + (numbers(row.input) if edge_kept or keeps_input else 0)
+        live = max(live, one.live)
+        edge_kept = keeps_output
+    return Cost(params, macs, activations, buffers, kept, live)
+
+
+def stage_costs(network: Network, classes: int = 1000, channels: int = 3) -> dict[str, Cost]:
+    """Cost by stage, stem first and head last."""
+    stages: dict[str, Cost] = {}
+    for row in network.blocks(classes, channels):
+        stages[row.label] = stages.get(row.label, Cost()) + row_cost(row)
+    return stages
+
+
+def operator_costs(row: Row) -> list[tuple[str, Operator, Shape, Cost]]:
+    """Cost of every leaf operator of one block: path, operator, output shape, cost."""
+    lines = []
+    for step in row.trace.steps:
+        inputs = tuple(row.trace.shapes[value] for value in step.inputs)
+        output = row.trace.shapes[step.output]
+        operator = step.operator
+        activations = numbers(output) if isinstance(operator, WEIGHTED) else 0
+        counted = Cost(operator.params(*inputs), operator.macs(*inputs), activations, operator.buffers(*inputs))
+        lines.append((step.path, operator, output, counted))
+    return lines

@@ -1,0 +1,21 @@
+"""What goes wrong because of what was asked, as opposed to a fault in this program."""
+
+
+class CompoundError(Exception):
+    """A failure a user can act on: one sentence with what, where, which value, what to do. Exit code 1."""
+
+    exit_code = 1
+
+
+class UsageError(CompoundError):
+    """The request itself cannot be carried out as written. Exit code 2."""
+
+    exit_code = 2
+
+
+class NetworkError(UsageError):
+    """A network, stage or block that is not valid; the message names stage, field, value and remedy."""
+
+
+class BudgetError(UsageError):
+    """No network of the asked kind fits the budget."""

@@ -1,0 +1,65 @@
+"""Frozen dataclasses from and to plain mappings (YAML, JSON), with errors that name place, field, value and remedy."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from compound.errors import UsageError
+
+T = TypeVar("T")
+
+
+@lru_cache
+def _adapter(cls: type) -> Any:
+    from pydantic import TypeAdapter  # only reading a file needs it
+
+    return TypeAdapter(cls)
+
+
+def check_names(given: Mapping[str, Any], known: list[str], where: str, error: type[UsageError]) -> None:
+    """Refuse a field nobody knows, with the nearest name that is known."""
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(known)}"
+            raise error(f"{where}: there is no field {name!r}; {hint}")
+
+
+def from_mapping(cls: type[T], given: Any, where: str, error: type[UsageError] = UsageError) -> T:
+    """An instance of the dataclass `cls`; `where` begins every message, `error` is what is raised."""
+    from pydantic import ValidationError
+
+    if not isinstance(given, Mapping):
+        raise error(f"{where}: {given!r} is not a list of fields; write {{field: value, …}}")
+    check_names(given, [f.name for f in fields(cls)], where, error)  # type: ignore[arg-type]
+    try:
+        return _adapter(cls).validate_python(dict(given))  # type: ignore[no-any-return]
+    except ValidationError as invalid:
+        first = invalid.errors()[0]
+        path = [str(part) for part in first["loc"]]
+        if first["type"] == "missing":
+            raise error(f"{where}: field {path[-1]!r} is missing; give it a value") from None
+        said = first["msg"][0].lower() + first["msg"][1:]
+        raise error(f"{where}: {'.'.join(path)} {first['input']!r} is not valid: {said}") from None
+
+
+def to_mapping(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that differ from their defaults, as plain values; nested dataclasses too."""
+    result = {}
+    for field in fields(value):
+        item = getattr(value, field.name)
+        default = field.default_factory() if field.default_factory is not MISSING else field.default
+        if item != default:
+            result[field.name] = plain_value(item)
+    return result
+
+
+def plain_value(item: Any) -> Any:
+    """Tuples as lists, dataclasses as mappings."""
+    if is_dataclass(item) and not isinstance(item, type):
+        return to_mapping(item)
+    if isinstance(item, tuple | list):
+        return [plain_value(each) for each in item]
+    return item

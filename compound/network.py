@@ -1,0 +1,193 @@
+"""A network is data: stem, stages, head (Equation 1).
+
+    N = F_s^{L_s} ⊙ … ⊙ F_1^{L_1} (X⟨H, W, C⟩)
+
+`Stage(block, layers, channels, stride)` is one row of the paper's Table 1. `Network.blocks()` resolves the rows
+into every single block with its shapes; cost, build, table and drawing are folds over those.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from compound.blocks import Block, ConvBlock, Style, block_name, place
+from compound.errors import NetworkError
+from compound.ops import Chain, Dropout, GlobalPool, Linear, Operator, Shape, Trace
+
+Dimension = Literal["depth", "width"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """F_i repeated L_i times on C_i channels; the first repeat has the stride. `fixed` dimensions do not scale."""
+
+    block: Block
+    layers: int
+    channels: int
+    stride: int = 1
+    fixed: tuple[Dimension, ...] = ()
+
+    def check(self) -> None:
+        self.block.check()
+        if self.layers < 1:
+            raise NetworkError(f"layers {self.layers} is less than one; use 1 or more, or drop the stage")
+        if self.channels < 1:
+            raise NetworkError(f"channels {self.channels} is less than one; use a multiple of 8, such as 16")
+        if self.stride not in (1, 2, 4):
+            raise NetworkError(f"stride {self.stride} is not possible; use 1 to keep the resolution or 2 to halve it")
+
+
+@dataclass(frozen=True)
+class Head:
+    """1×1 convolution to `channels` (none without), global average pooling, dropout, linear classifier."""
+
+    channels: int | None = None
+    fixed: tuple[Dimension, ...] = ()
+
+    def features(self, style: Style) -> Chain:
+        """What still belongs to the maps that class activation mapping reads."""
+        return style.conv(self.channels) if self.channels else Chain()
+
+    def classifier(self, classes: int, dropout: float) -> Chain:
+        return Chain.of(pool=GlobalPool(), dropout=Dropout(dropout), linear=Linear(classes))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """How a photo becomes the network's input: the preprocessing that travels with the weights.
+
+    `fit` says how an image of any shape meets the square: `crop` takes the central square with a border of
+    `margin` px left out (the paper's evaluation: side · size / (size + 32)), `squash` ignores the aspect ratio, `pad`
+    fits the longer side and fills up. `mean` and `std` are in units of the 0–1 range, one number or one a channel.
+    """
+
+    mean: tuple[float, ...] = (0.485, 0.456, 0.406)
+    std: tuple[float, ...] = (0.229, 0.224, 0.225)
+    interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
+    fit: Literal["crop", "squash", "pad"] = "crop"
+    margin: int = 32
+
+
+class Row(NamedTuple):
+    """One block in its place. `stage` counts from 1; the stem is stage 0 and the head comes after the last."""
+
+    stage: int
+    label: str
+    repeat: int
+    block: Block | Head
+    operator: Operator
+    trace: Trace
+    input: Shape
+    output: Shape
+    survival: float
+
+
+@dataclass(frozen=True)
+class Network:
+    """A ConvNet as a value: print it, compare it, hash it, save it, scale it, cost it, build it.
+
+    `dropout` is the rate before the classifier. `survival` is the probability with which the last block survives
+    stochastic depth; block i of n survives with 1 − (1 − survival) · i / n (Section 5.2). Widths are rounded to
+    multiples of `divisor` when scaled.
+    """
+
+    name: str
+    stem: Stage
+    stages: tuple[Stage, ...]
+    head: Head = Head()
+    resolution: int = 224
+    dropout: float = 0.0
+    survival: float = 1.0
+    style: Style = Style()
+    inputs: Inputs = Inputs()
+    divisor: int = 8
+
+    def __post_init__(self) -> None:
+        for label, stage in (("stem", self.stem), *((f"stage {i}", s) for i, s in enumerate(self.stages, 1))):
+            try:
+                stage.check()
+            except NetworkError as error:
+                raise NetworkError(f"{label}: {error}") from None
+        if not self.stages:
+            raise NetworkError(f"network {self.name!r} has no stages; give at least one")
+        if self.resolution < 1:
+            raise NetworkError(f"resolution {self.resolution} is less than one pixel; use e.g. 224, or 28 for small images")
+        if not 0 <= self.dropout < 1:
+            raise NetworkError(f"dropout {self.dropout} is not a rate; use 0 for none or less than 1, such as 0.2")
+        if not 0 < self.survival <= 1:
+            raise NetworkError(f"survival {self.survival} is not a probability above 0; use 1 for none, such as 0.8")
+        if self.divisor < 1:
+            raise NetworkError(f"divisor {self.divisor} is less than one; use 8")
+        if self.head.channels is not None and self.head.channels < 1:
+            raise NetworkError(f"head: channels {self.head.channels} is less than one; use e.g. 1280, or leave it out")
+
+    def with_(self, **fields: object) -> "Network":
+        """The same network with other fields."""
+        return replace(self, **fields)  # type: ignore[arg-type]
+
+    @property
+    def total_stride(self) -> int:
+        """Pixels of the input a position of the last map stands for."""
+        stride = self.stem.stride * (2 if isinstance(self.stem.block, ConvBlock) and self.stem.block.pool else 1)
+        for stage in self.stages:
+            stride *= stage.stride
+        return stride
+
+    def blocks(self, classes: int = 1000, channels: int = 3) -> tuple[Row, ...]:
+        """Every block in order of execution, stem first and head last."""
+        return tuple(self._blocks(classes, (channels, self.resolution, self.resolution)))
+
+    def _blocks(self, classes: int, shape: Shape) -> Iterator[Row]:
+        total = sum(stage.layers for stage in self.stages)
+        index = 0
+        for number, stage in enumerate((self.stem, *self.stages)):
+            label = f"stage {number}" if number else "stem"
+            for repeat in range(1, stage.layers + 1):
+                stride = stage.stride if repeat == 1 else 1
+                operator, trace = place(stage.block, stage.channels, stride, self.style, shape)
+                output = trace.shapes[trace.output]
+                survival = 1 - (1 - self.survival) * index / total if number else 1.0
+                yield Row(number, label, repeat, stage.block, operator, trace, shape, output, survival)
+                shape = output
+                index += bool(number)
+        head = Chain((*self.head.features(self.style).parts, *self.head.classifier(classes, self.dropout).parts))
+        trace = Trace(head, shape)
+        output = trace.shapes[trace.output]
+        yield Row(len(self.stages) + 1, "head", 1, self.head, head, trace, shape, output, 1.0)
+
+    def warnings(self, channels: int = 3) -> list[str]:
+        """What is valid but unlikely to be meant, one sentence each."""
+        (*_, last) = self.blocks(channels=channels)
+        if last.input[1] > 1:
+            return []
+        return [
+            f"{self.name}: the last map is 1×1 at {self.resolution} px, so {self.total_stride}-fold striding leaves "
+            "nothing to pool; use fewer strides, a larger resolution, or efficientnet-mini"
+        ]
+
+    def table(self) -> str:
+        """The network as the paper's Table 1 prints one: a line a stage, with the resolution it *receives*."""
+        rows = {row.stage: row for row in reversed(self.blocks())}
+        lines = [f"{self.name}, {self.resolution} px", f"{'stage':>8}  {'operator':<34} {'resolution':>10} {'channels':>8} {'layers':>6} {'stride':>6}"]
+        for number, stage in enumerate((self.stem, *self.stages)):
+            height = rows[number].input[1]
+            lines.append(
+                f"{rows[number].label:>8}  {describe(stage.block):<34} {f'{height}×{height}':>10} {stage.channels:>8} {stage.layers:>6} {stage.stride:>6}"
+            )
+        head = rows[len(self.stages) + 1]
+        features = "conv 1×1, " if self.head.channels else ""
+        lines.append(
+            f"{'head':>8}  {features + 'pool, linear':<34} {f'{head.input[1]}×{head.input[1]}':>10} {self.head.channels or head.input[0]:>8} {1:>6} {'':>6}"
+        )
+        return "\n".join(lines)
+
+
+def describe(block: Block) -> str:
+    """`mbconv 3×3, expand 6, se 0.25`: the block's name and its fields as the tables print them."""
+    words = []
+    for name, value in vars(block).items():
+        if name == "kernel":
+            words.insert(0, f"{value}×{value}")
+        elif value is not False and (name, value) not in (("se", 0), ("groups", 1)):
+            words.append(name if value is True else f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
+    return " ".join([block_name(type(block)), ", ".join(words)]).strip()

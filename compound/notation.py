@@ -1,0 +1,132 @@
+"""A network as YAML: one line a stage, a round trip exact.
+
+    name: my-net
+    resolution: 32
+    stem: {block: conv, kernel: 3, channels: 16}
+    stages:
+    - {block: mbconv, kernel: 3, expand: 1, layers: 1, channels: 16}
+    - {block: mbconv, kernel: 5, expand: 6, layers: 2, channels: 24, stride: 2}
+    head: {channels: 320}
+
+Fields left out have the defaults of `Network`, `Stage` and the block.
+"""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import MISSING, field, fields, make_dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compound.blocks import Block, Style, all_blocks, block_name
+from compound.errors import NetworkError
+from compound.files import write_text
+from compound.mapping import check_names, from_mapping, plain_value, to_mapping
+from compound.network import Head, Inputs, Network, Stage
+
+STAGE_FIELDS = ("layers", "channels", "stride", "fixed")
+PARTS = {"head": Head, "style": Style, "inputs": Inputs}
+# The fields of a network that are single values, checked by type on their own.
+PlainFields = make_dataclass(
+    "PlainFields",
+    [
+        (f.name, f.type, f.default if f.default is not MISSING else field())
+        for f in fields(Network)
+        if f.name not in ("stem", "stages", *PARTS)
+    ],
+)
+
+
+def dump_network(network: Network) -> str:
+    """The network as YAML text."""
+    plain: dict[str, Any] = {"name": network.name, "resolution": network.resolution}
+    lines = [yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)]
+    lines.append(f"stem: {_flow(_stage_mapping(network.stem))}\n")
+    lines.append("stages:\n")
+    lines += [f"- {_flow(_stage_mapping(stage))}\n" for stage in network.stages]
+    for name, value in to_mapping(network).items():
+        if name in PARTS:
+            lines.append(f"{name}: {_flow(value)}\n")
+        elif name not in ("name", "resolution", "stem", "stages"):
+            lines.append(f"{name}: {_flow(value)}\n")
+    return "".join(lines)
+
+
+def save_network(network: Network, path: str | Path) -> Path:
+    return write_text(path, dump_network(network))
+
+
+def load_network(path: str | Path) -> Network:
+    """Read a network file; errors name the file."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise NetworkError(f"cannot read network file {path}: {error.strerror}; check the path") from None
+    except UnicodeDecodeError:
+        raise NetworkError(f"{path} is not a text file; a network file is YAML") from None
+    return parse_network(text, str(path))
+
+
+def parse_network(text: str, where: str = "network") -> Network:
+    """A network from YAML text; `where` begins every error."""
+    try:
+        given = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise NetworkError(f"{where}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+    if not isinstance(given, Mapping):
+        raise NetworkError(f"{where}: not a network; write fields such as name, resolution, stem, stages, head")
+    check_names(given, [f.name for f in fields(Network)], where, NetworkError)
+    if not isinstance(given.get("stages"), list) or not given["stages"]:
+        raise NetworkError(f"{where}: stages is missing or empty; list at least one, e.g. - {{block: mbconv, layers: 1, channels: 16}}")
+    if "stem" not in given:
+        raise NetworkError(f"{where}: stem is missing; write e.g. stem: {{block: conv, channels: 32, stride: 2}}")
+    rest = {name: value for name, value in given.items() if name not in ("stem", "stages", *PARTS)}
+    rest.setdefault("name", Path(where).stem)
+    plain = from_mapping(PlainFields, rest, where, NetworkError)
+    parts: dict[str, Any] = {
+        name: from_mapping(cls, given[name], f"{where}: {name}", NetworkError)
+        for name, cls in PARTS.items()
+        if name in given
+    }
+    stem = _stage(given["stem"], f"{where}: stem", layers=1)
+    stages = tuple(_stage(row, f"{where}: stage {i}") for i, row in enumerate(given["stages"], 1))
+    try:
+        return Network(stem=stem, stages=stages, **vars(plain), **parts)
+    except NetworkError as error:
+        raise NetworkError(f"{where}: {error}") from None
+
+
+def block_class(name: str, where: str) -> type[Block]:
+    """The block class of that name, a user's own included once its class is defined."""
+    classes = {block_name(cls): cls for cls in all_blocks()}
+    wanted = str(name).lower().replace("_", "-")
+    if wanted not in classes:
+        near = difflib.get_close_matches(wanted, classes, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known blocks: {', '.join(classes)}"
+        raise NetworkError(f"{where}: there is no block {name!r}; {hint}")
+    return classes[wanted]
+
+
+def _stage(given: Any, where: str, **defaults: int) -> Stage:
+    if not isinstance(given, Mapping) or "block" not in given:
+        raise NetworkError(f"{where}: no block is named; write e.g. {{block: mbconv, layers: 1, channels: 16}}")
+    cls = block_class(given["block"], where)
+    own = [f.name for f in fields(cls)]
+    check_names(given, ["block", *STAGE_FIELDS, *own], where, NetworkError)
+    block = from_mapping(cls, {n: v for n, v in given.items() if n in own}, where, NetworkError)
+    rest = {name: value for name, value in given.items() if name in STAGE_FIELDS}
+    return from_mapping(Stage, {"block": block, **defaults, **rest}, where, NetworkError)
+
+
+def _stage_mapping(stage: Stage) -> dict[str, Any]:
+    block = {name: plain_value(value) for name, value in vars(stage.block).items()}
+    rows = {"layers": stage.layers, "channels": stage.channels, "stride": stage.stride}
+    fixed = {"fixed": list(stage.fixed)} if stage.fixed else {}
+    return {"block": block_name(type(stage.block)), **block, **rows, **fixed}
+
+
+def _flow(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True).removesuffix("...\n").strip()

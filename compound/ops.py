@@ -1,0 +1,304 @@
+"""The alphabet: the operators a ConvNet is written with, and the few ways to combine them.
+
+An operator is a value. It says its output shape, its learnable parameters and its multiply-adds for a given
+input shape; `compound.nn.modules` holds the one torch module of each. A shape is (channels, height, width),
+without the batch.
+
+Counting convention: `macs` are the multiply-adds of convolutions and linear layers for one image; biases,
+normalisation, activations, pooling and element-wise joins count none. The paper prints this figure as "FLOPS".
+"""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, NamedTuple
+
+from compound.rounding import Pair, output_size, padding_pair
+
+Shape = tuple[int, int, int]
+Padding = str | int | Pair
+Function = Literal["relu", "relu6", "swish", "hard_swish", "sigmoid", "hard_sigmoid", "gelu", "tanh", "identity"]
+
+
+class Step(NamedTuple):
+    """One leaf operator at work: which values it reads, which it makes. Value 0 is the traced input."""
+
+    path: str
+    operator: "Operator"
+    inputs: tuple[int, ...]
+    output: int
+
+
+class Trace:
+    """The leaf operators of an operator tree in order of execution, with the shape of every value."""
+
+    def __init__(self, operator: "Operator", shape: Shape) -> None:
+        self.shapes: list[Shape] = [shape]
+        self.steps: list[Step] = []
+        self.output = operator.trace(self, 0, "")
+
+    def add(self, path: str, operator: "Operator", *inputs: int) -> int:
+        self.shapes.append(operator.out(*(self.shapes[value] for value in inputs)))
+        self.steps.append(Step(path.rstrip("."), operator, inputs, len(self.shapes) - 1))
+        return len(self.shapes) - 1
+
+
+@dataclass(frozen=True)
+class Operator:
+    """A leaf of the alphabet. Subclasses that combine others override `trace` and nothing else."""
+
+    # Which tensors a backward pass of torch keeps for this operator; `cost` counts each tensor once.
+    keeps_input: ClassVar[bool] = False
+    keeps_output: ClassVar[bool] = False
+
+    def out(self, *shapes: Shape) -> Shape:
+        """Output shape for the given input shapes."""
+        return shapes[0]
+
+    def params(self, *shapes: Shape) -> int:
+        """Learnable numbers."""
+        return 0
+
+    def buffers(self, *shapes: Shape) -> int:
+        """Numbers that are stored with the weights but not learned by gradient."""
+        return 0
+
+    def macs(self, *shapes: Shape) -> int:
+        """Multiply-adds for one image."""
+        return 0
+
+    def keeps_aside(self, *shapes: Shape) -> int:
+        """Numbers a backward pass keeps besides inputs and outputs, in units of four bytes."""
+        return 0
+
+    def trace(self, trace: Trace, value: int, path: str) -> int:
+        """Write the leaf operators into `trace`; returns the value they end in."""
+        return trace.add(path, self, value)
+
+
+# ------------------------------------------------------------------------------------------- leaves
+
+
+@dataclass(frozen=True)
+class Conv(Operator):
+    """k×k convolution to `channels`, (C, H, W) -> (channels, H', W')."""
+
+    channels: int
+    kernel: int | Pair = 1
+    stride: int = 1
+    groups: int = 1
+    bias: bool = False
+    padding: Padding = "symmetric"
+
+    keeps_input: ClassVar[bool] = True
+
+    @property
+    def window(self) -> Pair:
+        return self.kernel if isinstance(self.kernel, tuple) else (self.kernel, self.kernel)
+
+    def out(self, *shapes: Shape) -> Shape:
+        (_, height, width), (kh, kw) = shapes[0], self.window
+        rows = output_size(height, kh, self.stride, *padding_pair(self.padding, height, kh, self.stride, 0))
+        columns = output_size(width, kw, self.stride, *padding_pair(self.padding, width, kw, self.stride, 1))
+        return self.channels, rows, columns
+
+    def weights(self, shape: Shape) -> int:
+        kh, kw = self.window
+        return self.channels * (shape[0] // self.groups) * kh * kw
+
+    def params(self, *shapes: Shape) -> int:
+        return self.weights(shapes[0]) + (self.channels if self.bias else 0)
+
+    def macs(self, *shapes: Shape) -> int:
+        _, rows, columns = self.out(*shapes)
+        return self.weights(shapes[0]) * rows * columns
+
+
+@dataclass(frozen=True)
+class Depthwise(Operator):
+    """k×k convolution of every channel by itself, (C, H, W) -> (C, H', W')."""
+
+    kernel: int = 3
+    stride: int = 1
+    padding: Padding = "symmetric"
+
+    keeps_input: ClassVar[bool] = True
+
+    def conv(self, channels: int) -> Conv:
+        """The grouped convolution this is."""
+        return Conv(channels, self.kernel, self.stride, groups=channels, padding=self.padding)
+
+    def out(self, *shapes: Shape) -> Shape:
+        return self.conv(shapes[0][0]).out(*shapes)
+
+    def params(self, *shapes: Shape) -> int:
+        return self.conv(shapes[0][0]).params(*shapes)
+
+    def macs(self, *shapes: Shape) -> int:
+        return self.conv(shapes[0][0]).macs(*shapes)
+
+
+@dataclass(frozen=True)
+class Norm(Operator):
+    """Batch normalisation with the paper's convention: running ← decay · running + (1 − decay) · batch."""
+
+    decay: float = 0.99
+    eps: float = 1e-3
+
+    keeps_input: ClassVar[bool] = True
+
+    def params(self, *shapes: Shape) -> int:
+        return 2 * shapes[0][0]
+
+    def buffers(self, *shapes: Shape) -> int:
+        return 2 * shapes[0][0]
+
+    def keeps_aside(self, *shapes: Shape) -> int:
+        return 2 * shapes[0][0]  # mean and inverse deviation of the batch, once a batch
+
+
+@dataclass(frozen=True)
+class Activation(Operator):
+    """An element-wise function."""
+
+    function: Function = "swish"
+
+    @property
+    def keeps_input(self) -> bool:  # type: ignore[override]
+        return self.function not in ("identity", "relu", "sigmoid", "tanh")
+
+    @property
+    def keeps_output(self) -> bool:  # type: ignore[override]
+        return self.function in ("relu", "sigmoid", "tanh")
+
+
+@dataclass(frozen=True)
+class Pool(Operator):
+    """Max or average over a k×k window."""
+
+    kind: Literal["max", "average"] = "max"
+    kernel: int = 3
+    stride: int = 2
+    padding: Padding = "symmetric"
+    ceil: bool = False
+
+    keeps_input: ClassVar[bool] = True
+
+    def out(self, *shapes: Shape) -> Shape:
+        channels, height, width = shapes[0]
+        rows, columns = (
+            output_size(n, self.kernel, self.stride, *padding_pair(self.padding, n, self.kernel, self.stride, i), self.ceil)
+            for i, n in enumerate((height, width))
+        )
+        return channels, rows, columns
+
+    def keeps_aside(self, *shapes: Shape) -> int:
+        channels, rows, columns = self.out(*shapes)
+        return 2 * channels * rows * columns if self.kind == "max" else 0  # where the maximum was, 8 bytes
+
+
+@dataclass(frozen=True)
+class GlobalPool(Operator):
+    """Average over all positions, (C, H, W) -> (C, 1, 1)."""
+
+    def out(self, *shapes: Shape) -> Shape:
+        return shapes[0][0], 1, 1
+
+
+@dataclass(frozen=True)
+class Dropout(Operator):
+    """Zeroes a share `rate` of the numbers while training."""
+
+    rate: float = 0.0
+
+
+@dataclass(frozen=True)
+class Linear(Operator):
+    """Fully connected layer on the flattened input, (C, H, W) -> (features, 1, 1)."""
+
+    features: int
+    bias: bool = True
+
+    keeps_input: ClassVar[bool] = True
+
+    def out(self, *shapes: Shape) -> Shape:
+        return self.features, 1, 1
+
+    def macs(self, *shapes: Shape) -> int:
+        channels, height, width = shapes[0]
+        return self.features * channels * height * width
+
+    def params(self, *shapes: Shape) -> int:
+        return self.macs(*shapes) + (self.features if self.bias else 0)
+
+
+@dataclass(frozen=True)
+class Add(Operator):
+    """Element-wise sum of two values of one shape; what a `Residual` ends in."""
+
+
+@dataclass(frozen=True)
+class Multiply(Operator):
+    """A value times a gate of (C, 1, 1); what a `Gate` ends in."""
+
+    keeps_input: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Join(Operator):
+    """Values side by side along the channels; what a `Concat` ends in."""
+
+    def out(self, *shapes: Shape) -> Shape:
+        return sum(shape[0] for shape in shapes), *shapes[0][1:]
+
+
+# ------------------------------------------------------------------------------------- combinations
+
+
+@dataclass(frozen=True)
+class Chain(Operator):
+    """One operator after another, each with the name its weights go by."""
+
+    parts: tuple[tuple[str, Operator], ...] = ()
+
+    @classmethod
+    def of(cls, **parts: Operator | None) -> "Chain":
+        """`Chain.of(conv=Conv(8), norm=Norm())`; parts that are None are left out."""
+        return cls(tuple((name, part) for name, part in parts.items() if part is not None))
+
+    def trace(self, trace: Trace, value: int, path: str) -> int:
+        for name, part in self.parts:
+            value = part.trace(trace, value, f"{path}{name}.")
+        return value
+
+
+@dataclass(frozen=True)
+class Residual(Operator):
+    """body(x) + shortcut(x); the shortcut is the identity unless given."""
+
+    body: Operator
+    shortcut: Operator = field(default_factory=Chain)
+
+    def trace(self, trace: Trace, value: int, path: str) -> int:
+        body = self.body.trace(trace, value, f"{path}body.")
+        return trace.add(f"{path}add.", Add(), body, self.shortcut.trace(trace, value, f"{path}shortcut."))
+
+
+@dataclass(frozen=True)
+class Concat(Operator):
+    """Every branch on the same input, their outputs side by side."""
+
+    branches: tuple[Operator, ...]
+
+    def trace(self, trace: Trace, value: int, path: str) -> int:
+        ends = [branch.trace(trace, value, f"{path}{i}.") for i, branch in enumerate(self.branches)]
+        return trace.add(f"{path}join.", Join(), *ends)
+
+
+@dataclass(frozen=True)
+class Gate(Operator):
+    """x · gate(x), with a gate of one number a channel (squeeze-and-excitation)."""
+
+    gate: Operator
+
+    def trace(self, trace: Trace, value: int, path: str) -> int:
+        gate = self.gate.trace(trace, value, f"{path}gate.")
+        return trace.add(f"{path}multiply.", Multiply(), value, gate)

@@ -1,0 +1,29 @@
+"""Large numbers as people write them: 400M, 2G, 8GiB."""
+
+import math
+import re
+
+from compound.errors import UsageError
+
+FACTORS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12, "ki": 2.0**10, "mi": 2.0**20, "gi": 2.0**30}
+
+
+def quantity(text: str, what: str = "value") -> float:
+    """`"400M"` is 4e8; k, M, G (or B), T are decimal, Ki, Mi, Gi binary; a trailing B for bytes is allowed."""
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*([kmbgt]?i?)b?\s*", str(text).lower())
+    try:
+        number = float(match[1]) * FACTORS[match[2]] if match else math.nan
+    except (ValueError, KeyError):
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise UsageError(f"{what} {text!r} is not a positive quantity; write e.g. 400M, 2G or 8GiB")
+    return number
+
+
+def short(number: float) -> str:
+    """Three digits and a letter: 385814752 is `386M`."""
+    for letter, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= factor:
+            scaled = number / factor
+            return f"{scaled:.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f}{letter}"
+    return f"{number:.3g}"

@@ -1,0 +1,142 @@
+"""Scaling as a function `network -> network` (Equations 2 and 3). Nothing is built.
+
+    N(d, w, r): layers d · L_i, channels w · C_i, resolution r · H.  F_i never changes.
+"""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from compound.errors import UsageError
+from compound.network import Head, Network, Stage
+from compound.rounding import round_channels, round_layers, round_resolution
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Factors of the three dimensions; 1 leaves a dimension alone."""
+
+    depth: float = 1.0
+    width: float = 1.0
+    resolution: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not (math.isfinite(value) and value > 0):
+                raise UsageError(f"{name} factor {value} is not a positive number; use 1 to leave {name} alone")
+
+    @property
+    def theory(self) -> float:
+        """The cost factor d · w² · r² that Section 3.2 expects before rounding."""
+        return self.depth * self.width**2 * self.resolution**2
+
+
+class Rule(Protocol):
+    """One knob to three factors. φ = 0 is the network itself; cost grows with φ, about 2^φ."""
+
+    def __call__(self, phi: float) -> Scaling: ...
+
+
+@dataclass(frozen=True)
+class CompoundRule:
+    """d = α^φ, w = β^φ, r = γ^φ (Equation 3), for any real φ; a negative φ scales down.
+
+    The paper's coefficients for EfficientNet-B0 are 1.2, 1.1, 1.15; α · β² · γ² ≈ 2 makes φ count doublings.
+    """
+
+    alpha: float = 1.2
+    beta: float = 1.1
+    gamma: float = 1.15
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not (math.isfinite(value) and value >= 1):
+                raise UsageError(f"{name} {value} is less than 1; Equation 3 asks for {name} ≥ 1")
+        if self.alpha * self.beta * self.gamma == 1:
+            raise UsageError("alpha, beta and gamma are all 1, so φ would change nothing; raise at least one of them")
+
+    def __call__(self, phi: float) -> Scaling:
+        return Scaling(self.alpha**phi, self.beta**phi, self.gamma**phi)
+
+
+@dataclass(frozen=True)
+class FastRule:
+    """Fast compound scaling (Dollár, Singh, Girshick 2021, arXiv:2103.06877): mostly wider.
+
+    For a cost factor s = 2^φ: d = s^depth, w = s^(width/2), r = s^(resolution/2), with weights that sum to one.
+    The default (0.1, 0.8, 0.1) is the paper's α = 0.8: d = s^0.1, w = s^0.4, r = s^0.05. Activations then grow as
+    about s^0.6 instead of s^0.8 and more, and with them memory and time.
+    """
+
+    depth: float = 0.1
+    width: float = 0.8
+    resolution: float = 0.1
+
+    def __post_init__(self) -> None:
+        if min(vars(self).values()) < 0 or not math.isclose(sum(vars(self).values()), 1, abs_tol=1e-6):
+            given = ", ".join(f"{value:g}" for value in vars(self).values())
+            raise UsageError(f"fast rule weights {given} are not shares of one; use e.g. 0.1, 0.8, 0.1")
+
+    def __call__(self, phi: float) -> Scaling:
+        s = 2.0**phi
+        return Scaling(s**self.depth, s ** (self.width / 2), s ** (self.resolution / 2))
+
+
+# One dimension alone (Section 3.2, Fig. 3): the rule that gives it the whole cost.
+DEPTH_RULE = FastRule(1, 0, 0)
+WIDTH_RULE = FastRule(0, 1, 0)
+RESOLUTION_RULE = FastRule(0, 0, 1)
+UNIFORM_RULE = FastRule(1 / 3, 1 / 3, 1 / 3)
+
+RULES: dict[str, Rule] = {
+    "compound": CompoundRule(),
+    "fast": FastRule(),
+    "depth": DEPTH_RULE,
+    "width": WIDTH_RULE,
+    "resolution": RESOLUTION_RULE,
+    "uniform": UNIFORM_RULE,
+}
+
+
+def scale(network: Network, scaling: Scaling, name: str | None = None) -> Network:
+    """N(d, w, r): a new network; the given one is unchanged and nothing is built.
+
+    Channels, layers and resolution are rounded as officially; a factor of exactly 1 rounds nothing.
+    """
+
+    def channels(count: int, fixed: tuple[str, ...]) -> int:
+        if scaling.width == 1 or "width" in fixed:
+            return count
+        return round_channels(count * scaling.width, network.divisor)
+
+    def stage(row: Stage, *also_fixed: str) -> Stage:
+        fixed = (*row.fixed, *also_fixed)
+        layers = row.layers if "depth" in fixed else round_layers(row.layers * scaling.depth)
+        return replace(row, layers=layers, channels=channels(row.channels, fixed))
+
+    def head(row: Head) -> Head:
+        return row if row.channels is None else replace(row, channels=channels(row.channels, row.fixed))
+
+    resolution = round_resolution(network.resolution * scaling.resolution)
+    if resolution < 1:
+        raise UsageError(
+            f"{network.name}: resolution factor {scaling.resolution:g} leaves no pixel of {network.resolution}; "
+            "scale down less"
+        )
+    scaled = replace(
+        network,
+        name=name or scaled_name(network, scaling),
+        stem=stage(network.stem, "depth"),
+        stages=tuple(stage(row) for row in network.stages),
+        head=head(network.head),
+        resolution=resolution,
+    )
+    # The invariant of Equation 2: F_i and the strides are the same, only L_i, C_i and H change.
+    assert [(s.block, s.stride) for s in scaled.stages] == [(s.block, s.stride) for s in network.stages]
+    return scaled
+
+
+def scaled_name(network: Network, scaling: Scaling) -> str:
+    """`resnet-50 d1.2 w1.1 r1.15`; the network's own name where nothing is scaled."""
+    words = [f"{name[0]}{value:.4g}" for name, value in vars(scaling).items() if value != 1]
+    return " ".join([network.name, *words])
