@@ -1,0 +1,85 @@
+"""`build(network) -> ConvNet`: the network as a torch module whose children are the rows of its table."""
+
+import math
+from collections import OrderedDict
+
+import torch
+from torch import Tensor, nn
+
+from compound.network import Network
+from compound.nn.modules import after, make
+
+
+class ConvNet(nn.Module):
+    """A built network. Children: `stem`, `stage1` … `stageN` (of `block1` …), `features`, `classifier`.
+
+    `forward` maps images (N, channels, H, W), preprocessed, to logits (N, classes). H and W need not be the network's
+    resolution, unless the head flattens more than one position.
+    """
+
+    def __init__(self, network: Network, classes: int, channels: int) -> None:
+        super().__init__()
+        self.network = network
+        self.classes = classes
+        self.channels = channels
+        *rows, head = network.blocks(classes, channels)
+        stages: OrderedDict[int, OrderedDict[str, nn.Module]] = OrderedDict()
+        for row in rows:
+            stage = stages.setdefault(row.stage, OrderedDict())
+            stage[f"block{row.repeat}"] = make(row.operator, row.input, 1 - row.survival)
+        self.stem = stages.pop(0)["block1"]
+        for number, blocks in stages.items():
+            self.add_module(f"stage{number}", nn.Sequential(blocks))
+        features = network.head.features(network.style)
+        self.features = make(features, head.input)
+        self.classifier = make(network.head.classifier(classes, network.dropout), after(features, head.input))
+
+    def stages(self) -> list[tuple[str, nn.Module]]:
+        """What images run through, by name, up to the maps that are pooled."""
+        return [(name, child) for name, child in self.named_children() if name != "classifier"]
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """The last maps, (N, C, h, w): what is pooled and classified, and what class activation mapping reads."""
+        for _, stage in self.stages():
+            x = stage(x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.forward_features(x))
+        return logits
+
+    def intermediates(self, x: Tensor) -> dict[str, Tensor]:
+        """The output of every row by name, and the logits: `stem`, `stage1` …, `features`, `logits`."""
+        values = {}
+        for name, stage in self.stages():
+            values[name] = x = stage(x)
+        values["logits"] = self.classifier(x)
+        return values
+
+
+def build(network: Network, classes: int = 1000, channels: int = 3, *, seed: int | None = None) -> ConvNet:
+    """The torch module of `network`, initialised as officially; `seed` makes it the same every time."""
+    with torch.random.fork_rng(devices=[], enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        model = ConvNet(network, classes, channels)
+        initialise(model)
+    return model
+
+
+@torch.no_grad()
+def initialise(model: nn.Module) -> None:
+    """Official initialisation: convolutions N(0, √(2 / (k² · C_out))), linear U(±1/√features), norms 1 and 0.
+
+    A depthwise convolution counts one output a channel, so its deviation is √(2 / k²); torchvision divides by all
+    channels, which starts it √C too small.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
+            nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
+        elif isinstance(module, nn.Linear):
+            bound = 1 / math.sqrt(module.out_features)
+            nn.init.uniform_(module.weight, -bound, bound)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,86 @@
+"""Weights of other libraries into a built network, by structure: order and shape, not names.
+
+A state dict lists its layers in the order they were made, which is the order they run in for torchvision, timm and
+EfficientNet-PyTorch (`tf_` and Lite included). Layers with weights and norms are lined up separately; a 1×1
+convolution and a linear layer of one size are the same thing. Nothing is guessed: every shape must agree.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from compound.errors import CompoundError
+from compound.nn.build import ConvNet
+
+
+class WeightsError(CompoundError):
+    """Weights that do not belong to the network; the message names what differs."""
+
+
+@dataclass
+class Layer:
+    """One layer of a state dict: the part of the name its tensors share, and the tensors by their last word."""
+
+    name: str
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def is_norm(self) -> bool:
+        return "running_mean" in self.tensors
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes by tensor; trailing 1×1 windows are cut off."""
+        return {word: squeezed(tensor) for word, tensor in self.tensors.items()}
+
+    def __str__(self) -> str:
+        return f"{self.name} {' '.join('×'.join(map(str, s)) for s in self.shapes.values())}"
+
+
+def squeezed(tensor: Tensor) -> tuple[int, ...]:
+    shape = tuple(tensor.shape)
+    return shape[:2] if len(shape) == 4 and shape[2:] == (1, 1) else shape
+
+
+def layers(state: Mapping[str, Tensor]) -> list[Layer]:
+    """The layers of a state dict in its own order."""
+    found: dict[str, Layer] = {}
+    for key, tensor in state.items():
+        name, _, word = key.rpartition(".")
+        if word != "num_batches_tracked":
+            found.setdefault(name, Layer(name)).tensors[word] = tensor
+    return list(found.values())
+
+
+def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
+    """Copy another library's state dict into `model`, strictly: all layers of both sides, all shapes equal.
+
+    Raises `WeightsError` naming the layers that differ; then `model` is unchanged.
+    """
+    ours, theirs = layers(model.state_dict()), layers(state)
+    if len(state) > 8 and list(state) == sorted(state) and {x.name for x in ours} != {x.name for x in theirs}:
+        raise WeightsError(
+            "the weights' names are sorted by alphabet, so the order of the layers is lost; "
+            "give the original state dict (.pth) instead"
+        )
+    pairs, problems = [], []
+    for kind in (False, True):
+        mine = [layer for layer in ours if layer.is_norm is kind]
+        given = [layer for layer in theirs if layer.is_norm is kind]
+        if len(mine) != len(given):
+            what = "norms" if kind else "layers with weights"
+            problems.append(f"{len(given)} {what} are given and {len(mine)} needed")
+        for a, b in zip(mine, given, strict=False):
+            if a.shapes == b.shapes:
+                pairs.append((a, b))
+            else:
+                problems.append(f"{b} does not fit {a}")
+    if problems:
+        more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
+        raise WeightsError(f"weights do not fit {model.network.name}: {'; '.join(problems[:4])}{more}")
+    with torch.no_grad():
+        for a, b in pairs:
+            for word, tensor in a.tensors.items():
+                tensor.copy_(b.tensors[word].reshape(tensor.shape))

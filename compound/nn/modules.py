@@ -1,0 +1,192 @@
+"""The one torch module of each operator.
+
+`make(operator, shape, drop)` turns an operator, applied to an input of `shape` (channels, height, width), into a
+module. `drop` is the stochastic-depth rate of the block the operator stands in; a `Residual` uses it.
+"""
+
+from collections import OrderedDict
+from functools import singledispatch
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from compound import ops
+from compound.ops import Operator, Shape, Trace
+from compound.rounding import padding_pair
+
+FUNCTIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "swish": nn.SiLU,
+    "hard_swish": nn.Hardswish,
+    "sigmoid": nn.Sigmoid,
+    "hard_sigmoid": nn.Hardsigmoid,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "identity": nn.Identity,
+}
+
+
+@singledispatch
+def make(operator: Operator, shape: Shape, drop: float = 0.0) -> nn.Module:
+    """The module of `operator` on an input of `shape`."""
+    raise TypeError(f"operator {type(operator).__name__} has no torch module; register one with make.register")
+
+
+@make.register
+def _(operator: ops.Conv, shape: Shape, drop: float = 0.0) -> nn.Module:
+    conv = SameConv2d if operator.padding == "same" else nn.Conv2d
+    window, stride = operator.window, operator.stride
+    padding = tuple(padding_pair(operator.padding, 0, k, stride, axis)[0] for axis, k in enumerate(window))
+    return conv(
+        shape[0],
+        operator.channels,
+        window,
+        stride,
+        padding=0 if operator.padding == "same" else padding,
+        groups=operator.groups,
+        bias=operator.bias,
+    )
+
+
+@make.register
+def _(operator: ops.Depthwise, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return make(operator.conv(shape[0]), shape)
+
+
+@make.register
+def _(operator: ops.Norm, shape: Shape, drop: float = 0.0) -> nn.Module:
+    # The one place where the paper's decay becomes PyTorch's momentum.
+    return nn.BatchNorm2d(shape[0], eps=operator.eps, momentum=round(1 - operator.decay, 12))
+
+
+@make.register
+def _(operator: ops.Activation, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return FUNCTIONS[operator.function]()
+
+
+@make.register
+def _(operator: ops.Pool, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Pool2d(operator)
+
+
+@make.register
+def _(operator: ops.GlobalPool, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return nn.AdaptiveAvgPool2d(1)
+
+
+@make.register
+def _(operator: ops.Dropout, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return nn.Dropout(operator.rate)
+
+
+@make.register
+def _(operator: ops.Linear, shape: Shape, drop: float = 0.0) -> nn.Module:
+    channels, height, width = shape
+    return Flattened(channels * height * width, operator.features, operator.bias)
+
+
+@make.register
+def _(operator: ops.Chain, shape: Shape, drop: float = 0.0) -> nn.Module:
+    modules: OrderedDict[str, nn.Module] = OrderedDict()
+    for name, part in operator.parts:
+        modules[name] = make(part, shape, drop)
+        shape = after(part, shape)
+    return nn.Sequential(modules)
+
+
+@make.register
+def _(operator: ops.Residual, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Residual(make(operator.body, shape, drop), make(operator.shortcut, shape, drop), drop)
+
+
+@make.register
+def _(operator: ops.Concat, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Concat(make(branch, shape, drop) for branch in operator.branches)
+
+
+@make.register
+def _(operator: ops.Gate, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Gate(make(operator.gate, shape, drop))
+
+
+def after(operator: Operator, shape: Shape) -> Shape:
+    """The shape that leaves `operator`."""
+    trace = Trace(operator, shape)
+    return trace.shapes[trace.output]
+
+
+class SameConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's "same" padding, at any input size; the odd zero goes behind."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        (kh, kw), stride = self.kernel_size, self.stride[0]
+        top, bottom = padding_pair("same", x.shape[-2], kh, stride, 0)
+        left, right = padding_pair("same", x.shape[-1], kw, stride, 1)
+        if (top, left) == (bottom, right):  # no copy of the input
+            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
+        return self._conv_forward(F.pad(x, (left, right, top, bottom)), self.weight, self.bias)
+
+
+class Pool2d(nn.Module):
+    """Max or average over a window; padding never counts, neither in a maximum nor in a mean."""
+
+    def __init__(self, operator: ops.Pool) -> None:
+        super().__init__()
+        self.operator = operator
+
+    def forward(self, x: Tensor) -> Tensor:
+        o = self.operator
+        top, bottom = padding_pair(o.padding, x.shape[-2], o.kernel, o.stride, 0)
+        left, right = padding_pair(o.padding, x.shape[-1], o.kernel, o.stride, 1)
+        padding: tuple[int, int] | int = (top, left)
+        if (top, left) != (bottom, right):
+            x, padding = F.pad(x, (left, right, top, bottom), value=-torch.inf if o.kind == "max" else 0.0), 0
+        if o.kind == "max":
+            return F.max_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil)
+        return F.avg_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil, count_include_pad=False)
+
+    def extra_repr(self) -> str:
+        return str(self.operator)
+
+
+class Flattened(nn.Linear):
+    """Linear on the flattened input: (N, C, H, W) -> (N, features)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(1))
+
+
+class Residual(nn.Module):
+    """body(x), dropped with rate `drop` image by image while training, plus shortcut(x)."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module, drop: float) -> None:
+        super().__init__()
+        self.body = body
+        self.shortcut = shortcut
+        self.drop = StochasticDepth(drop, "row")
+
+    def forward(self, x: Tensor) -> Tensor:
+        sum_: Tensor = self.drop(self.body(x)) + self.shortcut(x)
+        return sum_
+
+
+class Concat(nn.ModuleList):
+    """Every branch on x, side by side along the channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([branch(x) for branch in self], dim=1)
+
+
+class Gate(nn.Module):
+    """x · gate(x)."""
+
+    def __init__(self, gate: nn.Module) -> None:
+        super().__init__()
+        self.gate = gate
+
+    def forward(self, x: Tensor) -> Tensor:
+        gated: Tensor = x * self.gate(x)
+        return gated

@@ -1,0 +1,133 @@
+"""Weights as a safetensors file that is complete by itself: its metadata holds network, classes and preprocessing.
+
+No file is ever unpickled with code: `.pth` files of other libraries are read with `weights_only`.
+"""
+
+import json
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from compound.errors import NetworkError
+from compound.files import write_with
+from compound.mapping import plain_value
+from compound.network import Network
+from compound.nn.build import ConvNet, build
+from compound.nn.foreign import WeightsError, import_weights
+from compound.notation import dump_network, parse_network
+
+FORMAT = "compound-1"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a weights file holds besides the numbers."""
+
+    network: Network
+    classes: tuple[str, ...]
+    channels: int
+
+
+def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> Path:
+    """Write the weights of `model` with everything needed to use them."""
+    inputs = model.network.inputs
+    preprocessing = {
+        "resolution": model.network.resolution,
+        "channels": model.channels,
+        "mean": list(inputs.mean),
+        "std": list(inputs.std),
+        "interpolation": inputs.interpolation,
+        "fit": inputs.fit,
+        "margin": inputs.margin,
+    }
+    metadata = {
+        "format": FORMAT,
+        "network": dump_network(model.network),
+        "classes": json.dumps(plain_value(classes), ensure_ascii=False),
+        "preprocessing": json.dumps(preprocessing),
+    }
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    return write_with(path, lambda temporary: save_file(state, temporary, metadata))
+
+
+def read_weights(path: str | Path) -> tuple[Weights | None, dict[str, Tensor]]:
+    """Tensors of a .safetensors or .pth file, and what its metadata says (None where it is not ours)."""
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"there is no weights file {path}; give a run directory, a .safetensors or a .pth file")
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"{path} is damaged or not a safetensors file: {error}") from None
+        return _described(metadata, path), state
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise WeightsError(f"{path} is damaged or holds more than tensors, which is never run: {reason}") from None
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not (isinstance(state, dict) and state and all(isinstance(v, Tensor) for v in state.values())):
+        raise WeightsError(f"{path} does not hold a state dict (names to tensors)")
+    return None, state
+
+
+def load_model(path: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
+    """The built and trained model of a weights file, in evaluation mode.
+
+    A file of our own says which network it is; for another library's file `network` must say so.
+    """
+    described, state = read_weights(path)
+    if described is None:
+        if network is None:
+            raise WeightsError(f"{path} does not say which network it belongs to; name it: NETWORK --weights {path}")
+        return _foreign(network, state)
+    if network is not None and network != described.network:
+        raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")
+    model = build(described.network, len(described.classes), described.channels)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not fit the network in its own metadata: {error}") from None
+    return model.eval(), described
+
+
+def _foreign(network: Network, state: dict[str, Tensor]) -> tuple[ConvNet, Weights]:
+    """Classes and input channels follow from the first and the last layer with weights."""
+    matrices = [tensor for tensor in state.values() if tensor.dim() >= 2]
+    if not matrices:
+        raise WeightsError(f"the weights hold no layer, so they are not of {network.name}")
+    classes, channels = matrices[-1].shape[0], matrices[0].shape[1]
+    model = build(network, classes, channels)
+    import_weights(model, state)
+    return model.eval(), Weights(network, class_names(classes), channels)
+
+
+def class_names(classes: int) -> tuple[str, ...]:
+    """Names for weights that carry none: ImageNet's for 1000 classes, numbers otherwise."""
+    if classes == 1000:
+        from torchvision.models import ResNet50_Weights
+
+        return tuple(ResNet50_Weights.DEFAULT.meta["categories"])
+    return tuple(str(number) for number in range(classes))
+
+
+def _described(metadata: dict[str, str], path: Path) -> Weights | None:
+    if metadata.get("format") != FORMAT:
+        return None
+    try:
+        network = parse_network(metadata["network"], f"{path} (network)")
+        classes = tuple(str(name) for name in json.loads(metadata["classes"]))
+        channels = int(json.loads(metadata["preprocessing"])["channels"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path}: its metadata is damaged: {type(error).__name__} {error}") from None
+    except NetworkError as error:
+        raise WeightsError(str(error)) from None
+    return Weights(network, classes, channels)
