@@ -4,6 +4,7 @@ A block writes itself out as operators for given channels and stride, once; cost
 those operators. A block of your own is a frozen dataclass with an `operators` method, nothing else.
 """
 
+import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -44,10 +45,10 @@ class Style:
     padding: Literal["symmetric", "same"] = "symmetric"
 
     def norm(self) -> Norm:
-        return Norm(self.norm_decay, self.norm_eps)
+        return _norm(self.norm_decay, self.norm_eps)
 
     def act(self) -> Activation:
-        return Activation(self.activation)
+        return _activation(self.activation)
 
     def conv(self, channels: int, kernel: int = 1, stride: int = 1, groups: int = 1, act: bool = True) -> Chain:
         """Convolution, norm, and the activation unless `act` is false."""
@@ -56,20 +57,25 @@ class Style:
 
     def depthwise(self, kernel: int, stride: int = 1, act: bool = True) -> Chain:
         """Depthwise convolution, norm, and the activation unless `act` is false."""
-        conv = Depthwise(kernel, stride, padding=self.padding)
+        conv = _depthwise(kernel, stride, self.padding)
         return Chain.of(conv=conv, norm=self.norm(), act=self.act() if act else None)
 
     def squeeze_excite(self, channels: int, squeezed: int) -> Gate:
         """Channel attention (Hu et al. 2018): pool, reduce to `squeezed`, expand to `channels`, sigmoid."""
         return Gate(
             Chain.of(
-                pool=GlobalPool(),
+                pool=_POOL,
                 reduce=Conv(squeezed, bias=True),
                 act=self.act(),
                 expand=Conv(channels, bias=True),
-                sigmoid=Activation("sigmoid"),
+                sigmoid=_activation("sigmoid"),
             )
         )
+
+
+# Operators that every block repeats: equal values, made once.
+_norm, _activation, _depthwise = lru_cache(Norm), lru_cache(Activation), lru_cache(Depthwise)
+_POOL = GlobalPool()
 
 
 @dataclass(frozen=True)
@@ -80,16 +86,19 @@ class Block(ABC):
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         """The block as operators."""
 
-    def check(self) -> None:
+    def check(self, inp: int, out: int) -> None:
         """Raise `NetworkError` when a field is impossible; a `Network` calls this and adds the stage."""
         kernel = getattr(self, "kernel", 1)
         if kernel < 1 or kernel % 2 == 0:
             near = "3, 5 or 7" if kernel < 8 else f"{kernel - 1} or {kernel + 1}"
             raise NetworkError(f"kernel {kernel} is {'even' if kernel > 0 else 'not positive'}; use {near}")
-        if not getattr(self, "expand", 1) > 0:
-            raise NetworkError(f"expand {getattr(self, 'expand')} is not positive; use 1, 4 or 6")
-        if not 0 <= getattr(self, "se", 0) <= 1:
-            raise NetworkError(f"se {getattr(self, 'se')} is not a ratio; use 0 for none or up to 1, usually 0.25")
+        expand, se = getattr(self, "expand", 1), getattr(self, "se", 0)
+        if not 0 < expand < math.inf:
+            raise NetworkError(f"expand {expand} is not a positive number; use 1, 4 or 6")
+        if int(inp * expand) < 1:
+            raise NetworkError(f"expand {expand} leaves no channel of {inp}; use 1, 4 or 6")
+        if not 0 <= se <= 1:
+            raise NetworkError(f"se {se} is not a ratio; use 0 for none or up to 1, usually 0.25")
 
 
 def keeps_shape(inp: int, out: int, stride: int) -> bool:
@@ -186,6 +195,22 @@ class Bottleneck(Block):
     reduce: int = 4
     groups: int = 1
 
+    def check(self, inp: int, out: int) -> None:
+        super().check(inp, out)
+        if self.groups < 1:
+            raise NetworkError(f"groups {self.groups} is less than one; use 1, or e.g. 32 for ResNeXt")
+        keep = "use 4, or 1 for a bottleneck that keeps the width"
+        if self.reduce < 1:
+            raise NetworkError(f"reduce {self.reduce} is less than one; {keep}")
+        mid = out // self.reduce
+        if mid < 1:
+            raise NetworkError(f"reduce {self.reduce} leaves no channel of {out}; {keep}")
+        if mid % self.groups:
+            raise NetworkError(
+                f"groups {self.groups} do not divide the {mid} channels inside the block; "
+                f"use channels that are a multiple of {self.groups * self.reduce}"
+            )
+
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         mid = out // self.reduce
         body = Chain.of(
@@ -202,7 +227,7 @@ def residual(body: Operator, inp: int, out: int, stride: int, style: Style) -> C
     return Chain.of(residual=Residual(body, shortcut), act=style.act())
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def place(block: Block, out: int, stride: int, style: Style, shape: Shape) -> tuple[Operator, Trace]:
     """The operators of `block` on an input of `shape`, and their trace.
 

@@ -150,7 +150,7 @@ def _bisect(holds: Callable[[float], bool], low: float, high: float) -> tuple[fl
 def _fewest_digits(phi: float, same: Callable[[float], bool]) -> float:
     """A shorter φ that means the same net: 1.03 rather than 1.034271."""
     for digits in range(6):
-        short_phi = math.floor(phi * 10**digits) / 10**digits
+        short_phi: float = math.floor(phi * 10**digits) / 10**digits
         if same(short_phi):
             return short_phi
     return phi

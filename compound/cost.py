@@ -2,7 +2,8 @@
 
 Counting convention: multiply-adds (MACs) of convolutions and linear layers for one image; biases, normalisation,
 activations, pooling and element-wise joins count none. The paper prints this figure as "FLOPS". Parameters are the
-learnable ones. Activations are the outputs of convolutions and linear layers (as in Dollár et al. 2021). Memory is in bytes.
+learnable ones. Activations are the outputs of convolutions and linear layers (as in Dollár et al. 2021). Memory is
+in bytes.
 """
 
 from dataclasses import dataclass, replace
@@ -22,7 +23,8 @@ CONVENTION = (
 
 def numbers(shape: Shape) -> int:
     """How many numbers a value of this shape holds."""
-    return shape[0] * shape[1] * shape[2]
+    channels, height, width = shape
+    return channels * height * width
 
 
 @dataclass(frozen=True)
@@ -68,43 +70,41 @@ class Part(NamedTuple):
     keeps_output: bool
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)
 def part(trace: Trace) -> Part:
     """Fold the leaf operators of one block. A trace is compared by identity; `place` shares equal ones."""
-    shapes, steps = trace.shapes, trace.steps
+    shapes = trace.shapes
+    sizes = [numbers(shape) for shape in shapes]
     params = macs = activations = buffers = kept_aside = 0
-    kept = set()
-    last_use = {trace.output: len(steps)}
-    for index, step in enumerate(steps):
-        operator = step.operator
-        inputs = tuple(shapes[value] for value in step.inputs)
+    kept: set[int] = set()
+    for _, operator, values, output in trace.steps:
+        inputs = [shapes[value] for value in values]
         params += operator.params(*inputs)
         macs += operator.macs(*inputs)
         buffers += operator.buffers(*inputs)
         kept_aside += operator.keeps_aside(*inputs)
         if isinstance(operator, WEIGHTED):
-            activations += numbers(shapes[step.output])
+            activations += sizes[output]
         if operator.keeps_input:
-            kept.update(step.inputs)
+            kept.update(values)
         if operator.keeps_output:
-            kept.add(step.output)
-        for value in step.inputs:
-            last_use[value] = max(last_use.get(value, 0), index)
-    inside = kept_aside + sum(numbers(shapes[value]) for value in kept - {0, trace.output})
-    cost = Cost(params, macs, activations, buffers, inside, fullest(trace, last_use))
+            kept.add(output)
+    inside = kept_aside + sum([sizes[value] for value in kept - {0, trace.output}])
+    cost = Cost(params, macs, activations, buffers, inside, fullest(trace, sizes))
     return Part(cost, 0 in kept, trace.output in kept)
 
 
-def fullest(trace: Trace, last_use: dict[int, int]) -> int:
+def fullest(trace: Trace, sizes: list[int]) -> int:
     """Numbers alive at the fullest moment: a value dies after the last operator that reads it."""
-    alive = {0: numbers(trace.shapes[0])}
-    most = alive[0]
+    last_use = {value: index for index, step in enumerate(trace.steps) for value in step.inputs}
+    last_use[trace.output] = len(trace.steps)
+    most = alive = sizes[0]
     for index, step in enumerate(trace.steps):
-        alive[step.output] = numbers(trace.shapes[step.output])
-        most = max(most, sum(alive.values()))
-        for value in step.inputs:
+        alive += sizes[step.output]
+        most = max(most, alive)
+        for value in dict.fromkeys(step.inputs):
             if last_use[value] == index:
-                alive.pop(value, None)
+                alive -= sizes[value]
     return most
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,8 @@ def write_json(path: str | Path, value: Any) -> Path:
 
 def write_with(path: str | Path, write: Callable[[str], object]) -> Path:
     """Let `write(temporary_path)` make the file, then put it in place."""
+    import tempfile  # only writing needs it
+
     path = Path(path)
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
@@ -47,6 +48,8 @@ def write_with(path: str | Path, write: Callable[[str], object]) -> Path:
 
 def make_folder(path: str | Path) -> Path:
     """The folder, made with its parents if need be; an error says why it cannot be written."""
+    import tempfile
+
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """Frozen dataclasses from and to plain mappings (YAML, JSON), with errors that name place, field, value and remedy."""
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -12,19 +11,26 @@ T = TypeVar("T")
 
 
 @lru_cache
-def _adapter(cls: type) -> Any:
+def _adapter(cls: Any) -> Any:
     from pydantic import TypeAdapter  # only reading a file needs it
 
     return TypeAdapter(cls)
+
+
+def nearest(given: str, known: Iterable[str], kind: str) -> str:
+    """A hint: the known name nearest to `given`, or all of them."""
+    import difflib  # only an error needs it
+
+    known = list(known)
+    near = difflib.get_close_matches(given, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known {kind}: {', '.join(known)}"
 
 
 def check_names(given: Mapping[str, Any], known: list[str], where: str, error: type[UsageError]) -> None:
     """Refuse a field nobody knows, with the nearest name that is known."""
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(str(name), known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known fields: {', '.join(known)}"
-            raise error(f"{where}: there is no field {name!r}; {hint}")
+            raise error(f"{where}: there is no field {name!r}; {nearest(str(name), known, 'fields')}")
 
 
 def from_mapping(cls: type[T], given: Any, where: str, error: type[UsageError] = UsageError) -> T:
@@ -34,8 +40,11 @@ def from_mapping(cls: type[T], given: Any, where: str, error: type[UsageError] =
     if not isinstance(given, Mapping):
         raise error(f"{where}: {given!r} is not a list of fields; write {{field: value, …}}")
     check_names(given, [f.name for f in fields(cls)], where, error)  # type: ignore[arg-type]
+    for name in (f.name for f in fields(cls) if f.type in (int, float)):  # type: ignore[arg-type]
+        if isinstance(given.get(name), bool):  # YAML reads `yes` as true, and Python true as 1
+            raise error(f"{where}: {name} {given[name]} is not valid: input should be a number")
     try:
-        return _adapter(cls).validate_python(dict(given))  # type: ignore[no-any-return]
+        return _adapter(cls).validate_python(dict(given))  # type: ignore[no-any-return, arg-type]
     except ValidationError as invalid:
         first = invalid.errors()[0]
         path = [str(part) for part in first["loc"]]

@@ -8,6 +8,7 @@ into every single block with its shapes; cost, build, table and drawing are fold
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from compound.blocks import Block, ConvBlock, Style, block_name, place
@@ -27,14 +28,16 @@ class Stage:
     stride: int = 1
     fixed: tuple[Dimension, ...] = ()
 
-    def check(self) -> None:
-        self.block.check()
+    def check(self, inp: int) -> None:
+        """Raise `NetworkError` when a field is impossible for `inp` channels from the stage before."""
         if self.layers < 1:
             raise NetworkError(f"layers {self.layers} is less than one; use 1 or more, or drop the stage")
         if self.channels < 1:
             raise NetworkError(f"channels {self.channels} is less than one; use a multiple of 8, such as 16")
         if self.stride not in (1, 2, 4):
             raise NetworkError(f"stride {self.stride} is not possible; use 1 to keep the resolution or 2 to halve it")
+        for channels in {inp, self.channels} if self.layers > 1 else {inp}:
+            self.block.check(channels, self.channels)
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,13 @@ class Inputs:
     interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
     fit: Literal["crop", "squash", "pad"] = "crop"
     margin: int = 32
+
+
+@lru_cache(maxsize=128)
+def place_head(head: Head, classes: int, dropout: float, style: Style, shape: Shape) -> tuple[Operator, Trace]:
+    """The operators of `head` on the last map of `shape`, and their trace; kept as `place` keeps those of blocks."""
+    operator = Chain((*head.features(style).parts, *head.classifier(classes, dropout).parts))
+    return operator, Trace(operator, shape)
 
 
 class Row(NamedTuple):
@@ -103,15 +113,19 @@ class Network:
     divisor: int = 8
 
     def __post_init__(self) -> None:
-        for label, stage in (("stem", self.stem), *((f"stage {i}", s) for i, s in enumerate(self.stages, 1))):
+        inp = self.stem.channels  # the image's channels are not known here
+        for number, stage in enumerate((self.stem, *self.stages)):
             try:
-                stage.check()
+                stage.check(inp)
             except NetworkError as error:
-                raise NetworkError(f"{label}: {error}") from None
+                raise NetworkError(f"{f'stage {number}' if number else 'stem'}: {error}") from None
+            inp = stage.channels
         if not self.stages:
             raise NetworkError(f"network {self.name!r} has no stages; give at least one")
         if self.resolution < 1:
-            raise NetworkError(f"resolution {self.resolution} is less than one pixel; use e.g. 224, or 28 for small images")
+            raise NetworkError(
+                f"resolution {self.resolution} is less than one pixel; use e.g. 224, or 28 for small images"
+            )
         if not 0 <= self.dropout < 1:
             raise NetworkError(f"dropout {self.dropout} is not a rate; use 0 for none or less than 1, such as 0.2")
         if not 0 < self.survival <= 1:
@@ -150,8 +164,7 @@ class Network:
                 yield Row(number, label, repeat, stage.block, operator, trace, shape, output, survival)
                 shape = output
                 index += bool(number)
-        head = Chain((*self.head.features(self.style).parts, *self.head.classifier(classes, self.dropout).parts))
-        trace = Trace(head, shape)
+        head, trace = place_head(self.head, classes, self.dropout, self.style, shape)
         output = trace.shapes[trace.output]
         yield Row(len(self.stages) + 1, "head", 1, self.head, head, trace, shape, output, 1.0)
 
@@ -167,27 +180,33 @@ class Network:
 
     def table(self) -> str:
         """The network as the paper's Table 1 prints one: a line a stage, with the resolution it *receives*."""
+
+        def line(label: str, what: str, size: str, channels: object, layers: object, stride: object) -> str:
+            return f"{label:>8}  {what:<34} {size:>10} {channels:>8} {layers:>6} {stride:>6}".rstrip()
+
+        def pixels(row: Row) -> str:
+            return f"{row.input[1]}×{row.input[2]}"
+
         rows = {row.stage: row for row in reversed(self.blocks())}
-        lines = [f"{self.name}, {self.resolution} px", f"{'stage':>8}  {'operator':<34} {'resolution':>10} {'channels':>8} {'layers':>6} {'stride':>6}"]
+        lines = [f"{self.name}, {self.resolution} px"]
+        lines.append(line("stage", "operator", "resolution", "channels", "layers", "stride"))
         for number, stage in enumerate((self.stem, *self.stages)):
-            height = rows[number].input[1]
-            lines.append(
-                f"{rows[number].label:>8}  {describe(stage.block):<34} {f'{height}×{height}':>10} {stage.channels:>8} {stage.layers:>6} {stage.stride:>6}"
-            )
+            row, what = rows[number], describe(stage.block)
+            lines.append(line(row.label, what, pixels(row), stage.channels, stage.layers, stage.stride))
         head = rows[len(self.stages) + 1]
         features = "conv 1×1, " if self.head.channels else ""
-        lines.append(
-            f"{'head':>8}  {features + 'pool, linear':<34} {f'{head.input[1]}×{head.input[1]}':>10} {self.head.channels or head.input[0]:>8} {1:>6} {'':>6}"
-        )
+        channels = self.head.channels or head.input[0]
+        lines.append(line("head", f"{features}pool, linear", pixels(head), channels, 1, ""))
         return "\n".join(lines)
 
 
 def describe(block: Block) -> str:
     """`mbconv 3×3, expand 6, se 0.25`: the block's name and its fields as the tables print them."""
-    words = []
+    words: list[str] = []
     for name, value in vars(block).items():
         if name == "kernel":
             words.insert(0, f"{value}×{value}")
         elif value is not False and (name, value) not in (("se", 0), ("groups", 1)):
-            words.append(name if value is True else f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
+            shown = f"{value:g}" if isinstance(value, float) else value
+            words.append(name if value is True else f"{name} {shown}")
     return " ".join([block_name(type(block)), ", ".join(words)]).strip()

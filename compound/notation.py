@@ -11,18 +11,15 @@
 Fields left out have the defaults of `Network`, `Stage` and the block.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields, make_dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from compound.blocks import Block, Style, all_blocks, block_name
 from compound.errors import NetworkError
 from compound.files import write_text
-from compound.mapping import check_names, from_mapping, plain_value, to_mapping
+from compound.mapping import check_names, from_mapping, nearest, plain_value, to_mapping
 from compound.network import Head, Inputs, Network, Stage
 
 STAGE_FIELDS = ("layers", "channels", "stride", "fixed")
@@ -41,14 +38,12 @@ PlainFields = make_dataclass(
 def dump_network(network: Network) -> str:
     """The network as YAML text."""
     plain: dict[str, Any] = {"name": network.name, "resolution": network.resolution}
-    lines = [yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)]
+    lines = [f"{name}: {_flow(value)}\n" for name, value in plain.items()]
     lines.append(f"stem: {_flow(_stage_mapping(network.stem))}\n")
     lines.append("stages:\n")
     lines += [f"- {_flow(_stage_mapping(stage))}\n" for stage in network.stages]
     for name, value in to_mapping(network).items():
-        if name in PARTS:
-            lines.append(f"{name}: {_flow(value)}\n")
-        elif name not in ("name", "resolution", "stem", "stages"):
+        if name not in ("name", "resolution", "stem", "stages"):
             lines.append(f"{name}: {_flow(value)}\n")
     return "".join(lines)
 
@@ -70,6 +65,8 @@ def load_network(path: str | Path) -> Network:
 
 def parse_network(text: str, where: str = "network") -> Network:
     """A network from YAML text; `where` begins every error."""
+    import yaml  # only reading or writing a file needs it
+
     try:
         given = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -80,12 +77,13 @@ def parse_network(text: str, where: str = "network") -> Network:
         raise NetworkError(f"{where}: not a network; write fields such as name, resolution, stem, stages, head")
     check_names(given, [f.name for f in fields(Network)], where, NetworkError)
     if not isinstance(given.get("stages"), list) or not given["stages"]:
-        raise NetworkError(f"{where}: stages is missing or empty; list at least one, e.g. - {{block: mbconv, layers: 1, channels: 16}}")
+        row = "{block: mbconv, layers: 1, channels: 16}"
+        raise NetworkError(f"{where}: stages is missing or empty; list at least one, e.g. - {row}")
     if "stem" not in given:
         raise NetworkError(f"{where}: stem is missing; write e.g. stem: {{block: conv, channels: 32, stride: 2}}")
     rest = {name: value for name, value in given.items() if name not in ("stem", "stages", *PARTS)}
     rest.setdefault("name", Path(where).stem)
-    plain = from_mapping(PlainFields, rest, where, NetworkError)
+    plain: Any = from_mapping(PlainFields, rest, where, NetworkError)
     parts: dict[str, Any] = {
         name: from_mapping(cls, given[name], f"{where}: {name}", NetworkError)
         for name, cls in PARTS.items()
@@ -104,8 +102,7 @@ def block_class(name: str, where: str) -> type[Block]:
     classes = {block_name(cls): cls for cls in all_blocks()}
     wanted = str(name).lower().replace("_", "-")
     if wanted not in classes:
-        near = difflib.get_close_matches(wanted, classes, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known blocks: {', '.join(classes)}"
+        hint = nearest(wanted, classes, "blocks")
         raise NetworkError(f"{where}: there is no block {name!r}; {hint}")
     return classes[wanted]
 
@@ -129,4 +126,7 @@ def _stage_mapping(stage: Stage) -> dict[str, Any]:
 
 
 def _flow(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True).removesuffix("...\n").strip()
+    import yaml  # only reading or writing a file needs it
+
+    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000, allow_unicode=True)
+    return text.removesuffix("...\n").strip()

@@ -11,10 +11,9 @@ normalisation, activations, pooling and element-wise joins count none. The paper
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
-from compound.rounding import Pair, output_size, padding_pair
+from compound.rounding import Padding, Pair, positions
 
 Shape = tuple[int, int, int]
-Padding = str | int | Pair
 Function = Literal["relu", "relu6", "swish", "hard_swish", "sigmoid", "hard_sigmoid", "gelu", "tanh", "identity"]
 
 
@@ -36,9 +35,11 @@ class Trace:
         self.output = operator.trace(self, 0, "")
 
     def add(self, path: str, operator: "Operator", *inputs: int) -> int:
-        self.shapes.append(operator.out(*(self.shapes[value] for value in inputs)))
-        self.steps.append(Step(path.rstrip("."), operator, inputs, len(self.shapes) - 1))
-        return len(self.shapes) - 1
+        shapes = self.shapes
+        shapes.append(operator.out(*[shapes[value] for value in inputs]))
+        output = len(shapes) - 1
+        self.steps.append(Step(path.rstrip("."), operator, inputs, output))
+        return output
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,8 @@ class Conv(Operator):
 
     def out(self, *shapes: Shape) -> Shape:
         (_, height, width), (kh, kw) = shapes[0], self.window
-        rows = output_size(height, kh, self.stride, *padding_pair(self.padding, height, kh, self.stride, 0))
-        columns = output_size(width, kw, self.stride, *padding_pair(self.padding, width, kw, self.stride, 1))
-        return self.channels, rows, columns
+        rows = positions(height, kh, self.stride, self.padding, 0)
+        return self.channels, rows, positions(width, kw, self.stride, self.padding, 1)
 
     def weights(self, shape: Shape) -> int:
         kh, kw = self.window
@@ -127,13 +127,16 @@ class Depthwise(Operator):
         return Conv(channels, self.kernel, self.stride, groups=channels, padding=self.padding)
 
     def out(self, *shapes: Shape) -> Shape:
-        return self.conv(shapes[0][0]).out(*shapes)
+        channels, height, width = shapes[0]
+        rows = positions(height, self.kernel, self.stride, self.padding, 0)
+        return channels, rows, positions(width, self.kernel, self.stride, self.padding, 1)
 
     def params(self, *shapes: Shape) -> int:
-        return self.conv(shapes[0][0]).params(*shapes)
+        return shapes[0][0] * self.kernel**2
 
     def macs(self, *shapes: Shape) -> int:
-        return self.conv(shapes[0][0]).macs(*shapes)
+        channels, rows, columns = self.out(*shapes)
+        return channels * self.kernel**2 * rows * columns
 
 
 @dataclass(frozen=True)
@@ -184,11 +187,8 @@ class Pool(Operator):
 
     def out(self, *shapes: Shape) -> Shape:
         channels, height, width = shapes[0]
-        rows, columns = (
-            output_size(n, self.kernel, self.stride, *padding_pair(self.padding, n, self.kernel, self.stride, i), self.ceil)
-            for i, n in enumerate((height, width))
-        )
-        return channels, rows, columns
+        rows = positions(height, self.kernel, self.stride, self.padding, 0, self.ceil)
+        return channels, rows, positions(width, self.kernel, self.stride, self.padding, 1, self.ceil)
 
     def keeps_aside(self, *shapes: Shape) -> int:
         channels, rows, columns = self.out(*shapes)
@@ -262,7 +262,7 @@ class Chain(Operator):
     @classmethod
     def of(cls, **parts: Operator | None) -> "Chain":
         """`Chain.of(conv=Conv(8), norm=Norm())`; parts that are None are left out."""
-        return cls(tuple((name, part) for name, part in parts.items() if part is not None))
+        return cls(tuple([(name, part) for name, part in parts.items() if part is not None]))
 
     def trace(self, trace: Trace, value: int, path: str) -> int:
         for name, part in self.parts:

@@ -5,8 +5,10 @@
 """
 
 import math
+from functools import lru_cache
 
 Pair = tuple[int, int]
+Padding = str | int | Pair
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:
@@ -18,7 +20,7 @@ def round_channels(channels: float, divisor: int = 8) -> int:
 def round_layers(layers: float) -> int:
     """Layers are rounded up (official `round_repeats`): a stage never disappears.
 
-    The product is first cut to nine decimals, so that 1.1 * 10 is 11 layers and not 12.
+    The product is first cut to nine decimals, so that 1.1 * 1.1 * 100 is 121 layers and not 122.
     """
     return max(1, math.ceil(round(layers, 9)))
 
@@ -43,7 +45,7 @@ def output_size(size: int, kernel: int, stride: int, before: int, after: int, ce
     return steps + 1
 
 
-def padding_pair(padding: str | int | Pair, size: int, kernel: int, stride: int, axis: int) -> Pair:
+def padding_pair(padding: Padding, size: int, kernel: int, stride: int, axis: int) -> Pair:
     """Zeros before and after one axis.
 
     `symmetric` pads kernel // 2 on both sides (PyTorch's habit), `same` pads as TensorFlow does, so that
@@ -60,3 +62,9 @@ def padding_pair(padding: str | int | Pair, size: int, kernel: int, stride: int,
         return padding, padding
     each = int(padding[axis])
     return each, each
+
+
+@lru_cache(maxsize=4096)
+def positions(size: int, kernel: int, stride: int, padding: Padding, axis: int, ceil: bool = False) -> int:
+    """Positions of a window along one axis of `size`."""
+    return output_size(size, kernel, stride, *padding_pair(padding, size, kernel, stride, axis), ceil)

@@ -1,6 +1,6 @@
 """Scaling as a function `network -> network` (Equations 2 and 3). Nothing is built.
 
-    N(d, w, r): layers d · L_i, channels w · C_i, resolution r · H.  F_i never changes.
+N(d, w, r): layers d · L_i, channels w · C_i, resolution r · H.  F_i never changes.
 """
 
 import math

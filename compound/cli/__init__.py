@@ -1,21 +1,29 @@
 """The command `compound`: a verb a file. What a verb needs is imported when it runs."""
 
 import sys
+from collections.abc import Iterable
+from importlib import import_module
 
 import typer
 
-from compound.cli import plan, scale, show, zoo
 from compound.errors import CompoundError
 
-app = typer.Typer(
-    name="compound",
-    help="Scale a ConvNet to a budget, train it, and use it. Start with: compound fit fashion6k",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-)
-for verb in (zoo.zoo, show.show, scale.scale, plan.plan):
-    app.command()(verb)
+VERBS = ("zoo", "show", "scale", "plan", "train", "evaluate", "predict", "fit")
+
+
+def application(verbs: Iterable[str] = VERBS) -> typer.Typer:
+    """The command with the given verbs; the function of a verb goes by the name of its file."""
+    app = typer.Typer(
+        name="compound",
+        help="Scale a ConvNet to a budget, train it, and use it. Start with: compound fit fashion6k",
+        no_args_is_help=True,
+        add_completion=True,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(lambda: None)  # without it, Typer takes a single verb for the whole command
+    for verb in verbs:
+        app.command()(getattr(import_module(f"compound.cli.{verb}"), verb))
+    return app
 
 
 def main() -> None:
@@ -23,7 +31,8 @@ def main() -> None:
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        app(arguments)
+        # One verb is imported where it is named; help, completion and a misspelt verb need all of them.
+        application(arguments[:1] if arguments and arguments[0] in VERBS else VERBS)(arguments)
     except CompoundError as error:
         if debug:
             raise
@@ -32,7 +41,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("compound"):
             raise
-        print(f"error: this verb needs {error.name}, which is not installed; run: pip install 'compound[train]'", file=sys.stderr)
+        remedy = "run: pip install 'compound[train]'"
+        print(f"error: this verb needs {error.name}, which is not installed; {remedy}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)

@@ -34,9 +34,11 @@ Batch = Annotated[int, typer.Option(min=1, help="Images a training step, for --t
 def budget_of(batch: int, **limits: str | None) -> Budget:
     """A budget from the options' texts."""
     if not any(limits.values()):
-        raise UsageError("no budget given; use at least one of --macs, --params, --activations, --memory, --training-memory")
+        raise UsageError(
+            "no budget given; use at least one of --macs, --params, --activations, --memory, --training-memory"
+        )
     parsed = {n: quantity(text, "--" + n.replace("_", "-")) for n, text in limits.items() if text}
-    return Budget(batch=batch, **parsed)  # type: ignore[arg-type]
+    return Budget(batch=batch, **parsed)
 
 
 def plan(
@@ -54,8 +56,9 @@ def plan(
     json: Json = False,
 ) -> None:
     """Find the largest scaled net within a budget, on counted cost."""
-    limits = {"macs": macs, "params": params, "activations": activations, "memory": memory, "training_memory": training_memory}
-    budget = budget_of(batch, **limits)
+    budget = budget_of(
+        batch, macs=macs, params=params, activations=activations, memory=memory, training_memory=training_memory
+    )
     found = fit_budget(find_network(network), budget, find_rule(rule), classes, channels)
     if out:
         save_network(found.network, out)

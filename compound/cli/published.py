@@ -3,7 +3,7 @@
 from typing import Any
 
 from compound.budget import Budget, fit_budget
-from compound.cost import CONVENTION, cost
+from compound.cost import CONVENTION, Cost, cost
 from compound.errors import UsageError
 from compound.network import Network
 from compound.scaling import Rule, scale
@@ -26,7 +26,13 @@ def published_gap(baseline: Network, rule: Rule) -> tuple[dict[str, Any], str]:
         rows.append(
             {
                 "name": name,
-                "published": {"depth": depth, "width": width, "resolution": resolution, "params": real.params, "macs": real.macs},
+                "published": {
+                    "depth": depth,
+                    "width": width,
+                    "resolution": resolution,
+                    "params": real.params,
+                    "macs": real.macs,
+                },
                 "printed": {"params": printed[0], "flops": printed[1]},
                 "formula": {
                     "phi": number,
@@ -40,12 +46,16 @@ def published_gap(baseline: Network, rule: Rule) -> tuple[dict[str, Any], str]:
             }
         )
         lines.append(
-            f"{name:<18} {depth:>5.2f} {width:>5.2f} {resolution:>4} {real.params / 1e6:>7.2f}M {real.macs / 1e9:>8.3f}G {printed[1]:>6}"
-            f" | {number:>2} {factors.depth:>5.2f} {factors.width:>5.2f} {formula.resolution:>4} {counted.params / 1e6:>7.2f}M"
-            f" {counted.macs / 1e9:>8.3f}G {counted.macs / real.macs - 1:>+7.1%} | {equal:>6.3f}"
+            f"{name:<18} {depth:>5.2f} {width:>5.2f} {resolution:>4} {figures(real)} {printed[1]:>6}"
+            f" | {number:>2} {factors.depth:>5.2f} {factors.width:>5.2f} {formula.resolution:>4} {figures(counted)}"
+            f" {counted.macs / real.macs - 1:>+7.1%} | {equal:>6.3f}"
         )
     lines.append("φ= : the largest φ whose net counts no more MACs than the published one")
     return {"name": baseline.name, "variants": rows}, "\n".join(lines)
+
+
+def figures(counted: Cost) -> str:
+    return f"{counted.params / 1e6:>7.2f}M {counted.macs / 1e9:>8.3f}G"
 
 
 HEADER = (

@@ -56,9 +56,11 @@ def scale(
         scaled.table(),
         "",
         CONVENTION,
-        f"d {scaling.depth:.4g}, w {scaling.width:.4g}, r {scaling.resolution:.4g}: {baseline.resolution} -> {scaled.resolution} px",
+        f"d {scaling.depth:.4g}, w {scaling.width:.4g}, r {scaling.resolution:.4g}: "
+        f"{baseline.resolution} -> {scaled.resolution} px",
         f"params {after.params:,} ({after.params / before.params:.2f}×), MACs {after.macs:,} "
-        f"({after.macs / before.macs:.2f}× counted, {scaling.theory:.2f}× by d·w²·r²), activations {after.activations:,}",
+        f"({after.macs / before.macs:.2f}× counted, {scaling.theory:.2f}× by d·w²·r²), "
+        f"activations {after.activations:,}",
         *([f"written to {out}"] if out else []),
     ]
     return answer(json, value, "\n".join(lines))

@@ -6,7 +6,7 @@ import typer
 
 from compound.cli.common import Channels, Classes, Json, NetworkName, answer, cost_fields, find_network, note
 from compound.cost import CONVENTION, Cost, cost, operator_costs, row_cost, stage_costs
-from compound.network import Network, describe
+from compound.network import Network
 from compound.notation import dump_network
 
 
@@ -38,8 +38,12 @@ def show(
     }
     width = max(24, *(len(name) for name, _ in lines))
     table = [f"{'':<{width}} {'params':>12} {'MACs':>16} {'activations':>12}"]
-    table += [f"{name:<{width}} {one.params:>12,} {one.macs:>16,} {one.activations:>12,}" for name, one in (*lines, ("total", total))]
-    memory = f"memory: {total.memory() / 1e6:.0f} MB for one image, {total.training_memory(32) / 1e9:.2f} GB to train with 32"
+    table += [
+        f"{name:<{width}} {one.params:>12,} {one.macs:>16,} {one.activations:>12,}"
+        for name, one in (*lines, ("total", total))
+    ]
+    training = f"{total.training_memory(32) / 1e9:.2f} GB to train with 32"
+    memory = f"memory: {total.memory() / 1e6:.0f} MB for one image, {training}"
     answer(json, value, "\n".join([found.table(), "", CONVENTION, *table, memory]))
 
 

@@ -3,7 +3,6 @@
 A family file holds `NETWORKS`, and `ALIASES` where other libraries' names differ by more than case and hyphens.
 """
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -27,7 +26,7 @@ class Zoo(Mapping[str, Network]):
     """
 
     def __init__(self) -> None:
-        self._networks = {n.name: n for family in FAMILIES.values() for n in family.NETWORKS}
+        self._networks: dict[str, Network] = {n.name: n for family in FAMILIES.values() for n in family.NETWORKS}
         self._names = {plain(name): name for name in self._networks}
         for family in FAMILIES.values():
             self._names |= {plain(alias): name for alias, name in getattr(family, "ALIASES", {}).items()}
@@ -39,6 +38,8 @@ class Zoo(Mapping[str, Network]):
         if wanted.startswith("tf") and wanted[2:] in self._names:
             network = self._networks[self._names[wanted[2:]]]
             return replace(network, style=replace(network.style, padding="same"))
+        import difflib  # only an error needs it
+
         near = [self._names[n] for n in difflib.get_close_matches(wanted, self._names, n=3, cutoff=0.5)]
         hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "`compound zoo` lists all"
         raise UnknownNetwork(f"no network is called {name!r}; {hint}")
@@ -54,7 +55,7 @@ class Zoo(Mapping[str, Network]):
         return {name: family.NETWORKS for name, family in FAMILIES.items()}
 
 
-class UnknownNetwork(UsageError, KeyError):
+class UnknownNetwork(UsageError, KeyError):  # noqa: N818 — reads as a sentence
     """No network of that name; the message offers the nearest ones."""
 
     __str__ = Exception.__str__

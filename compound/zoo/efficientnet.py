@@ -47,13 +47,17 @@ COEFFICIENTS = {
     "efficientnet-l2": (4.3, 5.3, 800, 0.5),
 }
 
-# Lite: no squeeze-excite, ReLU6; stem, head and the layers of the first and last stage do not scale (official lite code).
+# Lite: no squeeze-excite, ReLU6; stem, head and layers of the first and last stage do not scale (official lite code).
 LITE0 = replace(
     B0,
     name="efficientnet-lite0",
     stem=replace(B0.stem, fixed=("width",)),
     stages=tuple(
-        replace(row, block=replace(row.block, se=0), fixed=("depth",) if i in (0, 6) else ())
+        replace(
+            row,
+            block=replace(row.block, se=0),  # type: ignore[call-arg]  # all rows are MBConv
+            fixed=("depth",) if i in (0, 6) else (),
+        )
         for i, row in enumerate(B0.stages)
     ),
     head=Head(1280, fixed=("width",)),
@@ -70,9 +74,7 @@ LITE_COEFFICIENTS = {
 }
 
 PUBLISHED = {B0.name: COEFFICIENTS, LITE0.name: LITE_COEFFICIENTS}
-NETWORKS = tuple(
-    published(base, name, *row) for base in (B0, LITE0) for name, row in PUBLISHED[base.name].items()
-)
+NETWORKS = tuple(published(base, name, *row) for base in (B0, LITE0) for name, row in PUBLISHED[base.name].items())
 
 # Parameters and "FLOPS" (multiply-adds) as Table 2 prints them.
 PRINTED = {

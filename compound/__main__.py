@@ -1,0 +1,5 @@
+"""`python -m compound` is the command `compound`."""
+
+from compound.cli import main
+
+main()

@@ -1,0 +1,127 @@
+"""`compound fit`: the whole way from images and a budget to a trained network and a report."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compound.budget import Plan, fit_budget
+from compound.cli.common import Json, RuleName, answer, cost_fields, find_network, find_rule, note
+from compound.cli.plan import Activations, Macs, Memory, Params, TrainingMemory, budget_of, plan_fields, plan_text
+from compound.cli.train import (
+    BatchSize,
+    DamagedLimit,
+    Data,
+    Device,
+    Download,
+    Epochs,
+    ImageChannels,
+    Minutes,
+    Out,
+    Rate,
+    RecipeName,
+    Resume,
+    Root,
+    Seed,
+    WeightsFile,
+    Workers,
+    find_recipe,
+    result_fields,
+    result_text,
+    run_training,
+)
+from compound.cost import cost
+from compound.files import write_json
+from compound.network import Network
+
+if TYPE_CHECKING:
+    from compound.data import DataSet
+    from compound.train import Evaluation, Run
+
+SMALL_IMAGES = 64  # px; up to here the small-image baseline is the default
+
+
+def fit(
+    data: Data,
+    baseline: Annotated[str | None, typer.Option(help="Network to scale; default by the size of the images.")] = None,
+    macs: Macs = None,
+    params: Params = None,
+    activations: Activations = None,
+    memory: Memory = None,
+    training_memory: TrainingMemory = None,
+    rule: RuleName = "compound",
+    recipe: RecipeName = "small",
+    out: Out = None,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    batch: BatchSize = None,
+    rate: Rate = None,
+    channels: ImageChannels = None,
+    weights: WeightsFile = None,
+    seed: Seed = 0,
+    resume: Resume = False,
+    workers: Workers = None,
+    device: Device = "auto",
+    damaged_limit: DamagedLimit = 0.01,
+    root: Root = None,
+    download: Download = False,
+    json: Json = False,
+) -> None:
+    """Plan within a budget, train, evaluate, predict on samples and write report.html."""
+    from compound.data import open_data
+
+    images = open_data(data, channels=channels, seed=seed, root=root, download=download)
+    start = find_network(baseline) if baseline else default_baseline(images)
+    chosen = find_recipe(recipe, epochs, batch, rate)
+    limits = {"macs": macs, "params": params, "activations": activations, "memory": memory, "training_memory": training_memory}
+    plan = None
+    if any(limits.values()):
+        budget = budget_of(chosen.batch, **limits)
+        plan = fit_budget(start, budget, find_rule(rule), len(images.classes), images.channels)
+    network = plan.network if plan else start
+    if not json:
+        note(plan_text(plan) if plan else network.table())
+    out = out or Path("runs") / f"{start.name}-{images.name}".replace(" ", "-")
+    run, result = run_training(
+        network, images, data, chosen, out,
+        minutes=minutes, weights=weights, seed=seed, resume=resume, workers=workers, device=device,
+        damaged_limit=damaged_limit, quiet=json,
+    )  # fmt: skip
+    write_plan(run, start, plan, rule)
+    write_predictions(run, images, result)
+    report = write_report(run)
+    answer(json, result_fields(run, result) | {"report": str(report)}, f"{result_text(run, result)}\nreport {report}")
+
+
+def default_baseline(images: "DataSet") -> Network:
+    """The small-image baseline where images are small, EfficientNet-B0 otherwise."""
+    _, height, width = images.test.load(0).shape
+    return find_network("efficientnet-mini" if max(height, width) <= SMALL_IMAGES else "efficientnet-b0")
+
+
+def write_plan(run: "Run", baseline: Network, plan: Plan | None, rule: str) -> None:
+    """plan.json: where the network came from."""
+    counted = cost(baseline, len(run.data["classes"]), run.data["channels"])
+    value = {"baseline": cost_fields(baseline, counted), "rule": rule, "plan": plan_fields(plan) if plan else None}
+    write_json(run.path / "plan.json", value)
+
+
+def write_predictions(run: "Run", images: "DataSet", result: "Evaluation", mistakes: int = 8) -> None:
+    """samples/ and predictions.json: files predicted as a user would, from the weights file alone."""
+    from compound.deploy import load_predictor, predict, save_samples
+
+    wrong = result.most_confident_mistakes(mistakes)
+    samples = save_samples(images.test, images.classes, run.path / "samples", mistakes=wrong, seed=run.seed)
+    model, weights = load_predictor(run.path)
+    predictions, _ = predict(model, weights, [sample.path for sample in samples], top=3)
+    value = [
+        {"truth": sample.truth, "kind": sample.kind} | one.to_json() | {"path": f"samples/{sample.path.name}"}
+        for sample, one in zip(samples, predictions, strict=True)
+    ]
+    write_json(run.path / "predictions.json", {"predictions": value})
+
+
+def write_report(run: "Run") -> Path:
+    from compound.report import write_run_report
+
+    return write_run_report(run.path)

@@ -1,0 +1,32 @@
+"""Images in: sources, preprocessing bound to the network, augmentation, batches."""
+
+from compound.data.augment import Augment
+from compound.data.decode import decode_image
+from compound.data.errors import DamagedImage, DataError
+from compound.data.idx import CLASSES
+from compound.data.loader import Batch, DamageLog, Images, make_loader
+from compound.data.open import DataSet, open_data
+from compound.data.preprocess import Preprocessing
+from compound.data.sampler import Draw, EpochSampler
+from compound.data.source import ArraySource, FileSource, Source, subset
+
+__all__ = [
+    "CLASSES",
+    "ArraySource",
+    "Augment",
+    "Batch",
+    "DamageLog",
+    "DamagedImage",
+    "DataError",
+    "DataSet",
+    "Draw",
+    "EpochSampler",
+    "FileSource",
+    "Images",
+    "Preprocessing",
+    "Source",
+    "decode_image",
+    "make_loader",
+    "open_data",
+    "subset",
+]

@@ -1,0 +1,94 @@
+"""Image bytes to pixels: torchvision for plain JPEG and PNG (fast), Pillow for everything else."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torchvision.transforms.v2 import functional as F
+
+from compound.data.errors import DamagedImage
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+PIXEL_LIMIT = 89_478_485  # Pillow's own: 256 MiB of RGB. Beyond it a file of some kilobytes can fill the memory.
+
+# The operator behind torchvision.io.decode_image, which torchvision 0.29 deprecates with a warning at every call. Where a
+# later version has it no more, Pillow reads these files too, at about two thirds of the speed.
+FAST = getattr(torch.ops.image, "decode_image", None)
+
+
+def decode_image(data: bytes | bytearray, channels: int, name: str) -> torch.Tensor:
+    """Pixels uint8 (channels, H, W) of an encoded image, upright as its EXIF orientation says.
+
+    Transparent pixels show white behind them, 16-bit images keep their high byte, of an animation the first frame is
+    taken. Raises `DamagedImage(name, reason)` for bytes that are no image, are cut short, or unpack to too much.
+    """
+    if not data:
+        raise DamagedImage(name, "the file is empty")
+    try:
+        return to_channels(_decode(data, channels), channels)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise DamagedImage(name, f"it unpacks to more than {PIXEL_LIMIT:,} pixels") from None
+    except UnidentifiedImageError:
+        raise DamagedImage(name, f"it is not an image in a known format ({', '.join(FORMATS)})") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # a decoder may raise anything on hostile bytes
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DamagedImage(name, reason) from error
+
+
+def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
+    """(…, C, H, W) uint8 with `channels` 1 or 3: grey is repeated, RGB becomes luma (ITU-R 601)."""
+    if images.shape[-3] == channels:
+        return images
+    if channels == 3:
+        return images.expand(*images.shape[:-3], 3, *images.shape[-2:])
+    grey: torch.Tensor = F.rgb_to_grayscale(images)
+    return grey
+
+
+def _decode(data: bytes | bytearray, channels: int) -> torch.Tensor:
+    header = Image.open(io.BytesIO(data), formats=FORMATS)  # reads the header only
+    if header.width * header.height > PIXEL_LIMIT:
+        raise Image.DecompressionBombError
+    plain = header.mode in ("L", "RGB") and "transparency" not in header.info
+    if FAST and plain and header.format in ("JPEG", "MPO", "PNG"):
+        # A JPEG stores luma, so grey comes without decoding colour.
+        grey = header.mode == "L" or (channels == 1 and header.format != "PNG")
+        try:
+            return _decode_fast(data, 1 if grey else 3)
+        except RuntimeError:
+            pass  # Pillow reads some of what torchvision refuses, and says better why when it does not
+    return _decode_any(header)
+
+
+def _decode_fast(data: bytes | bytearray, channels: int) -> torch.Tensor:
+    buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+    image: torch.Tensor = torch.ops.image.decode_image(buffer, channels, True)  # True: upright by EXIF
+    return _high_byte(image) if image.dtype == torch.uint16 else image
+
+
+def _decode_any(image: Image.Image) -> torch.Tensor:
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no known range")
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I"):  # 16 bits a pixel, as I;16 and its byte orders or as I
+        values = np.asarray(upright).astype(np.int32).clip(0, 0xFFFF)
+        return _high_byte(torch.from_numpy(values)[None])
+    if upright.mode in ("L", "1") and not upright.has_transparency_data:
+        return _pixels(upright.convert("L"))
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+    return _pixels(upright.convert("RGB"))
+
+
+def _pixels(image: Image.Image) -> torch.Tensor:
+    pixels: torch.Tensor = F.pil_to_tensor(image)
+    return pixels
+
+
+def _high_byte(image: torch.Tensor) -> torch.Tensor:
+    return (image.to(torch.int32) >> 8).to(torch.uint8)

@@ -1,0 +1,147 @@
+"""Image files in a folder a class, or listed in a CSV file."""
+
+import csv
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from compound.data.decode import SUFFIXES
+from compound.data.errors import DataError
+from compound.data.source import FileSource
+from compound.data.tables import Tables
+
+# What people call the three parts, in the order of preference.
+TRAIN, HOLDOUT, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
+PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS = ("path", "file", "filename", "image"), ("label", "class"), ("split",)
+
+
+class Entry(NamedTuple):
+    path: str
+    label: str
+
+
+def open_folder(folder: Path, channels: int) -> Tables:
+    """`folder`/CLASS/…, or `folder`/train/CLASS/… beside test/ and, if there are both, val/ as the holdout."""
+    inner = _folders(folder)
+    train, holdout, test = (_first(inner, names) for names in (TRAIN, HOLDOUT, TEST))
+    if train is None:
+        return tables(folder.name, {"train": _scan(folder)}, channels, str(folder))
+    parts = {"train": _scan(train)}
+    for part, place in (("holdout", holdout), ("test", test)):
+        if place is not None:
+            parts[part] = _scan(place)
+    return tables(folder.name, parts, channels, str(folder))
+
+
+def open_csv(path: Path, channels: int) -> Tables:
+    """A CSV file whose header names the columns path, label and, if the split is given, split (train, val, test)."""
+    parts: dict[str, list[Entry]] = {}
+    for part, entry in _rows(path):
+        parts.setdefault(part, []).append(entry)
+    if not parts.get("train"):
+        raise DataError(f"{path} lists no training images; add rows, or write train in the column split")
+    first = [entry.path for entry in parts["train"][:10]]
+    if not any(os.path.exists(each) for each in first):
+        raise DataError(
+            f"{path}: there is no file {first[0]}; write the paths absolute or relative to the folder of the CSV file"
+        )
+    return tables(path.stem, parts, channels, str(path))
+
+
+def tables(name: str, parts: Mapping[str, list[Entry]], channels: int, where: str) -> Tables:
+    """Numbers for the class names. Without test images the holdout, if any, is the test."""
+    classes = _sorted({entry.label for entry in parts["train"]})
+    number = {label: i for i, label in enumerate(classes)}
+    for part, entries in parts.items():
+        unknown = sorted({entry.label for entry in entries} - set(classes))
+        if unknown:
+            raise DataError(
+                f"{where}: {part} has {_listed(unknown)}, which train lacks; add training images or remove the class"
+            )
+    sources = {
+        part: FileSource([e.path for e in entries], [number[e.label] for e in entries], channels)
+        for part, entries in parts.items()
+    }
+    test = sources.get("test") or sources.get("holdout")
+    holdout = sources.get("holdout") if "test" in sources else None
+    return Tables(name, classes, channels, sources["train"], holdout, test)
+
+
+def _scan(folder: Path) -> list[Entry]:
+    """Every image below each class folder, in order of path; a class without images is an error."""
+    classes = _folders(folder)
+    if not classes:
+        loose = any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+        seen = "images but no folder" if loose else "no folder"
+        raise DataError(f"{folder} has {seen} for each class; put images at {folder}/CLASS/IMAGE.jpg")
+    entries: list[Entry] = []
+    empty = []
+    for label, place in classes.items():
+        found = sorted(_images(place))
+        entries += [Entry(path, label) for path in found]
+        if not found:
+            empty.append(label)
+    if empty:
+        raise DataError(f"{folder}: class folder {_listed(empty)} holds no images; add some or remove the folder")
+    return entries
+
+
+def _images(folder: Path) -> Iterator[str]:
+    for place, inner, names in os.walk(folder, followlinks=True):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        for name in names:
+            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
+                yield os.path.join(place, name)
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Entry]]:
+    """(part, entry) for each row of the CSV file."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            header = list(reader.fieldnames or ())
+            at, label, split = (_column(header, names) for names in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
+            if at is None or label is None:
+                shown = ", ".join(header) if header else "none"
+                raise DataError(f"{path}: columns path and label are needed; its first line names: {shown}")
+            for row in reader:
+                if not row[at] or not row[label]:
+                    raise DataError(f"{path} line {reader.line_num}: path or label is empty; fill it in or remove it")
+                part = _part(row[split] if split else None, f"{path} line {reader.line_num}")
+                yield part, Entry(os.path.join(path.parent, row[at]), row[label].strip())
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path}: {error}; give a CSV file in UTF-8") from None
+
+
+def _part(word: str | None, where: str) -> str:
+    for part, names in (("train", TRAIN), ("holdout", HOLDOUT), ("test", TEST)):
+        if word is None or word.strip().lower() in names:
+            return part
+    raise DataError(f"{where}: split {word!r} is unknown; write train, val or test")
+
+
+def _column(header: list[str], names: tuple[str, ...]) -> str | None:
+    known = {name.strip().lower(): name for name in header}
+    return next((known[name] for name in names if name in known), None)
+
+
+def _folders(folder: Path) -> dict[str, Path]:
+    try:
+        return {p.name: p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith((".", "__"))}
+    except OSError as error:
+        raise DataError(f"cannot read {folder}: {error.strerror}; check its permissions") from None
+
+
+def _first(folders: dict[str, Path], names: tuple[str, ...]) -> Path | None:
+    return next((folders[name] for name in names if name in folders), None)
+
+
+def _sorted(labels: set[str]) -> tuple[str, ...]:
+    """Alphabetical, or by value where all are numbers, so that class 10 comes after class 9."""
+    numeric = all(label.isdecimal() for label in labels)
+    return tuple(sorted(labels, key=(lambda label: (int(label), label)) if numeric else None))
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

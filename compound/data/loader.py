@@ -1,0 +1,164 @@
+"""Batches: loading and augmenting images, and what to do about damaged ones.
+
+N images in a batch, C channels, R the resolution in px
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from compound.data.augment import Augment, Keys
+from compound.data.chance import Integers
+from compound.data.errors import DamagedImage
+from compound.data.preprocess import Preprocessing
+from compound.data.sampler import Draw, EpochSampler
+from compound.data.source import ArraySource, Source
+from compound.errors import CompoundError
+
+CACHE_LIMIT = 2**30  # bytes of resized images that are kept
+
+
+@dataclass
+class Batch:
+    """images uint8 (N, C, R, R), labels int64 (N,), indices int64 (N,); `damaged` lists (path, reason) left out."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+    indices: torch.Tensor
+    damaged: list[tuple[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def pin_memory(self) -> "Batch":
+        images, labels, indices = (each.pin_memory() for each in (self.images, self.labels, self.indices))
+        return Batch(images, labels, indices, self.damaged)
+
+    def to(self, device: torch.device | str, non_blocking: bool = True) -> "Batch":
+        images, labels, indices = (
+            each.to(device, non_blocking=non_blocking) for each in (self.images, self.labels, self.indices)
+        )
+        return Batch(images, labels, indices, self.damaged)
+
+
+class Images(Dataset[Batch]):
+    """Whole batches of a source, resized and, with `augment`, augmented."""
+
+    def __init__(
+        self, source: Source, preprocessing: Preprocessing, augment: Augment | None = None, seed: int = 0
+    ) -> None:
+        self.source, self.preprocessing, self.augment, self.seed = source, preprocessing, augment, seed
+        self._inception = augment is not None and augment.crop == "inception"
+        self._array = source.images if isinstance(source, ArraySource) and not self._inception else None
+        size = len(source) * preprocessing.channels * preprocessing.resolution**2
+        self._resized = self._array is not None and size <= CACHE_LIMIT
+        if self._array is not None and self._resized:
+            self._array = preprocessing.resize(self._array)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, draw: Draw) -> Batch:
+        return self.__getitems__([draw])
+
+    def __getitems__(self, draws: list[Draw]) -> Batch:
+        """The batch of `draws`, without the images that are damaged."""
+        keys = np.array(draws, dtype=np.int64).reshape(-1, 2)
+        damaged: list[tuple[str, str]] = []
+        if self._array is not None:
+            images = self._array[torch.from_numpy(keys[:, 1])]
+            images = images if self._resized else self.preprocessing.resize(images)
+        else:
+            images, good = self._load(keys, damaged)
+            keys = keys[good]
+        if self.augment:
+            images = self.augment.apply(images, self._keys(keys), self.preprocessing.fill)
+        labels = torch.from_numpy(self.source.labels[keys[:, 1]])
+        return Batch(images, labels, torch.from_numpy(keys[:, 1].copy()), damaged)
+
+    def _load(self, keys: Integers, damaged: list[tuple[str, str]]) -> tuple[torch.Tensor, list[int]]:
+        """Images (n, C, R, R) one after the other, and which of `keys` they are; the others go to `damaged`."""
+        side, channels = self.preprocessing.resolution, self.preprocessing.channels
+        images = torch.empty(len(keys), channels, side, side, dtype=torch.uint8)
+        good: list[int] = []
+        augment = self.augment if self._inception else None
+        attempts = augment.attempts(self._keys(keys)) if augment else []
+        for row, index in enumerate(keys[:, 1].tolist()):
+            try:
+                image = self.source.load(index)
+            except DamagedImage as error:
+                damaged.append((error.path, error.reason))
+                continue
+            if augment:
+                image = self.preprocessing.scale(image, *augment.box(attempts[row], *image.shape[-2:]))
+            else:
+                image = self.preprocessing.resize(image)
+            images[len(good)] = image
+            good.append(row)
+        return images[: len(good)], good
+
+    def _keys(self, keys: Integers) -> Keys:
+        return Keys(self.seed, keys[:, 0], keys[:, 1])
+
+
+def make_loader(
+    source: Source,
+    preprocessing: Preprocessing,
+    batch: int,
+    *,
+    augment: Augment | None = None,
+    shuffle: bool = False,
+    drop_last: bool = False,
+    seed: int = 0,
+    workers: int = 0,
+    epoch: int = 0,
+    start_batch: int = 0,
+    rank: int = 0,
+    world: int = 1,
+) -> DataLoader[Batch]:
+    """Batches of `source`; `loader.batch_sampler.set_epoch(e)` goes on to the next epoch. See `EpochSampler`."""
+    sampler = EpochSampler(len(source), batch, seed, shuffle, drop_last, epoch, start_batch, rank, world)
+    return DataLoader(
+        Images(source, preprocessing, augment, seed),
+        batch_sampler=sampler,
+        num_workers=workers,
+        collate_fn=_as_is,  # type: ignore[arg-type]  # `__getitems__` has made the batch
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),  # its own, so that loading leaves the global generator as it was
+    )
+
+
+@dataclass
+class DamageLog:
+    """Counts what could not be decoded; `add` raises once it is more than `limit` of at least `minimum` images."""
+
+    limit: float = 0.01
+    minimum: int = 100
+    seen: int = 0
+    count: int = 0
+    damaged: dict[str, str] = field(default_factory=dict)
+    """The reason of every path, once each."""
+
+    def add(self, batch: Batch) -> None:
+        self.seen += len(batch) + len(batch.damaged)
+        self.count += len(batch.damaged)
+        self.damaged.update(batch.damaged)
+        if self.seen >= self.minimum and self.count > self.limit * self.seen:
+            raise CompoundError(
+                f"{self.summary()}; that is more than {self.limit:.1%}, so repair or remove them, or raise the limit"
+            )
+
+    def summary(self) -> str:
+        """One sentence, without a full stop, with the first five paths."""
+        if not self.count:
+            return f"none of {self.seen:,} images loaded was damaged"
+        first = [f"{path} ({reason})" for path, reason in list(self.damaged.items())[:5]]
+        more = f" and {len(self.damaged) - 5:,} more" if len(self.damaged) > 5 else ""
+        return f"{self.count:,} of {self.seen:,} images loaded were damaged and left out: {', '.join(first)}{more}"
+
+
+def _as_is(batch: Batch) -> Batch:
+    return batch

@@ -1,0 +1,117 @@
+"""A data set from what a user writes: a name, a folder or a CSV file."""
+
+import difflib
+import hashlib
+import json
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from compound.data.errors import DataError
+from compound.data.folder import open_csv, open_folder
+from compound.data.idx import is_idx_folder, open_idx
+from compound.data.named import NAMED, open_named
+from compound.data.source import ArraySource, Source, subset
+from compound.data.split import stratified
+from compound.data.tables import Tables
+
+FASHION6K = Path(__file__).parent / "fashion6k"
+CACHE = Path("~/.cache/compound")
+TEST_SHARE = 0.2  # of the images of a data set that comes without a test part
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Images and class names. `holdout` is taken out of the training images, to choose by; `test` is only reported."""
+
+    name: str
+    classes: tuple[str, ...]
+    channels: int
+    train: Source
+    holdout: Source
+    test: Source
+
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change when names, classes, channels, sizes or labels do (pixels are not read)."""
+        head = json.dumps([self.name, self.classes, self.channels])
+        digest = hashlib.sha256(head.encode())
+        for part in (self.train, self.holdout, self.test):
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(np.ascontiguousarray(part.labels, dtype="<i8").tobytes())
+        return digest.hexdigest()[:12]
+
+
+def open_data(
+    spec: str,
+    *,
+    channels: int | None = None,
+    holdout: float = 0.05,
+    seed: int = 0,
+    root: Path | None = None,
+    download: bool = False,
+) -> DataSet:
+    """The data set that `spec` says.
+
+    `spec`: `fashion6k` (comes with the package), a torchvision name such as `cifar10` (looked for below `root`), a
+        folder with a folder a class (perhaps within train/ and test/), a folder of MNIST's four idx files, a CSV file.
+        A folder called like a data set is written with its path: `./mnist`.
+    `channels`: 1 or 3, what images are converted to; by default what the data has.
+    `holdout`: the share of each class's training images that is set aside, in [0, 1).
+    `seed`: of the holdout, and of the test split where the data has none.
+    """
+    if channels not in (None, 1, 3):
+        raise DataError(f"channels {channels} is not possible; use 1 for grey or 3 for RGB")
+    if not 0 <= holdout < 1:
+        raise DataError(f"holdout {holdout} is not a share; use 0 for none or less than 1, such as 0.05")
+    tables = _read(spec, channels, (root or CACHE).expanduser(), download)
+    if channels and channels != tables.channels:
+        tables = _converted(tables, channels)
+    return _divided(tables, holdout, seed, spec)
+
+
+def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables:
+    name = spec.lower().replace("-", "").replace("_", "")
+    if name == "fashion6k":
+        return open_idx(FASHION6K, "fashion6k")
+    if name in NAMED:
+        return open_named(name, channels, root, download)
+    path = Path(spec).expanduser()
+    if path.is_dir():
+        path = Path(os.path.abspath(path))  # `.` has no name
+        return open_idx(path, path.name) if is_idx_folder(path) else open_folder(path, channels or 3)
+    if path.is_file():
+        if path.suffix.lower() != ".csv":
+            raise DataError(f"{spec} is neither a folder nor a .csv file; give one of these or a data set's name")
+        return open_csv(path, channels or 3)
+    if os.sep in spec or path.suffix:
+        raise DataError(f"there is no {spec}; give an existing folder, a CSV file or a data set's name")
+    known = ["fashion6k", *NAMED]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}, or a folder or CSV file"
+    raise DataError(f"there is no data set or folder {spec!r}; {hint}")
+
+
+def _converted(tables: Tables, channels: int) -> Tables:
+    """Arrays in memory with `channels`; files were opened with them."""
+    parts: dict[str, Source] = {
+        part: source.to_channels(channels)
+        for part in ("train", "holdout", "test")
+        if isinstance(source := getattr(tables, part), ArraySource)
+    }
+    return replace(tables, channels=channels, **parts)  # type: ignore[arg-type]
+
+
+def _divided(tables: Tables, holdout: float, seed: int, spec: str) -> DataSet:
+    if len(tables.classes) < 2:
+        found = repr(tables.classes[0]) if tables.classes else "none"
+        raise DataError(f"{spec} has a single class, {found}; give two or more to tell apart")
+    train, test, held = tables.train, tables.test, tables.holdout
+    if test is None:
+        kept, taken = stratified(train.labels, TEST_SHARE, seed)
+        train, test = subset(train, kept), subset(train, taken)
+    if held is None:
+        kept, taken = stratified(train.labels, holdout, seed + 1)
+        train, held = subset(train, kept), subset(train, taken)
+    return DataSet(tables.name, tables.classes, tables.channels, train, held, test)

@@ -1,0 +1,78 @@
+"""Which images come when."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from compound.data.chance import Integers, Purpose, hashes
+from compound.data.errors import DataError
+
+
+class Draw(NamedTuple):
+    """One image in its turn."""
+
+    epoch: int
+    index: int  # type: ignore[assignment]  # shadows tuple's method, which nobody needs here
+
+
+class EpochSampler(Sampler[list[Draw]]):
+    """Batches of draws; the order is a pure function of (seed, epoch), so any process can take it up anywhere.
+
+    `start_batch` batches of `start_epoch` are left out, for a run resumed within an epoch. With `world` processes each
+    step takes `batch` images a process, of which `rank` gets every `world`-th; all processes have equally many steps,
+    and where the last is not full some may get fewer images, or none.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        batch: int,
+        seed: int = 0,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        start_epoch: int = 0,
+        start_batch: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if batch < 1:
+            raise DataError(f"batch {batch} is less than one image; use e.g. 128")
+        if drop_last and n < batch * world:
+            raise DataError(f"batch {batch * world} is more than the {n} images there are; use a smaller batch")
+        self.n, self.batch, self.seed, self.shuffle, self.drop_last = n, batch, seed, shuffle, drop_last
+        self.start_epoch, self.start_batch = start_epoch, start_batch
+        self.rank, self.world = rank, world
+        self.epoch = start_epoch
+
+    @property
+    def sampler(self) -> "EpochSampler":
+        """Lightning announces the epoch to `loader.batch_sampler.sampler`."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def order(self) -> Integers:
+        """All indices (n,) in this epoch's order."""
+        indices = np.arange(self.n)
+        if not self.shuffle:
+            return indices
+        return np.argsort(hashes(self.seed, self.epoch, indices, Purpose.ORDER), kind="stable")
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        order, step = self.order(), self.batch * self.world
+        for start in range(self._first() * step, self._count() * step, step):
+            mine = order[start : start + step][self.rank :: self.world]
+            yield [Draw(self.epoch, index) for index in mine.tolist()]
+
+    def __len__(self) -> int:
+        return max(self._count() - self._first(), 0)
+
+    def _first(self) -> int:
+        return self.start_batch if self.epoch == self.start_epoch else 0
+
+    def _count(self) -> int:
+        step = self.batch * self.world
+        return self.n // step if self.drop_last else -(-self.n // step)

@@ -1,0 +1,101 @@
+"""Where images come from: memory or files, behind one small interface."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from compound.data.decode import decode_image, to_channels
+from compound.data.errors import DamagedImage, DataError
+
+Labels = NDArray[np.int64]
+
+
+class Source(ABC):
+    """Labelled images by position. Immutable; shared by all epochs and copied into every worker process."""
+
+    labels: Labels
+    """Class numbers, (n,)."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def path(self, index: int) -> str:
+        """What messages call the image: its path, or its place in the file it came from."""
+
+    @abstractmethod
+    def load(self, index: int) -> torch.Tensor:
+        """The image, uint8 (C, H, W); raises `DamagedImage`."""
+
+    @abstractmethod
+    def subset(self, indices: Labels) -> "Source":
+        """The source of these images only, in this order."""
+
+
+class ArraySource(Source):
+    """Images of one size in memory, uint8 (n, C, H, W). `name` is what messages call the whole."""
+
+    def __init__(self, images: torch.Tensor, labels: ArrayLike, name: str, numbers: Labels | None = None) -> None:
+        self.labels = _labels(labels, len(images), name)
+        if images.dtype != torch.uint8 or images.ndim != 4:
+            raise DataError(
+                f"{name}: images are {images.dtype} of shape {tuple(images.shape)}; give uint8 of shape (n, C, H, W)"
+            )
+        self.images = images
+        self.name = name
+        self._numbers = np.arange(len(images)) if numbers is None else numbers  # positions in the original
+
+    def path(self, index: int) -> str:
+        return f"{self.name}[{self._numbers[index]}]"
+
+    def load(self, index: int) -> torch.Tensor:
+        return self.images[index]
+
+    def subset(self, indices: Labels) -> "ArraySource":
+        chosen = torch.from_numpy(np.asarray(indices, dtype=np.int64))
+        return ArraySource(self.images[chosen], self.labels[indices], self.name, self._numbers[indices])
+
+    def to_channels(self, channels: int) -> "ArraySource":
+        """The same images in grey (1) or RGB (3)."""
+        return ArraySource(to_channels(self.images, channels), self.labels, self.name, self._numbers)
+
+
+class FileSource(Source):
+    """Image files, decoded when loaded, in grey (`channels` 1) or RGB (3)."""
+
+    def __init__(self, paths: Sequence[str | Path], labels: ArrayLike, channels: int) -> None:
+        self.labels = _labels(labels, len(paths), "image files")
+        # One array of bytes: a list of a million strings would be copied page by page into every forked worker.
+        self._paths = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
+        self.channels = channels
+
+    def path(self, index: int) -> str:
+        return os.fsdecode(self._paths[index])
+
+    def load(self, index: int) -> torch.Tensor:
+        path = self.path(index)
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise DamagedImage(path, (error.strerror or type(error).__name__).lower()) from None
+        return decode_image(data, self.channels, path)
+
+    def subset(self, indices: Labels) -> "FileSource":
+        return FileSource([self.path(i) for i in indices], self.labels[indices], self.channels)
+
+
+def subset(source: Source, indices: ArrayLike) -> Source:
+    """The images of `source` at `indices`, in that order."""
+    return source.subset(np.asarray(indices, dtype=np.int64))
+
+
+def _labels(labels: ArrayLike, count: int, name: str) -> Labels:
+    result = np.asarray(labels, dtype=np.int64)
+    if result.shape != (count,):
+        raise DataError(f"{name}: {result.size} labels for {count} images; give one label an image")
+    return result

@@ -1,0 +1,73 @@
+"""Classes of photos, with the preprocessing that travels in the weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from compound.data import DamageLog, FileSource
+from compound.data.decode import SUFFIXES
+from compound.errors import UsageError
+from compound.inference import classify
+from compound.network import Network
+from compound.nn import ConvNet, Weights, load_model
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The most probable classes of one image, best first: (index, name, probability)."""
+
+    path: str
+    classes: list[tuple[int, str, float]]
+
+    def to_json(self) -> dict[str, Any]:
+        keys = ("index", "name", "probability")
+        return {"path": self.path, "classes": [dict(zip(keys, one, strict=True)) for one in self.classes]}
+
+
+def load_predictor(path: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
+    """The model of a run directory or a weights file; another library's file needs `network`."""
+    path = Path(path)
+    if path.is_dir():
+        if not (path / "model.safetensors").is_file():
+            raise UsageError(f"{path} has no model.safetensors; finish the training with --resume, or give another run")
+        path = path / "model.safetensors"
+    return load_model(path, network)
+
+
+def find_images(places: list[Path]) -> list[Path]:
+    """The given files, and all images below the given folders."""
+    found: list[Path] = []
+    for place in places:
+        if place.is_dir():
+            inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise UsageError(f"folder {place} holds no images ({', '.join(sorted(SUFFIXES))})")
+            found += inside
+        elif place.is_file():
+            found.append(place)
+        else:
+            raise UsageError(f"there is no image {place}; check the path")
+    return found
+
+
+def predict(
+    model: ConvNet,
+    weights: Weights,
+    images: list[Path],
+    *,
+    top: int = 5,
+    batch: int = 32,
+    device: str = "auto",
+) -> tuple[list[Prediction], list[tuple[str, str]]]:
+    """The `top` classes of every readable image, in order, and the damaged ones with the reason."""
+    source = FileSource(images, np.zeros(len(images), dtype=np.int64), weights.channels)
+    damage = DamageLog(limit=1.0)
+    predictions = []
+    for probabilities, _, indices in classify(model, source, damage, batch=batch, device=device):
+        best = probabilities.topk(min(top, len(weights.classes)))
+        for position, values, order in zip(indices.tolist(), best.values.tolist(), best.indices.tolist(), strict=True):
+            named = [(index, weights.classes[index], value) for index, value in zip(order, values, strict=True)]
+            predictions.append(Prediction(str(images[position]), named))
+    return predictions, list(damage.damaged.items())

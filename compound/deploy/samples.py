@@ -1,0 +1,40 @@
+"""Sample images of a data set as files, to predict on as a user would and to show in the report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torchvision.io import encode_png
+
+from compound.data import Source
+from compound.files import make_folder, write_bytes
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of the source, written to `path`; `kind` says why it was chosen: `random` or `mistake`."""
+
+    path: Path
+    truth: str
+    kind: str
+
+
+def save_samples(
+    source: Source,
+    classes: tuple[str, ...],
+    folder: Path,
+    *,
+    mistakes: list[int],
+    count: int = 12,
+    seed: int = 0,
+) -> list[Sample]:
+    """Write `count` random images and those at the positions `mistakes` as PNG files, at their own size."""
+    make_folder(folder)
+    order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed)).tolist()
+    chosen = [(index, "random") for index in order[:count]] + [(index, "mistake") for index in mistakes]
+    samples = []
+    for number, (index, kind) in enumerate(chosen):
+        path = folder / f"{number:02d}.png"
+        write_bytes(path, encode_png(source.load(index)).numpy().tobytes())
+        samples.append(Sample(path, classes[int(source.labels[index])], kind))
+    return samples

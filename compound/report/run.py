@@ -1,0 +1,2 @@
+def write_run_report(path):
+    return path / "report.html"

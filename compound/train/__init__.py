@@ -1,0 +1,22 @@
+"""Floor 6: recipe, optimiser, engine, run directory, evaluation."""
+
+from compound.train.evaluate import Evaluation, evaluate
+from compound.train.fit import Interrupted, default_workers, start_run, train
+from compound.train.recipe import Recipe, load_recipe, rate_at
+from compound.train.recipes import RECIPES
+from compound.train.run import Run, open_run
+
+__all__ = [
+    "RECIPES",
+    "Evaluation",
+    "Interrupted",
+    "Recipe",
+    "Run",
+    "default_workers",
+    "evaluate",
+    "load_recipe",
+    "open_run",
+    "rate_at",
+    "start_run",
+    "train",
+]

@@ -1,0 +1,85 @@
+"""A recipe is data: how a network is trained, with its source. The presets are in `RECIPES`."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from compound.data.augment import Augment
+from compound.errors import UsageError
+from compound.mapping import from_mapping, to_mapping
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about a training but the network, the data and the seed.
+
+    `rate` is the peak learning rate for `rate_batch` images a step and scales with the batch. The schedule is a pure
+    function of the step (see `rate_at`).
+    """
+
+    name: str
+    source: str
+    epochs: int
+    batch: int = 128
+    optimizer: Literal["rmsprop", "sgd", "adamw"] = "sgd"
+    rate: float = 0.1
+    rate_batch: int = 256
+    momentum: float = 0.9
+    weight_decay: float = 1e-5
+    decay_biases: bool = False
+    schedule: Literal["staircase", "cosine", "linear"] = "cosine"
+    warmup_epochs: float = 0.0
+    label_smoothing: float = 0.0
+    mixup: float = 0.0  # the Beta distribution's parameter; 0 for none
+    ema: float = 0.0  # decay of the weights' moving average; 0 for none
+    augment: Augment = field(default_factory=Augment)
+    precision: Literal["fp32", "bf16"] = "fp32"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise UsageError(f"epochs {self.epochs} trains nothing; use 1 or more")
+        if self.batch < 2:
+            raise UsageError(f"batch {self.batch} is too small for batch norm; use 2 or more, usually 64 or 128")
+        if not (math.isfinite(self.rate) and self.rate > 0):
+            raise UsageError(f"rate {self.rate} is not a positive number; use e.g. 0.1")
+
+    @property
+    def peak_rate(self) -> float:
+        """The learning rate at this batch size (linear scaling)."""
+        return self.rate * self.batch / self.rate_batch
+
+
+def rate_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The learning rate of step `step`, counted from 0.
+
+    All schedules rise linearly over the warm-up. `staircase` is the paper's: × 0.97 every 2.4 epochs, counted from the
+    start of training (Section 5.2; the official code keeps decaying through the warm-up). `cosine` and `linear` fall
+    to zero at the end.
+    """
+    epoch = step / steps_per_epoch
+    if epoch < recipe.warmup_epochs:
+        return recipe.peak_rate * (step + (recipe.schedule != "staircase")) / (recipe.warmup_epochs * steps_per_epoch)
+    if recipe.schedule == "staircase":
+        return recipe.peak_rate * 0.97 ** math.floor(epoch / 2.4)
+    left = 1 - (epoch - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
+    return recipe.peak_rate * (left if recipe.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """A recipe file: the fields of `Recipe` as YAML; `base` names the preset whose fields it changes."""
+    from compound.train.recipes import RECIPES
+
+    try:
+        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read recipe {path}: {error}") from None
+    if not isinstance(given, dict):
+        raise UsageError(f"{path}: not a recipe; write fields such as base, epochs, rate")
+    base = given.pop("base", None)
+    if base is not None and base not in RECIPES:
+        raise UsageError(f"{path}: there is no preset {base!r}; use {', '.join(RECIPES)}")
+    start = to_mapping(RECIPES[base]) if base else {}
+    return from_mapping(Recipe, start | {"name": Path(path).stem} | given, str(path))

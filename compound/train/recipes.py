@@ -1,0 +1,55 @@
+"""The presets, each with its lab note: source, what to expect, what it costs."""
+
+from compound.data.augment import Augment
+from compound.train.recipe import Recipe
+
+PAPER = Recipe(
+    name="paper",
+    source="Tan & Le 2019, Section 5.2, and the official code; ImageNet, hundreds of accelerator hours",
+    epochs=350,
+    batch=4096,
+    optimizer="rmsprop",
+    rate=0.016,
+    rate_batch=256,
+    momentum=0.9,
+    weight_decay=1e-5,
+    decay_biases=True,
+    schedule="staircase",
+    warmup_epochs=5,
+    label_smoothing=0.1,
+    ema=0.9999,
+    # Differs from the paper: torchvision's AutoAugment is the published ImageNet policy, the official code has "v0".
+    augment=Augment(crop="inception", policy="autoaugment"),
+)
+
+TRANSFER = Recipe(
+    name="transfer",
+    source="fine-tuning as Kornblith et al. 2019 (Section 5.3): SGD with Nesterov momentum, cosine to zero",
+    epochs=20,
+    batch=64,
+    optimizer="sgd",
+    rate=0.01,
+    rate_batch=256,
+    momentum=0.9,
+    weight_decay=1e-4,
+    schedule="cosine",
+    warmup_epochs=1,
+    augment=Augment(crop="inception", scale=(0.2, 1.0)),
+)
+
+SMALL = Recipe(
+    name="small",
+    source="own measurements on Fashion-MNIST",
+    epochs=20,
+    batch=64,
+    optimizer="sgd",
+    rate=0.4,
+    rate_batch=256,
+    weight_decay=5e-4,
+    warmup_epochs=1,
+    label_smoothing=0.1,
+    ema=0.99,
+    augment=Augment(crop="shift", shift=2, erase=0.25),
+)
+
+RECIPES = {recipe.name: recipe for recipe in (PAPER, TRANSFER, SMALL)}

@@ -1,0 +1,181 @@
+"""Batches: the order, what workers may not change, and what happens to damaged images."""
+
+import pytest
+import torch
+
+from compound.data import (
+    ArraySource,
+    Augment,
+    DamageLog,
+    DataError,
+    Draw,
+    EpochSampler,
+    FileSource,
+    Images,
+    Preprocessing,
+    loader,
+    make_loader,
+)
+from compound.errors import CompoundError
+from compound.network import Inputs
+
+PRE = Preprocessing(16, 3, Inputs(margin=0, interpolation="bilinear"))
+
+
+def indices(batches) -> list[int]:
+    return [draw.index for batch in batches for draw in batch]
+
+
+def test_an_epoch_is_a_permutation_that_seed_and_epoch_decide():
+    sampler = EpochSampler(103, 10, seed=1, shuffle=True)
+    first = list(sampler)
+    assert [len(batch) for batch in first] == [10] * 10 + [3]
+    assert len(sampler) == 11
+    assert sorted(indices(first)) == list(range(103)) != indices(first)
+    assert list(sampler) == first
+    sampler.set_epoch(1)
+    second = list(sampler)
+    assert sorted(indices(second)) == list(range(103))
+    assert indices(second) != indices(first)
+    assert {draw.epoch for batch in second for draw in batch} == {1}
+    assert indices(EpochSampler(103, 10, seed=2, shuffle=True)) != indices(first)
+    assert indices(EpochSampler(5, 2)) == [0, 1, 2, 3, 4]
+
+
+def test_drop_last_leaves_the_rest_out():
+    sampler = EpochSampler(103, 10, shuffle=True, drop_last=True)
+    assert [len(batch) for batch in sampler] == [10] * 10
+    assert len(sampler) == 10
+    with pytest.raises(DataError, match="more than the 5 images"):
+        EpochSampler(5, 10, drop_last=True)
+    with pytest.raises(DataError, match="batch 0"):
+        EpochSampler(5, 0)
+
+
+def test_a_run_resumed_within_an_epoch_sees_the_tail_and_then_whole_epochs():
+    whole = EpochSampler(103, 10, seed=1, shuffle=True, start_epoch=3)
+    resumed = EpochSampler(103, 10, seed=1, shuffle=True, start_epoch=3, start_batch=4)
+    assert list(resumed) == list(whole)[4:]
+    assert len(resumed) == 7
+    for sampler in (whole, resumed):
+        sampler.set_epoch(4)
+    assert list(resumed) == list(whole)
+    resumed.set_epoch(3)  # what a trainer announces on resuming
+    assert len(resumed) == 7
+
+
+def test_processes_share_every_step_of_the_single_process_run():
+    single = list(EpochSampler(103, 12, seed=1, shuffle=True))
+    shares = [list(EpochSampler(103, 4, seed=1, shuffle=True, rank=rank, world=3)) for rank in range(3)]
+    assert [len(share) for share in shares] == [9, 9, 9]
+    for step, batch in enumerate(single):
+        assert sorted(draw for share in shares for draw in share[step]) == sorted(batch)
+
+
+@pytest.fixture
+def files(class_folders) -> FileSource:
+    folder = class_folders("jpegs", {"a": 23})
+    return FileSource(sorted(folder.rglob("*.jpg")), [i % 3 for i in range(23)], 3)
+
+
+@pytest.mark.parametrize("crop", ["inception", "shift"])
+def test_workers_do_not_change_what_is_loaded(files, crop):
+    augment = Augment(crop=crop, erase=0.5, policy="trivial")
+    runs = []
+    for workers in (0, 2):
+        made = make_loader(files, PRE, 5, augment=augment, shuffle=True, seed=3, workers=workers, epoch=2)
+        runs.append(list(made))
+    for here, there in zip(*runs, strict=True):
+        assert torch.equal(here.images, there.images)
+        assert torch.equal(here.indices, there.indices)
+        assert torch.equal(here.labels, here.indices % 3)
+    assert runs[0][0].images.shape == (5, 3, 16, 16)
+
+
+def test_epochs_differ_and_the_global_generator_is_left_alone(files):
+    before = torch.get_rng_state()
+    made = make_loader(files, PRE, 23, augment=Augment(crop="inception"))
+    (first,) = made
+    made.batch_sampler.set_epoch(1)
+    (second,) = made
+    assert torch.equal(first.indices, second.indices)
+    assert (first.images != second.images).flatten(1).any(1).all()
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_inception_crop_is_the_box_scaled(files):
+    augment = Augment(crop="inception", flip=False)
+    (batch,) = make_loader(files, PRE, 23, augment=augment, seed=5)
+    dataset = Images(files, PRE, augment, seed=5)
+    assert torch.equal(dataset[Draw(0, 7)].images[0], batch.images[7])
+    whole = Augment(crop="inception", flip=False, scale=(1.0, 1.0), ratio=(1.5, 1.5))  # all of a 60 × 40 picture
+    (batch,) = make_loader(files, PRE, 23, augment=whole)
+    squash = Preprocessing(16, 3, Inputs(fit="squash", interpolation="bilinear"))
+    assert torch.equal(batch.images[4], squash.resize(files.load(4)))
+
+
+def arrays(count: int = 9) -> ArraySource:
+    images = torch.randint(0, 256, (count, 3, 20, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    return ArraySource(images, range(count), "noise")
+
+
+def test_arrays_load_as_single_images_do_with_or_without_the_cache(monkeypatch):
+    source = arrays()
+    (cached,) = make_loader(source, PRE, 9)
+    monkeypatch.setattr(loader, "CACHE_LIMIT", 0)
+    (uncached,) = make_loader(source, PRE, 9)
+    for batch in (cached, uncached):
+        assert torch.equal(batch.images, torch.stack([PRE.resize(source.load(i)) for i in range(9)]))
+        assert batch.labels.tolist() == batch.indices.tolist() == list(range(9))
+        assert batch.damaged == []
+
+
+def test_batch_moves_to_a_device_and_keeps_what_was_damaged():
+    (batch,) = make_loader(arrays(), PRE, 9)
+    batch.damaged.append(("a", "b"))
+    moved = batch.to("meta")
+    assert {each.device.type for each in (moved.images, moved.labels, moved.indices)} == {"meta"}
+    assert moved.damaged == [("a", "b")]
+    assert len(moved) == 9
+
+
+def test_damaged_images_are_left_out_and_listed(files, tmp_path):
+    bad = {4: b"", 9: b"no picture"}
+    for index, data in bad.items():
+        (tmp_path / "jpegs" / "a" / f"{index:03d}.jpg").write_bytes(data)
+    augment = Augment(crop="inception", erase=1.0)
+    (batch,) = make_loader(files, PRE, 23, augment=augment)
+    kept = [i for i in range(23) if i not in bad]
+    assert batch.indices.tolist() == kept
+    assert batch.labels.tolist() == [i % 3 for i in kept]
+    assert [(path[-7:], reason.split()[-1]) for path, reason in batch.damaged] == [
+        ("004.jpg", "empty"),
+        ("009.jpg", "PPM)"),
+    ]
+    alone = Images(files, PRE, augment)[Draw(0, 10)]  # 10 comes after both: its numbers are its own
+    assert torch.equal(alone.images[0], batch.images[8])
+    nothing = Images(files, PRE, augment).__getitems__([Draw(0, 4), Draw(0, 9)])
+    assert (len(nothing), nothing.images.shape, len(nothing.damaged)) == (0, (0, 3, 16, 16), 2)
+
+
+def damage(good: int, bad: list[str]) -> loader.Batch:
+    zeros = torch.zeros(good, dtype=torch.int64)
+    return loader.Batch(torch.zeros(good, 1, 1, 1), zeros, zeros, [(path, "empty") for path in bad])
+
+
+def test_more_than_one_in_a_hundred_damaged_stops_the_run():
+    log = DamageLog()
+    log.add(damage(50, ["a.jpg"]))  # 2 %, but of too few images to judge
+    log.add(damage(148, ["b.jpg"]))  # 1 % of 200
+    assert log.seen == 200
+    assert log.summary() == "2 of 200 images loaded were damaged and left out: a.jpg (empty), b.jpg (empty)"
+    with pytest.raises(CompoundError, match=r"3 of 201 .* a\.jpg \(empty\).* more than 1\.0%"):
+        log.add(damage(0, ["c.jpg"]))
+
+
+def test_the_same_damaged_file_counts_every_epoch_but_is_named_once():
+    log = DamageLog(limit=0.5)
+    for _ in range(3):
+        log.add(damage(200, ["a.jpg"]))
+    assert log.summary() == "3 of 603 images loaded were damaged and left out: a.jpg (empty)"
+    assert DamageLog().summary() == "none of 0 images loaded was damaged"

@@ -1,0 +1,74 @@
+"""Hypothesis strategies for networks: random, valid, and small enough to build and run in milliseconds."""
+
+from hypothesis import strategies as st
+
+from compound.blocks import Basic, Block, Bottleneck, ConvBlock, FusedMBConv, MBConv, Separable, Style
+from compound.network import Head, Inputs, Network, Stage
+from compound.scaling import Scaling
+
+KERNELS = st.sampled_from((1, 3, 5))
+CHANNELS = st.sampled_from((4, 8, 12, 16, 24))
+RATIOS = st.sampled_from((0, 0.25, 0.5))
+FIXED = st.sampled_from(((), ("depth",), ("width",), ("depth", "width")))
+NAMES = st.text("abcdefgh-0123456789 é:#'\"", min_size=1, max_size=12)
+
+
+def blocks() -> st.SearchStrategy[Block]:
+    """Every block kind with its fields; channels of `CHANNELS` suit all of them."""
+    return st.one_of(
+        st.builds(ConvBlock, KERNELS, st.booleans()),
+        st.builds(MBConv, KERNELS, st.sampled_from((1, 1.5, 3, 6)), RATIOS),
+        st.builds(FusedMBConv, KERNELS, st.sampled_from((1, 2, 4)), RATIOS),
+        st.builds(Separable, KERNELS),
+        st.builds(Basic, KERNELS),
+        st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2, 4)), st.just(1)),
+        st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2)), st.just(2)),
+    )
+
+
+def stages(most_layers: int = 3) -> st.SearchStrategy[Stage]:
+    return st.builds(Stage, blocks(), st.integers(1, most_layers), CHANNELS, st.sampled_from((1, 1, 2)), FIXED)
+
+
+def styles() -> st.SearchStrategy[Style]:
+    return st.builds(
+        Style,
+        st.sampled_from(("swish", "relu", "relu6", "hard_swish", "gelu", "tanh")),
+        st.sampled_from((0.9, 0.99)),
+        st.sampled_from((1e-5, 1e-3)),
+        st.sampled_from(("symmetric", "same")),
+    )
+
+
+def inputs() -> st.SearchStrategy[Inputs]:
+    return st.builds(
+        Inputs,
+        st.sampled_from(((0.5,), (0.485, 0.456, 0.406))),
+        st.sampled_from(((0.25,), (0.229, 0.224, 0.225))),
+        st.sampled_from(("bicubic", "bilinear", "nearest")),
+        st.sampled_from(("crop", "squash", "pad")),
+        st.integers(0, 32),
+    )
+
+
+@st.composite
+def networks(draw: st.DrawFn, most_stages: int = 4) -> Network:
+    """A random valid network of any block kinds, at most 40 px and 24 channels."""
+    stem = Stage(ConvBlock(draw(KERNELS), draw(st.booleans())), 1, draw(CHANNELS), draw(st.sampled_from((1, 2))))
+    return Network(
+        name=draw(NAMES),
+        stem=stem,
+        stages=tuple(draw(st.lists(stages(), min_size=1, max_size=most_stages))),
+        head=Head(draw(st.sampled_from((None, 16, 32))), draw(st.sampled_from(((), ("width",))))),
+        resolution=draw(st.integers(8, 40)),
+        dropout=draw(st.sampled_from((0.0, 0.2, 0.5))),
+        survival=draw(st.sampled_from((1.0, 0.8, 0.5))),
+        style=draw(styles()),
+        inputs=draw(inputs()),
+        divisor=draw(st.sampled_from((4, 8))),
+    )
+
+
+def scalings(low: float = 0.5, high: float = 3.0) -> st.SearchStrategy[Scaling]:
+    factor = st.floats(low, high, allow_nan=False)
+    return st.builds(Scaling, factor, factor, factor)
