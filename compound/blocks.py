@@ -227,11 +227,12 @@ def residual(body: Operator, inp: int, out: int, stride: int, style: Style) -> C
     return Chain.of(residual=Residual(body, shortcut), act=style.act())
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def place(block: Block, out: int, stride: int, style: Style, shape: Shape) -> tuple[Operator, Trace]:
     """The operators of `block` on an input of `shape`, and their trace.
 
-    Kept because the repeats of a stage, and most stages of two related networks, are the same.
+    Kept because the repeats of a stage, and most stages of two related networks, are the same. A larger store is
+    slower: the garbage collector walks through it.
     """
     operator = block.operators(shape[0], out, stride, style)
     return operator, Trace(operator, shape)

@@ -70,7 +70,7 @@ class Part(NamedTuple):
     keeps_output: bool
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=256)
 def part(trace: Trace) -> Part:
     """Fold the leaf operators of one block. A trace is compared by identity; `place` shares equal ones."""
     shapes = trace.shapes
@@ -96,15 +96,16 @@ def part(trace: Trace) -> Part:
 
 def fullest(trace: Trace, sizes: list[int]) -> int:
     """Numbers alive at the fullest moment: a value dies after the last operator that reads it."""
-    last_use = {value: index for index, step in enumerate(trace.steps) for value in step.inputs}
+    last_use = {value: index for index, (_, _, values, _) in enumerate(trace.steps) for value in values}
     last_use[trace.output] = len(trace.steps)
+    dying = [0] * (len(trace.steps) + 1)
+    for value, index in last_use.items():
+        dying[index] += sizes[value]
     most = alive = sizes[0]
-    for index, step in enumerate(trace.steps):
-        alive += sizes[step.output]
+    for (_, _, _, output), dies in zip(trace.steps, dying, strict=False):
+        alive += sizes[output]
         most = max(most, alive)
-        for value in dict.fromkeys(step.inputs):
-            if last_use[value] == index:
-                alive -= sizes[value]
+        alive -= dies
     return most
 
 

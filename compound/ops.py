@@ -11,7 +11,7 @@ normalisation, activations, pooling and element-wise joins count none. The paper
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
-from compound.rounding import Padding, Pair, positions
+from compound.rounding import Padding, Pair, map_size
 
 Shape = tuple[int, int, int]
 Function = Literal["relu", "relu6", "swish", "hard_swish", "sigmoid", "hard_sigmoid", "gelu", "tanh", "identity"]
@@ -96,9 +96,8 @@ class Conv(Operator):
         return self.kernel if isinstance(self.kernel, tuple) else (self.kernel, self.kernel)
 
     def out(self, *shapes: Shape) -> Shape:
-        (_, height, width), (kh, kw) = shapes[0], self.window
-        rows = positions(height, kh, self.stride, self.padding, 0)
-        return self.channels, rows, positions(width, kw, self.stride, self.padding, 1)
+        _, height, width = shapes[0]
+        return self.channels, *map_size(height, width, self.window, self.stride, self.padding)
 
     def weights(self, shape: Shape) -> int:
         kh, kw = self.window
@@ -128,8 +127,7 @@ class Depthwise(Operator):
 
     def out(self, *shapes: Shape) -> Shape:
         channels, height, width = shapes[0]
-        rows = positions(height, self.kernel, self.stride, self.padding, 0)
-        return channels, rows, positions(width, self.kernel, self.stride, self.padding, 1)
+        return channels, *map_size(height, width, (self.kernel, self.kernel), self.stride, self.padding)
 
     def params(self, *shapes: Shape) -> int:
         return shapes[0][0] * self.kernel**2
@@ -187,8 +185,7 @@ class Pool(Operator):
 
     def out(self, *shapes: Shape) -> Shape:
         channels, height, width = shapes[0]
-        rows = positions(height, self.kernel, self.stride, self.padding, 0, self.ceil)
-        return channels, rows, positions(width, self.kernel, self.stride, self.padding, 1, self.ceil)
+        return channels, *map_size(height, width, (self.kernel, self.kernel), self.stride, self.padding, self.ceil)
 
     def keeps_aside(self, *shapes: Shape) -> int:
         channels, rows, columns = self.out(*shapes)

@@ -65,6 +65,7 @@ def padding_pair(padding: Padding, size: int, kernel: int, stride: int, axis: in
 
 
 @lru_cache(maxsize=4096)
-def positions(size: int, kernel: int, stride: int, padding: Padding, axis: int, ceil: bool = False) -> int:
-    """Positions of a window along one axis of `size`."""
-    return output_size(size, kernel, stride, *padding_pair(padding, size, kernel, stride, axis), ceil)
+def map_size(height: int, width: int, window: Pair, stride: int, padding: Padding, ceil: bool = False) -> Pair:
+    """Rows and columns of positions of a window over a map."""
+    rows = output_size(height, window[0], stride, *padding_pair(padding, height, window[0], stride, 0), ceil)
+    return rows, output_size(width, window[1], stride, *padding_pair(padding, width, window[1], stride, 1), ceil)

@@ -13,7 +13,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 PIXEL_LIMIT = 89_478_485  # Pillow's own: 256 MiB of RGB. Beyond it a file of some kilobytes can fill the memory.
 
-# The operator behind torchvision.io.decode_image, which torchvision 0.29 deprecates with a warning at every call. Where a
+# The operator behind torchvision.io.decode_image, which torchvision 0.29 deprecates, warning at every call. Where a
 # later version has it no more, Pillow reads these files too, at about two thirds of the speed.
 FAST = getattr(torch.ops.image, "decode_image", None)
 

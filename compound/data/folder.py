@@ -25,7 +25,9 @@ def open_folder(folder: Path, channels: int) -> Tables:
     """`folder`/CLASS/…, or `folder`/train/CLASS/… beside test/ and, if there are both, val/ as the holdout."""
     inner = _folders(folder)
     train, holdout, test = (_first(inner, names) for names in (TRAIN, HOLDOUT, TEST))
-    if train is None:
+    if train is None or not _folders(train):  # a class may be called train, as beside car and bus
+        if inner and set(inner) <= {*TRAIN, *HOLDOUT, *TEST}:
+            raise DataError(f"{folder} has no classes to train on; put images at {folder}/train/CLASS/IMAGE.jpg")
         return tables(folder.name, {"train": _scan(folder)}, channels, str(folder))
     parts = {"train": _scan(train)}
     for part, place in (("holdout", holdout), ("test", test)):
@@ -106,9 +108,9 @@ def _rows(path: Path) -> Iterator[tuple[str, Entry]]:
                 shown = ", ".join(header) if header else "none"
                 raise DataError(f"{path}: columns path and label are needed; its first line names: {shown}")
             for row in reader:
-                if not row[at] or not row[label]:
+                if not row[at] or not (row[label] or "").strip():
                     raise DataError(f"{path} line {reader.line_num}: path or label is empty; fill it in or remove it")
-                part = _part(row[split] if split else None, f"{path} line {reader.line_num}")
+                part = _part((row[split] or "") if split else None, f"{path} line {reader.line_num}")
                 yield part, Entry(os.path.join(path.parent, row[at]), row[label].strip())
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read {path}: {error}; give a CSV file in UTF-8") from None

@@ -8,6 +8,7 @@ import torch
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from compound.data.decode import to_channels
 from compound.data.errors import DataError
 from compound.mapping import from_mapping
 from compound.network import Inputs, Network
@@ -59,7 +60,7 @@ class Preprocessing:
         return tuple(round(255 * value) for value in self.mean)
 
     def resize(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 (…, C, H, W) to uint8 (…, C, R, R) as for evaluation: see `Inputs.fit`."""
+        """uint8 (…, 1 or 3, H, W) to uint8 (…, C, R, R) as for evaluation: see `Inputs.fit`."""
         height, width = images.shape[-2:]
         if self.inputs.fit == "crop":
             short = min(height, width)
@@ -71,9 +72,9 @@ class Preprocessing:
         return self._pad(images)
 
     def scale(self, images: torch.Tensor, top: int, left: int, height: int, width: int) -> torch.Tensor:
-        """The rectangle of `images` (…, C, H, W), in pixels, at (…, C, R, R); antialiased."""
+        """The rectangle of `images` (…, 1 or 3, H, W), in pixels, at (…, C, R, R); antialiased."""
         size = (self.resolution, self.resolution)
-        return _scale(images[..., top : top + height, left : left + width], size, self.inputs.interpolation)
+        return self._scaled(images[..., top : top + height, left : left + width], size)
 
     def normalise(self, batch: torch.Tensor) -> torch.Tensor:
         """uint8 0–255 or float 0–1 (N, C, R, R) to float32: (x − mean) / std, on the device of `batch`."""
@@ -100,17 +101,18 @@ class Preprocessing:
         ratio = self.resolution / max(height, width)
         size = (max(round(height * ratio), 1), max(round(width * ratio), 1))
         fill = torch.tensor(self.fill, dtype=torch.uint8)[:, None, None]
-        result = fill.expand(*images.shape[:-2], self.resolution, self.resolution).clone()
+        result = fill.expand(*images.shape[:-3], self.channels, self.resolution, self.resolution).clone()
         top, left = ((self.resolution - side) // 2 for side in size)
-        result[..., top : top + size[0], left : left + size[1]] = _scale(images, size, self.inputs.interpolation)
+        result[..., top : top + size[0], left : left + size[1]] = self._scaled(images, size)
         return result
 
-
-def _scale(images: torch.Tensor, size: tuple[int, int], interpolation: str) -> torch.Tensor:
-    if images.shape[-2:] == size:
-        return images
-    resized: torch.Tensor = F.resize(images, list(size), interpolation=INTERPOLATION[interpolation], antialias=True)
-    return resized
+    def _scaled(self, images: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        images = to_channels(images, self.channels)
+        if images.shape[-2:] == size:
+            return images
+        interpolation = INTERPOLATION[self.inputs.interpolation]
+        resized: torch.Tensor = F.resize(images, list(size), interpolation=interpolation, antialias=True)
+        return resized
 
 
 def _spread(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

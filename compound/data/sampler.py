@@ -68,7 +68,8 @@ class EpochSampler(Sampler[list[Draw]]):
             yield [Draw(self.epoch, index) for index in mine.tolist()]
 
     def __len__(self) -> int:
-        return max(self._count() - self._first(), 0)
+        """Steps of a whole epoch, also of one taken up in its middle: Lightning adds the steps done before."""
+        return self._count()
 
     def _first(self) -> int:
         return self.start_batch if self.epoch == self.start_epoch else 0

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from pytorch_lightning import LightningModule
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 
@@ -16,6 +17,10 @@ class Averaging(WeightAveraging):
     def __init__(self, decay: float) -> None:
         self.decay = decay
         super().__init__(use_buffers=True, multi_avg_fn=self._average)
+
+    def apply(self, module: LightningModule) -> None:
+        """Put the average into `module`; also where a resumed run had no step left and Lightning ends no training."""
+        self._copy_average_to_current(module)
 
     def _average(self, averages: Any, current: Any, updates: Tensor | int) -> None:
         if not averages[0].is_floating_point():  # the count of batches a norm has seen

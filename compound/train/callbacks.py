@@ -161,6 +161,7 @@ class Display(Callback):
         total = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)
         self.task = self.bar.add_task("training", total=total, completed=trainer.global_step, speed=0)
         self.bar.start()
+        self.since = time.perf_counter()  # an epoch taken up in its middle is not announced as started
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.images, self.since = 0, time.perf_counter()

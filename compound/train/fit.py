@@ -111,9 +111,8 @@ def train(
     model = first_model(run, data, weights)
     module = Training(model, recipe, steps, run.seed)
     damage = DamageLog(damaged_limit)
-    callbacks = [Damage(damage), Metrics(run.metrics), Display(quiet), Checkpoints(run.checkpoint)]
-    if recipe.ema:
-        callbacks.insert(0, Averaging(recipe.ema))
+    averaging = [Averaging(recipe.ema)] if recipe.ema else []
+    callbacks = [*averaging, Damage(damage), Metrics(run.metrics), Display(quiet), Checkpoints(run.checkpoint)]
     quieten()
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(where.type, where.type),
@@ -137,6 +136,8 @@ def train(
     except Stopped:
         run.now("stopped")
         raise Interrupted(f"stopped at step {trainer.global_step} and saved; go on with --resume --out {run.path}") from None
+    for average in averaging:
+        average.apply(module)
     save_weights(model, run.weights, data.classes)
     result = evaluate(
         model, data.test, data.classes, batch=recipe.batch, workers=workers, device=device, damaged_limit=damaged_limit

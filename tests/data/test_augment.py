@@ -123,7 +123,7 @@ def test_inception_box_where_nothing_fits_is_central():
         Augment(policy="randaugment"),
         Augment(policy="trivial"),
     ],
-    ids=str,
+    ids=lambda augment: augment.policy,
 )
 def test_an_image_is_augmented_alike_in_any_batch(images, augment):
     images = images[:30]

@@ -3,13 +3,15 @@
 import csv
 import gzip
 import hashlib
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from compound.data import CLASSES, ArraySource, DataError, open_data, subset
+from compound.data import CLASSES, ArraySource, DataError, named, open_data, subset
 from compound.data.idx import read_idx, write_idx
 from compound.data.open import FASHION6K
 
@@ -185,6 +187,15 @@ def test_folder_errors_name_the_folder(class_folders, tmp_path, picture):
         open_data(str(root))
 
 
+def test_a_class_may_be_called_train_but_splits_need_classes(class_folders):
+    data = open_data(str(class_folders("vehicles", {"bus": 5, "train": 5})))
+    assert data.classes == ("bus", "train")
+    with pytest.raises(DataError, match="no classes to train on"):
+        open_data(str(class_folders("halves", {"train": 2, "test": 2})))
+    with pytest.raises(DataError, match="no classes to train on"):
+        open_data(str(class_folders("untrained/val", {"a": 2, "b": 2}).parent))
+
+
 def test_unknown_names_and_missing_paths(tmp_path):
     with pytest.raises(DataError, match=r"'fashion6'; did you mean fashion6k"):
         open_data("fashion6")
@@ -213,6 +224,28 @@ def test_fashion_mnist_through_torchvision_has_its_names(tmp_path):
     assert data.classes == CLASSES
     assert [len(part) for part in (data.train, data.holdout, data.test)] == [180, 20, 50]
     assert torch.equal(data.test.images, open_data(str(tmp_path / "FashionMNIST" / "raw")).test.images)
+
+
+def test_arrays_of_torchvision_come_in_three_layouts():
+    values = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
+    last = named._array(SimpleNamespace(data=values, targets=[1, 0]), "x", 3)  # CIFAR
+    first = named._array(SimpleNamespace(data=values.transpose(0, 3, 1, 2), labels=np.array([1, 0])), "x", 3)  # SVHN
+    assert torch.equal(last.images, first.images)
+    assert last.images[1, 2, 3, 4] == values[1, 3, 4, 2]
+    assert last.labels.tolist() == first.labels.tolist() == [1, 0]
+    grey = named._array(SimpleNamespace(data=torch.from_numpy(values[..., 0]), targets=torch.tensor([1, 0])), "x", 1)
+    assert torch.equal(grey.images, last.images[:, :1])  # MNIST
+
+
+def test_flowers_train_on_the_union_of_train_and_val(monkeypatch):
+    def flowers(root: str, split: str) -> SimpleNamespace:
+        files = {"train": ["a", "b"], "val": ["c"], "test": ["d"]}[split]
+        return SimpleNamespace(_image_files=files, _labels=[ord(f) % 2 for f in files], classes=["even", "odd"])
+
+    monkeypatch.setitem(named.NAMED, "flowers102", replace(named.NAMED["flowers102"], cls=flowers))
+    data = open_data("flowers102", holdout=0)
+    assert (paths(data.train), paths(data.test)) == (["a", "b", "c"], ["d"])
+    assert data.train.labels.tolist() == [1, 0, 1]
 
 
 def test_oxford_pets_through_torchvision_reads_its_lists(tmp_path, picture):

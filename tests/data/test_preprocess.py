@@ -19,7 +19,7 @@ MODES = {
 
 
 def tensor(image: Image.Image) -> torch.Tensor:
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+    return torch.from_numpy(np.atleast_3d(np.array(image))).permute(2, 0, 1)
 
 
 def levels(a: torch.Tensor, b: torch.Tensor) -> int:
@@ -59,6 +59,17 @@ def test_an_image_of_the_right_size_is_returned_as_it_is(picture):
     for inputs in (Inputs(margin=0), Inputs(fit="squash"), Inputs(fit="pad")):
         assert Preprocessing(24, 3, inputs).resize(image).data_ptr() == image.data_ptr()
     assert not torch.equal(Preprocessing(24, 3, Inputs(margin=8)).resize(image), image)
+
+
+def test_channels_are_those_of_the_network_whatever_the_image_has(picture):
+    colour = tensor(picture(50, 40))
+    for fit in ("crop", "squash", "pad"):
+        inputs = Inputs(fit=fit)
+        grey = Preprocessing(24, 1, inputs).resize(colour)
+        assert levels(grey, Preprocessing(24, 1, inputs).resize(tensor(picture(50, 40).convert("L")))) <= 2
+        again = Preprocessing(24, 3, Inputs(fit=fit, mean=(0.1,))).resize(grey)
+        assert torch.equal(again, grey.expand(3, -1, -1)) or fit == "crop"  # crop leaves its border out again
+        assert again.shape == (3, 24, 24)
 
 
 def test_batches_resize_as_their_images_do(picture):

@@ -93,6 +93,14 @@ def test_classes_and_channels_change_head_and_stem_only() -> None:
     assert thousand.macs - grey.macs == 2 * 9 * 32 * 112 * 112
 
 
+@pytest.mark.parametrize(
+    ("name", "millions"), [("efficientnet-b0", 6.75), ("mobilenet-v2", 6.68), ("resnet-50", 11.11)]
+)
+def test_activations_as_timms_benchmark_tables_list_them(name: str, millions: float) -> None:
+    """Outputs of convolutions and linear layers at 224 px, column `macts`."""
+    assert cost(ZOO[name]).activations / 1e6 == pytest.approx(millions, abs=0.01)
+
+
 def test_norms_have_two_running_statistics_a_channel() -> None:
     # torchvision.models.efficientnet_b0 has 42,016 in running means and variances (num_batches_tracked aside).
     assert cost(ZOO["efficientnet-b0"]).buffers == 42_016

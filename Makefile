@@ -1,0 +1,51 @@
+# One environment for everything, in .venv; pip's versions are pinned in constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+MINUTES ?= 3
+
+.PHONY: help demo test lint test-slow test-oracle goldens clean
+
+help:
+	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
+	@echo "make test         lint, types, floors and the ordinary tests"
+	@echo "make test-slow    the tests that take minutes: accuracy in a time budget"
+	@echo "make test-oracle  against torchvision, timm, fvcore and real pretrained weights"
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready-train: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[train]'
+	@touch $@
+
+$(VENV)/ready-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@ $(VENV)/ready-train
+
+$(VENV)/ready-oracles: $(VENV)/ready-dev
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[dev,oracles]'
+	@touch $@
+
+demo: $(VENV)/ready-train
+	rm -rf runs/demo
+	$(BIN)/compound fit fashion6k --minutes $(MINUTES) --out runs/demo
+
+test: $(VENV)/ready-dev lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test-slow: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -m slow
+
+test-oracle: $(VENV)/ready-oracles
+	$(BIN)/python -m pytest -m oracle
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

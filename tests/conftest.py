@@ -1,0 +1,6 @@
+"""Settings for all tests: hypothesis without a deadline (shared machines stall) and with few, fresh examples."""
+
+from hypothesis import settings
+
+settings.register_profile("shared", deadline=None, max_examples=60)
+settings.load_profile("shared")
