@@ -1,4 +1,7 @@
-"""Image bytes to pixels: torchvision for plain JPEG and PNG (fast), Pillow for everything else."""
+"""Image bytes to pixels: torchvision for plain JPEG (fast), Pillow for everything else.
+
+Not torchvision for PNG: its decoder (0.29) ends the process with a segmentation fault where pixel data is short.
+"""
 
 import io
 
@@ -53,21 +56,14 @@ def _decode(data: bytes | bytearray, channels: int) -> torch.Tensor:
     header = Image.open(io.BytesIO(data), formats=FORMATS)  # reads the header only
     if header.width * header.height > PIXEL_LIMIT:
         raise Image.DecompressionBombError
-    plain = header.mode in ("L", "RGB") and "transparency" not in header.info
-    if FAST and plain and header.format in ("JPEG", "MPO", "PNG"):
-        # A JPEG stores luma, so grey comes without decoding colour.
-        grey = header.mode == "L" or (channels == 1 and header.format != "PNG")
+    if FAST and header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB"):
         try:
-            return _decode_fast(data, 1 if grey else 3)
+            # `channels` is also the operator's mode: 1 decodes only the luma that a JPEG stores, 3 RGB. True: EXIF.
+            image: torch.Tensor = FAST(torch.frombuffer(bytearray(data), dtype=torch.uint8), channels, True)
+            return image
         except RuntimeError:
             pass  # Pillow reads some of what torchvision refuses, and says better why when it does not
     return _decode_any(header)
-
-
-def _decode_fast(data: bytes | bytearray, channels: int) -> torch.Tensor:
-    buffer = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    image: torch.Tensor = torch.ops.image.decode_image(buffer, channels, True)  # True: upright by EXIF
-    return _high_byte(image) if image.dtype == torch.uint16 else image
 
 
 def _decode_any(image: Image.Image) -> torch.Tensor:

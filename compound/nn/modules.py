@@ -141,12 +141,18 @@ class Pool2d(nn.Module):
         o = self.operator
         top, bottom = padding_pair(o.padding, x.shape[-2], o.kernel, o.stride, 0)
         left, right = padding_pair(o.padding, x.shape[-1], o.kernel, o.stride, 1)
-        padding: tuple[int, int] | int = (top, left)
-        if (top, left) != (bottom, right):
-            x, padding = F.pad(x, (left, right, top, bottom), value=-torch.inf if o.kind == "max" else 0.0), 0
+        sides = (left, right, top, bottom)
+        uneven = (top, left) != (bottom, right)
+        padding = (0, 0) if uneven else (top, left)
         if o.kind == "max":
+            x = F.pad(x, sides, value=-torch.inf) if uneven else x
             return F.max_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil)
-        return F.avg_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil, count_include_pad=False)
+
+        def mean(x: Tensor) -> Tensor:
+            return F.avg_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil, count_include_pad=False)
+
+        # The share of real positions in each window takes the padding out of the mean.
+        return mean(F.pad(x, sides)) / mean(F.pad(torch.ones_like(x[:1, :1]), sides)) if uneven else mean(x)
 
     def extra_repr(self) -> str:
         return str(self.operator)

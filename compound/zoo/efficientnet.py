@@ -61,8 +61,9 @@ LITE0 = replace(
         for i, row in enumerate(B0.stages)
     ),
     head=Head(1280, fixed=("width",)),
-    style=Style(activation="relu6"),
-    inputs=Inputs(mean=(127 / 255,), std=(128 / 255,)),
+    # All Lite weights there are were trained in TensorFlow and run on devices that see the whole photo.
+    style=Style(activation="relu6", padding="same"),
+    inputs=Inputs(mean=(127 / 255,), std=(128 / 255,), margin=0),
 )
 
 LITE_COEFFICIENTS = {

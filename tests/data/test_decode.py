@@ -102,9 +102,8 @@ def test_gif_gives_its_first_frame(picture):
     assert shown[:, 5, 5].tolist() == [250, 0, 0]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
-def test_pillow_serves_where_torchvision_cannot_decode(picture, kind, monkeypatch):
-    data = encoded(picture(), kind)
+def test_pillow_serves_where_torchvision_cannot_decode(picture, monkeypatch):
+    data = encoded(picture(), "JPEG")
     fast = [decode_image(data, channels, "x") for channels in (1, 3)]
     monkeypatch.setattr("compound.data.decode.FAST", None)
     for expected, shown in zip(fast, (decode_image(data, channels, "x") for channels in (1, 3)), strict=True):
@@ -125,6 +124,7 @@ def damaged_files(folder: Path, image: Image.Image) -> dict[str, str]:
     files = {
         "cut.jpg": (jpeg[: len(jpeg) // 2], "truncated"),
         "cut.png": (lossless[: len(lossless) // 2], "truncated"),
+        "short.png": (png(10, 10, 8, 2, zlib.compress(b"")), "truncated"),  # torchvision's decoder crashes on it
         "empty.jpg": (b"", "empty"),
         "text.png": (b"this is no picture", "known format"),
         "bomb.png": (png(30_000, 30_000, 8, 2, zlib.compress(b"")), "pixels"),

@@ -1,0 +1,47 @@
+"""How a run was made and what to type to make it again."""
+
+import shlex
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+import yaml
+
+from compound.mapping import to_mapping
+from compound.train.run import Run
+
+
+class Command(NamedTuple):
+    what: str
+    line: str
+
+
+def recipe_fields(run: Run) -> list[tuple[str, str]]:
+    """Every field of the recipe, those at their defaults too: defaults change between versions."""
+    fields = asdict(run.recipe)
+    augment = {f"augment.{name}": value for name, value in fields.pop("augment").items()}
+    return [(name, _plain(value)) for name, value in (fields | augment).items()]
+
+
+def commands(run: Run) -> list[Command]:
+    """What to type: the recipe as a file first, because a preset may change and its options are not kept by name."""
+    out = shlex.quote(str(run.path))
+    recipe = yaml.safe_dump(to_mapping(run.recipe), sort_keys=False, allow_unicode=True, width=100)
+    train = (
+        f"compound train {shlex.quote(str(run.path / 'network.yaml'))} {shlex.quote(str(run.data['spec']))}"
+        f" --recipe recipe.yaml --seed {run.seed} --channels {run.data['channels']}"
+    )
+    return [
+        Command("The recipe as a file", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),
+        Command("Repeat", f"{train} -o {shlex.quote(f'{run.path}-again')}"),
+        Command("Resume", f"{train} --resume -o {out}"),
+        Command("Evaluate", f"compound evaluate {out}"),
+        Command("Predict", f"compound predict {out} photo.jpg"),
+    ]
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

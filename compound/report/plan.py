@@ -1,0 +1,106 @@
+"""What plan.json says, as a sentence and a small table: baseline → budget → factors → network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from compound.cost import Cost
+from compound.network import Network
+from compound.quantity import short
+from compound.zoo import ZOO
+
+NAMES = {"macs": "MACs", "params": "parameters", "activations": "activations", "memory": "memory"}
+TRAINING = "training_memory"  # a limit that only a batch size gives a figure
+
+
+@dataclass(frozen=True)
+class PlanLine:
+    """A line of the table: a network's figures, or the budget's limits."""
+
+    role: str
+    name: str
+    figures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """The plan as the page shows it; without a budget there are no factors and no table beyond the baseline."""
+
+    sentence: str
+    columns: tuple[str, ...]
+    lines: tuple[PlanLine, ...]
+    factors: tuple[tuple[str, str, str], ...]  # sign, value, what it multiplies
+    used: float | None
+    binding: str
+
+
+def size(name: str, value: float) -> str:
+    """A figure with its unit."""
+    return f"{short(value)}B" if name.endswith("memory") else short(value)
+
+
+def spoken(name: str) -> str:
+    return NAMES.get(name, name.replace("_", " "))
+
+
+def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: int) -> PlanView:
+    """The plan of `network`, whose cost is `counted`; `batch` is what training memory is counted at."""
+    baseline, plan = given["baseline"], given.get("plan")
+    start = f"{baseline['name']} ({_brief(baseline)})"
+    if plan is None:
+        sentence = f"No budget was given, so the baseline {start} was trained as it is."
+        return PlanView(sentence, (), (), (), None, "")
+    budget, binding, following = plan["budget"], plan["binding"], plan.get("next")
+    columns = [*NAMES, *([TRAINING] if TRAINING in budget else [])]
+    own = dict(plan) | {TRAINING: counted.training_memory(batch)}
+    limit = budget[binding]
+    limits = " and ".join(f"{size(name, value)} {_unit(name)}".strip() for name, value in budget.items())
+    if plan["phi"] == 0:
+        found = f"the baseline itself, {start}, is the largest network of the {given['rule']} rule within {limits}"
+    else:
+        found = f"{start}, scaled by the {given['rule']} rule, gives {network.name} ({_brief(plan)}) within {limits}"
+    sentence = f"{found[0].upper() if plan['phi'] == 0 else found[0]}{found[1:]}. "
+    if following is None:
+        sentence += f"It uses {plan['used']:.1%}; the rule goes no further, so the budget does not bind."
+    else:
+        sentence += f"It uses {plan['used']:.1%} of the {spoken(binding)}, the limit that binds"
+        step = following.get(binding)
+        sentence += f": the next step up would take {size(binding, step)} ({step / limit:.0%})." if step else "."
+    lines = [
+        _line("baseline", baseline, columns),
+        _line("network", own | {"name": network.name}, columns),
+        PlanLine("budget", "at most", ("", *(size(c, budget[c]) if c in budget else "" for c in columns))),
+    ]
+    if following is not None:
+        lines.append(_line("next step up", following | {"name": ""}, columns))
+    factors = (
+        ("φ", f"{plan['phi']:.4g}", "the knob"),
+        ("d", f"{plan['depth']:.4g}", "depth: layers"),
+        ("w", f"{plan['width']:.4g}", "width: channels"),
+        ("r", f"{plan['resolution_factor']:.4g}", "resolution: pixels"),
+    )
+    return PlanView(
+        sentence, ("resolution", *map(spoken, columns)), tuple(lines), factors, plan["used"], spoken(binding)
+    )
+
+
+def drawable_baseline(given: Mapping[str, Any] | None, network: Network) -> Network | None:
+    """The baseline to draw beside `network`: plan.json has only its name and cost, so it must be the zoo's."""
+    if given is None or given["baseline"]["name"] not in ZOO or not given.get("plan"):
+        return None
+    found = ZOO[given["baseline"]["name"]]
+    same = found.with_(name=network.name) == network
+    return found if found.resolution == given["baseline"]["resolution"] and not same else None
+
+
+def _brief(cost: Mapping[str, Any]) -> str:
+    return f"{short(cost['params'])} parameters, {short(cost['macs'])} MACs at {cost['resolution']} px"
+
+
+def _unit(name: str) -> str:
+    return {"memory": "of memory", TRAINING: "of training memory"}.get(name, spoken(name))
+
+
+def _line(role: str, cost: Mapping[str, Any], columns: list[str]) -> PlanLine:
+    figures = (size(name, cost[name]) if cost.get(name) is not None else "–" for name in columns)
+    return PlanLine(role, cost["name"], (f"{cost['resolution']} px", *figures))

@@ -1,0 +1,119 @@
+"""What evaluation.json and predictions.json say, cut to what a page can show."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from compound.errors import UsageError
+
+CARDS = 12  # of each kind
+LARGEST = 320  # px of an image's longer side within the page
+TINY = 96  # px up to which an image is shown with its pixels
+PIXELS = 64_000_000  # of an image that is still opened
+
+
+class Confused(NamedTuple):
+    """`count` of the `images` of class `truth` were taken for `predicted`."""
+
+    truth: str
+    predicted: str
+    count: int
+    images: int
+
+
+class Recall(NamedTuple):
+    """The share of a class's images that were recognised; None without images."""
+
+    name: str
+    right: int
+    images: int
+    share: float | None
+
+
+class Bar(NamedTuple):
+    name: str
+    probability: float
+    is_truth: bool
+
+
+@dataclass(frozen=True)
+class Card:
+    """One example: `uri` is the image within the page, None when it cannot be read."""
+
+    truth: str
+    predicted: str
+    uri: str | None
+    tiny: bool
+    bars: tuple[Bar, ...]
+
+    @property
+    def right(self) -> bool:
+        return self.truth == self.predicted
+
+
+def check_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], where: Path) -> None:
+    """The matrix must have a row and a column a class."""
+    if len(confusion) != len(classes) or any(len(row) != len(classes) for row in confusion):
+        raise UsageError(
+            f"{where}: the confusion matrix is not {len(classes)} × {len(classes)} as run.yaml's classes; evaluate again"
+        )
+
+
+def most_confused(confusion: Sequence[Sequence[int]], classes: Sequence[str], count: int = 5) -> list[Confused]:
+    """The most frequent mistakes, ties in the order of the classes."""
+    pairs = [
+        (-wrong, truth, predicted)
+        for truth, row in enumerate(confusion)
+        for predicted, wrong in enumerate(row)
+        if wrong and truth != predicted
+    ]
+    return [Confused(classes[t], classes[p], -wrong, sum(confusion[t])) for wrong, t, p in sorted(pairs)[:count]]
+
+
+def recalls(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> list[Recall]:
+    """Recall of every class, the best first; classes without test images last."""
+    found = []
+    for number, (name, row) in enumerate(zip(classes, confusion, strict=True)):
+        images = sum(row)
+        found.append(Recall(name, row[number], images, row[number] / images if images else None))
+    return sorted(found, key=lambda one: -1.0 if one.share is None else one.share, reverse=True)
+
+
+def cards(folder: Path, predictions: Sequence[Mapping[str, Any]], kind: str) -> list[Card]:
+    """The first examples of `kind` with their images read from below `folder`."""
+    found = []
+    for one in [each for each in predictions if each["kind"] == kind][:CARDS]:
+        top = [Bar(c["name"], c["probability"], c["name"] == one["truth"]) for c in one["classes"][:3]]
+        uri, tiny = image_uri(folder, one["path"])
+        found.append(Card(one["truth"], top[0].name if top else "", uri, tiny, tuple(top)))
+    return found
+
+
+def image_uri(folder: Path, name: str) -> tuple[str | None, bool]:
+    """The image as a data URI, made smaller where it is large, and whether it is tiny."""
+    from PIL import Image
+
+    path = (folder / name).resolve()
+    if not path.is_relative_to(folder.resolve()):  # a page holds only what lies in its run
+        return None, False
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > PIXELS:
+                return None, False
+            tiny = max(image.size) <= TINY
+            if image.format == "PNG" and max(image.size) <= LARGEST:
+                return _uri("png", path.read_bytes()), tiny
+            small = image.convert("L" if image.mode in ("1", "L") else "RGB")
+            small.thumbnail((LARGEST, LARGEST))
+            file = io.BytesIO()
+            small.save(file, "JPEG", quality=88)
+            return _uri("jpeg", file.getvalue()), tiny
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None, False
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

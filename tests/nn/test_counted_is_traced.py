@@ -1,0 +1,74 @@
+"""What is counted without building equals what is seen in the built model, on random networks."""
+
+import torch
+from hypothesis import given, settings
+from strategies import networks
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from compound import ZOO, cost
+from compound.nn import build
+
+RUNS = settings(max_examples=40, deadline=None)
+
+
+def image(network, channels=3, batch=1):
+    return torch.randn(batch, channels, network.resolution, network.resolution)
+
+
+@RUNS
+@given(networks())
+def test_parameters_buffers_and_macs(network):
+    model, counted = build(network, classes=7).eval(), cost(network, classes=7)
+    assert counted.params == sum(p.numel() for p in model.parameters())
+    assert counted.buffers == sum(b.numel() for b in model.buffers() if b.dim())
+    with FlopCounterMode(display=False) as tracer, torch.inference_mode():
+        logits = model(image(network))
+    assert tracer.get_total_flops() == 2 * counted.macs  # torch counts a multiply-add as two
+    assert logits.shape == (1, 7)
+
+
+@RUNS
+@given(networks())
+def test_every_row_has_the_shape_that_was_traced(network):
+    values = build(network, classes=7).eval().intermediates(image(network))
+    outputs = {row.label.replace(" ", ""): row.output for row in network.blocks(7)}
+    for name, shape in outputs.items():
+        if name != "head":
+            assert tuple(values[name].shape[1:]) == shape
+    assert tuple(values["features"].shape[1:])[1:] == network.blocks(7)[-1].input[1:]
+
+
+@RUNS
+@given(networks())
+def test_activations_are_the_outputs_of_weighted_layers(network):
+    model, seen = build(network, classes=7).eval(), []
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(lambda _, __, output: seen.append(output.numel()))
+    model(image(network))
+    assert sum(seen) == cost(network, classes=7).activations
+
+
+def kept_by_autograd(model, images):
+    """Bytes of the distinct tensors that autograd keeps for the backward pass, weights left out."""
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    kept = {}
+
+    def keep(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)  # holding it keeps its address from being used again
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        loss = model(images).sum()
+    del loss
+    return sum(size for size, _ in kept.values())
+
+
+def test_memory_kept_for_the_backward_pass():
+    for name in ("efficientnet-b0", "mobilenet-v1", "mobilenet-v2", "resnet-18", "resnet-50"):
+        network = ZOO[name].with_(resolution=96)
+        measured = kept_by_autograd(build(network).train(), image(network, batch=2)) / 2
+        assert abs(4 * cost(network).kept / measured - 1) < 0.005, name
