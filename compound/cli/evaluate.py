@@ -10,7 +10,8 @@ from compound.cli.train import DamagedLimit, Device, Download, Root, Workers, ev
 from compound.errors import UsageError
 
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A run directory, a .safetensors file, or a network's name with --weights.")
+    str,
+    typer.Argument(metavar="MODEL", help="A run directory, a .safetensors file, or a network's name with --weights."),
 ]
 ForeignWeights = Annotated[Path | None, typer.Option("--weights", help="Another library's .pth file for NETWORK.")]
 

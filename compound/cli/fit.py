@@ -73,7 +73,13 @@ def fit(
     images = open_data(data, channels=channels, seed=seed, root=root, download=download)
     start = find_network(baseline) if baseline else default_baseline(images)
     chosen = find_recipe(recipe, epochs, batch, rate)
-    limits = {"macs": macs, "params": params, "activations": activations, "memory": memory, "training_memory": training_memory}
+    limits = {
+        "macs": macs,
+        "params": params,
+        "activations": activations,
+        "memory": memory,
+        "training_memory": training_memory,
+    }
     plan = None
     if any(limits.values()):
         budget = budget_of(chosen.batch, **limits)

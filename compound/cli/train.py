@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from compound.train import Evaluation, Recipe, Run
 
 Data = Annotated[
-    str, typer.Argument(metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an idx folder, or e.g. cifar10.")
+    str,
+    typer.Argument(metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an idx folder, or e.g. cifar10."),
 ]
 Out = Annotated[Path | None, typer.Option("-o", "--out", help="The run directory; default runs/NETWORK-DATA.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="paper, transfer, small, or a YAML file.")]
@@ -119,9 +120,7 @@ def run_training(
             f"{len(images.test):,} to test, {len(images.classes)} classes\n"
             f"{run.recipe.name} recipe, {run.recipe.epochs} epochs of {run.recipe.batch}-image steps -> {run.path}"
         )
-    return train(
-        run, images, weights=weights, workers=workers, device=device, damaged_limit=damaged_limit, quiet=quiet
-    )
+    return train(run, images, weights=weights, workers=workers, device=device, damaged_limit=damaged_limit, quiet=quiet)
 
 
 def result_fields(run: "Run", result: "Evaluation") -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Networks drawn to scale, as in Figure 2 of the paper: a box a stage, in order, from the image to the classifier.
 
-A box is as high as the resolution that its stage receives, as thick as its layers are many, and the darker the more
-channels it has. Networks of one drawing share all three scales. Text is `currentColor` and boxes are the CSS variable
-`--accent`, so the SVG suits light and dark pages.
+A box is as high as the resolution that its stage receives, as thick as its layers are many, and the stronger in
+colour the more channels it has. Networks of one drawing share all three scales. Text is `currentColor` and boxes are
+the CSS variable `--accent`, so the SVG suits light and dark pages.
 """
 
 import math
@@ -96,8 +96,9 @@ def _draw(network: Network, row: list[Box], scales: Scales, left: float) -> tupl
     middle, floor = TOP + HEIGHT / 2, TOP + HEIGHT + 18
     width = sum(scales.slot(box) for box in row)
     svg = [
-        f'<text x="{left + 4:g}" y="14" text-anchor="start" font-size="14" font-weight="600">{escape(network.name)}</text>',
-        f'<line x1="{left:g}" x2="{left + width:g}" y1="{middle:g}" y2="{middle:g}" stroke="currentColor" opacity=".35"/>',
+        f'<text x="{left + 4:g}" y="14" text-anchor="start" font-size="14" font-weight="600">{escape(network.name)}'
+        f", {network.resolution} px</text>",
+        f'<path d="M{left:g} {middle:g}h{width:g}" stroke="currentColor" opacity=".35"/>',
     ]
     for box in row:
         slot, thick, high = scales.slot(box), box.layers * scales.layer, box.resolution * scales.px

@@ -39,6 +39,7 @@ STYLE = {
     "lines.markersize": 4.5,
     "path.simplify_threshold": 0.5,
 }
+CELLS = 125  # a side of the colour map; smaller ones cannot be seen
 POINTS = 20  # epochs up to which each one is marked
 
 
@@ -78,19 +79,32 @@ def rates(name: str, epochs: Sequence[int], rate: Sequence[float]) -> str:
 
 
 def confusion_map(name: str, confusion: Sequence[Sequence[int]]) -> str:
-    """Many classes as a colour map: each cell the share of its true class; a root brings out the rare ones."""
+    """Many classes as a colour map: each cell the share of its true class; a root brings out the rare ones.
+
+    Beyond CELLS classes a cell shows the largest share of the `pooled` × `pooled` classes it stands for.
+    """
     red, green, blue, _ = to_rgba(HEAT)
-    pixels = []
-    for row in confusion:
-        images = max(sum(row), 1)
-        pixels.append([(red, green, blue, math.sqrt(count / images)) for count in row])
+    classes, each = len(confusion), pooled(len(confusion))
+    shares = [[0.0] * math.ceil(classes / each) for _ in range(0, classes, each)]
+    for truth, row in enumerate(confusion):
+        images, cells = max(sum(row), 1), shares[truth // each]
+        for predicted, count in enumerate(row):
+            if count:
+                cells[predicted // each] = max(cells[predicted // each], count / images)
+    pixels = [[(red, green, blue, math.sqrt(share)) for share in row] for row in shares]
+    end = len(shares) * each - 0.5
     with _drawn(520, 500, name) as axes:
         axes.grid(False)
-        axes.imshow(pixels, interpolation="none" if len(pixels) > 250 else "nearest")
+        axes.imshow(pixels, interpolation="nearest", extent=(-0.5, end, end, -0.5))
         axes.set_xlabel("predicted class (number)")
         axes.set_ylabel("true class (number)")
         axes.spines[:].set_visible(True)
         return _svg(axes, name)
+
+
+def pooled(classes: int) -> int:
+    """Classes a side that a cell of the colour map stands for."""
+    return math.ceil(classes / CELLS)
 
 
 def _whole_epochs(axes: Axes, epochs: Sequence[int]) -> None:

@@ -36,7 +36,10 @@ class PlanView:
 
 def size(name: str, value: float) -> str:
     """A figure with its unit."""
-    return f"{short(value)}B" if name.endswith("memory") else short(value)
+    text = short(value)
+    if not name.endswith("memory"):
+        return text
+    return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
 
 
 def spoken(name: str) -> str:

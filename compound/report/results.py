@@ -58,7 +58,8 @@ def check_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], 
     """The matrix must have a row and a column a class."""
     if len(confusion) != len(classes) or any(len(row) != len(classes) for row in confusion):
         raise UsageError(
-            f"{where}: the confusion matrix is not {len(classes)} × {len(classes)} as run.yaml's classes; evaluate again"
+            f"{where}: the confusion matrix is not {len(classes)} × {len(classes)}, the classes of run.yaml; "
+            "delete the file, or train again"
         )
 
 

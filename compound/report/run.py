@@ -126,6 +126,10 @@ class RunReport:
     def confusion_map(self) -> str:
         return figures.confusion_map("confusion-matrix", self.confusion) if self.confusion else ""
 
+    def confusion_cells(self) -> str:
+        each = figures.pooled(len(self.classes))
+        return f", the largest of the {each} × {each} classes of a cell" if each > 1 else ""
+
     def confused(self) -> list[Confused]:
         return most_confused(self.confusion, self.classes) if self.confusion else []
 

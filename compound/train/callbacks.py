@@ -78,7 +78,9 @@ class Metrics(Callback):
         writer.writerows(self.rows)
         write_text(self.path, text.getvalue())
         if trainer.logger:
-            trainer.logger.log_metrics({n: v for n, v in row.items() if n not in ("epoch", "step")}, trainer.global_step)
+            trainer.logger.log_metrics(
+                {n: v for n, v in row.items() if n not in ("epoch", "step")}, trainer.global_step
+            )
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows, "loss": self.loss, "right": self.right, "images": self.images}

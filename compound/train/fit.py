@@ -21,7 +21,7 @@ from compound.train.callbacks import AtomicCheckpointIO, Checkpoints, Damage, Di
 from compound.train.evaluate import Evaluation, evaluate
 from compound.train.module import Training
 from compound.train.recipe import Recipe
-from compound.train.pace import epochs_within
+from compound.train.pace import settle
 from compound.train.run import Run, open_run
 
 
@@ -47,40 +47,41 @@ def start_run(
     """A fresh run directory, or the one to go on with.
 
     An existing run is never overwritten: without `resume` it is refused, with it network, data, recipe and seed must be
-    the same. With `minutes` the recipe's epochs are replaced by what fits, once, when the run is fresh.
+    the same. What the recipe leaves to the machine is settled once, when the run is fresh (see `settle`).
     """
     out = Path(out)
     if recipe.batch > len(data.train):
         recipe = replace(recipe, batch=len(data.train))
     told = {"spec": spec, "name": data.name, "channels": data.channels, "fingerprint": data.fingerprint()}
-    if not (out / "run.yaml").exists():
+    existing = open_run(out) if (out / "run.yaml").exists() else None
+    if existing is None or existing.state == "created":  # never trained a step: nothing to lose
         if resume:
             raise UsageError(f"{out} holds no run to resume; leave --resume out to start one")
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if existing is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise UsageError(f"{out} exists and is not an empty folder; choose another --out")
         make_folder(out)  # before the measurement: an unwritable place is said at once
-        if minutes is not None:
-            workers = default_workers(data) if workers is None else workers
-            recipe = epochs_within(network, data, recipe, minutes, workers=workers, device=device)
+        workers = default_workers(data) if workers is None else workers
+        recipe = settle(network, data, recipe, minutes, workers=workers, device=device)
         return Run(out, network, recipe, told | {"classes": list(data.classes)}, seed).save()
     if not resume:
         raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
-    run = open_run(out)
-    if minutes is not None:
-        recipe = replace(recipe, epochs=run.recipe.epochs)
+    settled = {"epochs": minutes is not None, "precision": recipe.precision == "auto"}
+    recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name, measured in settled.items() if measured})
     changed = [
         name
         for name, then, now in (
-            ("network", run.network, network),
-            ("data", {k: run.data.get(k) for k in told}, told),
-            ("recipe", run.recipe, recipe),
-            ("seed", run.seed, seed),
+            ("network", existing.network, network),
+            ("data", {k: existing.data.get(k) for k in told}, told),
+            ("recipe", existing.recipe, recipe),
+            ("seed", existing.seed, seed),
         )
         if then != now
     ]
     if changed:
-        raise UsageError(f"{out} was started with another {' and '.join(changed)}; resume with the same, or choose another --out")
-    return run
+        raise UsageError(
+            f"{out} was started with another {' and '.join(changed)}; resume with the same, or choose another --out"
+        )
+    return existing
 
 
 def train(
@@ -135,7 +136,9 @@ def train(
         trainer.fit(module, loader, holdout, ckpt_path=resume_from, weights_only=True)
     except Stopped:
         run.now("stopped")
-        raise Interrupted(f"stopped at step {trainer.global_step} and saved; go on with --resume --out {run.path}") from None
+        raise Interrupted(
+            f"stopped at step {trainer.global_step} and saved; go on with --resume --out {run.path}"
+        ) from None
     for average in averaging:
         average.apply(module)
     save_weights(model, run.weights, data.classes)
@@ -155,7 +158,9 @@ def first_model(run: Run, data: DataSet, weights: str | Path | None) -> ConvNet:
         return model
     given, _ = load_model(weights, run.network)
     if given.channels != data.channels:
-        raise UsageError(f"{weights} takes {given.channels} channels and {data.name} has {data.channels}; use --channels {given.channels}")
+        raise UsageError(
+            f"{weights} takes {given.channels} channels and {data.name} has {data.channels}; use --channels {given.channels}"
+        )
     state = given.state_dict()
     fresh = model.state_dict()
     model.load_state_dict({n: state[n] if state[n].shape == t.shape else t for n, t in fresh.items()})

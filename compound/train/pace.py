@@ -1,12 +1,14 @@
-"""How many epochs fit into a number of minutes, by a short measurement on the real batches."""
+"""What a recipe leaves to the machine: the faster precision, and how many epochs fit into some minutes."""
 
 import math
 import time
 from dataclasses import replace
+from itertools import cycle, islice
 
 import torch
+from torch import Tensor
 
-from compound.data import DataSet, Preprocessing, make_loader
+from compound.data import Batch, DataSet, Preprocessing, make_loader
 from compound.errors import UsageError
 from compound.inference import pick_device
 from compound.network import Network
@@ -14,43 +16,62 @@ from compound.nn import build
 from compound.train.module import Training
 from compound.train.recipe import Recipe
 
-MEASURE_SECONDS = 4.0
-RESERVE = 0.9  # share of the time that is planned; machines are not even
+MEASURE_SECONDS = 2.0
+WARM_UP = 2  # steps that are not counted
+RESERVE = 0.92  # share of the time that is planned; machines are not even
 
 
-def epochs_within(
-    network: Network, data: DataSet, recipe: Recipe, minutes: float, *, workers: int = 0, device: str = "auto"
+def settle(
+    network: Network, data: DataSet, recipe: Recipe, minutes: float | None, *, workers: int = 0, device: str = "auto"
 ) -> Recipe:
-    """The recipe with as many epochs as `minutes` of training hold, at least one."""
-    if not (math.isfinite(minutes) and minutes > 0):
+    """The recipe with its precision decided and, given `minutes`, as many epochs as they hold (at least one).
+
+    Both rest on a few measured training steps on the real batches. What is settled is written into the run, so that
+    resuming it measures nothing.
+    """
+    if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
         raise UsageError(f"minutes {minutes} is not a positive number; use e.g. 3")
+    if recipe.precision != "auto" and minutes is None:
+        return recipe
     started = time.perf_counter()
+    candidates = ("fp32", "bf16") if recipe.precision == "auto" else (recipe.precision,)
+    seconds = {p: step_seconds(network, data, recipe, p, workers, device) for p in candidates}
+    precision = min(seconds, key=lambda p: seconds[p])
+    recipe = replace(recipe, precision=precision)
+    if minutes is None:
+        return recipe
+    # A validation image costs about a third of a training image.
+    epoch = seconds[precision] * (len(data.train) + len(data.holdout) / 3) / recipe.batch
+    left = minutes * 60 * RESERVE - (time.perf_counter() - started)
+    return replace(recipe, epochs=max(1, math.floor(left / epoch)))
+
+
+def step_seconds(network: Network, data: DataSet, recipe: Recipe, precision: str, workers: int, device: str) -> float:
+    """The median time of one training step, loading included."""
     where = pick_device(device)
     preprocessing = Preprocessing.of(network, data.channels)
+    loader = make_loader(
+        data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True, workers=workers
+    )
     model = build(network, len(data.classes), data.channels, seed=0)
     module = Training(model, recipe, steps_per_epoch=1, seed=0).to(where)
     optimizer = module.configure_optimizers()
-    loader = make_loader(
-        data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, workers=workers
-    )
-    seconds = []
-    begun = time.perf_counter()
-    for batch in loader:
-        result = module.training_step(batch.to(where), 0)
-        if result:
-            result["loss"].backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            result["loss"].item()  # waits for the device
-        seconds.append(time.perf_counter() - begun)
+
+    def step(batch: Batch) -> None:
+        with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16"):
+            result = module.training_step(batch.to(where), 0)
+        loss: Tensor = result["loss"] if result else torch.zeros(1, requires_grad=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+        loss.item()  # waits for the device
+
+    seconds: list[float] = []
+    for batch in islice(cycle(loader), 1000):
         begun = time.perf_counter()
-        if len(seconds) > 4 and sum(seconds[2:]) > MEASURE_SECONDS:
+        step(batch)
+        seconds.append(time.perf_counter() - begun)
+        if len(seconds) > WARM_UP + 2 and sum(seconds[WARM_UP:]) > MEASURE_SECONDS:
             break
-    warm = sorted(seconds[2:] or seconds)
-    step = warm[len(warm) // 2]
-    # A validation image costs about a third of a training image.
-    epoch = step * (len(data.train) / recipe.batch + len(data.holdout) / recipe.batch / 3)
-    left = minutes * 60 * RESERVE - (time.perf_counter() - started)
-    del loader, optimizer, module
-    torch.cuda.empty_cache() if where.type == "cuda" else None
-    return replace(recipe, epochs=max(1, math.floor(left / epoch)))
+    counted = sorted(seconds[WARM_UP:])
+    return counted[len(counted) // 2]

@@ -36,7 +36,7 @@ class Recipe:
     mixup: float = 0.0  # the Beta distribution's parameter; 0 for none
     ema: float = 0.0  # decay of the weights' moving average; 0 for none
     augment: Augment = field(default_factory=Augment)
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: the faster one, measured before the first step
 
     def __post_init__(self) -> None:
         if self.epochs < 1:

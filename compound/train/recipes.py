@@ -39,17 +39,18 @@ TRANSFER = Recipe(
 
 SMALL = Recipe(
     name="small",
-    source="own measurements on Fashion-MNIST",
-    epochs=20,
+    source="own measurements on Fashion-MNIST, chosen by accuracy at equal minutes on two CPU cores",
+    epochs=25,
     batch=64,
     optimizer="sgd",
-    rate=0.4,
-    rate_batch=256,
+    rate=0.2,
+    rate_batch=64,
+    momentum=0.9,
     weight_decay=5e-4,
-    warmup_epochs=1,
+    schedule="cosine",
+    warmup_epochs=4,
     label_smoothing=0.1,
-    ema=0.99,
-    augment=Augment(crop="shift", shift=2, erase=0.25),
+    augment=Augment(crop="shift", shift=2, pad="zero"),
 )
 
 RECIPES = {recipe.name: recipe for recipe in (PAPER, TRANSFER, SMALL)}

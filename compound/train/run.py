@@ -1,11 +1,11 @@
 """A run directory: one training, complete by itself.
 
-    run.yaml            recipe, data, seed, versions, state
-    network.yaml        the network
-    metrics.csv         a line an epoch
-    checkpoints/        last.ckpt, to resume from
-    model.safetensors   the result, with network, classes and preprocessing in its metadata
-    evaluation.json     accuracy on the test images
+run.yaml            recipe, data, seed, versions, state
+network.yaml        the network
+metrics.csv         a line an epoch
+checkpoints/        last.ckpt, to resume from
+model.safetensors   the result, with network, classes and preprocessing in its metadata
+evaluation.json     accuracy on the test images
 """
 
 import platform

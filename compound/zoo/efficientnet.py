@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from compound.blocks import ConvBlock, MBConv, Style
+from compound.blocks import ConvBlock, FusedMBConv, MBConv, Style
 from compound.network import Head, Inputs, Network, Stage
 from compound.scaling import Scaling, scale
 
@@ -74,8 +74,32 @@ LITE_COEFFICIENTS = {
     "efficientnet-lite4": (1.4, 1.8, 300, 0.3),
 }
 
+# For images of 28 to 64 px: three halvings instead of five, so that 28 px still end in a 4×4 map. Early stages are
+# fused (Tan & Le 2021), which is faster than depthwise convolution on large maps, most of all on a CPU. Chosen on
+# Fashion-MNIST by accuracy at equal training time; differs from the paper in batch-norm decay, as runs are short.
+MINI = Network(
+    name="efficientnet-mini",
+    stem=Stage(ConvBlock(3), layers=1, channels=32, stride=2),
+    stages=(
+        #     operator                               layers  channels  stride
+        Stage(FusedMBConv(kernel=3, expand=1),       2,       32,      1),
+        Stage(FusedMBConv(kernel=3, expand=2),       2,       48,      2),
+        Stage(FusedMBConv(kernel=3, expand=4),       1,       96,      2),
+        Stage(MBConv(kernel=3, expand=4),            2,       96,      1),
+    ),
+    head=Head(256),
+    resolution=28,
+    dropout=0.2,
+    survival=0.9,
+    style=Style(norm_decay=0.9),
+    inputs=Inputs(mean=(0.5,), std=(0.25,), margin=0),
+)  # fmt: skip
+
 PUBLISHED = {B0.name: COEFFICIENTS, LITE0.name: LITE_COEFFICIENTS}
-NETWORKS = tuple(published(base, name, *row) for base in (B0, LITE0) for name, row in PUBLISHED[base.name].items())
+NETWORKS = (
+    *(published(base, name, *row) for base in (B0, LITE0) for name, row in PUBLISHED[base.name].items()),
+    MINI,
+)
 
 # Parameters and "FLOPS" (multiply-adds) as Table 2 prints them.
 PRINTED = {

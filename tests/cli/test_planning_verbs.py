@@ -135,8 +135,7 @@ def test_scale_published_shows_formula_and_print_beside_each_other(cli: Cli) -> 
     assert b4["printed"] == {"params": "19M", "flops": "4.2B"}
     assert b4["formula"]["depth"] == pytest.approx(1.2**4)
     assert b4["formula"]["resolution"] == 392
-    equal = cost(scale(ZOO["efficientnet-b0"], CompoundRule()(b4["phi_of_equal_macs"]))).macs
-    assert 0.9 * 4_393_771_024 < equal <= 4_393_771_024
+    assert b4["phi_of_equal_macs"] == fit_budget(ZOO["efficientnet-b0"], Budget(macs=4_393_771_024)).phi
 
 
 def test_plan_finds_the_largest_net(cli: Cli, tmp_path: Path) -> None:

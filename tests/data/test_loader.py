@@ -179,4 +179,9 @@ def test_the_same_damaged_file_counts_every_epoch_but_is_named_once():
     for _ in range(3):
         log.add(damage(200, ["a.jpg"]))
     assert log.summary() == "3 of 603 images loaded were damaged and left out: a.jpg (empty)"
+    log = DamageLog(limit=0.015, minimum=150)
+    log.add(damage(50, ["a.jpg"]))
+    log.add(damage(50, ["a.jpg"]))
+    with pytest.raises(CompoundError, match="3 of 153"):
+        log.add(damage(50, ["a.jpg"]))
     assert DamageLog().summary() == "none of 0 images loaded was damaged"

@@ -223,7 +223,9 @@ def test_fashion_mnist_through_torchvision_has_its_names(tmp_path):
     data = open_data("FashionMNIST", root=tmp_path, holdout=0.1)
     assert data.classes == CLASSES
     assert [len(part) for part in (data.train, data.holdout, data.test)] == [180, 20, 50]
-    assert torch.equal(data.test.images, open_data(str(tmp_path / "FashionMNIST" / "raw")).test.images)
+    raw = open_data(str(tmp_path / "FashionMNIST" / "raw"))
+    assert raw.classes == CLASSES
+    assert torch.equal(data.test.images, raw.test.images)
 
 
 def test_arrays_of_torchvision_come_in_three_layouts():

@@ -34,9 +34,7 @@ def test_initialisation_is_the_official_one(b0):
 
 def test_survival_falls_linearly_over_the_blocks(b0):
     # Section 5.2: survival 0.8; the official code drops block i of 16 with 0.2 · i / 16.
-    drops = {
-        name: module.p for name, module in b0.named_modules() if isinstance(module, StochasticDepth)
-    }
+    drops = {name: module.p for name, module in b0.named_modules() if isinstance(module, StochasticDepth)}
     assert drops == {
         f"stage{stage}.block{block}.drop": pytest.approx(0.2 * index / 16)
         for stage, block, index in ((2, 2, 2), (3, 2, 4), (4, 2, 6), (4, 3, 7), (5, 2, 9), (5, 3, 10),
@@ -83,7 +81,9 @@ class Odd(Block):
 
 
 def test_a_block_of_ones_own_is_built():
-    network = Network("own", Stage(ConvBlock(), 1, 8), (Stage(Odd(), 2, 12, 2),), resolution=9, style=Style(padding="same"))
+    network = Network(
+        "own", Stage(ConvBlock(), 1, 8), (Stage(Odd(), 2, 12, 2),), resolution=9, style=Style(padding="same")
+    )
     model = build(network, classes=2).eval()
     assert model(torch.randn(2, 3, 9, 9)).shape == (2, 2)
     assert model.forward_features(torch.randn(2, 3, 9, 9)).shape == (2, 12, 5, 5)

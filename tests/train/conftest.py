@@ -51,4 +51,4 @@ def network() -> Network:
 @pytest.fixture
 def recipe() -> Recipe:
     augment = Augment(crop="shift", shift=1, flip=True, erase=0.2)
-    return replace(RECIPES["small"], epochs=4, batch=16, ema=0.9, mixup=0.2, augment=augment)
+    return replace(RECIPES["small"], epochs=4, batch=16, ema=0.9, mixup=0.2, precision="fp32", augment=augment)

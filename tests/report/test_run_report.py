@@ -1,0 +1,263 @@
+"""The page of a run: its figures, what it says of missing parts, and that it is safe, whole and the same each time."""
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compound import UsageError, cost, load_network
+from compound.report import write_run_report
+from compound.train.run import open_run
+
+HOSTILE = ("<script>alert(1)</script>", "a \"quoted\" & 'mean' name", "$x_$ </td>", "naïve 猫")
+VOID = {"meta", "link", "img", "br", "hr"}
+MakeRun = Callable[..., Path]
+
+
+class Page(HTMLParser):
+    """The page's text by section, its tags and attributes; raises when a tag is closed that is not open."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.source = path.read_text(encoding="utf-8")
+        self.stack: list[str] = []
+        self.section = "top"
+        self.words: dict[str, list[str]] = {"top": []}
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(self.source)
+        self.close()
+        assert self.stack == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = [name for name, _ in attrs]
+        assert len(names) == len(set(names)), (tag, names)
+        given = dict(attrs)
+        self.tags.append((tag, given))
+        if tag == "section":
+            self.section = str(given["id"])
+            self.words[self.section] = []
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.stack, f"</{tag}> closes nothing"
+        assert self.stack.pop() == tag, f"</{tag}> at {self.getpos()}"
+
+    def handle_data(self, data: str) -> None:
+        if not {"style", "title", "svg"} & set(self.stack):
+            self.words[self.section].append(data)
+
+    def text(self, section: str) -> str:
+        return " ".join(" ".join(self.words[section]).split())
+
+    def of_class(self, name: str) -> list[dict[str, str | None]]:
+        return [given for _, given in self.tags if name in (given.get("class") or "").split()]
+
+
+def page(path: Path) -> Page:
+    return Page(write_run_report(path))
+
+
+def test_returns_the_page_it_wrote(make_run: MakeRun) -> None:
+    path = make_run()
+    before = set(path.iterdir())
+    assert write_run_report(path) == path / "report.html"
+    assert set(path.iterdir()) - before == {path / "report.html"}
+
+
+def test_headline(make_run: MakeRun) -> None:
+    path = make_run(classes=[f"class {i}" for i in range(8)])
+    counted = cost(load_network(path / "network.yaml"), 8, 1)
+    text = page(path).text("top")
+    assert f"on beasts Test top-1 {52 / 80:.1%} 95% interval 55.1–91.3% 80 images Test top-5 99.6% of 8 classes" in text
+    assert f"Parameters {counted.params / 1e6:.2f}M {counted.params:,} MACs {counted.macs / 1e6:.0f}M" in text
+    assert "Training 1.2 min 3 epochs, recipe small" in text
+
+
+def test_top5_of_few_classes_is_not_shown(make_run: MakeRun) -> None:
+    assert "top-5" not in page(make_run()).text("top")
+
+
+def test_plan_in_words_and_figures(make_run: MakeRun) -> None:
+    path = make_run()
+    plan = json.loads((path / "plan.json").read_text())["plan"]
+    text = page(path).text("plan")
+    assert re.search(r"efficientnet-b0 \(.*\), scaled by the compound rule, gives .* within 600M MACs and 100 MB", text)
+    assert f"It uses {plan['used']:.1%} of the {plan['binding']}" in text.replace("MACs, the limit", "macs, the limit")
+    assert f"φ {plan['phi']:.4g} the knob d {plan['depth']:.4g} depth: layers" in text
+    assert "budget at most 600M 100 MB next step up" in text
+
+
+def test_plan_without_a_budget(make_run: MakeRun) -> None:
+    path = make_run()
+    given = json.loads((path / "plan.json").read_text())
+    (path / "plan.json").write_text(json.dumps(given | {"plan": None}))
+    assert "No budget was given, so the baseline efficientnet-b0" in page(path).text("plan")
+
+
+def test_stage_table_adds_up(make_run: MakeRun) -> None:
+    path = make_run()
+    counted = cost(load_network(path / "network.yaml"), 3, 1)
+    made = page(path)
+    assert f"total {counted.params:,} {counted.macs:,}" in made.text("network")
+    assert "Counted for 3 classes and 1 image channel." in made.text("network")
+    network = load_network(path / "network.yaml")
+    assert len(made.of_class("share")) == len(network.stages) + 2
+
+
+def test_best_epoch_and_curves(make_run: MakeRun) -> None:
+    made = page(make_run())
+    assert "after epoch 2: 77.7%" in made.text("training")
+    assert sum(tag == "svg" for tag, _ in made.tags) == 4
+    ids = [str(given["id"]) for _, given in made.tags if "id" in given]
+    assert len(ids) == len(set(ids))
+    for name in re.findall(r"url\(#([^)]*)\)", made.source):
+        assert name in ids
+    assert not re.search(r"#01020\d", made.source)  # every stand-in colour became the theme's
+
+
+def test_confusion_recall_and_confused_pairs(make_run: MakeRun) -> None:
+    made = page(make_run())
+    text = made.text("classes")
+    assert "cat 10 0 0 dog 0 9 1 eel 2 0 8 Recall cat 100.0% of 10 dog 90.0% of 10 eel 80.0% of 10" in text
+    assert "eel taken for cat : 2 of 10 images (20%) dog taken for eel : 1 of 10 images (10%)" in text
+    assert len(made.of_class("diagonal")) == 3
+
+
+def test_examples_are_limited_and_marked_in_words(make_run: MakeRun) -> None:
+    made = page(make_run())
+    text = made.text("examples")
+    assert text.index("drawn at random") < text.index("confident mistakes")
+    assert len(made.of_class("card")) == 12 + 2
+    assert text.count("✓ right") == 12
+    assert text.count("✗ wrong predicted cat truth dog cat 70% dog 20% eel 10%") == 2
+    assert len(made.of_class("tiny")) == 14
+    assert "25 images could not be read in the test" in text
+    assert "and 5 more" in text
+
+
+def test_large_images_are_made_smaller(make_run: MakeRun) -> None:
+    path = make_run(size=700)
+    made = page(path)
+    assert made.source.count("data:image/jpeg") == 14
+    assert not made.of_class("tiny")
+    assert len(made.source) < 14 * 130_000 < (path / "samples/00.png").stat().st_size * 14
+
+
+def test_unreadable_and_foreign_images(make_run: MakeRun, tmp_path: Path) -> None:
+    path = make_run()
+    (path / "samples/00.png").write_bytes(b"no image")
+    (path / "samples/01.png").rename(tmp_path / "outside.png")
+    (path / "samples/01.png").symlink_to(tmp_path / "outside.png")
+    assert page(path).text("examples").count("image not readable") == 2
+
+
+def test_how_to_make_it_again(make_run: MakeRun, tmp_path: Path) -> None:
+    path = make_run()
+    made = page(path)
+    text = made.text("making")
+    assert "fingerprint 6f8a0c87a6d7" in text
+    assert "seed 7" in text
+    assert "label_smoothing 0.1" in text
+    assert f"compound train {path}/network.yaml 'my data/<here>' --recipe recipe.yaml --seed 7 --channels 1 -o" in text
+    for verb in ("evaluate", "predict"):
+        assert f"compound {verb} {path}" in text
+    from compound.train import load_recipe
+
+    recipe = re.search(r"<<'EOF'\n(.*)\nEOF", "".join(made.words["making"]), re.DOTALL)
+    assert recipe
+    (tmp_path / "recipe.yaml").write_text(recipe[1])
+    assert load_recipe(tmp_path / "recipe.yaml") == open_run(path).recipe
+
+
+def test_hostile_names_are_escaped(make_run: MakeRun) -> None:
+    made = page(make_run(classes=HOSTILE))
+    for name in HOSTILE:
+        assert " ".join(name.split()) in made.text("classes")
+    assert not any(tag == "script" for tag, _ in made.tags)
+    assert "<script" not in made.source
+
+
+def test_hostile_network_name_in_the_drawing(make_run: MakeRun) -> None:
+    network = load_network(make_run(only=(), where="first") / "network.yaml").with_(name='"><script>x</script>')
+    assert "<script" not in page(make_run(network=network)).source
+
+
+def test_nothing_is_loaded(make_run: MakeRun) -> None:
+    made = page(make_run())
+    for tag, given in made.tags:
+        for name in ("src", "href", "xlink:href", "srcset", "data"):
+            value = given.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, name, value)
+    assert not re.search(r"@import|url\((?!#)", made.source)
+
+
+def test_same_bytes_twice(make_run: MakeRun) -> None:
+    path = make_run()
+    first = write_run_report(path).read_bytes()
+    assert write_run_report(path).read_bytes() == first
+
+
+SAID = {
+    "plan": ("plan", "This run has no plan"),
+    "metrics": ("training", "No epoch is finished yet"),
+    "evaluation": ("classes", "No confusion matrix yet"),
+    "predictions": ("examples", "No example predictions yet"),
+}
+
+
+@pytest.mark.parametrize("left_out", SAID)
+def test_a_missing_part_is_said(make_run: MakeRun, left_out: str) -> None:
+    made = page(make_run(only=[part for part in SAID if part != left_out]))
+    for part, (section, words) in SAID.items():
+        assert (words in made.text(section)) == (part == left_out)
+
+
+def test_a_run_just_begun(make_run: MakeRun) -> None:
+    made = page(make_run(only=(), state="training"))
+    assert "not finished: it is training . The command to resume" in made.text("top")
+    assert "No test accuracy yet" in made.text("top")
+    assert "--resume -o" in made.text("making")
+
+
+def test_no_held_out_images(make_run: MakeRun) -> None:
+    path = make_run()
+    with (path / "metrics.csv").open() as file:
+        rows: list[dict[str, Any]] = [row | {"val_loss": "nan", "val_top1": "nan"} for row in csv.DictReader(file)]
+    with (path / "metrics.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    assert "held-out images were" not in page(path).text("training")
+
+
+def test_a_thousand_classes(make_run: MakeRun) -> None:
+    made = page(make_run(classes=[f"class {i}" for i in range(1000)]))
+    assert not made.of_class("diagonal")
+    assert "the largest of the 8 × 8 classes of a cell" in made.text("classes")
+    assert "970 classes between" in made.text("classes")
+    assert any(tag == "image" for tag, _ in made.tags)
+    assert len(made.source) < 1_000_000
+
+
+def test_damaged_files_are_named(make_run: MakeRun) -> None:
+    path = make_run()
+    (path / "evaluation.json").write_text('{"images": 3')
+    with pytest.raises(UsageError, match=r"evaluation\.json is damaged: .*; delete it"):
+        write_run_report(path)
+
+
+def test_confusion_of_other_classes_is_refused(make_run: MakeRun) -> None:
+    path = make_run()
+    given = json.loads((path / "evaluation.json").read_text())
+    (path / "evaluation.json").write_text(json.dumps(given | {"confusion": [[1]]}))
+    with pytest.raises(UsageError, match=r"confusion matrix is not 3 × 3"):
+        write_run_report(path)
