@@ -72,7 +72,7 @@ def fit(
 
     images = open_data(data, channels=channels, seed=seed, root=root, download=download)
     start = find_network(baseline) if baseline else default_baseline(images)
-    chosen = find_recipe(recipe, epochs, batch, rate)
+    chosen = find_recipe(recipe, epochs, minutes, batch, rate)
     limits = {
         "macs": macs,
         "params": params,
@@ -90,7 +90,7 @@ def fit(
     out = out or Path("runs") / f"{start.name}-{images.name}".replace(" ", "-")
     run, result = run_training(
         network, images, data, chosen, out,
-        minutes=minutes, weights=weights, seed=seed, resume=resume, workers=workers, device=device,
+        weights=weights, seed=seed, resume=resume, workers=workers, device=device,
         damaged_limit=damaged_limit, quiet=json,
     )  # fmt: skip
     write_plan(run, start, plan, rule)

@@ -63,18 +63,20 @@ def train(
     found = find_network(network)
     if resolution:
         found = found.with_(resolution=resolution)
-    chosen = find_recipe(recipe, epochs, batch, rate)
+    chosen = find_recipe(recipe, epochs, minutes, batch, rate)
     images = open_data(data, channels=channels, seed=seed, root=root, download=download)
     out = out or Path("runs") / f"{found.name}-{images.name}".replace(" ", "-")
     run, result = run_training(
         found, images, data, chosen, out,
-        minutes=minutes, weights=weights, seed=seed, resume=resume, workers=workers, device=device,
+        weights=weights, seed=seed, resume=resume, workers=workers, device=device,
         damaged_limit=damaged_limit, quiet=json,
     )  # fmt: skip
     answer(json, result_fields(run, result), result_text(run, result))
 
 
-def find_recipe(name: str, epochs: int | None = None, batch: int | None = None, rate: float | None = None) -> "Recipe":
+def find_recipe(
+    name: str, epochs: int | None, minutes: float | None, batch: int | None, rate: float | None
+) -> "Recipe":
     """A preset or a YAML file, with the options on top."""
     from dataclasses import replace
 
@@ -86,7 +88,7 @@ def find_recipe(name: str, epochs: int | None = None, batch: int | None = None, 
         recipe = RECIPES[name]
     else:
         raise UsageError(f"there is no recipe {name!r}; use {', '.join(RECIPES)} or a YAML file")
-    given = {"epochs": epochs, "batch": batch, "rate": rate}
+    given = {"epochs": epochs, "minutes": minutes, "batch": batch, "rate": rate}
     return replace(recipe, **{field: value for field, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 
@@ -97,7 +99,6 @@ def run_training(
     recipe: "Recipe",
     out: Path,
     *,
-    minutes: float | None,
     weights: Path | None,
     seed: int,
     resume: bool,
@@ -111,7 +112,7 @@ def run_training(
 
     for warning in network.warnings(images.channels):
         note(f"warning: {warning}")
-    run = start_run(network, images, spec, recipe, out, seed=seed, resume=resume, minutes=minutes, device=device)
+    run = start_run(network, images, spec, recipe, out, seed=seed, resume=resume, workers=workers, device=device)
     counted = cost(network, len(images.classes), images.channels)
     if not quiet:
         note(

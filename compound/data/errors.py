@@ -7,7 +7,7 @@ class DataError(UsageError):
     """Data that cannot be opened as asked."""
 
 
-class DamagedImage(CompoundError):  # noqa: N818 - it says what is wrong with the image
+class DamagedImage(CompoundError):
     """An image that cannot be decoded: `path` names it and `reason` says why."""
 
     def __init__(self, path: str, reason: str) -> None:

@@ -33,6 +33,8 @@ def load_predictor(path: str | Path, network: Network | None = None) -> tuple[Co
         if not (path / "model.safetensors").is_file():
             raise UsageError(f"{path} has no model.safetensors; finish the training with --resume, or give another run")
         path = path / "model.safetensors"
+    if not path.exists():
+        raise UsageError(f"there is no run or weights file {path}; for a network's name add --weights FILE")
     return load_model(path, network)
 
 

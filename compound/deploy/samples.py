@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torchvision.io import encode_png
+from torchvision.transforms.v2.functional import to_pil_image
 
 from compound.data import Source
-from compound.files import make_folder, write_bytes
+from compound.files import make_folder, write_with
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def save_samples(
     samples = []
     for number, (index, kind) in enumerate(chosen):
         path = folder / f"{number:02d}.png"
-        write_bytes(path, encode_png(source.load(index)).numpy().tobytes())
+        image = to_pil_image(source.load(index))
+        write_with(path, lambda temporary, image=image: image.save(temporary, format="PNG"))
         samples.append(Sample(path, classes[int(source.labels[index])], kind))
     return samples

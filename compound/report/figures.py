@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
@@ -16,7 +17,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 INK, TRAIN, HOLDOUT, GRID = "#010203", "#010204", "#010205", "#010206"
 THEME = {INK: "currentColor", TRAIN: "var(--second)", HOLDOUT: "var(--accent)", GRID: "var(--line)"}
 HEAT = "#4a7de8"  # reads on white and on black
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",  # only measured; the page's font is set instead
     "font.size": 10.5,
@@ -117,8 +118,7 @@ def _svg(axes: Axes, name: str) -> str:
     file = io.BytesIO()
     figure = axes.get_figure()
     assert isinstance(figure, Figure)
-    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    figure.savefig(file, format="svg", transparent=True)
     svg = file.getvalue().decode()
     svg = svg[svg.index("<svg") :].replace("'DejaVu Sans'", "system-ui")
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)  # that style is the page's

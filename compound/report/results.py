@@ -16,11 +16,11 @@ PIXELS = 64_000_000  # of an image that is still opened
 
 
 class Confused(NamedTuple):
-    """`count` of the `images` of class `truth` were taken for `predicted`."""
+    """`times` of the `images` of class `truth` were taken for `predicted`."""
 
     truth: str
     predicted: str
-    count: int
+    times: int
     images: int
 
 

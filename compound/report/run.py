@@ -157,10 +157,14 @@ def render(report: RunReport) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"short": short, "percent": lambda value, digits=1: f"{value:.{digits}%}"}
+    environment.filters |= {"short": short, "percent": _percent}
     limits = {"MATRIX": MATRIX, "DAMAGED": DAMAGED, "LONG_RECALL": LONG_RECALL}
     made = {"recipe": recipe_fields(report.run), "commands": commands(report.run)}
     return environment.get_template("run.html").render(report=report, convention=CONVENTION, **made, **limits)
+
+
+def _percent(value: float, digits: int = 1) -> str:
+    return f"{value:.{digits}%}"
 
 
 def _json(file: Path) -> Any:

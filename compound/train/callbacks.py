@@ -174,7 +174,8 @@ class Display(Callback):
         self.images += len(batch.labels)
         self.spent = time.perf_counter() - self.since
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-        self.bar.update(self.task, advance=1, description=epoch, speed=self.images / self.spent)
+        total = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)  # `Pace` may have shortened it
+        self.bar.update(self.task, advance=1, total=total, description=epoch, speed=self.images / self.spent)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         row = next(c for c in trainer.callbacks if isinstance(c, Metrics)).rows[-1]  # type: ignore[attr-defined]

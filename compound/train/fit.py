@@ -20,8 +20,8 @@ from compound.train.averaging import Averaging
 from compound.train.callbacks import AtomicCheckpointIO, Checkpoints, Damage, Display, Metrics, Stopped
 from compound.train.evaluate import Evaluation, evaluate
 from compound.train.module import Training
+from compound.train.pace import Pace, settle
 from compound.train.recipe import Recipe
-from compound.train.pace import settle
 from compound.train.run import Run, open_run
 
 
@@ -40,7 +40,6 @@ def start_run(
     *,
     seed: int = 0,
     resume: bool = False,
-    minutes: float | None = None,
     workers: int | None = None,
     device: str = "auto",
 ) -> Run:
@@ -61,11 +60,11 @@ def start_run(
             raise UsageError(f"{out} exists and is not an empty folder; choose another --out")
         make_folder(out)  # before the measurement: an unwritable place is said at once
         workers = default_workers(data) if workers is None else workers
-        recipe = settle(network, data, recipe, minutes, workers=workers, device=device)
+        recipe = settle(network, data, recipe, workers=workers, device=device)
         return Run(out, network, recipe, told | {"classes": list(data.classes)}, seed).save()
     if not resume:
         raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
-    settled = {"epochs": minutes is not None, "precision": recipe.precision == "auto"}
+    settled = {"epochs": recipe.minutes is not None, "precision": recipe.precision == "auto"}
     recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name, measured in settled.items() if measured})
     changed = [
         name
@@ -113,7 +112,9 @@ def train(
     module = Training(model, recipe, steps, run.seed)
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
-    callbacks = [*averaging, Damage(damage), Metrics(run.metrics), Display(quiet), Checkpoints(run.checkpoint)]
+    pace = [Pace(recipe.minutes)] if recipe.minutes else []
+    # In this order: what a checkpoint holds comes before the one that writes it.
+    callbacks = [*averaging, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), Checkpoints(run.checkpoint)]
     quieten()
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(where.type, where.type),
@@ -159,7 +160,8 @@ def first_model(run: Run, data: DataSet, weights: str | Path | None) -> ConvNet:
     given, _ = load_model(weights, run.network)
     if given.channels != data.channels:
         raise UsageError(
-            f"{weights} takes {given.channels} channels and {data.name} has {data.channels}; use --channels {given.channels}"
+            f"{weights} takes {given.channels} channels and {data.name} has {data.channels}; "
+            f"use --channels {given.channels}"
         )
     state = given.state_dict()
     fresh = model.state_dict()

@@ -3,7 +3,7 @@
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 
@@ -26,8 +26,13 @@ class Training(LightningModule):
         self.model = model.to(memory_format=torch.channels_last)
         self.recipe = recipe
         self.steps_per_epoch = steps_per_epoch
+        self.timeline = recipe.timeline
         self.seed = seed
         self.preprocessing = Preprocessing.of(model.network, model.channels)
+        if recipe.adapt_norm:
+            for norm in model.modules():
+                if isinstance(norm, nn.BatchNorm2d):
+                    norm.momentum = 1 - max(1 - 10 / steps_per_epoch, 0.9)
         self.accuracy = MulticlassAccuracy(model.classes, average="micro")
 
     def forward(self, images: Tensor) -> Tensor:
@@ -42,7 +47,7 @@ class Training(LightningModule):
         step = self.trainer.global_step
         torch.manual_seed(self.seed * 1_000_003 + step)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = rate_at(self.recipe, step, self.steps_per_epoch)
+            group["lr"] = rate_at(self.recipe, step, self.steps_per_epoch, self.timeline)
         return None
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor] | None:

@@ -2,48 +2,83 @@
 
 import math
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import cycle, islice
+from typing import Any
 
 import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from compound.data import Batch, DataSet, Preprocessing, make_loader
-from compound.errors import UsageError
 from compound.inference import pick_device
 from compound.network import Network
 from compound.nn import build
 from compound.train.module import Training
-from compound.train.recipe import Recipe
+from compound.train.recipe import Recipe, Timeline
 
 MEASURE_SECONDS = 2.0
 WARM_UP = 2  # steps that are not counted
 RESERVE = 0.92  # share of the time that is planned; machines are not even
 
 
-def settle(
-    network: Network, data: DataSet, recipe: Recipe, minutes: float | None, *, workers: int = 0, device: str = "auto"
-) -> Recipe:
-    """The recipe with its precision decided and, given `minutes`, as many epochs as they hold (at least one).
+def settle(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0, device: str = "auto") -> Recipe:
+    """The recipe with its precision decided and, if it has `minutes`, as many epochs as they hold (at least one).
 
     Both rest on a few measured training steps on the real batches. What is settled is written into the run, so that
     resuming it measures nothing.
     """
-    if minutes is not None and not (math.isfinite(minutes) and minutes > 0):
-        raise UsageError(f"minutes {minutes} is not a positive number; use e.g. 3")
-    if recipe.precision != "auto" and minutes is None:
+    if recipe.precision != "auto" and recipe.minutes is None:
         return recipe
     started = time.perf_counter()
     candidates = ("fp32", "bf16") if recipe.precision == "auto" else (recipe.precision,)
     seconds = {p: step_seconds(network, data, recipe, p, workers, device) for p in candidates}
     precision = min(seconds, key=lambda p: seconds[p])
     recipe = replace(recipe, precision=precision)
-    if minutes is None:
+    if recipe.minutes is None:
         return recipe
     # A validation image costs about a third of a training image.
     epoch = seconds[precision] * (len(data.train) + len(data.holdout) / 3) / recipe.batch
-    left = minutes * 60 * RESERVE - (time.perf_counter() - started)
+    left = recipe.minutes * 60 * RESERVE - (time.perf_counter() - started)
     return replace(recipe, epochs=max(1, math.floor(left / epoch)))
+
+
+class Pace(Callback):
+    """Keeps a training of `minutes` in its time: a machine that became slower gets fewer epochs, decided after each.
+
+    The schedule is shortened with it. Where the machine keeps its speed nothing is changed.
+    """
+
+    def __init__(self, minutes: float) -> None:
+        self.seconds = 60 * minutes
+        self.spent = 0.0
+        self.timeline: dict[str, float] | None = None  # as shortened
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.timeline:
+            self._apply(trainer, pl_module, Timeline(**self.timeline))
+        self.begun = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        now = time.perf_counter()
+        took, self.begun = now - self.begun, now
+        self.spent += took
+        done, planned = trainer.current_epoch + 1, int(trainer.max_epochs or 1)
+        if done < planned and self.spent + (planned - done) * took > self.seconds:
+            hold = done + max(1, math.floor((self.seconds - self.spent) / took))
+            if hold < planned:
+                self._apply(trainer, pl_module, pl_module.timeline.shortened(done, hold))
+
+    def _apply(self, trainer: Trainer, pl_module: LightningModule, timeline: Timeline) -> None:
+        pl_module.timeline = timeline
+        self.timeline = asdict(timeline)
+        trainer.fit_loop.max_epochs = int(timeline.epochs)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"spent": self.spent, "timeline": self.timeline}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.spent, self.timeline = state_dict["spent"], state_dict["timeline"]
 
 
 def step_seconds(network: Network, data: DataSet, recipe: Recipe, precision: str, workers: int, device: str) -> float:

@@ -23,6 +23,7 @@ class Recipe:
     name: str
     source: str
     epochs: int
+    minutes: float | None = None  # of training; then as many epochs are trained as they hold
     batch: int = 128
     optimizer: Literal["rmsprop", "sgd", "adamw"] = "sgd"
     rate: float = 0.1
@@ -35,16 +36,30 @@ class Recipe:
     label_smoothing: float = 0.0
     mixup: float = 0.0  # the Beta distribution's parameter; 0 for none
     ema: float = 0.0  # decay of the weights' moving average; 0 for none
+    # Batch norm's decay by the length of an epoch, max(1 − 10 / steps, 0.9) (Kornblith et al. 2019): the paper's 0.99
+    # would not have forgotten its start after a few hundred steps.
+    adapt_norm: bool = False
     augment: Augment = field(default_factory=Augment)
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: the faster one, measured before the first step
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise UsageError(f"epochs {self.epochs} trains nothing; use 1 or more")
+        if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
+            raise UsageError(f"minutes {self.minutes} is not a positive number; use e.g. 3")
         if self.batch < 2:
             raise UsageError(f"batch {self.batch} is too small for batch norm; use 2 or more, usually 64 or 128")
         if not (math.isfinite(self.rate) and self.rate > 0):
             raise UsageError(f"rate {self.rate} is not a positive number; use e.g. 0.1")
+
+    @property
+    def warmup(self) -> float:
+        """Epochs of warm-up; never more than a fifth of a shortened training."""
+        return min(self.warmup_epochs, self.epochs / 5)
+
+    @property
+    def timeline(self) -> "Timeline":
+        return Timeline(self.epochs, self.warmup)
 
     @property
     def peak_rate(self) -> float:
@@ -52,7 +67,26 @@ class Recipe:
         return self.rate * self.batch / self.rate_batch
 
 
-def rate_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+@dataclass(frozen=True)
+class Timeline:
+    """How much of a training is left, falling from 1 after the warm-up to 0 at the end, in epochs.
+
+    A training that is shortened on its way, because the machine is slower than it was, spreads what is left over the
+    epochs that remain, so that its schedule still ends where it should.
+    """
+
+    epochs: float
+    since: float = 0.0
+    left_then: float = 1.0
+
+    def left(self, epoch: float) -> float:
+        return min(1.0, self.left_then * (self.epochs - epoch) / (self.epochs - self.since))
+
+    def shortened(self, epoch: float, epochs: float) -> "Timeline":
+        return Timeline(epochs, max(epoch, self.since), self.left(epoch))
+
+
+def rate_at(recipe: Recipe, step: int, steps_per_epoch: int, timeline: Timeline | None = None) -> float:
     """The learning rate of step `step`, counted from 0.
 
     All schedules rise linearly over the warm-up. `staircase` is the paper's: × 0.97 every 2.4 epochs, counted from the
@@ -60,11 +94,11 @@ def rate_at(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     to zero at the end.
     """
     epoch = step / steps_per_epoch
-    if epoch < recipe.warmup_epochs:
-        return recipe.peak_rate * (step + (recipe.schedule != "staircase")) / (recipe.warmup_epochs * steps_per_epoch)
+    if epoch < recipe.warmup:
+        return recipe.peak_rate * (step + (recipe.schedule != "staircase")) / (recipe.warmup * steps_per_epoch)
     if recipe.schedule == "staircase":
         return recipe.peak_rate * 0.97 ** math.floor(epoch / 2.4)
-    left = 1 - (epoch - recipe.warmup_epochs) / max(recipe.epochs - recipe.warmup_epochs, 1e-9)
+    left = (timeline or recipe.timeline).left(epoch)
     return recipe.peak_rate * (left if recipe.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
 
 

@@ -34,6 +34,7 @@ TRANSFER = Recipe(
     weight_decay=1e-4,
     schedule="cosine",
     warmup_epochs=1,
+    adapt_norm=True,
     augment=Augment(crop="inception", scale=(0.2, 1.0)),
 )
 
@@ -48,8 +49,9 @@ SMALL = Recipe(
     momentum=0.9,
     weight_decay=5e-4,
     schedule="cosine",
-    warmup_epochs=4,
+    warmup_epochs=5,
     label_smoothing=0.1,
+    adapt_norm=True,
     augment=Augment(crop="shift", shift=2, pad="zero"),
 )
 

@@ -55,7 +55,7 @@ class Zoo(Mapping[str, Network]):
         return {name: family.NETWORKS for name, family in FAMILIES.items()}
 
 
-class UnknownNetwork(UsageError, KeyError):  # noqa: N818 — reads as a sentence
+class UnknownNetwork(UsageError, KeyError):
     """No network of that name; the message offers the nearest ones."""
 
     __str__ = Exception.__str__

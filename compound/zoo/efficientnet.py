@@ -76,7 +76,7 @@ LITE_COEFFICIENTS = {
 
 # For images of 28 to 64 px: three halvings instead of five, so that 28 px still end in a 4×4 map. Early stages are
 # fused (Tan & Le 2021), which is faster than depthwise convolution on large maps, most of all on a CPU. Chosen on
-# Fashion-MNIST by accuracy at equal training time; differs from the paper in batch-norm decay, as runs are short.
+# Fashion-MNIST by accuracy at equal training time.
 MINI = Network(
     name="efficientnet-mini",
     stem=Stage(ConvBlock(3), layers=1, channels=32, stride=2),
@@ -91,7 +91,6 @@ MINI = Network(
     resolution=28,
     dropout=0.2,
     survival=0.9,
-    style=Style(norm_decay=0.9),
     inputs=Inputs(mean=(0.5,), std=(0.25,), margin=0),
 )  # fmt: skip
 

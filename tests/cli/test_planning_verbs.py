@@ -4,53 +4,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cli.conftest import Cli
 
 from compound import ZOO, Budget, CompoundRule, cost, fit_budget, load_network, parse_network, scale, stage_costs
-from compound.cli import main
 
 COST_FIELDS = {"name", "resolution", "params", "macs", "activations", "memory"}
 SCALING_FIELDS = {"phi", "depth", "width", "resolution_factor"}
-
-
-class Cli:
-    """Runs `compound` in this process through its entry point; captures what it prints and its exit code."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capfd = monkeypatch, capfd
-
-    def __call__(self, *words: object) -> tuple[int, str, str]:
-        self.monkeypatch.setattr(sys, "argv", ["compound", *map(str, words)])
-        try:
-            main()
-            code: Any = 0
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = self.capfd.readouterr()
-        return code, out, err
-
-    def json(self, *words: object) -> dict[str, Any]:
-        """The one JSON object on standard output."""
-        code, out, err = self(*words, "--json")
-        assert code == 0, err
-        assert out.count("\n") == 1
-        value = json.loads(out)
-        assert isinstance(value, dict)
-        return value
-
-    def error(self, *words: object) -> tuple[int, str]:
-        """Exit code and message of a failing command: nothing on standard output, no traceback."""
-        code, out, err = self(*words)
-        assert out == ""
-        assert "Traceback" not in err
-        return code, err
-
-
-@pytest.fixture
-def cli(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Cli:
-    return Cli(monkeypatch, capfd)
 
 
 def test_zoo_lists_every_network_with_its_cost(cli: Cli) -> None:

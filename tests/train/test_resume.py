@@ -1,10 +1,12 @@
 """A run that is stopped and resumed ends in the same bits as one that is not."""
 
+import csv
 import os
 import signal
+import time
+from dataclasses import replace
 
 import pytest
-from pytorch_lightning import Callback
 from safetensors.torch import load_file
 
 import compound.train.fit as fit
@@ -40,3 +42,40 @@ def test_stop_and_resume_changes_nothing(tmp_path, network, data, recipe, monkey
     assert all((a[name] == b[name]).all() for name in a)
     assert whole.metrics.read_text() == parts.metrics.read_text()
     assert parts.state == "done"
+
+
+class SlowFrom(fit.Pace):
+    """A clock on which epochs take a second until `epoch`, and ten seconds after it."""
+
+    epoch = 2
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.begun = time.perf_counter() - (1 if trainer.current_epoch < self.epoch else 10)
+        super().on_train_epoch_end(trainer, pl_module)
+
+
+def test_a_machine_that_becomes_slow_gets_fewer_epochs_and_the_same_schedule(
+    tmp_path, network, data, recipe, monkeypatch
+):
+    monkeypatch.setattr(fit, "Pace", SlowFrom)
+    monkeypatch.setattr(fit, "settle", lambda network, data, recipe, **_: replace(recipe, epochs=30))
+    run, _ = run_once(tmp_path / "run", network, data, replace(recipe, minutes=0.72))
+    rows = list(csv.DictReader(run.metrics.open()))
+    # 43 s: two epochs of 1 s, then 10 s each; after the third epoch 30 s hold three more, with a second to spare.
+    assert len(rows) == 6
+    rates = [float(row["rate"]) for row in rows]
+    assert rates[-1] < 0.1 * max(rates)
+    assert all(later < earlier for earlier, later in zip(rates[2:], rates[3:], strict=False))
+
+
+def test_a_shortened_run_resumes_in_its_new_length(tmp_path, network, data, recipe, monkeypatch):
+    monkeypatch.setattr(fit, "Pace", SlowFrom)
+    monkeypatch.setattr(fit, "settle", lambda network, data, recipe, **_: replace(recipe, epochs=30))
+    timed = replace(recipe, minutes=0.72)
+    whole, _ = run_once(tmp_path / "whole", network, data, timed)
+    monkeypatch.setattr(fit, "Checkpoints", type("Stop", (StopAt,), {"step": 21}))
+    with pytest.raises(Interrupted):
+        run_once(tmp_path / "parts", network, data, timed)
+    monkeypatch.setattr(fit, "Checkpoints", StopAt.__base__)
+    parts, _ = run_once(tmp_path / "parts", network, data, timed, resume=True)
+    assert whole.metrics.read_text() == parts.metrics.read_text()

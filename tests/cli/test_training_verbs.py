@@ -1,0 +1,167 @@
+"""train, evaluate, predict and fit as a user runs them, on real images and on everything that can be wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from compound.data import open_data
+
+NETWORK = """
+name: my-net
+resolution: 14
+stem: {block: conv, channels: 8, stride: 2}
+stages:
+- {block: fused-mbconv, kernel: 3, expand: 2, layers: 1, channels: 16, stride: 2}
+- {block: mbconv, kernel: 5, expand: 2, layers: 2, channels: 16}
+head: {channels: 32}
+inputs: {mean: [0.3], std: [0.35], margin: 0}
+"""
+RECIPE = "base: small\nbatch: 16\nepochs: 12\nrate: 0.05\nprecision: fp32\n"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """A folder a class, 40 real images each of three classes of the embedded set."""
+    folder = tmp_path_factory.mktemp("photos")
+    train = open_data("fashion6k").train
+    for label, name in ((0, "shirt"), (1, "trouser"), (9, "boot")):
+        (folder / name).mkdir()
+        for number, index in enumerate((train.labels == label).nonzero()[0][:40]):
+            Image.fromarray(train.load(int(index))[0].numpy()).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture
+def yaml(tmp_path) -> Path:
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    path = tmp_path / "my.yaml"
+    path.write_text(NETWORK)
+    return path
+
+
+@pytest.fixture
+def trained(cli, yaml, photos) -> Path:
+    out = yaml.parent / "run"
+    code, _, err = cli("train", yaml, photos, "--recipe", yaml.parent / "recipe.yaml", "-o", out)
+    assert code == 0, err
+    return out
+
+
+def test_a_newcomers_yaml_is_trained_evaluated_and_used(cli, trained, photos):
+    assert {path.name for path in trained.iterdir()} == {
+        "run.yaml", "network.yaml", "metrics.csv", "checkpoints", "tensorboard", "model.safetensors", "evaluation.json",
+    }  # fmt: skip
+    evaluated = cli.json("evaluate", trained)
+    written = json.loads((trained / "evaluation.json").read_text())
+    assert evaluated["top1"] == written["top1"] > 0.5
+    assert evaluated["images"] == 24
+    predicted = cli.json("predict", trained, photos / "boot" / "0.png", photos / "shirt", "--top", 2)["predictions"]
+    assert len(predicted) == 41
+    assert predicted[0]["path"] == str(photos / "boot" / "0.png")
+    assert [set(one) for one in predicted[0]["classes"]] == [{"index", "name", "probability"}] * 2
+    assert sum(one["classes"][0]["name"] == "shirt" for one in predicted[1:]) > 20
+    # The weights file alone is enough.
+    alone = trained.parent / "alone.safetensors"
+    alone.write_bytes((trained / "model.safetensors").read_bytes())
+    (again,) = cli.json("predict", alone, photos / "boot" / "0.png", "--top", 2)["predictions"]
+    assert [one["name"] for one in again["classes"]] == [one["name"] for one in predicted[0]["classes"]]
+    assert again["classes"][0]["probability"] == pytest.approx(predicted[0]["classes"][0]["probability"], abs=1e-5)
+
+
+def test_a_run_is_not_overwritten_and_resumes_only_as_itself(cli, trained, yaml, photos):
+    recipe = ("--recipe", yaml.parent / "recipe.yaml", "-o", trained)
+    code, err = cli.error("train", yaml, photos, *recipe)
+    assert (code, err) == (2, f"error: {trained} already holds a run; go on with --resume, or choose another --out\n")
+    code, err = cli.error("train", yaml, photos, *recipe, "--resume", "--epochs", 3, "--seed", 1)
+    assert code == 2
+    assert "was started with another recipe and seed" in err
+    assert cli("train", yaml, photos, *recipe, "--resume")[0] == 0
+
+
+def test_fit_goes_the_whole_way(cli, yaml, photos, tmp_path):
+    out = tmp_path / "fitted"
+    words = ("--recipe", yaml.parent / "recipe.yaml", "--baseline", yaml, "--macs", "300k", "-o", out)
+    value = cli.json("fit", photos, *words)
+    assert value["macs"] <= 300_000
+    assert Path(value["report"]).read_text(encoding="utf-8").count("<img") >= 12
+    plan = json.loads((out / "plan.json").read_text())
+    assert plan["plan"]["binding"] == "macs"
+    assert plan["baseline"]["name"] == "my-net"
+    predictions = json.loads((out / "predictions.json").read_text())["predictions"]
+    first = predictions[0]
+    assert Image.open(out / first["path"]).size == (28, 28)
+    assert first["truth"] in ("shirt", "trouser", "boot")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("train", "efficientnet-mimi", "fashion6k"), 2, "did you mean efficientnet-mini"),
+        (("train", "absent.yaml", "fashion6k"), 2, "cannot read network file absent.yaml"),
+        (("train", "efficientnet-mini", "nowhere/at/all"), 2, "nowhere/at/all"),
+        (("train", "efficientnet-mini", "fashion6"), 2, "fashion6k"),
+        (("train", "efficientnet-mini", "EMPTY"), 2, "EMPTY"),
+        (("train", "efficientnet-mini", "ONE"), 2, "class"),
+        (("train", "efficientnet-mini", "fashion6k", "--epochs", "0"), 2, "epochs 0 trains nothing; use 1 or more"),
+        (("train", "efficientnet-mini", "fashion6k", "--minutes", "-1"), 2, "minutes -1.0 is not a positive number"),
+        (("train", "efficientnet-mini", "fashion6k", "--recipe", "smal"), 2, "use paper, transfer, small"),
+        (("train", "efficientnet-mini", "fashion6k", "--rate", "0"), 2, "rate 0.0 is not a positive number"),
+        (("train", "efficientnet-mini", "fashion6k", "--device", "abacus"), 1, "device 'abacus' cannot be used"),
+        (("train", "efficientnet-mini", "fashion6k", "--resume"), 2, "holds no run to resume"),
+        (("fit", "fashion6k", "--macs", "10"), 2, "its smallest net"),
+        (("fit", "fashion6k", "--macs", "lots"), 2, "--macs 'lots' is not a positive quantity"),
+        (("fit", "fashion6k", "--baseline", "resnt-50"), 2, "did you mean resnet-50"),
+        (("evaluate", "EMPTY"), 2, "is not a run directory"),
+        (("predict", "EMPTY", "x.png"), 2, "there is no image x.png"),
+        (("predict", "efficientnet-b0", "EMPTY"), 2, "holds no images"),
+        (("predict", "efficientnet-b0", "ONE"), 2, "for a network's name add --weights FILE"),
+    ],
+)
+def test_bad_requests_are_one_sentence_and_leave_nothing(cli, tmp_path, monkeypatch, words, code, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "EMPTY").mkdir()
+    (tmp_path / "ONE" / "only").mkdir(parents=True)
+    for number in range(3):
+        Image.new("L", (8, 8), number).save(f"ONE/only/{number}.png")
+    before = sorted(tmp_path.rglob("*"))
+    out = ("-o", "out") if words[0] in ("train", "fit") else ()
+    found, err = cli.error(*words, *out)
+    lines = err.splitlines()
+    assert found == code, err
+    assert lines[-1].startswith("error: ")
+    assert said in lines[-1]
+    left = set(tmp_path.rglob("*")) - set(before)
+    assert not [path for path in left if path.is_file()]
+
+
+def test_unwritable_out(cli):
+    code, err = cli.error("train", "efficientnet-mini", "fashion6k", "-o", "/proc/run")
+    assert code == 1
+    assert err.startswith("error: cannot write /proc/run: ")
+
+
+def test_damaged_images_are_named_counted_and_stop_the_run_when_many(cli, yaml, photos, tmp_path):
+    import shutil
+
+    folder = tmp_path / "damaged"
+    shutil.copytree(photos, folder)
+    for number in range(3, 15):
+        (folder / "boot" / f"{number}.png").write_bytes(b"")
+    words = (yaml, folder, "--recipe", yaml.parent / "recipe.yaml", "-o", tmp_path / "run")
+    code, err = cli.error("train", *words)
+    assert code == 1
+    assert "boot/" in err
+    assert "the file is empty" in err
+    assert "more than 1.0%" in err
+    code, out, err = cli("train", *words, "--resume", "--damaged-limit", "0.5", "--json")
+    assert code == 0, err
+    told = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    named = {Path(one["path"]).name for one in told["damaged"] + told["damaged_training"]}
+    assert named == {f"{number}.png" for number in range(3, 15)}
+    code, out, err = cli("predict", tmp_path / "run", folder / "boot" / "3.png", folder / "boot" / "20.png")
+    assert code == 1
+    assert "20.png" in out
+    assert "1 of 2 images could not be read" in err
+    assert "3.png" in err.splitlines()[-1]
