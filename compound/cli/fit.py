@@ -33,6 +33,7 @@ from compound.cli.train import (
 from compound.cost import cost
 from compound.files import write_json
 from compound.network import Network
+from compound.notation import dump_network
 
 if TYPE_CHECKING:
     from compound.data import DataSet
@@ -108,7 +109,8 @@ def default_baseline(images: "DataSet") -> Network:
 def write_plan(run: "Run", baseline: Network, plan: Plan | None, rule: str) -> None:
     """plan.json: where the network came from."""
     counted = cost(baseline, len(run.data["classes"]), run.data["channels"])
-    value = {"baseline": cost_fields(baseline, counted), "rule": rule, "plan": plan_fields(plan) if plan else None}
+    start = cost_fields(baseline, counted) | {"network": dump_network(baseline)}
+    value = {"baseline": start, "rule": rule, "plan": plan_fields(plan) if plan else None}
     write_json(run.path / "plan.json", value)
 
 

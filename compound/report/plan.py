@@ -6,8 +6,8 @@ from typing import Any
 
 from compound.cost import Cost
 from compound.network import Network
+from compound.notation import parse_network
 from compound.quantity import short
-from compound.zoo import ZOO
 
 NAMES = {"macs": "MACs", "params": "parameters", "activations": "activations", "memory": "memory"}
 TRAINING = "training_memory"  # a limit that only a batch size gives a figure
@@ -88,12 +88,11 @@ def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: 
 
 
 def drawable_baseline(given: Mapping[str, Any] | None, network: Network) -> Network | None:
-    """The baseline to draw beside `network`: plan.json has only its name and cost, so it must be the zoo's."""
-    if given is None or given["baseline"]["name"] not in ZOO or not given.get("plan"):
+    """The baseline to draw beside `network`, where a plan made another network of it."""
+    if given is None or not given.get("plan"):
         return None
-    found = ZOO[given["baseline"]["name"]]
-    same = found.with_(name=network.name) == network
-    return found if found.resolution == given["baseline"]["resolution"] and not same else None
+    baseline = parse_network(given["baseline"]["network"], "plan.json: baseline")
+    return None if baseline.with_(name=network.name) == network else baseline
 
 
 def _brief(cost: Mapping[str, Any]) -> str:

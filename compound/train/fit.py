@@ -1,7 +1,6 @@
 """`train`: network + data + recipe -> run directory."""
 
 import logging
-import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -112,9 +111,10 @@ def train(
     module = Training(model, recipe, steps, run.seed)
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
-    pace = [Pace(recipe.minutes)] if recipe.minutes else []
+    pace = [Pace(recipe.minutes, recipe.epochs)] if recipe.minutes else []
+    checkpoints = Checkpoints(run.checkpoint)
     # In this order: what a checkpoint holds comes before the one that writes it.
-    callbacks = [*averaging, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), Checkpoints(run.checkpoint)]
+    callbacks = [*averaging, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]
     quieten()
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(where.type, where.type),
@@ -131,7 +131,6 @@ def train(
         use_distributed_sampler=False,
     )
     run = run.now("training")
-    started = time.perf_counter()
     try:
         resume_from = run.checkpoint if run.checkpoint.exists() else None
         trainer.fit(module, loader, holdout, ckpt_path=resume_from, weights_only=True)
@@ -140,13 +139,14 @@ def train(
         raise Interrupted(
             f"stopped at step {trainer.global_step} and saved; go on with --resume --out {run.path}"
         ) from None
+    seconds = checkpoints.seconds
     for average in averaging:
         average.apply(module)
     save_weights(model, run.weights, data.classes)
     result = evaluate(
         model, data.test, data.classes, batch=recipe.batch, workers=workers, device=device, damaged_limit=damaged_limit
     )
-    summary = result.summary() | {"training_seconds": round(time.perf_counter() - started, 1)}
+    summary = result.summary() | {"training_seconds": round(seconds, 1)}
     summary["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damage.damaged.items()]
     write_json(run.evaluation, summary)
     return run.now("done"), result

@@ -1,6 +1,7 @@
 """What a recipe leaves to the machine: the faster precision, and how many epochs fit into some minutes."""
 
 import math
+import statistics
 import time
 from dataclasses import asdict, replace
 from itertools import cycle, islice
@@ -44,15 +45,18 @@ def settle(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0,
 
 
 class Pace(Callback):
-    """Keeps a training of `minutes` in its time: a machine that became slower gets fewer epochs, decided after each.
+    """Keeps a training of `minutes` in its time: after every epoch, as many more as the time left holds.
 
-    The schedule is shortened with it. Where the machine keeps its speed nothing is changed.
+    A machine that became slower gets fewer epochs, never more than were settled, and the schedule is shortened with
+    them. Where the machine keeps its speed nothing is changed.
     """
 
-    def __init__(self, minutes: float) -> None:
+    def __init__(self, minutes: float, settled: int) -> None:
         self.seconds = 60 * minutes
+        self.settled = settled
         self.spent = 0.0
-        self.timeline: dict[str, float] | None = None  # as shortened
+        self.recent: list[float] = []  # seconds of the last epochs
+        self.timeline: dict[str, float] | None = None  # once it was changed
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.timeline:
@@ -61,13 +65,16 @@ class Pace(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         now = time.perf_counter()
-        took, self.begun = now - self.begun, now
-        self.spent += took
+        self.recent = [*self.recent[-2:], now - self.begun]
+        self.spent += self.recent[-1]
+        self.begun = now
         done, planned = trainer.current_epoch + 1, int(trainer.max_epochs or 1)
-        if done < planned and self.spent + (planned - done) * took > self.seconds:
-            hold = done + max(1, math.floor((self.seconds - self.spent) / took))
-            if hold < planned:
-                self._apply(trainer, pl_module, pl_module.timeline.shortened(done, hold))
+        if done < planned:
+            # The median, so that one disturbed epoch decides nothing.
+            hold = math.floor((self.seconds - self.spent) / statistics.median(self.recent))
+            epochs = min(done + max(hold, 1), self.settled)
+            if epochs != planned:
+                self._apply(trainer, pl_module, pl_module.timeline.ending(done, epochs))
 
     def _apply(self, trainer: Trainer, pl_module: LightningModule, timeline: Timeline) -> None:
         pl_module.timeline = timeline
@@ -75,10 +82,10 @@ class Pace(Callback):
         trainer.fit_loop.max_epochs = int(timeline.epochs)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"spent": self.spent, "timeline": self.timeline}
+        return {"spent": self.spent, "recent": self.recent, "timeline": self.timeline}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.spent, self.timeline = state_dict["spent"], state_dict["timeline"]
+        vars(self).update(state_dict)
 
 
 def step_seconds(network: Network, data: DataSet, recipe: Recipe, precision: str, workers: int, device: str) -> float:
@@ -108,5 +115,4 @@ def step_seconds(network: Network, data: DataSet, recipe: Recipe, precision: str
         seconds.append(time.perf_counter() - begun)
         if len(seconds) > WARM_UP + 2 and sum(seconds[WARM_UP:]) > MEASURE_SECONDS:
             break
-    counted = sorted(seconds[WARM_UP:])
-    return counted[len(counted) // 2]
+    return statistics.median(seconds[WARM_UP:])

@@ -71,8 +71,8 @@ class Recipe:
 class Timeline:
     """How much of a training is left, falling from 1 after the warm-up to 0 at the end, in epochs.
 
-    A training that is shortened on its way, because the machine is slower than it was, spreads what is left over the
-    epochs that remain, so that its schedule still ends where it should.
+    A training whose end is moved on its way, because the machine is not as fast as it was, spreads what is left over
+    the epochs that remain, so that its schedule still ends where it should.
     """
 
     epochs: float
@@ -82,7 +82,7 @@ class Timeline:
     def left(self, epoch: float) -> float:
         return min(1.0, self.left_then * (self.epochs - epoch) / (self.epochs - self.since))
 
-    def shortened(self, epoch: float, epochs: float) -> "Timeline":
+    def ending(self, epoch: float, epochs: float) -> "Timeline":
         return Timeline(epochs, max(epoch, self.since), self.left(epoch))
 
 

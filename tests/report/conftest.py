@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from compound import ZOO, Budget, Network, cost, fit_budget
+from compound import ZOO, Budget, Network, cost, dump_network, fit_budget
 from compound.cli.common import cost_fields
 from compound.cli.plan import plan_fields
 from compound.train.recipe import Recipe
@@ -41,7 +41,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         if "metrics" in only:
             write_metrics(run.metrics)
         if "plan" in only:
-            fields = cost_fields(baseline, cost(baseline, len(classes), 1))
+            fields = cost_fields(baseline, cost(baseline, len(classes), 1)) | {"network": dump_network(baseline)}
             write(path / "plan.json", {"baseline": fields, "rule": "compound", "plan": plan_fields(plan)})
         if "evaluation" in only:
             write(run.evaluation, evaluation(classes))
