@@ -2,8 +2,8 @@
 
 from compound.train.evaluate import Evaluation, evaluate
 from compound.train.fit import Interrupted, default_workers, start_run, train
-from compound.train.recipe import Recipe, load_recipe, rate_at
-from compound.train.recipes import RECIPES
+from compound.train.recipe import Recipe, rate_at
+from compound.train.recipes import RECIPES, load_recipe
 from compound.train.run import Run, open_run
 
 __all__ = [

@@ -16,8 +16,10 @@ from compound.inference import pick_device
 from compound.network import Network
 from compound.nn import ConvNet, build, load_model, save_weights
 from compound.train.averaging import Averaging
-from compound.train.callbacks import AtomicCheckpointIO, Checkpoints, Damage, Display, Metrics, Stopped
+from compound.train.checkpoints import AtomicCheckpointIO, Checkpoints, Stopped
+from compound.train.display import Display
 from compound.train.evaluate import Evaluation, evaluate
+from compound.train.metrics import Damage, Metrics
 from compound.train.module import Training
 from compound.train.pace import Pace, settle
 from compound.train.recipe import Recipe

@@ -2,14 +2,10 @@
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
-
-import yaml
 
 from compound.data.augment import Augment
 from compound.errors import UsageError
-from compound.mapping import from_mapping, to_mapping
 
 
 @dataclass(frozen=True)
@@ -100,20 +96,3 @@ def rate_at(recipe: Recipe, step: int, steps_per_epoch: int, timeline: Timeline 
         return recipe.peak_rate * 0.97 ** math.floor(epoch / 2.4)
     left = (timeline or recipe.timeline).left(epoch)
     return recipe.peak_rate * (left if recipe.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
-
-
-def load_recipe(path: str | Path) -> Recipe:
-    """A recipe file: the fields of `Recipe` as YAML; `base` names the preset whose fields it changes."""
-    from compound.train.recipes import RECIPES
-
-    try:
-        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read recipe {path}: {error}") from None
-    if not isinstance(given, dict):
-        raise UsageError(f"{path}: not a recipe; write fields such as base, epochs, rate")
-    base = given.pop("base", None)
-    if base is not None and base not in RECIPES:
-        raise UsageError(f"{path}: there is no preset {base!r}; use {', '.join(RECIPES)}")
-    start = to_mapping(RECIPES[base]) if base else {}
-    return from_mapping(Recipe, start | {"name": Path(path).stem} | given, str(path))

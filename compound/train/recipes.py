@@ -1,6 +1,12 @@
 """The presets, each with its lab note: source, what to expect, what it costs."""
 
+from pathlib import Path
+
+import yaml
+
 from compound.data.augment import Augment
+from compound.errors import UsageError
+from compound.mapping import from_mapping, to_mapping
 from compound.train.recipe import Recipe
 
 PAPER = Recipe(
@@ -56,3 +62,18 @@ SMALL = Recipe(
 )
 
 RECIPES = {recipe.name: recipe for recipe in (PAPER, TRANSFER, SMALL)}
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """A recipe file: the fields of `Recipe` as YAML; `base` names the preset whose fields it changes."""
+    try:
+        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read recipe {path}: {error}") from None
+    if not isinstance(given, dict):
+        raise UsageError(f"{path}: not a recipe; write fields such as base, epochs, rate")
+    base = given.pop("base", None)
+    if base is not None and base not in RECIPES:
+        raise UsageError(f"{path}: there is no preset {base!r}; use {', '.join(RECIPES)}")
+    start = to_mapping(RECIPES[base]) if base else {}
+    return from_mapping(Recipe, start | {"name": Path(path).stem} | given, str(path))
