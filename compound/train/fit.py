@@ -113,7 +113,7 @@ def train(
     module = Training(model, recipe, steps, run.seed)
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
-    pace = [Pace(recipe.minutes, recipe.epochs)] if recipe.minutes else []
+    pace = [Pace(recipe.minutes)] if recipe.minutes else []
     checkpoints = Checkpoints(run.checkpoint)
     # In this order: what a checkpoint holds comes before the one that writes it.
     callbacks = [*averaging, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]

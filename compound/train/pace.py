@@ -47,13 +47,12 @@ def settle(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0,
 class Pace(Callback):
     """Keeps a training of `minutes` in its time: after every epoch, as many more as the time left holds.
 
-    A machine that became slower gets fewer epochs, never more than were settled, and the schedule is shortened with
-    them. Where the machine keeps its speed nothing is changed.
+    A machine that became slower or faster gets fewer or more epochs, and the schedule ends with them. Where it keeps
+    its speed, to a tenth, nothing is changed.
     """
 
-    def __init__(self, minutes: float, settled: int) -> None:
+    def __init__(self, minutes: float) -> None:
         self.seconds = 60 * minutes
-        self.settled = settled
         self.spent = 0.0
         self.recent: list[float] = []  # seconds of the last epochs
         self.timeline: dict[str, float] | None = None  # once it was changed
@@ -72,9 +71,9 @@ class Pace(Callback):
         if done < planned:
             # The median, so that one disturbed epoch decides nothing.
             hold = math.floor((self.seconds - self.spent) / statistics.median(self.recent))
-            epochs = min(done + max(hold, 1), self.settled)
-            if epochs != planned:
-                self._apply(trainer, pl_module, pl_module.timeline.ending(done, epochs))
+            left = planned - done
+            if hold < left or hold > 1.1 * left + 1:
+                self._apply(trainer, pl_module, pl_module.timeline.ending(done, done + max(hold, 1)))
 
     def _apply(self, trainer: Trainer, pl_module: LightningModule, timeline: Timeline) -> None:
         pl_module.timeline = timeline
