@@ -23,6 +23,14 @@ def test_a_classifier_of_other_classes_starts_fresh(tmp_path, network, data, rec
     assert not torch.equal(given["stem.conv.weight"], new["stem.conv.weight"])
 
 
+def test_the_same_weights_serve_another_resolution(tmp_path, network, data, recipe):
+    weights = save_weights(build(network, 3, 1, seed=9), tmp_path / "source.safetensors", tuple("abc"))
+    larger = network.with_(resolution=20, dropout=0.5, name="larger")
+    model = first_model(start_run(larger, data, "pictures", recipe, tmp_path / "run"), data, weights)
+    assert torch.equal(model.stem.conv.weight, build(network, 3, 1, seed=9).stem.conv.weight)
+    assert model.network == larger
+
+
 def test_weights_of_other_channels_are_refused(tmp_path, network, data, recipe):
     weights = save_weights(build(network, 3, channels=3), tmp_path / "colour.safetensors", tuple("abc"))
     run = start_run(network, data, "pictures", recipe, tmp_path / "run")
