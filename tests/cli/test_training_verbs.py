@@ -92,7 +92,8 @@ def test_fit_goes_the_whole_way(cli, yaml, photos, tmp_path):
     assert plan["baseline"]["name"] == "my-net"
     predictions = json.loads((out / "predictions.json").read_text())["predictions"]
     first = predictions[0]
-    assert Image.open(out / first["path"]).size == (28, 28)
+    with Image.open(out / first["path"]) as sample:
+        assert sample.size == (28, 28)
     assert first["truth"] in ("shirt", "trouser", "boot")
 
 
