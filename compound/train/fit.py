@@ -142,6 +142,7 @@ def train(
             f"stopped at step {trainer.global_step} and saved; go on with --resume --out {run.path}"
         ) from None
     seconds = checkpoints.seconds
+    run = replace(run, recipe=replace(recipe, epochs=int(module.timeline.epochs)))  # `Pace` may have moved the end
     for average in averaging:
         average.apply(module)
     save_weights(model, run.weights, data.classes)
