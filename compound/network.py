@@ -8,12 +8,12 @@ into every single block with its shapes; cost, build, table and drawing are fold
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from compound.blocks import Block, ConvBlock, Style, block_name, place
+from compound.blocks import Block, Style, block_name, place
 from compound.errors import NetworkError
-from compound.ops import Chain, Dropout, GlobalPool, Linear, Operator, Shape, Trace
+from compound.head import Head, place_head
+from compound.ops import Operator, Shape, Trace
 
 Dimension = Literal["depth", "width"]
 
@@ -41,21 +41,6 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Head:
-    """1×1 convolution to `channels` (none without), global average pooling, dropout, linear classifier."""
-
-    channels: int | None = None
-    fixed: tuple[Dimension, ...] = ()
-
-    def features(self, style: Style) -> Chain:
-        """What still belongs to the maps that class activation mapping reads."""
-        return style.conv(self.channels) if self.channels else Chain()
-
-    def classifier(self, classes: int, dropout: float) -> Chain:
-        return Chain.of(pool=GlobalPool(), dropout=Dropout(dropout), linear=Linear(classes))
-
-
-@dataclass(frozen=True)
 class Inputs:
     """How a photo becomes the network's input: the preprocessing that travels with the weights.
 
@@ -69,13 +54,6 @@ class Inputs:
     interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
     fit: Literal["crop", "squash", "pad"] = "crop"
     margin: int = 32
-
-
-@lru_cache(maxsize=128)
-def place_head(head: Head, classes: int, dropout: float, style: Style, shape: Shape) -> tuple[Operator, Trace]:
-    """The operators of `head` on the last map of `shape`, and their trace; kept as `place` keeps those of blocks."""
-    operator = Chain((*head.features(style).parts, *head.classifier(classes, dropout).parts))
-    return operator, Trace(operator, shape)
 
 
 class Row(NamedTuple):
@@ -111,6 +89,7 @@ class Network:
     style: Style = Style()
     inputs: Inputs = Inputs()
     divisor: int = 8
+    unscalable: tuple[tuple[str, str], ...] = ()  # (dimension, why it cannot be scaled)
 
     def __post_init__(self) -> None:
         inp = self.stem.channels  # the image's channels are not known here
@@ -119,7 +98,8 @@ class Network:
                 stage.check(inp)
             except NetworkError as error:
                 raise NetworkError(f"{f'stage {number}' if number else 'stem'}: {error}") from None
-            inp = stage.channels
+            for _ in range(stage.layers):
+                inp = stage.block.out_channels(inp, stage.channels)
         if not self.stages:
             raise NetworkError(f"network {self.name!r} has no stages; give at least one")
         if self.resolution < 1:
@@ -132,8 +112,7 @@ class Network:
             raise NetworkError(f"survival {self.survival} is not a probability above 0; use 1 for none, such as 0.8")
         if self.divisor < 1:
             raise NetworkError(f"divisor {self.divisor} is less than one; use 8")
-        if self.head.channels is not None and self.head.channels < 1:
-            raise NetworkError(f"head: channels {self.head.channels} is less than one; use e.g. 1280, or leave it out")
+        self.head.check()
 
     def with_(self, **fields: object) -> "Network":
         """The same network with other fields."""
@@ -142,10 +121,8 @@ class Network:
     @property
     def total_stride(self) -> int:
         """Pixels of the input a position of the last map stands for."""
-        stride = self.stem.stride * (2 if isinstance(self.stem.block, ConvBlock) and self.stem.block.pool else 1)
-        for stage in self.stages:
-            stride *= stage.stride
-        return stride
+        wide = replace(self, resolution=4096).blocks()
+        return round(4096 / wide[-1].input[1])
 
     def blocks(self, classes: int = 1000, channels: int = 3) -> tuple[Row, ...]:
         """Every block in order of execution, stem first and head last."""

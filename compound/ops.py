@@ -194,10 +194,54 @@ class Pool(Operator):
 
 @dataclass(frozen=True)
 class GlobalPool(Operator):
-    """Average over all positions, (C, H, W) -> (C, 1, 1)."""
+    """Average over all positions, or over `size` × `size` equal parts of them: (C, H, W) -> (C, size, size)."""
+
+    size: int = 1
 
     def out(self, *shapes: Shape) -> Shape:
-        return shapes[0][0], 1, 1
+        return shapes[0][0], self.size, self.size
+
+
+@dataclass(frozen=True)
+class Flatten(Operator):
+    """All numbers as channels, (C, H, W) -> (C · H · W, 1, 1)."""
+
+    def out(self, *shapes: Shape) -> Shape:
+        channels, height, width = shapes[0]
+        return channels * height * width, 1, 1
+
+
+@dataclass(frozen=True)
+class Slice(Operator):
+    """The channels from `start` up to `stop`, (C, H, W) -> (stop − start, H, W)."""
+
+    start: int
+    stop: int
+
+    def out(self, *shapes: Shape) -> Shape:
+        return self.stop - self.start, *shapes[0][1:]
+
+
+@dataclass(frozen=True)
+class Shuffle(Operator):
+    """Channel i of group g becomes channel g of group i (Zhang et al. 2018, ShuffleNet)."""
+
+    groups: int
+
+
+@dataclass(frozen=True)
+class Scale(Operator):
+    """A value times a number: fixed, or `learned` from that start, one in all or one a channel."""
+
+    start: float = 1.0
+    learned: Literal["no", "one", "channels"] = "no"
+
+    @property
+    def keeps_input(self) -> bool:  # type: ignore[override]
+        return self.learned != "no"
+
+    def params(self, *shapes: Shape) -> int:
+        return {"no": 0, "one": 1, "channels": shapes[0][0]}[self.learned]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from compound.errors import UsageError
-from compound.network import Head, Network, Stage
+from compound.head import Head
+from compound.network import Network, Stage
 from compound.rounding import round_channels, round_layers, round_resolution
 
 
@@ -112,10 +113,17 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
     def stage(row: Stage, *also_fixed: str) -> Stage:
         fixed = (*row.fixed, *also_fixed)
         layers = row.layers if "depth" in fixed else round_layers(row.layers * scaling.depth)
-        return replace(row, layers=layers, channels=channels(row.channels, fixed))
+        wider = scaling.width != 1 and "width" not in fixed
+        block = row.block.widened(scaling.width, network.divisor) if wider else row.block
+        return replace(row, block=block, layers=layers, channels=channels(row.channels, fixed))
 
     def head(row: Head) -> Head:
-        return row if row.channels is None else replace(row, channels=channels(row.channels, row.fixed))
+        hidden = tuple(channels(features, row.fixed) for features in row.hidden)
+        return replace(row, channels=row.channels and channels(row.channels, row.fixed), hidden=hidden)
+
+    for dimension, reason in network.unscalable:
+        if getattr(scaling, dimension) != 1:
+            raise UsageError(f"{network.name} cannot be scaled in {dimension}: {reason}")
 
     resolution = round_resolution(network.resolution * scaling.resolution)
     if resolution < 1:
@@ -131,8 +139,8 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
         head=head(network.head),
         resolution=resolution,
     )
-    # The invariant of Equation 2: F_i and the strides are the same, only L_i, C_i and H change.
-    assert [(s.block, s.stride) for s in scaled.stages] == [(s.block, s.stride) for s in network.stages]
+    # The invariant of Equation 2: the kind of F_i and the strides are the same, only L_i, C_i and H change.
+    assert [(type(s.block), s.stride) for s in scaled.stages] == [(type(s.block), s.stride) for s in network.stages]
     return scaled
 
 

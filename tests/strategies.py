@@ -3,7 +3,8 @@
 from hypothesis import strategies as st
 
 from compound.blocks import Basic, Block, Bottleneck, ConvBlock, FusedMBConv, MBConv, Separable, Style
-from compound.network import Head, Inputs, Network, Stage
+from compound.head import Head
+from compound.network import Inputs, Network, Stage
 from compound.scaling import Scaling
 
 KERNELS = st.sampled_from((1, 3, 5))

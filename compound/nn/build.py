@@ -32,7 +32,9 @@ class ConvNet(nn.Module):
             self.add_module(f"stage{number}", nn.Sequential(blocks))
         features = network.head.features(network.style)
         self.features = make(features, head.input)
-        self.classifier = make(network.head.classifier(classes, network.dropout), after(features, head.input))
+        self.classifier = make(
+            network.head.classifier(classes, network.dropout, network.style), after(features, head.input)
+        )
 
     def stages(self) -> list[tuple[str, nn.Module]]:
         """What images run through, by name, up to the maps that are pooled."""

@@ -74,7 +74,27 @@ def _(operator: ops.Pool, shape: Shape, drop: float = 0.0) -> nn.Module:
 
 @make.register
 def _(operator: ops.GlobalPool, shape: Shape, drop: float = 0.0) -> nn.Module:
-    return nn.AdaptiveAvgPool2d(1)
+    return nn.AdaptiveAvgPool2d(operator.size)
+
+
+@make.register
+def _(operator: ops.Flatten, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return nn.Flatten()
+
+
+@make.register
+def _(operator: ops.Shuffle, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return nn.ChannelShuffle(operator.groups)
+
+
+@make.register
+def _(operator: ops.Slice, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Slice(operator.start, operator.stop)
+
+
+@make.register
+def _(operator: ops.Scale, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Scale(operator.start, operator.learned, shape[0])
 
 
 @make.register
@@ -163,6 +183,31 @@ class Flattened(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.flatten(1))
+
+
+class Slice(nn.Module):
+    """Some of the channels, as a view."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.start : self.stop]
+
+
+class Scale(nn.Module):
+    """x times a number, learned or not; one a channel is shaped (C, 1, 1)."""
+
+    def __init__(self, start: float, learned: str, channels: int) -> None:
+        super().__init__()
+        self.factor: nn.Parameter | float = start
+        if learned != "no":
+            shape = (channels, 1, 1) if learned == "channels" else ()
+            self.factor = nn.Parameter(torch.full(shape, start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
 
 
 class Residual(nn.Module):

@@ -1,0 +1,20 @@
+"""The plain convolution block: stems, and networks from before residual connections."""
+
+from dataclasses import dataclass
+
+from compound.blocks.base import Block
+from compound.blocks.style import Style
+from compound.ops import Chain, Operator, Pool
+
+
+@dataclass(frozen=True)
+class ConvBlock(Block):
+    """k×k convolution, norm, activation; `pool` adds ResNet's 3×3 max pooling of stride 2 where the block strides."""
+
+    kernel: int = 3
+    pool: bool = False
+
+    def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
+        conv = style.conv(out, self.kernel, stride)
+        pool = Pool("max", 3, 2, style.padding)
+        return Chain((*conv.parts, ("pool", pool))) if self.pool and stride > 1 else conv
