@@ -1,5 +1,6 @@
 """The command `compound`: a verb a file. What a verb needs is imported when it runs."""
 
+import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -28,6 +29,9 @@ def application(verbs: Iterable[str] = VERBS) -> typer.Typer:
 
 def main() -> None:
     """Run the command line; a failure is one sentence on standard error and an exit code (2 usage, 1 failure)."""
+    # libgomp's threads wait by spinning 300,000 times before they sleep. Beside another busy process that costs a
+    # two-core machine nearly all its speed; 10,000 is as fast on a quiet one (docs/decisions/008-time-as-a-budget.md).
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:

@@ -89,7 +89,7 @@ def load_model(path: str | Path, network: Network | None = None) -> tuple[ConvNe
         if network is None:
             raise WeightsError(f"{path} does not say which network it belongs to; name it: NETWORK --weights {path}")
         return _foreign(network, state)
-    if network is not None and network != described.network:
+    if network is not None and layers_of(network) != layers_of(described.network):
         raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")
     model = build(described.network, len(described.classes), described.channels)
     try:
@@ -97,6 +97,11 @@ def load_model(path: str | Path, network: Network | None = None) -> tuple[ConvNe
     except RuntimeError as error:
         raise WeightsError(f"{path} does not fit the network in its own metadata: {error}") from None
     return model.eval(), described
+
+
+def layers_of(network: Network) -> tuple[object, ...]:
+    """What weights depend on; the same weights serve another resolution, dropout or preprocessing."""
+    return network.stem, network.stages, network.head, network.style
 
 
 def _foreign(network: Network, state: dict[str, Tensor]) -> tuple[ConvNet, Weights]:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from compound.data import open_data
@@ -91,8 +92,28 @@ def test_fit_goes_the_whole_way(cli, yaml, photos, tmp_path):
     assert plan["baseline"]["name"] == "my-net"
     predictions = json.loads((out / "predictions.json").read_text())["predictions"]
     first = predictions[0]
-    assert Image.open(out / first["path"]).size == (28, 28)
+    with Image.open(out / first["path"]) as sample:
+        assert sample.size == (28, 28)
     assert first["truth"] in ("shirt", "trouser", "boot")
+
+
+def test_weights_of_another_library_predict_under_a_networks_name(cli, tmp_path, photos):
+    from compound import ZOO
+    from compound.nn import build
+
+    model = build(ZOO["resnet-18"], classes=4, seed=0)
+    # Another library's names, in the order in which its layers were made.
+    torch.save(
+        {f"backbone.{i}.{name}": t for i, (name, t) in enumerate(model.state_dict().items())}, tmp_path / "a.pth"
+    )
+    code, err = cli.error("predict", "resnet18", photos / "boot" / "0.png", "--weights", tmp_path / "a.pth")
+    assert code == 1  # every tensor is a layer of its own there
+    assert "weights do not fit resnet-18" in err
+    renamed = {"backbone." + name.replace("stage", "layer"): tensor for name, tensor in model.state_dict().items()}
+    torch.save(renamed, tmp_path / "b.pth")
+    (one,) = cli.json("predict", "resnet18", photos / "boot" / "0.png", "--weights", tmp_path / "b.pth")["predictions"]
+    assert sorted(found["name"] for found in one["classes"]) == ["0", "1", "2", "3"]
+    assert sum(found["probability"] for found in one["classes"]) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(

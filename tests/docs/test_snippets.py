@@ -45,6 +45,7 @@ def test_commands_print_what_is_shown(cli, monkeypatch):
 
 def test_the_yaml_is_a_network_and_the_verbs_exist(cli):
     (text,) = snippets("yaml")
+    assert text == (ROOT / "examples" / "my-net.yaml").read_text(encoding="utf-8")
     assert parse_network(text).name == "my-net"
     _, out, _ = cli("--help")
     for verb in re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE):

@@ -66,6 +66,13 @@ def test_logits_of_torchvision(name):
     same_logits(name, getattr(importlib.import_module("torchvision.models"), TORCHVISION[name])())
 
 
+@pytest.mark.parametrize("number", [0, 3])
+def test_logits_of_efficientnet_pytorch(number):
+    package = pytest.importorskip("efficientnet_pytorch")
+    peer = package.EfficientNet.from_name(f"efficientnet-b{number}", image_size=None)  # pads at any size
+    same_logits(f"tf-efficientnet-b{number}", peer)
+
+
 @pytest.mark.parametrize("name", ["efficientnet-b0", "mobilenet-v2", "resnet-50"])
 def test_macs_of_fvcore(name):
     fvcore = pytest.importorskip("fvcore.nn")

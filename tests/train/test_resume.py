@@ -1,6 +1,7 @@
 """A run that is stopped and resumed ends in the same bits as one that is not."""
 
 import csv
+import io
 import os
 import signal
 import time
@@ -61,7 +62,7 @@ def test_a_machine_that_becomes_slow_gets_fewer_epochs_and_the_same_schedule(
     monkeypatch.setattr(fit, "Pace", SlowFrom)
     monkeypatch.setattr(fit, "settle", lambda network, data, recipe, **_: replace(recipe, epochs=30))
     run, _ = run_once(tmp_path / "run", network, data, replace(recipe, minutes=0.72, warmup_epochs=1))
-    rows = list(csv.DictReader(run.metrics.open()))
+    rows = list(csv.DictReader(io.StringIO(run.metrics.read_text())))
     # 43 s: two epochs of 1 s, then 10 s each. The third is taken for a disturbance; after the fourth, with 22 s spent,
     # two more fit.
     assert len(rows) == 6

@@ -1,0 +1,46 @@
+"""Starting from weights: what fits is taken over, a classifier of other classes starts fresh."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from compound import UsageError
+from compound.nn import build, save_weights
+from compound.train import start_run
+from compound.train.fit import first_model
+
+
+def test_a_classifier_of_other_classes_starts_fresh(tmp_path, network, data, recipe):
+    source = build(network, classes=5, channels=1, seed=9)
+    weights = save_weights(source, tmp_path / "source.safetensors", tuple("abcde"))
+    run = start_run(network, data, "pictures", recipe, tmp_path / "run")
+    model, fresh = first_model(run, data, weights), first_model(run, data, None)
+    given, taken, new = source.state_dict(), model.state_dict(), fresh.state_dict()
+    for name in taken:
+        expected = new if name.startswith("classifier.linear") else given
+        assert torch.equal(taken[name], expected[name]), name
+    assert not torch.equal(given["stem.conv.weight"], new["stem.conv.weight"])
+
+
+def test_the_same_weights_serve_another_resolution(tmp_path, network, data, recipe):
+    weights = save_weights(build(network, 3, 1, seed=9), tmp_path / "source.safetensors", tuple("abc"))
+    larger = network.with_(resolution=20, dropout=0.5, name="larger")
+    model = first_model(start_run(larger, data, "pictures", recipe, tmp_path / "run"), data, weights)
+    assert torch.equal(model.stem.conv.weight, build(network, 3, 1, seed=9).stem.conv.weight)
+    assert model.network == larger
+
+
+def test_weights_of_other_channels_are_refused(tmp_path, network, data, recipe):
+    weights = save_weights(build(network, 3, channels=3), tmp_path / "colour.safetensors", tuple("abc"))
+    run = start_run(network, data, "pictures", recipe, tmp_path / "run")
+    with pytest.raises(UsageError, match="takes 3 channels and pictures has 1; use --channels 3"):
+        first_model(run, data, weights)
+
+
+def test_weights_of_another_network_are_refused(tmp_path, network, data, recipe):
+    other = replace(network, name="other", head=replace(network.head, channels=24))
+    weights = save_weights(build(other, 3, 1), tmp_path / "other.safetensors", tuple("abc"))
+    run = start_run(network, data, "pictures", recipe, tmp_path / "run")
+    with pytest.raises(Exception, match="holds other, which is not the tiny that was asked for"):
+        first_model(run, data, weights)
