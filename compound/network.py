@@ -98,8 +98,8 @@ class Network:
                 stage.check(inp)
             except NetworkError as error:
                 raise NetworkError(f"{f'stage {number}' if number else 'stem'}: {error}") from None
-            for _ in range(stage.layers):
-                inp = stage.block.out_channels(inp, stage.channels)
+            for repeat in range(stage.layers):
+                inp = stage.block.out_channels(inp, stage.channels, 1 if repeat else stage.stride)
         if not self.stages:
             raise NetworkError(f"network {self.name!r} has no stages; give at least one")
         if self.resolution < 1:
