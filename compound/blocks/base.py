@@ -40,6 +40,10 @@ class Block(ABC):
         """Channels that leave the block, for a stage of `out`; other than `out` where inputs are carried on."""
         return out
 
+    def stage_channels(self, inp: int, wanted: int) -> int:
+        """Channels of a scaled stage: `wanted`, unless the block has them from its own widths or from its input."""
+        return wanted
+
     def widened(self, width: float, divisor: int) -> "Block":
         """The block whose own widths are scaled too; most blocks have none, as all theirs follow from the stage's."""
         return self

@@ -13,29 +13,26 @@ from compound.rounding import round_channels
 class Inception(Block):
     """1×1 | 1×1, 3×3 | 1×1, k×k | 3×3 max pooling, 1×1: four branches side by side (Szegedy et al. 2015, Table 1).
 
-    `three` and `five` are the widths of a reduction and of the convolution after it, `pool` the width of the pooled
-    branch. The 1×1 branch has what is left of the stage's channels. `kernel` is the "5×5" branch's.
+    `three` and `five` are the widths of a reduction and of the convolution after it, `pool` is that of the pooled
+    branch; the stage's channels are the sum of the four. `kernel` is that of the branch "5×5".
     """
 
+    one: int = 64
     three: tuple[int, int] = (96, 128)
     five: tuple[int, int] = (16, 32)
     pool: int = 32
     kernel: int = 5
 
-    def rest(self, out: int) -> int:
-        """Width of the 1×1 branch."""
-        return out - self.three[1] - self.five[1] - self.pool
+    def stage_channels(self, inp: int, wanted: int) -> int:
+        return self.one + self.three[1] + self.five[1] + self.pool
 
     def check(self, inp: int, out: int) -> None:
         super().check(inp, out)
-        for name, widths in (("three", self.three), ("five", self.five), ("pool", (self.pool,))):
+        for name, widths in (("one", [self.one]), ("three", self.three), ("five", self.five), ("pool", [self.pool])):
             if min(widths) < 1:
                 raise NetworkError(f"{name} {getattr(self, name)} has a width below one; use e.g. 32")
-        if self.rest(out) < 1:
-            raise NetworkError(
-                f"three, five and pool take {out - self.rest(out)} channels and leave none of {out} to the 1×1 "
-                "branch; use more channels, or scale down less"
-            )
+        if out != (made := self.stage_channels(inp, out)):
+            raise NetworkError(f"the four branches make {made} channels; use channels {made} instead of {out}")
 
     def widened(self, width: float, divisor: int) -> Block:
         def wider(channels: int) -> int:
@@ -43,6 +40,7 @@ class Inception(Block):
 
         return replace(
             self,
+            one=wider(self.one),
             three=(wider(self.three[0]), wider(self.three[1])),
             five=(wider(self.five[0]), wider(self.five[1])),
             pool=wider(self.pool),
@@ -54,7 +52,7 @@ class Inception(Block):
 
         pooled = Chain.of(pool=Pool("max", 3, stride, style.padding), project=style.conv(self.pool))
         return Concat((
-            style.conv(self.rest(out), 1, stride),
+            style.conv(self.one, 1, stride),
             reduced(self.three, 3),
             reduced(self.five, self.kernel),
             pooled,

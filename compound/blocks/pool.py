@@ -24,5 +24,8 @@ class MaxPool(Block):
         if inp != out:
             raise NetworkError(f"max pooling leaves {inp} channels as they are; use channels {inp} instead of {out}")
 
+    def stage_channels(self, inp: int, wanted: int) -> int:
+        return inp
+
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         return Pool("max", self.kernel, stride, "valid", self.ceil)

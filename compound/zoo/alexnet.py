@@ -2,9 +2,9 @@
 
 from compound.blocks import ConvBlock, MaxPool, Style
 from compound.head import Head
-from compound.network import Inputs, Network, Stage
+from compound.network import Dimension, Inputs, Network, Stage
 
-ONCE = ("depth",)
+ONCE: tuple[Dimension, ...] = ("depth",)
 
 ALEXNET = Network(
     name="alexnet",

@@ -1,4 +1,4 @@
-"""ShuffleNetV1 (Zhang et al. 2018, Table 1, three groups) and ShuffleNetV2 (Ma et al. 2018, Table 5, as in torchvision)."""
+"""ShuffleNetV1 (Zhang et al. 2018, Table 1, three groups), ShuffleNetV2 (Ma et al. 2018, Table 5; torchvision)."""
 
 from compound.blocks import ConvBlock, ShuffleV1, ShuffleV2, Style
 from compound.head import Head

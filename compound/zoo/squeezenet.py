@@ -2,9 +2,9 @@
 
 from compound.blocks import ConvBlock, Fire, MaxPool, Style
 from compound.head import Head
-from compound.network import Inputs, Network, Stage
+from compound.network import Dimension, Inputs, Network, Stage
 
-ONCE = ("depth",)
+ONCE: tuple[Dimension, ...] = ("depth",)
 HEAD = Head(classify_maps=True)
 STYLE = Style(activation="relu", norm="none")
 BILINEAR = Inputs(interpolation="bilinear")
