@@ -39,6 +39,12 @@ class Stage:
         for channels in {inp, self.channels} if self.layers > 1 else {inp}:
             self.block.check(channels, self.channels)
 
+    def out_channels(self, inp: int) -> int:
+        """Channels that leave the last repeat."""
+        for repeat in range(self.layers):
+            inp = self.block.out_channels(inp, self.channels, 1 if repeat else self.stride)
+        return inp
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -98,8 +104,7 @@ class Network:
                 stage.check(inp)
             except NetworkError as error:
                 raise NetworkError(f"{f'stage {number}' if number else 'stem'}: {error}") from None
-            for _ in range(stage.layers):
-                inp = stage.block.out_channels(inp, stage.channels)
+            inp = stage.out_channels(inp)
         if not self.stages:
             raise NetworkError(f"network {self.name!r} has no stages; give at least one")
         if self.resolution < 1:
@@ -137,6 +142,11 @@ class Network:
                 stride = stage.stride if repeat == 1 else 1
                 operator, trace = place(stage.block, stage.channels, stride, self.style, shape)
                 output = trace.shapes[trace.output]
+                if min(output[1:]) < 1:  # pooling and convolutions without padding
+                    raise NetworkError(
+                        f"{label}: a map of {shape[1]}×{shape[2]} is too small for {describe(stage.block)}; "
+                        f"use a resolution above {self.resolution}, or fewer strides"
+                    )
                 survival = 1 - (1 - self.survival) * index / total if number else 1.0
                 yield Row(number, label, repeat, stage.block, operator, trace, shape, output, survival)
                 shape = output
@@ -158,8 +168,11 @@ class Network:
     def table(self) -> str:
         """The network as the paper's Table 1 prints one: a line a stage, with the resolution it *receives*."""
 
+        described = [describe(stage.block) for stage in (self.stem, *self.stages)]
+        widest = max(34, *map(len, described))
+
         def line(label: str, what: str, size: str, channels: object, layers: object, stride: object) -> str:
-            return f"{label:>8}  {what:<34} {size:>10} {channels:>8} {layers:>6} {stride:>6}".rstrip()
+            return f"{label:>8}  {what:<{widest}} {size:>10} {channels:>8} {layers:>6} {stride:>6}".rstrip()
 
         def pixels(row: Row) -> str:
             return f"{row.input[1]}×{row.input[2]}"
@@ -168,12 +181,13 @@ class Network:
         lines = [f"{self.name}, {self.resolution} px"]
         lines.append(line("stage", "operator", "resolution", "channels", "layers", "stride"))
         for number, stage in enumerate((self.stem, *self.stages)):
-            row, what = rows[number], describe(stage.block)
+            row, what = rows[number], described[number]
             lines.append(line(row.label, what, pixels(row), stage.channels, stage.layers, stage.stride))
         head = rows[len(self.stages) + 1]
         features = "conv 1×1, " if self.head.channels else ""
+        hidden = "".join(f"linear {features}, " for features in self.head.hidden)
         channels = self.head.channels or head.input[0]
-        lines.append(line("head", f"{features}pool, linear", pixels(head), channels, 1, ""))
+        lines.append(line("head", f"{features}pool, {hidden}linear", pixels(head), channels, 1, ""))
         return "\n".join(lines)
 
 
@@ -183,7 +197,7 @@ def describe(block: Block) -> str:
     for name, value in vars(block).items():
         if name == "kernel":
             words.insert(0, f"{value}×{value}")
-        elif value is not False and (name, value) not in (("se", 0), ("groups", 1)):
+        elif value is not False and value is not None and (name, value) not in (("se", 0), ("groups", 1)):
             shown = f"{value:g}" if isinstance(value, float) else value
             words.append(name if value is True else f"{name} {shown}")
     return " ".join([block_name(type(block)), ", ".join(words)]).strip()

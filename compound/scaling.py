@@ -110,12 +110,13 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
             return count
         return round_channels(count * scaling.width, network.divisor)
 
-    def stage(row: Stage, *also_fixed: str) -> Stage:
+    def stage(row: Stage, inp: int, *also_fixed: str) -> Stage:
         fixed = (*row.fixed, *also_fixed)
         layers = row.layers if "depth" in fixed else round_layers(row.layers * scaling.depth)
         wider = scaling.width != 1 and "width" not in fixed
         block = row.block.widened(scaling.width, network.divisor) if wider else row.block
-        return replace(row, block=block, layers=layers, channels=channels(row.channels, fixed))
+        wanted = channels(row.channels, fixed)
+        return replace(row, block=block, layers=layers, channels=block.stage_channels(inp, wanted))
 
     def head(row: Head) -> Head:
         hidden = tuple(channels(features, row.fixed) for features in row.hidden)
@@ -131,11 +132,16 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
             f"{network.name}: resolution factor {scaling.resolution:g} leaves no pixel of {network.resolution}; "
             "scale down less"
         )
+    stem = stage(network.stem, network.stem.channels, "depth")
+    stages, inp = [], stem.out_channels(stem.channels)
+    for row in network.stages:
+        stages.append(stage(row, inp))
+        inp = stages[-1].out_channels(inp)
     scaled = replace(
         network,
         name=name or scaled_name(network, scaling),
-        stem=stage(network.stem, "depth"),
-        stages=tuple(stage(row) for row in network.stages),
+        stem=stem,
+        stages=tuple(stages),
         head=head(network.head),
         resolution=resolution,
     )

@@ -2,7 +2,19 @@
 
 from hypothesis import strategies as st
 
-from compound.blocks import Basic, Block, Bottleneck, ConvBlock, FusedMBConv, MBConv, Separable, Style
+from compound.blocks import (
+    Basic,
+    Block,
+    Bottleneck,
+    ConvBlock,
+    Dense,
+    Fire,
+    FusedMBConv,
+    MBConv,
+    Separable,
+    ShuffleV2,
+    Style,
+)
 from compound.head import Head
 from compound.network import Inputs, Network, Stage
 from compound.scaling import Scaling
@@ -24,11 +36,18 @@ def blocks() -> st.SearchStrategy[Block]:
         st.builds(Basic, KERNELS),
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2, 4)), st.just(1)),
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2)), st.just(2)),
+        st.builds(Fire, st.sampled_from((2, 8)), KERNELS),
+        st.builds(ShuffleV2, KERNELS),
     )
 
 
 def stages(most_layers: int = 3) -> st.SearchStrategy[Stage]:
-    return st.builds(Stage, blocks(), st.integers(1, most_layers), CHANNELS, st.sampled_from((1, 1, 2)), FIXED)
+    layers = st.integers(1, most_layers)
+    dense = st.builds(Dense, KERNELS, st.sampled_from((1, 4)))  # its stride would empty the smallest maps
+    return st.one_of(
+        st.builds(Stage, blocks(), layers, CHANNELS, st.sampled_from((1, 1, 2)), FIXED),
+        st.builds(Stage, dense, layers, CHANNELS, fixed=FIXED),
+    )
 
 
 def styles() -> st.SearchStrategy[Style]:

@@ -5,9 +5,13 @@ those operators. A block of your own is a frozen dataclass with an `operators` m
 """
 
 from compound.blocks.base import Block, all_blocks, block_name, keeps_shape, place
+from compound.blocks.branches import Fire, Inception
 from compound.blocks.conv import ConvBlock
+from compound.blocks.dense import Dense
 from compound.blocks.mobile import FusedMBConv, MBConv, Separable
+from compound.blocks.pool import MaxPool
 from compound.blocks.residual import Basic, Bottleneck
+from compound.blocks.shuffle import ShuffleV1, ShuffleV2
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
 
 __all__ = [
@@ -15,9 +19,15 @@ __all__ = [
     "Block",
     "Bottleneck",
     "ConvBlock",
+    "Dense",
+    "Fire",
     "FusedMBConv",
+    "Inception",
     "MBConv",
+    "MaxPool",
     "Separable",
+    "ShuffleV1",
+    "ShuffleV2",
     "SqueezeExcite",
     "Style",
     "all_blocks",

@@ -36,9 +36,13 @@ class Block(ABC):
         elif not 0 <= se <= 1:
             raise NetworkError(f"se {se} is not a ratio; use 0 for none or up to 1, usually 0.25")
 
-    def out_channels(self, inp: int, out: int) -> int:
+    def out_channels(self, inp: int, out: int, stride: int = 1) -> int:
         """Channels that leave the block, for a stage of `out`; other than `out` where inputs are carried on."""
         return out
+
+    def stage_channels(self, inp: int, wanted: int) -> int:
+        """Channels of a scaled stage: `wanted`, unless the block has them from its own widths or from its input."""
+        return wanted
 
     def widened(self, width: float, divisor: int) -> "Block":
         """The block whose own widths are scaled too; most blocks have none, as all theirs follow from the stage's."""

@@ -14,7 +14,8 @@ class Style:
     """What all blocks of a network share. Lite and TensorFlow-trained variants differ by these fields only.
 
     Defaults are the paper's (Section 5.2): swish, batch norm with decay 0.99 and ε 1e-3. PyTorch's own habit is
-    decay 0.9 ("momentum 0.1") and ε 1e-5. Without norm (`norm="none"`, as in AlexNet) convolutions have biases.
+    decay 0.9 ("momentum 0.1") and ε 1e-5. Without norm (`norm="none"`, as in AlexNet) convolutions have biases;
+    `bias` gives them one before a norm too, where it has no effect (torchvision's VGG).
     """
 
     activation: Function = "swish"
@@ -22,10 +23,16 @@ class Style:
     norm_eps: float = 1e-3
     padding: Literal["symmetric", "same"] = "symmetric"
     norm: Literal["batch", "none"] = "batch"
+    bias: bool = False
 
     def with_activation(self, function: Function | None) -> "Style":
         """The same style with another activation; None leaves it."""
         return self if function in (None, self.activation) else replace(self, activation=function)
+
+    @property
+    def biased(self) -> bool:
+        """Whether convolutions have biases."""
+        return self.bias or self.norm == "none"
 
     def normed(self) -> Norm | None:
         """The norm that follows a convolution, if any."""
@@ -44,8 +51,7 @@ class Style:
         padding: Padding | None = None,
     ) -> Chain:
         """Convolution, norm, and the activation unless `act` is false."""
-        bias = self.norm == "none"
-        conv = Conv(channels, kernel, stride, groups, bias, self.padding if padding is None else padding)
+        conv = Conv(channels, kernel, stride, groups, self.biased, self.padding if padding is None else padding)
         return Chain.of(conv=conv, norm=self.normed(), act=self.act() if act else None)
 
     def depthwise(self, kernel: int, stride: int = 1, act: bool = True) -> Chain:

@@ -9,9 +9,29 @@ from dataclasses import replace
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.zoo import efficientnet, mobilenet, resnet
+from compound.zoo import (
+    alexnet,
+    densenet,
+    efficientnet,
+    googlenet,
+    mobilenet,
+    resnet,
+    shufflenet,
+    squeezenet,
+    vgg,
+)
 
-FAMILIES = {"efficientnet": efficientnet, "mobilenet": mobilenet, "resnet": resnet}
+FAMILIES = {
+    "efficientnet": efficientnet,
+    "mobilenet": mobilenet,
+    "resnet": resnet,
+    "alexnet": alexnet,
+    "vgg": vgg,
+    "googlenet": googlenet,
+    "densenet": densenet,
+    "squeezenet": squeezenet,
+    "shufflenet": shufflenet,
+}
 
 
 def plain(name: str) -> str:

@@ -132,7 +132,7 @@ USAGE = [
     (("plan", "resnet-50", "--macs", "many"), "error: --macs 'many' is not a positive quantity; write e.g. 400M, 2G or 8GiB"),
     (("plan", "resnet-50", "--params", "1k"), "error: no resnet-50 fits params 1.00k: its smallest net (8 px) already has params"),
     (("show", "none.yaml"), "error: cannot read network file none.yaml: No such file or directory; check the path"),
-    (("zoo", "vgg"), "error: no network's name contains 'vgg'; `compound zoo` lists all"),
+    (("zoo", "bert"), "error: no network's name contains 'bert'; `compound zoo` lists all"),
 ]  # fmt: skip
 
 
