@@ -2,7 +2,20 @@
 
 from hypothesis import strategies as st
 
-from compound.blocks import Basic, Block, Bottleneck, ConvBlock, FusedMBConv, MBConv, Separable, Style
+from compound.blocks import (
+    Basic,
+    Block,
+    Bottleneck,
+    ConvBlock,
+    DeepStem,
+    FusedMBConv,
+    Grouped,
+    HalvedBottleneck,
+    MBConv,
+    Separable,
+    SqueezeExcite,
+    Style,
+)
 from compound.head import Head
 from compound.network import Inputs, Network, Stage
 from compound.scaling import Scaling
@@ -24,6 +37,22 @@ def blocks() -> st.SearchStrategy[Block]:
         st.builds(Basic, KERNELS),
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2, 4)), st.just(1)),
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2)), st.just(2)),
+        st.builds(Bottleneck, KERNELS, st.just(1), st.just(1), gates()),
+        st.builds(HalvedBottleneck, KERNELS, st.just(1), st.sampled_from((1, 2)), gates()),
+        st.builds(Grouped, KERNELS, st.sampled_from((1, 2, 4)), gates()),
+        st.builds(FusedMBConv, KERNELS, st.sampled_from((1, 2)), RATIOS, st.booleans(), st.just("output")),
+        st.builds(DeepStem, KERNELS),
+    )
+
+
+def gates() -> st.SearchStrategy[SqueezeExcite]:
+    return st.builds(
+        SqueezeExcite,
+        st.sampled_from((0.25, 0.5)),
+        st.sampled_from(("input", "expanded")),
+        st.sampled_from((1, 4)),
+        st.sampled_from((None, "relu")),
+        st.sampled_from(("sigmoid", "hard_sigmoid")),
     )
 
 

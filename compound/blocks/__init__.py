@@ -6,6 +6,7 @@ those operators. A block of your own is a frozen dataclass with an `operators` m
 
 from compound.blocks.base import Block, all_blocks, block_name, keeps_shape, place
 from compound.blocks.conv import ConvBlock
+from compound.blocks.grouped import DeepStem, Grouped, HalvedBottleneck
 from compound.blocks.mobile import FusedMBConv, MBConv, Separable
 from compound.blocks.residual import Basic, Bottleneck
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
@@ -15,7 +16,10 @@ __all__ = [
     "Block",
     "Bottleneck",
     "ConvBlock",
+    "DeepStem",
     "FusedMBConv",
+    "Grouped",
+    "HalvedBottleneck",
     "MBConv",
     "Separable",
     "SqueezeExcite",
