@@ -9,9 +9,31 @@ from dataclasses import replace
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.zoo import efficientnet, mobilenet, resnet
+from compound.zoo import (
+    edgetpu,
+    efficientnet,
+    efficientnetv2,
+    mnasnet,
+    mobilenet,
+    mobilenetv3,
+    regnet,
+    resnet,
+    senet,
+    tinynet,
+)
 
-FAMILIES = {"efficientnet": efficientnet, "mobilenet": mobilenet, "resnet": resnet}
+FAMILIES = {
+    "efficientnet": efficientnet,
+    "mobilenet": mobilenet,
+    "resnet": resnet,
+    "efficientnetv2": efficientnetv2,
+    "edgetpu": edgetpu,
+    "mnasnet": mnasnet,
+    "mobilenetv3": mobilenetv3,
+    "tinynet": tinynet,
+    "senet": senet,
+    "regnet": regnet,
+}
 
 
 def plain(name: str) -> str:
