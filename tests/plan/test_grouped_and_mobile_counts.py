@@ -182,6 +182,7 @@ def test_errors_name_field_value_and_remedy(block: Block, channels: int, sentenc
 def test_tables_show_what_differs_from_the_usual() -> None:
     lines = ZOO["mobilenet-v3-small"].table().splitlines()
     assert lines[3].split("  ")[1:2] == ["mbconv 3×3, expand 1, se 0.25, skip, activation relu"]
+    assert not [line for line in lines if "None" in line]
     assert "fused-mbconv 3×3, expand 4, of output " in ZOO["efficientnet-edgetpu-s"].table()
 
 
