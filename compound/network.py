@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from compound.blocks import Block, Style, block_name, place
+from compound.blocks import Block, SqueezeExcite, Style, block_name, place
 from compound.errors import NetworkError
 from compound.head import Head, place_head
 from compound.ops import Operator, Shape, Trace
@@ -194,10 +194,12 @@ class Network:
 def describe(block: Block) -> str:
     """`mbconv 3×3, expand 6, se 0.25`: the block's name and its fields as the tables print them."""
     words: list[str] = []
+    usual = (("se", 0), ("groups", 1), ("of", "input"))
     for name, value in vars(block).items():
+        value = value.ratio if isinstance(value, SqueezeExcite) else value
         if name == "kernel":
             words.insert(0, f"{value}×{value}")
-        elif value is not False and value is not None and (name, value) not in (("se", 0), ("groups", 1)):
+        elif value is not None and value is not False and (name, value) not in usual:
             shown = f"{value:g}" if isinstance(value, float) else value
             words.append(name if value is True else f"{name} {shown}")
     return " ".join([block_name(type(block)), ", ".join(words)]).strip()

@@ -105,17 +105,17 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
     Channels, layers and resolution are rounded as officially; a factor of exactly 1 rounds nothing.
     """
 
-    def channels(count: int, fixed: tuple[str, ...]) -> int:
+    def channels(count: int, fixed: tuple[str, ...], multiple: int = 1) -> int:
         if scaling.width == 1 or "width" in fixed:
             return count
-        return round_channels(count * scaling.width, network.divisor)
+        return round_channels(count * scaling.width, math.lcm(network.divisor, multiple))
 
     def stage(row: Stage, inp: int, *also_fixed: str) -> Stage:
         fixed = (*row.fixed, *also_fixed)
         layers = row.layers if "depth" in fixed else round_layers(row.layers * scaling.depth)
         wider = scaling.width != 1 and "width" not in fixed
         block = row.block.widened(scaling.width, network.divisor) if wider else row.block
-        wanted = channels(row.channels, fixed)
+        wanted = channels(row.channels, fixed, block.multiple)
         return replace(row, block=block, layers=layers, channels=block.stage_channels(inp, wanted))
 
     def head(row: Head) -> Head:

@@ -7,12 +7,16 @@ from compound.blocks import (
     Block,
     Bottleneck,
     ConvBlock,
+    DeepStem,
     Dense,
     Fire,
     FusedMBConv,
+    Grouped,
+    HalvedBottleneck,
     MBConv,
     Separable,
     ShuffleV2,
+    SqueezeExcite,
     Style,
 )
 from compound.head import Head
@@ -38,6 +42,22 @@ def blocks() -> st.SearchStrategy[Block]:
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2)), st.just(2)),
         st.builds(Fire, st.sampled_from((2, 8)), KERNELS),
         st.builds(ShuffleV2, KERNELS),
+        st.builds(Bottleneck, KERNELS, st.just(1), st.just(1), gates()),
+        st.builds(HalvedBottleneck, KERNELS, st.just(1), st.sampled_from((1, 2)), gates()),
+        st.builds(Grouped, KERNELS, st.sampled_from((1, 2, 4)), gates()),
+        st.builds(FusedMBConv, KERNELS, st.sampled_from((1, 2)), RATIOS, st.booleans(), st.just("output")),
+        st.builds(DeepStem, KERNELS),
+    )
+
+
+def gates() -> st.SearchStrategy[SqueezeExcite]:
+    return st.builds(
+        SqueezeExcite,
+        st.sampled_from((0.25, 0.5)),
+        st.sampled_from(("input", "expanded")),
+        st.sampled_from((1, 4)),
+        st.sampled_from((None, "relu")),
+        st.sampled_from(("sigmoid", "hard_sigmoid")),
     )
 
 

@@ -8,6 +8,7 @@ from compound.blocks.base import Block, all_blocks, block_name, keeps_shape, pla
 from compound.blocks.branches import Fire, Inception
 from compound.blocks.conv import ConvBlock
 from compound.blocks.dense import Dense
+from compound.blocks.grouped import DeepStem, Grouped, HalvedBottleneck
 from compound.blocks.mobile import FusedMBConv, MBConv, Separable
 from compound.blocks.pool import MaxPool
 from compound.blocks.residual import Basic, Bottleneck
@@ -19,9 +20,12 @@ __all__ = [
     "Block",
     "Bottleneck",
     "ConvBlock",
+    "DeepStem",
     "Dense",
     "Fire",
     "FusedMBConv",
+    "Grouped",
+    "HalvedBottleneck",
     "Inception",
     "MBConv",
     "MaxPool",

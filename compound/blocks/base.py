@@ -48,6 +48,11 @@ class Block(ABC):
         """The block whose own widths are scaled too; most blocks have none, as all theirs follow from the stage's."""
         return self
 
+    @property
+    def multiple(self) -> int:
+        """What a stage's channels must be a multiple of, besides the network's divisor: blocks with groups say more."""
+        return 1
+
 
 def keeps_shape(inp: int, out: int, stride: int) -> bool:
     """Whether an identity shortcut is possible."""

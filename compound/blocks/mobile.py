@@ -1,6 +1,7 @@
 """Blocks of the mobile families: separable convolutions and inverted bottlenecks."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from compound.blocks.base import Block, keeps_shape
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
@@ -36,16 +37,17 @@ class MBConv(Block):
 class FusedMBConv(Block):
     """MBConv whose expansion and depthwise are one k×k convolution (EfficientNet-EdgeTPU, EfficientNetV2).
 
-    With `expand` 1 it is a single k×k convolution, norm and activation.
+    With `expand` 1 it is a single k×k convolution, norm and activation. `of` says whose channels are expanded.
     """
 
     kernel: int = 3
     expand: float = 4
     se: float | SqueezeExcite = 0
     skip: bool = True
+    of: Literal["input", "output"] = "input"
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
-        mid = round(inp * self.expand)
+        mid = round((inp if self.of == "input" else out) * self.expand)
         single = mid == inp
         body = Chain.of(
             fused=style.conv(out if single else mid, self.kernel, stride),

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from compound.blocks.base import Block, keeps_shape
-from compound.blocks.style import Style
+from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
 from compound.errors import NetworkError
 from compound.ops import Chain, Operator, Residual
 
@@ -23,12 +23,18 @@ class Basic(Block):
 class Bottleneck(Block):
     """1×1 to channels / `reduce`, k×k with the stride, 1×1 back, and a shortcut (He et al. 2016, ResNet-50).
 
-    The stride sits on the k×k convolution ("v1.5"), as in torchvision and timm.
+    The stride sits on the k×k convolution ("v1.5"), as in torchvision and timm. `groups` makes it ResNeXt's (Xie et
+    al. 2017), `reduce` 2 without groups Wide ResNet's, `se` SE-ResNet's: the gate is on the channels that come back.
     """
 
     kernel: int = 3
     reduce: int = 4
     groups: int = 1
+    se: float | SqueezeExcite = 0
+
+    @property
+    def multiple(self) -> int:
+        return self.groups * self.reduce if self.groups > 1 else 1
 
     def check(self, inp: int, out: int) -> None:
         super().check(inp, out)
@@ -52,11 +58,12 @@ class Bottleneck(Block):
             reduce=style.conv(mid),
             conv=style.conv(mid, self.kernel, stride, self.groups),
             expand=style.conv(out, act=False),
+            se=squeeze_excite(self.se, inp, out, style),
         )
         return residual(body, inp, out, stride, style)
 
 
-def residual(body: Operator, inp: int, out: int, stride: int, style: Style) -> Chain:
-    """body(x) + shortcut(x), then the activation; a 1×1 convolution fits the shortcut where shapes differ."""
-    shortcut = Chain() if keeps_shape(inp, out, stride) else style.conv(out, stride=stride, act=False)
+def residual(body: Operator, inp: int, out: int, stride: int, style: Style, kernel: int = 1) -> Chain:
+    """body(x) + shortcut(x), then the activation; a convolution, usually 1×1, fits the shortcut where shapes differ."""
+    shortcut = Chain() if keeps_shape(inp, out, stride) else style.conv(out, kernel, stride, act=False)
     return Chain.of(residual=Residual(body, shortcut), act=style.act())

@@ -12,12 +12,19 @@ from compound.network import Network
 from compound.zoo import (
     alexnet,
     densenet,
+    edgetpu,
     efficientnet,
+    efficientnetv2,
     googlenet,
+    mnasnet,
     mobilenet,
+    mobilenetv3,
+    regnet,
     resnet,
+    senet,
     shufflenet,
     squeezenet,
+    tinynet,
     vgg,
 )
 
@@ -31,6 +38,13 @@ FAMILIES = {
     "densenet": densenet,
     "squeezenet": squeezenet,
     "shufflenet": shufflenet,
+    "efficientnetv2": efficientnetv2,
+    "edgetpu": edgetpu,
+    "mnasnet": mnasnet,
+    "mobilenetv3": mobilenetv3,
+    "tinynet": tinynet,
+    "senet": senet,
+    "regnet": regnet,
 }
 
 

@@ -19,7 +19,10 @@ def test_zoo_lists_every_network_with_its_cost(cli: Cli) -> None:
     assert [row["name"] for row in listed] == list(ZOO)
     assert all(set(row) == COST_FIELDS for row in listed)
     assert {row["name"]: row["params"] for row in listed}["resnet-50"] == 25_557_032
-    assert [row["name"] for row in cli.json("zoo", "MobileNet")["networks"]] == ["mobilenet-v1", "mobilenet-v2"]
+    assert [row["name"] for row in cli.json("zoo", "MobileNet-V3")["networks"]] == [
+        "mobilenet-v3-large",
+        "mobilenet-v3-small",
+    ]
     code, out, _ = cli("zoo")
     assert code == 0
     assert out.count("\n") == len(ZOO) + 2
