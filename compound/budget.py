@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from compound.cost import Cost, cost
-from compound.errors import BudgetError, UsageError
+from compound.errors import BudgetError, NetworkError, UsageError
 from compound.network import Network
 from compound.quantity import short
 from compound.scaling import CompoundRule, Rule, Scaling, scale
@@ -119,8 +119,19 @@ def fit_budget(
 
 def _lowest_phi(network: Network, rule: Rule) -> float:
     """The φ where the rule's line begins: the resolution may not fall below SMALLEST_RESOLUTION."""
-    floor = min(SMALLEST_RESOLUTION, network.resolution)
+    floor = _smallest_resolution(network)
     return _bisect(lambda phi: network.resolution * rule(phi).resolution < floor, PHI_LOW, 0.0)[1]
+
+
+def _smallest_resolution(network: Network) -> int:
+    """SMALLEST_RESOLUTION, or more where convolutions without padding would leave nothing of the maps."""
+    for resolution in range(min(SMALLEST_RESOLUTION, network.resolution), network.resolution):
+        try:
+            network.with_(resolution=resolution).blocks()
+        except NetworkError:
+            continue
+        return resolution
+    return network.resolution
 
 
 def _bracket(fits: Callable[[float], bool], lowest: float) -> tuple[float, float | None]:

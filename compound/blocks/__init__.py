@@ -6,20 +6,26 @@ those operators. A block of your own is a frozen dataclass with an `operators` m
 
 from compound.blocks.base import Block, all_blocks, block_name, keeps_shape, place
 from compound.blocks.conv import ConvBlock
+from compound.blocks.inception import Branch, Inception, InceptionResidual
 from compound.blocks.mobile import FusedMBConv, MBConv, Separable
 from compound.blocks.residual import Basic, Bottleneck
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
+from compound.blocks.xception import Xception
 
 __all__ = [
     "Basic",
     "Block",
     "Bottleneck",
+    "Branch",
     "ConvBlock",
     "FusedMBConv",
+    "Inception",
+    "InceptionResidual",
     "MBConv",
     "Separable",
     "SqueezeExcite",
     "Style",
+    "Xception",
     "all_blocks",
     "block_name",
     "keeps_shape",

@@ -1,6 +1,7 @@
 """The plain convolution block: stems, and networks from before residual connections."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from compound.blocks.base import Block
 from compound.blocks.style import Style
@@ -13,8 +14,9 @@ class ConvBlock(Block):
 
     kernel: int = 3
     pool: bool = False
+    padding: Literal["symmetric", "same", "valid"] | None = None  # of the convolution; None: the network's
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
-        conv = style.conv(out, self.kernel, stride)
+        conv = style.conv(out, self.kernel, stride, padding=self.padding)
         pool = Pool("max", 3, 2, style.padding)
         return Chain((*conv.parts, ("pool", pool))) if self.pool and stride > 1 else conv

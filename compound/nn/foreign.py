@@ -1,7 +1,8 @@
 """Weights of other libraries into a built network, by structure: order and shape, not names.
 
 A state dict lists its layers in the order they were made, which is the order they run in for torchvision, timm and
-EfficientNet-PyTorch (`tf_` and Lite included). Layers with weights and norms are lined up separately; a 1×1
+EfficientNet-PyTorch (`tf_` and Lite included); some make the shortcuts of residual blocks first, which is tried where
+the first order does not fit. Layers with weights and norms are lined up separately; a 1×1
 convolution and a linear layer of one size are the same thing. Nothing is guessed: every shape must agree.
 """
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from compound.errors import CompoundError
 from compound.nn.build import ConvNet
+from compound.nn.modules import Residual
 
 
 class WeightsError(CompoundError):
@@ -54,18 +56,21 @@ def layers(state: Mapping[str, Tensor]) -> list[Layer]:
     return list(found.values())
 
 
-def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
-    """Copy another library's state dict into `model`, strictly: all layers of both sides, all shapes equal.
+def shortcuts_first(model: ConvNet) -> list[Layer]:
+    """The layers of `model`, those of every shortcut before those of its body."""
+    listed = layers(model.state_dict())
+    for name in [name for name, module in model.named_modules() if isinstance(module, Residual)]:
+        inside = [i for i, layer in enumerate(listed) if layer.name.startswith(f"{name}.")]
+        if inside:  # they stand together
+            part = slice(inside[0], inside[-1] + 1)
+            listed[part] = sorted(listed[part], key=lambda layer: not layer.name.startswith(f"{name}.shortcut."))
+    return listed
 
-    Raises `WeightsError` naming the layers that differ; then `model` is unchanged.
-    """
-    ours, theirs = layers(model.state_dict()), layers(state)
-    if len(state) > 8 and list(state) == sorted(state) and {x.name for x in ours} != {x.name for x in theirs}:
-        raise WeightsError(
-            "the weights' names are sorted by alphabet, so the order of the layers is lost; "
-            "give the original state dict (.pth) instead"
-        )
-    pairs, problems = [], []
+
+def line_up(ours: list[Layer], theirs: list[Layer]) -> tuple[list[tuple[Layer, Layer]], list[str]]:
+    """Pairs of layers, weights and norms separately, and what does not fit."""
+    pairs: list[tuple[Layer, Layer]] = []
+    problems: list[str] = []
     for kind in (False, True):
         mine = [layer for layer in ours if layer.is_norm is kind]
         given = [layer for layer in theirs if layer.is_norm is kind]
@@ -77,6 +82,24 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
                 pairs.append((a, b))
             else:
                 problems.append(f"{b} does not fit {a}")
+    return pairs, problems
+
+
+def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
+    """Copy another library's state dict into `model`, strictly: all layers of both sides, all shapes equal.
+
+    Raises `WeightsError` naming the layers that differ; then `model` is unchanged.
+    """
+    ours, theirs = layers(model.state_dict()), layers(state)
+    if len(state) > 8 and list(state) == sorted(state) and {x.name for x in ours} != {x.name for x in theirs}:
+        raise WeightsError(
+            "the weights' names are sorted by alphabet, so the order of the layers is lost; "
+            "give the original state dict (.pth) instead"
+        )
+    pairs, problems = line_up(ours, theirs)
+    if problems:
+        pairs, still = line_up(shortcuts_first(model), theirs)
+        problems = still and problems
     if problems:
         more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
         raise WeightsError(f"weights do not fit {model.network.name}: {'; '.join(problems[:4])}{more}")

@@ -9,9 +9,16 @@ from dataclasses import replace
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.zoo import efficientnet, mobilenet, resnet
+from compound.zoo import efficientnet, inception, mobilenet, polynet, resnet, xception
 
-FAMILIES = {"efficientnet": efficientnet, "mobilenet": mobilenet, "resnet": resnet}
+FAMILIES = {
+    "efficientnet": efficientnet,
+    "mobilenet": mobilenet,
+    "resnet": resnet,
+    "inception": inception,
+    "xception": xception,
+    "polynet": polynet,
+}
 
 
 def plain(name: str) -> str:
