@@ -377,13 +377,13 @@ class Poly(Operator):
         total = value
         for term in range(self.order):
             start = len(trace.steps)
-            value = self.paths.trace(trace, value, f"{path}{term}.paths.")
+            value = self.paths.trace(trace, value, f"{path}terms.{term}.paths.")
             if term:
                 trace.steps[start:] = [
                     step._replace(operator=Reused(step.operator)) if isinstance(step.operator, Conv | Depthwise) else step
                     for step in trace.steps[start:]
                 ]
-            value = self.project.trace(trace, value, f"{path}{term}.project.")
+            value = self.project.trace(trace, value, f"{path}terms.{term}.project.")
             total = trace.add(f"{path}add{term}.", Add(), total, value) if term else value
             if term + 1 < self.order:
                 value = self.act.trace(trace, value, f"{path}act.")

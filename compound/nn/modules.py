@@ -257,22 +257,26 @@ class Gate(nn.Module):
         return gated
 
 
-class Poly(nn.ModuleList):
+class Poly(nn.Module):
     """F₁(x) + F₂(act(F₁(x))) + …; the later terms borrow the first one's convolutions and have their own norms."""
 
     def __init__(self, terms: list[tuple[nn.Module, nn.Module]], act: nn.Module) -> None:
-        super().__init__(nn.Sequential(OrderedDict(paths=paths, project=project)) for paths, project in terms)
+        super().__init__()
+        named = [OrderedDict(paths=paths, project=project) for paths, project in terms]
+        self.terms = nn.ModuleList(nn.Sequential(parts) for parts in named)
         self.act = act
         first, *later = [paths for paths, _ in terms]
         for paths in later:
-            for name, module in first.named_modules():
+            for name, module in list(first.named_modules()):
                 if isinstance(module, nn.Conv2d):
                     paths.set_submodule(name, Borrowed(module))
 
     def forward(self, x: Tensor) -> Tensor:
-        total = x = self[0](x)
-        for number in range(1, len(self)):
-            x = self[number](self.act(x))
+        first, *later = self.terms
+        total: Tensor = first(x)
+        x = total
+        for term in later:
+            x = term(self.act(x))
             total = total + x
         return total
 
