@@ -380,7 +380,9 @@ class Poly(Operator):
             value = self.paths.trace(trace, value, f"{path}terms.{term}.paths.")
             if term:
                 trace.steps[start:] = [
-                    step._replace(operator=Reused(step.operator)) if isinstance(step.operator, Conv | Depthwise) else step
+                    step._replace(operator=Reused(step.operator))
+                    if isinstance(step.operator, Conv | Depthwise)
+                    else step
                     for step in trace.steps[start:]
                 ]
             value = self.project.trace(trace, value, f"{path}terms.{term}.project.")

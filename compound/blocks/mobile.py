@@ -67,4 +67,6 @@ class Separable(Block):
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         bare = Depthwise(self.kernel, stride, style.padding)
-        return Chain.of(depthwise=bare if self.bare else style.depthwise(self.kernel, stride), pointwise=style.conv(out))
+        return Chain.of(
+            depthwise=bare if self.bare else style.depthwise(self.kernel, stride), pointwise=style.conv(out)
+        )

@@ -34,7 +34,9 @@ class Xception(Block):
                 parts.append((f"act{number}", style.act()))
             channels = out if self.grow == "first" or number == self.repeats else inp
             depthwise = Depthwise(self.kernel, padding=style.padding)
-            parts.append((f"separable{number}", Chain.of(depthwise=depthwise, pointwise=style.conv(channels, act=False))))
+            parts.append(
+                (f"separable{number}", Chain.of(depthwise=depthwise, pointwise=style.conv(channels, act=False)))
+            )
         if stride > 1:
             parts.append(("pool", Pool("max", 3, stride, style.padding)))
         shortcut = Chain() if keeps_shape(inp, out, stride) else style.conv(out, stride=stride, act=False)

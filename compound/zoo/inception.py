@@ -34,9 +34,11 @@ def inception_a(single: int, kernel: int, short: tuple[int, int], pooled: Branch
 
 def inception_b(single: int, short: tuple[int, ...], long: tuple[int, ...], pooled: Branch) -> Inception:
     """17×17: 1×1; 1×1 and 7×7 in two; 1×1 and twice 7×7 in two; average pool, 1×1."""
-    first = tuple(zip((1, FLAT, TALL), short, strict=True))
-    second = tuple(zip((1, TALL, FLAT, TALL, FLAT), long, strict=True))
-    return Inception((Branch(((1, single),)), Branch(first), Branch(second), pooled))
+    a, b, c = short
+    first = Branch(((1, a), (FLAT, b), (TALL, c)))
+    a, b, c, d, e = long
+    second = Branch(((1, a), (TALL, b), (FLAT, c), (TALL, d), (FLAT, e)))
+    return Inception((Branch(((1, single),)), first, second, pooled))
 
 
 def inception_c(single: int, short: int, long: tuple[Step, ...], ends: int, pooled: Branch) -> Inception:

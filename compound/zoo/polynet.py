@@ -6,7 +6,7 @@ PyTorch port of the published Caffe model (Cadene/pretrained-models.pytorch). Th
 scales while training and leaves inference alone.
 """
 
-from compound.blocks import Branch, ConvBlock, Inception, InceptionResidual, Style
+from compound.blocks import Branch, Inception, InceptionResidual, Style
 from compound.network import Inputs, Network, Stage
 from compound.zoo.inception import BARE, CARRIED, CONV, FLAT, TALL, once, reduction
 
