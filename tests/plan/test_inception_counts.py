@@ -97,9 +97,7 @@ def test_terms_of_a_poly_share_their_convolutions() -> None:
 
 
 def test_a_map_that_vanishes_is_an_error_that_names_the_stage() -> None:
-    with pytest.raises(
-        NetworkError, match=r"inception-v3 at 40 px: stage 9: nothing is left of a 2×2 map; use a larg"
-    ):
+    with pytest.raises(NetworkError, match=r"inception-v3 at 40 px: stage 9: nothing is left of a 2×2 map; use a larg"):
         ZOO["inception-v3"].with_(resolution=40).blocks()
 
 
