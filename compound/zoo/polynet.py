@@ -1,9 +1,9 @@
 """Very Deep PolyNet (Zhang et al. 2017, Section 4 and Fig. 6): the Inception-ResNet-v2 design, 10–20–10 units.
 
 Stage A has 2-way units; stages B and C alternate poly-3 and 2-way. Widths and the order of branches are those of the
-PyTorch port of the published Caffe model (Cadene/pretrained-models.pytorch). That port scales unit i of 40 by
-1 − 0.3 · i / 39, the share with which it survived training; here that is stochastic depth (`survival`), which
-scales while training and leaves inference alone.
+PyTorch port of the published Caffe model (Cadene/pretrained-models.pytorch). That port multiplies unit i of 40 by
+1 − 0.3 · i / 39 at inference; we read this as the paper's stochastic paths, so here it is `survival`, which scales
+while training and leaves inference alone.
 """
 
 from compound.blocks import Branch, Inception, InceptionResidual, Style
