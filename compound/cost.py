@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from compound.network import Network, Row
-from compound.ops import Conv, Depthwise, Linear, Operator, Shape, Trace
+from compound.ops import Conv, Depthwise, Linear, Operator, Reused, Shape, Trace
 
-WEIGHTED = (Conv, Depthwise, Linear)
+WEIGHTED = (Conv, Depthwise, Linear, Reused)
 
 CONVENTION = (
     "MACs = multiply-adds of convolutions and linear layers for one image (print says FLOPS); "

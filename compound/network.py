@@ -7,7 +7,7 @@ into every single block with its shapes; cost, build, table and drawing are fold
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Literal, NamedTuple
 
 from compound.blocks import Block, SqueezeExcite, Style, block_name, place
@@ -126,8 +126,8 @@ class Network:
     @property
     def total_stride(self) -> int:
         """Pixels of the input a position of the last map stands for."""
-        wide = replace(self, resolution=4096).blocks()
-        return round(4096 / wide[-1].input[1])
+        pixels = 2**16  # so many that what unpadded convolutions cut off does not show
+        return round(pixels / replace(self, resolution=pixels).blocks()[-1].input[1])
 
     def blocks(self, classes: int = 1000, channels: int = 3) -> tuple[Row, ...]:
         """Every block in order of execution, stem first and head last."""
@@ -140,13 +140,11 @@ class Network:
             label = f"stage {number}" if number else "stem"
             for repeat in range(1, stage.layers + 1):
                 stride = stage.stride if repeat == 1 else 1
-                operator, trace = place(stage.block, stage.channels, stride, self.style, shape)
+                try:
+                    operator, trace = place(stage.block, stage.channels, stride, self.style, shape)
+                except NetworkError as error:
+                    raise NetworkError(f"{self.name} at {self.resolution} px: {label}: {error}") from None
                 output = trace.shapes[trace.output]
-                if min(output[1:]) < 1:  # pooling and convolutions without padding
-                    raise NetworkError(
-                        f"{label}: a map of {shape[1]}×{shape[2]} is too small for {describe(stage.block)}; "
-                        f"use a resolution above {self.resolution}, or fewer strides"
-                    )
                 survival = 1 - (1 - self.survival) * index / total if number else 1.0
                 yield Row(number, label, repeat, stage.block, operator, trace, shape, output, survival)
                 shape = output
@@ -201,5 +199,7 @@ def describe(block: Block) -> str:
             words.insert(0, f"{value}×{value}")
         elif value is not None and value is not False and (name, value) not in usual:
             shown = f"{value:g}" if isinstance(value, float) else value
+            if isinstance(value, tuple) and any(is_dataclass(item) for item in value):  # too long for a table
+                name, shown = str(len(value)), name
             words.append(name if value is True else f"{name} {shown}")
     return " ".join([block_name(type(block)), ", ".join(words)]).strip()

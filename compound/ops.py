@@ -180,6 +180,7 @@ class Pool(Operator):
     stride: int = 2
     padding: Padding = "symmetric"
     ceil: bool = False
+    count_padding: bool = False  # zeros of the padding count in an average
 
     keeps_input: ClassVar[bool] = True
 
@@ -272,6 +273,21 @@ class Linear(Operator):
 
 
 @dataclass(frozen=True)
+class Reused(Operator):
+    """`operator` with the weights of an earlier one: its multiply-adds, none of its parameters."""
+
+    operator: Operator
+
+    keeps_input: ClassVar[bool] = True
+
+    def out(self, *shapes: Shape) -> Shape:
+        return self.operator.out(*shapes)
+
+    def macs(self, *shapes: Shape) -> int:
+        return self.operator.macs(*shapes)
+
+
+@dataclass(frozen=True)
 class Add(Operator):
     """Element-wise sum of two values of one shape; what a `Residual` ends in."""
 
@@ -343,3 +359,34 @@ class Gate(Operator):
     def trace(self, trace: Trace, value: int, path: str) -> int:
         gate = self.gate.trace(trace, value, f"{path}gate.")
         return trace.add(f"{path}multiply.", Multiply(), value, gate)
+
+
+@dataclass(frozen=True)
+class Poly(Operator):
+    """F(x) + F(act(F(x))) + …, `order` terms, where F is `paths`, then `project` (Zhang et al. 2017, PolyNet).
+
+    The terms share the convolutions of `paths`; norms and `project` are each term's own. Channels stay the same.
+    """
+
+    paths: Operator
+    project: Operator
+    act: Operator
+    order: int = 2
+
+    def trace(self, trace: Trace, value: int, path: str) -> int:
+        total = value
+        for term in range(self.order):
+            start = len(trace.steps)
+            value = self.paths.trace(trace, value, f"{path}terms.{term}.paths.")
+            if term:
+                trace.steps[start:] = [
+                    step._replace(operator=Reused(step.operator))
+                    if isinstance(step.operator, Conv | Depthwise)
+                    else step
+                    for step in trace.steps[start:]
+                ]
+            value = self.project.trace(trace, value, f"{path}terms.{term}.project.")
+            total = trace.add(f"{path}add{term}.", Add(), total, value) if term else value
+            if term + 1 < self.order:
+                value = self.act.trace(trace, value, f"{path}act.")
+        return total

@@ -6,6 +6,7 @@ from compound.blocks import (
     Basic,
     Block,
     Bottleneck,
+    Branch,
     ConvBlock,
     DeepStem,
     Dense,
@@ -13,11 +14,14 @@ from compound.blocks import (
     FusedMBConv,
     Grouped,
     HalvedBottleneck,
+    Inception,
+    InceptionResidual,
     MBConv,
     Separable,
     ShuffleV2,
     SqueezeExcite,
     Style,
+    Xception,
 )
 from compound.head import Head
 from compound.network import Inputs, Network, Stage
@@ -36,7 +40,7 @@ def blocks() -> st.SearchStrategy[Block]:
         st.builds(ConvBlock, KERNELS, st.booleans()),
         st.builds(MBConv, KERNELS, st.sampled_from((1, 1.5, 3, 6)), RATIOS),
         st.builds(FusedMBConv, KERNELS, st.sampled_from((1, 2, 4)), RATIOS),
-        st.builds(Separable, KERNELS),
+        st.builds(Separable, KERNELS, st.booleans()),
         st.builds(Basic, KERNELS),
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2, 4)), st.just(1)),
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2)), st.just(2)),
@@ -47,6 +51,16 @@ def blocks() -> st.SearchStrategy[Block]:
         st.builds(Grouped, KERNELS, st.sampled_from((1, 2, 4)), gates()),
         st.builds(FusedMBConv, KERNELS, st.sampled_from((1, 2)), RATIOS, st.booleans(), st.just("output")),
         st.builds(DeepStem, KERNELS),
+        st.builds(Inception, st.tuples(st.just(Branch(((3, 0),))), branches(), branches())),
+        st.builds(
+            InceptionResidual,
+            st.tuples(branches()),
+            st.sampled_from((1.0, 0.2)),
+            st.booleans(),
+            st.booleans(),
+            st.sampled_from((((1, 1),), ((2, 1),), ((1, 3), (2, 2)))),
+        ),
+        st.builds(Xception, KERNELS, st.integers(1, 3), st.booleans(), st.sampled_from(("first", "last"))),
     )
 
 
@@ -59,6 +73,13 @@ def gates() -> st.SearchStrategy[SqueezeExcite]:
         st.sampled_from((None, "relu")),
         st.sampled_from(("sigmoid", "hard_sigmoid")),
     )
+
+
+def branches() -> st.SearchStrategy[Branch]:
+    """Branches of Inception blocks, with and without a pool and a fork at the end."""
+    ends = st.sampled_from(((), (((1, 3), 4), ((3, 1), 8))))
+    convs = st.sampled_from((((1, 4),), ((1, 4), (3, 8)), ((1, 8), ((1, 7), 4), ((7, 1), 4))))
+    return st.builds(Branch, convs, ends, st.sampled_from((None, "max", "average")), st.booleans())
 
 
 def stages(most_layers: int = 3) -> st.SearchStrategy[Stage]:

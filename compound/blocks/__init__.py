@@ -5,20 +5,23 @@ those operators. A block of your own is a frozen dataclass with an `operators` m
 """
 
 from compound.blocks.base import Block, all_blocks, block_name, keeps_shape, place
-from compound.blocks.branches import Fire, Inception
 from compound.blocks.conv import ConvBlock
 from compound.blocks.dense import Dense
+from compound.blocks.fire import Fire
 from compound.blocks.grouped import DeepStem, Grouped, HalvedBottleneck
+from compound.blocks.inception import Branch, Inception, InceptionResidual
 from compound.blocks.mobile import FusedMBConv, MBConv, Separable
 from compound.blocks.pool import MaxPool
 from compound.blocks.residual import Basic, Bottleneck
 from compound.blocks.shuffle import ShuffleV1, ShuffleV2
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
+from compound.blocks.xception import Xception
 
 __all__ = [
     "Basic",
     "Block",
     "Bottleneck",
+    "Branch",
     "ConvBlock",
     "DeepStem",
     "Dense",
@@ -27,6 +30,7 @@ __all__ = [
     "Grouped",
     "HalvedBottleneck",
     "Inception",
+    "InceptionResidual",
     "MBConv",
     "MaxPool",
     "Separable",
@@ -34,6 +38,7 @@ __all__ = [
     "ShuffleV2",
     "SqueezeExcite",
     "Style",
+    "Xception",
     "all_blocks",
     "block_name",
     "keeps_shape",

@@ -67,7 +67,10 @@ def place(block: Block, out: int, stride: int, style: Style, shape: Shape) -> tu
     slower: the garbage collector walks through it.
     """
     operator = block.operators(shape[0], out, stride, style)
-    return operator, Trace(operator, shape)
+    trace = Trace(operator, shape)
+    if min(map(min, trace.shapes)) < 1:
+        raise NetworkError(f"nothing is left of a {shape[1]}×{shape[2]} map; use a larger resolution or fewer strides")
+    return operator, trace
 
 
 def all_blocks(root: type[Block] = Block) -> Iterator[type[Block]]:

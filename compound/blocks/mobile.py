@@ -5,7 +5,7 @@ from typing import Literal
 
 from compound.blocks.base import Block, keeps_shape
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
-from compound.ops import Chain, Function, Operator, Residual
+from compound.ops import Chain, Depthwise, Function, Operator, Residual
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,16 @@ class FusedMBConv(Block):
 
 @dataclass(frozen=True)
 class Separable(Block):
-    """Depthwise k×k, then pointwise 1×1, each with norm and activation (MobileNetV1, Howard et al. 2017)."""
+    """Depthwise k×k, then pointwise 1×1, each with norm and activation (MobileNetV1, Howard et al. 2017).
+
+    `bare` leaves out norm and activation between the two (Xception, Chollet 2017).
+    """
 
     kernel: int = 3
+    bare: bool = False
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
-        return Chain.of(depthwise=style.depthwise(self.kernel, stride), pointwise=style.conv(out))
+        bare = Depthwise(self.kernel, stride, style.padding)
+        return Chain.of(
+            depthwise=bare if self.bare else style.depthwise(self.kernel, stride), pointwise=style.conv(out)
+        )

@@ -132,6 +132,18 @@ def _(operator: ops.Gate, shape: Shape, drop: float = 0.0) -> nn.Module:
     return Gate(make(operator.gate, shape, drop))
 
 
+@make.register
+def _(operator: ops.Reused, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return make(operator.operator, shape, drop)  # by itself it has nobody to borrow from; a `Poly` lends
+
+
+@make.register
+def _(operator: ops.Poly, shape: Shape, drop: float = 0.0) -> nn.Module:
+    inner = after(operator.paths, shape)
+    terms = [(make(operator.paths, shape, drop), make(operator.project, inner, drop)) for _ in range(operator.order)]
+    return Poly(terms, make(operator.act, shape))
+
+
 def after(operator: Operator, shape: Shape) -> Shape:
     """The shape that leaves `operator`."""
     trace = Trace(operator, shape)
@@ -151,7 +163,7 @@ class SameConv2d(nn.Conv2d):
 
 
 class Pool2d(nn.Module):
-    """Max or average over a window; padding never counts, neither in a maximum nor in a mean."""
+    """Max or average over a window; padding never counts in a maximum, and in a mean only where the operator says."""
 
     def __init__(self, operator: ops.Pool) -> None:
         super().__init__()
@@ -169,8 +181,10 @@ class Pool2d(nn.Module):
             return F.max_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil)
 
         def mean(x: Tensor) -> Tensor:
-            return F.avg_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil, count_include_pad=False)
+            return F.avg_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil, count_include_pad=o.count_padding)
 
+        if o.count_padding:
+            return mean(F.pad(x, sides) if uneven else x)
         # The share of real positions in each window takes the padding out of the mean.
         return mean(F.pad(x, sides)) / mean(F.pad(torch.ones_like(x[:1, :1]), sides)) if uneven else mean(x)
 
@@ -241,3 +255,39 @@ class Gate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gated: Tensor = x * self.gate(x)
         return gated
+
+
+class Poly(nn.Module):
+    """F₁(x) + F₂(act(F₁(x))) + …; the later terms borrow the first one's convolutions and have their own norms."""
+
+    def __init__(self, terms: list[tuple[nn.Module, nn.Module]], act: nn.Module) -> None:
+        super().__init__()
+        named = [OrderedDict(paths=paths, project=project) for paths, project in terms]
+        self.terms = nn.ModuleList(nn.Sequential(parts) for parts in named)
+        self.act = act
+        first, *later = [paths for paths, _ in terms]
+        for paths in later:
+            for name, module in list(first.named_modules()):
+                if isinstance(module, nn.Conv2d):
+                    paths.set_submodule(name, Borrowed(module))
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, *later = self.terms
+        total: Tensor = first(x)
+        x = total
+        for term in later:
+            x = term(self.act(x))
+            total = total + x
+        return total
+
+
+class Borrowed(nn.Module):
+    """A module that stands elsewhere in the tree: listed, saved and trained there only."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.lender = (module,)  # a tuple, so that torch does not register it here as well
+
+    def forward(self, x: Tensor) -> Tensor:
+        borrowed: Tensor = self.lender[0](x)
+        return borrowed

@@ -16,9 +16,11 @@ from compound.zoo import (
     efficientnet,
     efficientnetv2,
     googlenet,
+    inception,
     mnasnet,
     mobilenet,
     mobilenetv3,
+    polynet,
     regnet,
     resnet,
     senet,
@@ -26,6 +28,7 @@ from compound.zoo import (
     squeezenet,
     tinynet,
     vgg,
+    xception,
 )
 
 FAMILIES = {
@@ -45,6 +48,9 @@ FAMILIES = {
     "tinynet": tinynet,
     "senet": senet,
     "regnet": regnet,
+    "inception": inception,
+    "xception": xception,
+    "polynet": polynet,
 }
 
 

@@ -20,9 +20,10 @@ from compound import (
     parse_network,
     scale,
 )
-from compound.blocks import Block, ConvBlock, Dense, Fire, Inception, MaxPool, ShuffleV1, ShuffleV2, Style
+from compound.blocks import Block, ConvBlock, Dense, Fire, MaxPool, ShuffleV1, ShuffleV2, Style
 from compound.nn import build
 from compound.nn.modules import make
+from compound.zoo.googlenet import module
 
 # network: parameters, multiply-adds of torchvision 0.29's model at 224 px, by torch's own flop counter
 TORCHVISION = {
@@ -137,16 +138,12 @@ def test_every_width_is_a_network(width: float) -> None:
         for stage, before in zip(network.stages, (network.stem, *network.stages), strict=False):
             if isinstance(stage.block, MaxPool):
                 assert stage.channels == before.channels
-            if isinstance(stage.block, Inception):
-                assert stage.channels == sum(
-                    (stage.block.one, stage.block.three[1], stage.block.five[1], stage.block.pool)
-                )
 
 
 def test_inner_widths_scale_with_the_stage() -> None:
     assert scale(ZOO["squeezenet-1.0"], Scaling(width=2)).stages[1].block == Fire(squeeze=32)
     wide = scale(ZOO["googlenet"], Scaling(width=2)).stages[4]
-    assert (wide.block, wide.channels) == (Inception(128, (192, 256), (32, 64), 64, 3), 512)
+    assert (wide.block, wide.channels) == (module(128, (192, 256), (32, 64)), 512)
     assert scale(ZOO["vgg-16"], Scaling(width=0.5)).head.hidden == (2048, 2048)
 
 
@@ -171,7 +168,7 @@ def test_a_narrow_one_learns(name: str) -> None:
 def test_maps_that_vanish_are_refused_and_budgets_stay_above_them() -> None:
     vgg = ZOO["vgg-16"]
     with pytest.raises(
-        NetworkError, match=r"^stage 10: a map of 1×1 is too small for max-pool 2×2; use a resolution ab"
+        NetworkError, match=r"^vgg-16 at 16 px: stage 10: nothing is left of a 1×1 map; use a larger resolution"
     ):
         vgg.with_(resolution=16).blocks()
     plan = fit_budget(vgg, Budget(macs=2e7))
@@ -192,8 +189,6 @@ ERRORS: list[tuple[Block, int, int, str]] = [
     (Dense(bottleneck=0), 8, 1, "bottleneck 0 is less than one; use 4"),
     (Dense(compress=0), 8, 1, "compress 0 is not a share of the channels; use 0.5, or 1 to keep all"),
     (Dense(compress=0.01), 8, 1, "compress 0.01 leaves no channel of 16; use 0.5, or 1 to keep all"),
-    (Inception(64, (0, 128)), 256, 1, "three (0, 128) has a width below one; use e.g. 32"),
-    (Inception(), 200, 1, "the four branches make 256 channels; use channels 256 instead of 200"),
     (Fire(squeeze=0), 64, 1, "squeeze 0 is less than one; use e.g. 16"),
     (Fire(), 1, 1, "channels 1 cannot be halved; use an even number, such as 128"),
     (ShuffleV2(), 17, 1, "channels 17 cannot be halved; use an even number, such as 116"),

@@ -23,7 +23,11 @@ def test_scale_by_ones_is_the_identity(network: Network) -> None:
 def test_operators_and_strides_never_change(network: Network, scaling: Scaling) -> None:
     scaled = scale(network, scaling)
     rows, scaled_rows = (network.stem, *network.stages), (scaled.stem, *scaled.stages)
-    assert [(s.block, s.stride, s.fixed) for s in scaled_rows] == [(s.block, s.stride, s.fixed) for s in rows]
+    for old, new in zip(rows, scaled_rows, strict=True):
+        wider = scaling.width != 1 and "width" not in old.fixed  # then widths that are the block's own scale as well
+        block = old.block.widened(scaling.width, network.divisor) if wider else old.block
+        assert (new.block, new.stride, new.fixed) == (block, old.stride, old.fixed)
+        assert type(new.block) is type(old.block)
     kept = ("dropout", "survival", "style", "inputs", "divisor", "total_stride")
     assert [getattr(scaled, name) for name in kept] == [getattr(network, name) for name in kept]
 
