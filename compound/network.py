@@ -57,7 +57,10 @@ class Inputs:
 
 
 class Row(NamedTuple):
-    """One block in its place. `stage` counts from 1; the stem is stage 0 and the head comes after the last."""
+    """One block in its place. `stage` counts from 1; the stem is stage 0 and the head comes after the last.
+
+    `previous` is for blocks that read a second map: the index of the row that has it as its input.
+    """
 
     stage: int
     label: str
@@ -68,6 +71,7 @@ class Row(NamedTuple):
     input: Shape
     output: Shape
     survival: float
+    previous: int | None = None
 
 
 @dataclass(frozen=True)
@@ -131,14 +135,22 @@ class Network:
     def _blocks(self, classes: int, shape: Shape) -> Iterator[Row]:
         total = sum(stage.layers for stage in self.stages)
         index = 0
+        reads = [*(stage.block.reads_previous for stage in (self.stem, *self.stages)), False]
+        second: tuple[int, Shape] | None = None  # the map before the input, after the row whose input it is
         for number, stage in enumerate((self.stem, *self.stages)):
             label = f"stage {number}" if number else "stem"
+            block = stage.block
             for repeat in range(1, stage.layers + 1):
                 stride = stage.stride if repeat == 1 else 1
-                operator, trace = place(stage.block, stage.channels, stride, self.style, shape)
+                source, previous = second if second and block.reads_previous else (None, None)
+                keep = block.keep_previous and source is not None
+                if number and not keep:  # the image is not a map that cells read
+                    second = index + 1, shape
+                outlives = int(keep) if number and reads[number + (repeat == stage.layers)] else None
+                operator, trace = place(block, stage.channels, stride, self.style, shape, previous, outlives)
                 output = trace.shapes[trace.output]
                 survival = 1 - (1 - self.survival) * index / total if number else 1.0
-                yield Row(number, label, repeat, stage.block, operator, trace, shape, output, survival)
+                yield Row(number, label, repeat, block, operator, trace, shape, output, survival, source)
                 shape = output
                 index += bool(number)
         head, trace = place_head(self.head, classes, self.dropout, self.style, shape)
@@ -185,5 +197,6 @@ def describe(block: Block) -> str:
             words.insert(0, f"{value}×{value}")
         elif value is not False and (name, value) not in (("se", 0), ("groups", 1)):
             shown = f"{value:g}" if isinstance(value, float) else value
-            words.append(name if value is True else f"{name} {shown}")
+            nested = isinstance(value, tuple) and bool(value) and isinstance(value[0], tuple)
+            words.append(f"{len(value)} {name}" if nested else name if value is True else f"{name} {shown}")
     return " ".join([block_name(type(block)), ", ".join(words)]).strip()

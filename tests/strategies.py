@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from compound.blocks import Basic, Block, Bottleneck, ConvBlock, FusedMBConv, MBConv, Separable, Style
+from compound.blocks import Basic, Block, Bottleneck, Cell, ConvBlock, FusedMBConv, MBConv, Separable, Style
 from compound.head import Head
 from compound.network import Inputs, Network, Stage
 from compound.scaling import Scaling
@@ -11,6 +11,13 @@ KERNELS = st.sampled_from((1, 3, 5))
 CHANNELS = st.sampled_from((4, 8, 12, 16, 24))
 RATIOS = st.sampled_from((0, 0.25, 0.5))
 FIXED = st.sampled_from(((), ("depth",), ("width",), ("depth", "width")))
+OPERATIONS = st.sampled_from(
+    ("identity", "average-3x3", "max-2x2", "separable-3x3", "dilated-3x3", "conv-1x1", "conv-3x3", "conv-1x7-7x1")
+)
+NODES = st.tuples(  # a cell's nodes, each of which is read
+    *(st.tuples(st.just(states), st.tuples(OPERATIONS, OPERATIONS)) for states in ((0, 1), (2, 1), (0, 3)))
+)
+JOINED = st.sampled_from(((4,), (0, 2, 4), (1, 4)))
 NAMES = st.text("abcdefgh-0123456789 é:#'\"", min_size=1, max_size=12)
 
 
@@ -24,6 +31,7 @@ def blocks() -> st.SearchStrategy[Block]:
         st.builds(Basic, KERNELS),
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2, 4)), st.just(1)),
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2)), st.just(2)),
+        st.builds(Cell, NODES, JOINED, st.booleans()),
     )
 
 

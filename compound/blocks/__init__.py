@@ -5,15 +5,18 @@ those operators. A block of your own is a frozen dataclass with an `operators` m
 """
 
 from compound.blocks.base import Block, all_blocks, block_name, keeps_shape, place
+from compound.blocks.cell import BareConv, Cell
 from compound.blocks.conv import ConvBlock
 from compound.blocks.mobile import FusedMBConv, MBConv, Separable
 from compound.blocks.residual import Basic, Bottleneck
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
 
 __all__ = [
+    "BareConv",
     "Basic",
     "Block",
     "Bottleneck",
+    "Cell",
     "ConvBlock",
     "FusedMBConv",
     "MBConv",

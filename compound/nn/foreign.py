@@ -2,7 +2,8 @@
 
 A state dict lists its layers in the order they were made, which is the order they run in for torchvision, timm and
 EfficientNet-PyTorch (`tf_` and Lite included). Layers with weights and norms are lined up separately; a 1×1
-convolution and a linear layer of one size are the same thing. Nothing is guessed: every shape must agree.
+convolution and a linear layer of one size are the same thing. Nothing is guessed: every shape must agree. Where
+they do not, neighbours may have been made in the other order (the two entries of some cells of timm's NASNet).
 """
 
 from collections.abc import Mapping
@@ -65,6 +66,21 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
             "the weights' names are sorted by alphabet, so the order of the layers is lost; "
             "give the original state dict (.pth) instead"
         )
+    pairs, problems = align(ours, theirs)
+    if problems:
+        pairs, still = align(ours, in_order_of(ours, theirs))
+        problems = problems if still else []
+    if problems:
+        more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
+        raise WeightsError(f"weights do not fit {model.network.name}: {'; '.join(problems[:4])}{more}")
+    with torch.no_grad():
+        for a, b in pairs:
+            for word, tensor in a.tensors.items():
+                tensor.copy_(b.tensors[word].reshape(tensor.shape))
+
+
+def align(ours: list[Layer], theirs: list[Layer]) -> tuple[list[tuple[Layer, Layer]], list[str]]:
+    """The layers of both sides in pairs, those with weights and norms separately, and what does not fit."""
     pairs, problems = [], []
     for kind in (False, True):
         mine = [layer for layer in ours if layer.is_norm is kind]
@@ -77,10 +93,24 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
                 pairs.append((a, b))
             else:
                 problems.append(f"{b} does not fit {a}")
-    if problems:
-        more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
-        raise WeightsError(f"weights do not fit {model.network.name}: {'; '.join(problems[:4])}{more}")
-    with torch.no_grad():
-        for a, b in pairs:
-            for word, tensor in a.tensors.items():
-                tensor.copy_(b.tensors[word].reshape(tensor.shape))
+    return pairs, problems
+
+
+def groups(layers: list[Layer]) -> list[list[Layer]]:
+    """Layers in groups: some with weights and the norms behind them."""
+    found: list[list[Layer]] = [[]]
+    for layer in layers:
+        if found[-1] and found[-1][-1].is_norm and not layer.is_norm:
+            found.append([])
+        found[-1].append(layer)
+    return found
+
+
+def in_order_of(ours: list[Layer], theirs: list[Layer]) -> list[Layer]:
+    """`theirs`, neighbouring groups exchanged where the second has the shapes that are due and the first has not."""
+    waiting, ordered = groups(theirs), []
+    for group in groups(ours):
+        shapes = [layer.shapes for layer in group]
+        place = next((i for i, other in enumerate(waiting[:2]) if [layer.shapes for layer in other] == shapes), 0)
+        ordered += waiting.pop(place) if waiting else []
+    return [*ordered, *(layer for group in waiting for layer in group)]

@@ -9,9 +9,15 @@ from dataclasses import replace
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.zoo import efficientnet, mobilenet, resnet
+from compound.zoo import amoebanet, efficientnet, mobilenet, nasnet, resnet
 
-FAMILIES = {"efficientnet": efficientnet, "mobilenet": mobilenet, "resnet": resnet}
+FAMILIES = {
+    "efficientnet": efficientnet,
+    "mobilenet": mobilenet,
+    "resnet": resnet,
+    "nasnet": nasnet,
+    "amoebanet": amoebanet,
+}
 
 
 def plain(name: str) -> str:

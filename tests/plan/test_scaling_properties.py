@@ -93,7 +93,8 @@ def test_shapes_flow_from_block_to_block(network: Network) -> None:
     for before, after in pairwise(rows):
         assert before.output == after.input
     for row in rows[1:-1]:
-        assert row.output[0] == network.stages[row.stage - 1].channels
+        channels = network.stages[row.stage - 1].channels
+        assert row.output[0] == network.stages[row.stage - 1].block.out_channels(row.input[0], channels)
     assert rows[-1].output == (7, 1, 1)
     assert len(rows) == sum(stage.layers for stage in (network.stem, *network.stages)) + 1
 
