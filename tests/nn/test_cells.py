@@ -64,6 +64,16 @@ def test_a_cell_behind_a_reduction_reads_what_the_reduction_read():
         assert rows[at].previous == at - 1
 
 
+def test_the_built_network_hands_on_the_map_that_a_reduction_read():
+    model, seen = build(small("nasnet-a-large"), seed=0).eval(), []
+    for cell in (model.stage4.block1, model.stage5.block1, model.stage5.block2):
+        cell.register_forward_pre_hook(lambda _, maps: seen.append(maps))
+    model(torch.randn(1, 3, 48, 48))
+    (_, before), (reduced, same), (_, after) = seen
+    assert same is before
+    assert after is reduced
+
+
 def test_weights_whose_neighbours_are_exchanged_are_put_in_order():
     network = small("pnasnet-5-mobile")
     model, peer = build(network, seed=0).eval(), build(network, seed=1).eval()

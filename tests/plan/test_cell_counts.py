@@ -1,12 +1,13 @@
 """Cell networks: counts against timm and the publications, genotypes as data, edges where two maps enter a block."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from compound import ZOO, Network, NetworkError, Scaling, Stage, cost, scale
-from compound.blocks import BareConv, Cell, ConvBlock
+from compound.blocks import BareConv, Cell, ConvBlock, Style
 from compound.cost import numbers
 from compound.notation import dump_network, parse_network
 from compound.ops import Operator
@@ -128,7 +129,13 @@ def unrolled(network: Network) -> Iterator[tuple[Operator, list[int], int, list[
         entries.append(local[row.trace.output])
 
 
+RAW = Cell((((0, 1), ("identity", "max-3x3")),), (2,))  # pools the map before its input as it is, and so keeps it
+CHAIN = Network("chain", Stage(ConvBlock(), 1, 8), (Stage(RAW, 4, 8),), resolution=8, style=Style("relu"))
+
+
 @given(networks())
+@example(CHAIN)
+@example(CHAIN.with_(stages=(Stage(RAW, 2, 8), Stage(replace(RAW, keep_previous=True), 2, 8))))
 def test_kept_and_live_numbers_are_those_of_the_whole_graph(network: Network) -> None:
     """Block by block, with maps carried along, counts what a pass over all operators at once counts."""
     steps = list(unrolled(network))
