@@ -12,7 +12,8 @@ from compound.ops import Activation, Chain, Conv, Dropout, Flatten, Function, Gl
 class Head:
     """1×1 convolution to `channels` (none without), pooling, `hidden` linear layers, dropout, linear classifier.
 
-    `norm` puts norm and activation on the last maps, for networks whose blocks begin with them (DenseNet). Pooling
+    `norm` puts norm and activation on the last maps, for networks whose blocks begin with them (DenseNet), `act` the
+    activation alone (NASNet). Pooling
     leaves `pool` × `pool` positions, one unless the hidden layers read more (VGG: 7). `classify_maps` turns the order
     round: a 1×1 convolution to the classes, then pooling (SqueezeNet).
     """
@@ -24,6 +25,7 @@ class Head:
     pool: int = 1
     classify_maps: bool = False
     activation: Function | None = None  # of the hidden layers; None: the network's
+    act: bool = False
 
     def check(self) -> None:
         """Raise `NetworkError` when a field is impossible."""
@@ -36,7 +38,7 @@ class Head:
 
     def features(self, style: Style) -> Chain:
         """What still belongs to the maps that class activation mapping reads."""
-        norm = Chain.of(norm=style.normed(), act=style.act()) if self.norm else Chain()
+        norm = Chain.of(norm=style.normed() if self.norm else None, act=style.act() if self.norm or self.act else None)
         conv = style.conv(self.channels) if self.channels else Chain()
         return Chain((*norm.parts, *conv.parts))
 

@@ -7,7 +7,7 @@ into every single block with its shapes; cost, build, table and drawing are fold
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, is_dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from compound.blocks import Block, SqueezeExcite, Style, block_name, place
@@ -63,7 +63,10 @@ class Inputs:
 
 
 class Row(NamedTuple):
-    """One block in its place. `stage` counts from 1; the stem is stage 0 and the head comes after the last."""
+    """One block in its place. `stage` counts from 1; the stem is stage 0 and the head comes after the last.
+
+    `previous` is for blocks that read a second map: the index of the row that has it as its input.
+    """
 
     stage: int
     label: str
@@ -74,6 +77,7 @@ class Row(NamedTuple):
     input: Shape
     output: Shape
     survival: float
+    previous: int | None = None
 
 
 @dataclass(frozen=True)
@@ -136,17 +140,25 @@ class Network:
     def _blocks(self, classes: int, shape: Shape) -> Iterator[Row]:
         total = sum(stage.layers for stage in self.stages)
         index = 0
+        reads = [*(stage.block.reads_previous for stage in (self.stem, *self.stages)), False]
+        second: tuple[int, Shape] | None = None  # the map before the input, after the row whose input it is
         for number, stage in enumerate((self.stem, *self.stages)):
             label = f"stage {number}" if number else "stem"
+            block = stage.block
             for repeat in range(1, stage.layers + 1):
                 stride = stage.stride if repeat == 1 else 1
+                source, previous = second if second and block.reads_previous else (None, None)
+                keep = block.keep_previous and source is not None
+                if number and not keep:  # the image is not a map that cells read
+                    second = index + 1, shape
+                outlives = int(keep) if number and reads[number + (repeat == stage.layers)] else None
                 try:
-                    operator, trace = place(stage.block, stage.channels, stride, self.style, shape)
+                    operator, trace = place(block, stage.channels, stride, self.style, shape, previous, outlives)
                 except NetworkError as error:
                     raise NetworkError(f"{self.name} at {self.resolution} px: {label}: {error}") from None
                 output = trace.shapes[trace.output]
                 survival = 1 - (1 - self.survival) * index / total if number else 1.0
-                yield Row(number, label, repeat, stage.block, operator, trace, shape, output, survival)
+                yield Row(number, label, repeat, block, operator, trace, shape, output, survival, source)
                 shape = output
                 index += bool(number)
         head, trace = place_head(self.head, classes, self.dropout, self.style, shape)
@@ -199,7 +211,8 @@ def describe(block: Block) -> str:
             words.insert(0, f"{value}×{value}")
         elif value is not None and value is not False and (name, value) not in usual:
             shown = f"{value:g}" if isinstance(value, float) else value
-            if isinstance(value, tuple) and any(is_dataclass(item) for item in value):  # too long for a table
-                name, shown = str(len(value)), name
-            words.append(name if value is True else f"{name} {shown}")
+            if isinstance(value, tuple) and value and not isinstance(value[0], int | float):
+                words.append(f"{len(value)} {name}")  # branches and genotypes are too long for a table
+            else:
+                words.append(name if value is True else f"{name} {shown}")
     return " ".join([block_name(type(block)), ", ".join(words)]).strip()

@@ -116,7 +116,7 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
         wider = scaling.width != 1 and "width" not in fixed
         block = row.block.widened(scaling.width, network.divisor) if wider else row.block
         wanted = channels(row.channels, fixed, block.multiple)
-        return replace(row, block=block, layers=layers, channels=block.stage_channels(inp, wanted))
+        return replace(row, block=block, layers=layers, channels=block.stage_channels(inp, wanted) if wider else wanted)
 
     def head(row: Head) -> Head:
         hidden = tuple(channels(features, row.fixed) for features in row.hidden)

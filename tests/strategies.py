@@ -7,6 +7,7 @@ from compound.blocks import (
     Block,
     Bottleneck,
     Branch,
+    Cell,
     ConvBlock,
     DeepStem,
     Dense,
@@ -31,6 +32,13 @@ KERNELS = st.sampled_from((1, 3, 5))
 CHANNELS = st.sampled_from((4, 8, 12, 16, 24))
 RATIOS = st.sampled_from((0, 0.25, 0.5))
 FIXED = st.sampled_from(((), ("depth",), ("width",), ("depth", "width")))
+OPERATIONS = st.sampled_from(
+    ("identity", "average-3x3", "max-2x2", "separable-3x3", "dilated-3x3", "conv-1x1", "conv-3x3", "conv-1x7-7x1")
+)
+NODES = st.tuples(  # a cell's nodes, each of which is read
+    *(st.tuples(st.just(states), st.tuples(OPERATIONS, OPERATIONS)) for states in ((0, 1), (2, 1), (0, 3)))
+)
+JOINED = st.sampled_from(((4,), (0, 2, 4), (1, 4)))
 NAMES = st.text("abcdefgh-0123456789 é:#'\"", min_size=1, max_size=12)
 
 
@@ -61,6 +69,7 @@ def blocks() -> st.SearchStrategy[Block]:
             st.sampled_from((((1, 1),), ((2, 1),), ((1, 3), (2, 2)))),
         ),
         st.builds(Xception, KERNELS, st.integers(1, 3), st.booleans(), st.sampled_from(("first", "last"))),
+        st.builds(Cell, NODES, JOINED, st.booleans()),
     )
 
 

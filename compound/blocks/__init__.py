@@ -5,6 +5,7 @@ those operators. A block of your own is a frozen dataclass with an `operators` m
 """
 
 from compound.blocks.base import Block, all_blocks, block_name, keeps_shape, place
+from compound.blocks.cell import BareConv, Cell
 from compound.blocks.conv import ConvBlock
 from compound.blocks.dense import Dense
 from compound.blocks.fire import Fire
@@ -18,10 +19,12 @@ from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
 from compound.blocks.xception import Xception
 
 __all__ = [
+    "BareConv",
     "Basic",
     "Block",
     "Bottleneck",
     "Branch",
+    "Cell",
     "ConvBlock",
     "DeepStem",
     "Dense",

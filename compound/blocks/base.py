@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import ClassVar
 
 from compound.blocks.style import SqueezeExcite, Style
 from compound.errors import NetworkError
@@ -16,9 +17,16 @@ from compound.ops import Operator, Shape, Trace
 class Block(ABC):
     """One F_i. `inp` and `out` are channels; only the first repeat of a stage has stride ≠ 1 or inp ≠ out."""
 
+    reads_previous: ClassVar[bool] = False  # the input of the block before, too: see `cell`
+    keep_previous = False  # pass that map on, so that the next block reads it once more
+
     @abstractmethod
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         """The block as operators."""
+
+    def cell(self, shape: Shape, previous: Shape, out: int, stride: int, style: Style) -> Operator:
+        """The block as operators of two maps, for one that `reads_previous`; `operators` where there is no other."""
+        return self.operators(shape[0], out, stride, style)
 
     def check(self, inp: int, out: int) -> None:
         """Raise `NetworkError` when a field is impossible; a `Network` calls this and adds the stage."""
@@ -60,14 +68,25 @@ def keeps_shape(inp: int, out: int, stride: int) -> bool:
 
 
 @lru_cache(maxsize=256)
-def place(block: Block, out: int, stride: int, style: Style, shape: Shape) -> tuple[Operator, Trace]:
-    """The operators of `block` on an input of `shape`, and their trace.
+def place(
+    block: Block,
+    out: int,
+    stride: int,
+    style: Style,
+    shape: Shape,
+    previous: Shape | None = None,
+    outlives: int | None = None,
+) -> tuple[Operator, Trace]:
+    """The operators of `block` on an input of `shape` (and on the map `previous` to it), and their trace.
 
     Kept because the repeats of a stage, and most stages of two related networks, are the same. A larger store is
     slower: the garbage collector walks through it.
     """
-    operator = block.operators(shape[0], out, stride, style)
-    trace = Trace(operator, shape)
+    if previous is None:
+        operator = block.operators(shape[0], out, stride, style)
+    else:
+        operator = block.cell(shape, previous, out, stride, style)
+    trace = Trace(operator, shape, previous, outlives)
     if min(map(min, trace.shapes)) < 1:
         raise NetworkError(f"nothing is left of a {shape[1]}×{shape[2]} map; use a larger resolution or fewer strides")
     return operator, trace

@@ -37,15 +37,16 @@ def make(operator: Operator, shape: Shape, drop: float = 0.0) -> nn.Module:
 
 @make.register
 def _(operator: ops.Conv, shape: Shape, drop: float = 0.0) -> nn.Module:
-    conv = SameConv2d if operator.padding == "same" else nn.Conv2d
-    window, stride = operator.window, operator.stride
-    padding = tuple(padding_pair(operator.padding, 0, k, stride, axis)[0] for axis, k in enumerate(window))
+    conv = {"same": SameConv2d, "shifted": ShiftedConv2d}.get(str(operator.padding), nn.Conv2d)
+    reach = ops.spread(operator.window, operator.dilation)
+    padding = tuple(padding_pair(operator.padding, 0, k, 1, axis)[0] for axis, k in enumerate(reach))
     return conv(
         shape[0],
         operator.channels,
-        window,
-        stride,
-        padding=0 if operator.padding == "same" else padding,
+        operator.window,
+        operator.stride,
+        padding=padding if conv is nn.Conv2d else 0,
+        dilation=operator.dilation,
         groups=operator.groups,
         bias=operator.bias,
     )
@@ -128,6 +129,11 @@ def _(operator: ops.Concat, shape: Shape, drop: float = 0.0) -> nn.Module:
 
 
 @make.register
+def _(operator: ops.Graph, shape: Shape, drop: float = 0.0, previous: Shape | None = None) -> nn.Module:
+    return Graph(operator, shape, previous or shape, drop)
+
+
+@make.register
 def _(operator: ops.Gate, shape: Shape, drop: float = 0.0) -> nn.Module:
     return Gate(make(operator.gate, shape, drop))
 
@@ -153,13 +159,21 @@ def after(operator: Operator, shape: Shape) -> Shape:
 class SameConv2d(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding, at any input size; the odd zero goes behind."""
 
+    rule = "same"
+
     def forward(self, x: Tensor) -> Tensor:
-        (kh, kw), stride = self.kernel_size, self.stride[0]
-        top, bottom = padding_pair("same", x.shape[-2], kh, stride, 0)
-        left, right = padding_pair("same", x.shape[-1], kw, stride, 1)
+        (kh, kw), (down, along) = ops.spread(self.kernel_size, self.dilation[0]), self.stride
+        top, bottom = padding_pair(self.rule, x.shape[-2], kh, down, 0)
+        left, right = padding_pair(self.rule, x.shape[-1], kw, along, 1)
         if (top, left) == (bottom, right):  # no copy of the input
             return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
         return self._conv_forward(F.pad(x, (left, right, top, bottom)), self.weight, self.bias)
+
+
+class ShiftedConv2d(SameConv2d):
+    """Convolution that begins one position later and ends in a zero behind the map."""
+
+    rule = "shifted"
 
 
 class Pool2d(nn.Module):
@@ -291,3 +305,53 @@ class Borrowed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         borrowed: Tensor = self.lender[0](x)
         return borrowed
+
+
+class Graph(nn.Module):
+    """A cell: states made of x and of the map before it, nodes that each add two, some states side by side.
+
+    While training, whatever is not the identity is dropped with rate `drop` image by image.
+    """
+
+    def __init__(self, operator: ops.Graph, shape: Shape, previous: Shape, drop: float) -> None:
+        super().__init__()
+        self.operator = operator
+        self.previous = make(operator.previous, previous)
+        self.current = make(operator.current, shape)
+        shapes = [after(operator.current, shape), after(operator.previous, previous)]
+        self.nodes = nn.ModuleList()
+        for (a, left), (b, right) in operator.nodes:
+            self.nodes.append(
+                nn.ModuleDict({"left": dropped(left, shapes[a], drop), "right": dropped(right, shapes[b], drop)})
+            )
+            shapes.append(after(left, shapes[a]))
+        self.joined = nn.ModuleList(make(fit, shapes[i]) for i, fit in operator.joined)
+
+    def forward(self, x: Tensor, previous: Tensor | None = None) -> Tensor:
+        before = self.previous(x if previous is None else previous)
+        states = [self.current(x), before]
+        for ((a, _), (b, _)), node in zip(self.operator.nodes, self.nodes, strict=True):
+            states.append(node["left"](states[a]) + node["right"](states[b]))
+        return torch.cat([fit(states[i]) for (i, _), fit in zip(self.operator.joined, self.joined, strict=True)], dim=1)
+
+
+def dropped(operator: Operator, shape: Shape, drop: float) -> nn.Module:
+    """The module of `operator` with stochastic depth behind it; the identity is never dropped."""
+    module = make(operator, shape)
+    if drop and isinstance(module, nn.Sequential) and len(module):
+        module.append(StochasticDepth(drop, "row"))
+    return module
+
+
+class Carrying(nn.Sequential):
+    """Blocks of which some also read the map before their input: (x, previous) -> (x, previous)."""
+
+    def __init__(self, blocks: OrderedDict[str, nn.Module], keeping: list[bool]) -> None:
+        super().__init__(blocks)
+        self.keeping = keeping
+
+    def forward(self, x: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        for block, keep in zip(self, self.keeping, strict=True):
+            output = block(x, previous) if isinstance(block, Graph) else block(x)
+            x, previous = output, previous if keep and previous is not None else x
+        return x, previous

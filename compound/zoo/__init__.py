@@ -11,6 +11,7 @@ from compound.errors import UsageError
 from compound.network import Network
 from compound.zoo import (
     alexnet,
+    amoebanet,
     densenet,
     edgetpu,
     efficientnet,
@@ -20,6 +21,7 @@ from compound.zoo import (
     mnasnet,
     mobilenet,
     mobilenetv3,
+    nasnet,
     polynet,
     regnet,
     resnet,
@@ -51,6 +53,8 @@ FAMILIES = {
     "inception": inception,
     "xception": xception,
     "polynet": polynet,
+    "nasnet": nasnet,
+    "amoebanet": amoebanet,
 }
 
 
