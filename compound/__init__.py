@@ -11,12 +11,14 @@ from compound.blocks import (
     FusedMBConv,
     MBConv,
     Separable,
+    SqueezeExcite,
     Style,
 )
 from compound.budget import Budget, Plan, fit_budget
 from compound.cost import Cost, cost, stage_costs
 from compound.errors import BudgetError, CompoundError, NetworkError, UsageError
-from compound.network import Head, Inputs, Network, Row, Stage
+from compound.head import Head
+from compound.network import Inputs, Network, Row, Stage
 from compound.notation import dump_network, load_network, parse_network, save_network
 from compound.scaling import RULES, CompoundRule, FastRule, Rule, Scaling, scale
 from compound.zoo import ZOO
@@ -47,6 +49,7 @@ __all__ = [
     "Rule",
     "Scaling",
     "Separable",
+    "SqueezeExcite",
     "Stage",
     "Style",
     "UsageError",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 from compound.cost import Cost, cost
-from compound.errors import BudgetError, UsageError
+from compound.errors import BudgetError, NetworkError, UsageError
 from compound.network import Network
 from compound.quantity import short
 from compound.scaling import CompoundRule, Rule, Scaling, scale
@@ -118,9 +118,18 @@ def fit_budget(
 
 
 def _lowest_phi(network: Network, rule: Rule) -> float:
-    """The φ where the rule's line begins: the resolution may not fall below SMALLEST_RESOLUTION."""
+    """The φ where the rule's line begins: no resolution below SMALLEST_RESOLUTION, and no map that vanishes."""
     floor = min(SMALLEST_RESOLUTION, network.resolution)
-    return _bisect(lambda phi: network.resolution * rule(phi).resolution < floor, PHI_LOW, 0.0)[1]
+    lowest = _bisect(lambda phi: network.resolution * rule(phi).resolution < floor, PHI_LOW, 0.0)[1]
+
+    def vanishes(phi: float) -> bool:
+        try:
+            scale(network, rule(phi)).blocks()
+        except NetworkError:
+            return True
+        return False
+
+    return _bisect(vanishes, lowest, 0.0)[1] if vanishes(lowest) else lowest
 
 
 def _bracket(fits: Callable[[float], bool], lowest: float) -> tuple[float, float | None]:

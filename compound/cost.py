@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from compound.network import Network, Row
-from compound.ops import Conv, Depthwise, Linear, Operator, Shape, Trace
+from compound.ops import Conv, Depthwise, Linear, Operator, Reused, Shape, Trace
 
-WEIGHTED = (Conv, Depthwise, Linear)
+WEIGHTED = (Conv, Depthwise, Linear, Reused)
 
 CONVENTION = (
     "MACs = multiply-adds of convolutions and linear layers for one image (print says FLOPS); "
@@ -68,6 +68,7 @@ class Part(NamedTuple):
     cost: Cost  # `kept` leaves out the values at the two edges
     keeps_input: bool
     keeps_output: bool
+    keeps_previous: bool
 
 
 @lru_cache(maxsize=256)
@@ -89,19 +90,21 @@ def part(trace: Trace) -> Part:
             kept.update(values)
         if operator.keeps_output:
             kept.add(output)
-    inside = kept_aside + sum([sizes[value] for value in kept - {0, trace.output}])
+    inside = kept_aside + sum([sizes[value] for value in kept - {0, trace.previous, trace.output}])
     cost = Cost(params, macs, activations, buffers, inside, fullest(trace, sizes))
-    return Part(cost, 0 in kept, trace.output in kept)
+    return Part(cost, 0 in kept, trace.output in kept, trace.previous in kept)
 
 
 def fullest(trace: Trace, sizes: list[int]) -> int:
     """Numbers alive at the fullest moment: a value dies after the last operator that reads it."""
     last_use = {value: index for index, (_, _, values, _) in enumerate(trace.steps) for value in values}
     last_use[trace.output] = len(trace.steps)
+    if trace.outlives is not None:
+        last_use[trace.outlives] = len(trace.steps)
     dying = [0] * (len(trace.steps) + 1)
     for value, index in last_use.items():
         dying[index] += sizes[value]
-    most = alive = sizes[0]
+    most = alive = sum(sizes[: trace.previous + 1])
     for (_, _, _, output), dies in zip(trace.steps, dying, strict=False):
         alive += sizes[output]
         most = max(most, alive)
@@ -113,6 +116,8 @@ def row_cost(row: Row) -> Cost:
     """The cost of one block; what its input keeps is counted here, so that rows add up to the network."""
     counted = part(row.trace)
     edge = numbers(row.input) if counted.keeps_input else 0
+    if row.previous is not None and counted.keeps_previous:
+        edge += numbers(row.trace.shapes[row.trace.previous])
     return replace(counted.cost, kept=counted.cost.kept + edge)
 
 
@@ -120,13 +125,18 @@ def cost(network: Network, classes: int = 1000, channels: int = 3) -> Cost:
     """The whole network's cost for one image of `channels` × resolution × resolution and a head of `classes`."""
     params = macs = activations = buffers = kept = live = 0
     edge_kept = False
+    inputs: list[bool] = []  # which rows' inputs are kept
     for row in network.blocks(classes, channels):
-        one, keeps_input, keeps_output = part(row.trace)
+        one, keeps_input, keeps_output, keeps_previous = part(row.trace)
         params += one.params
         macs += one.macs
         activations += one.activations
         buffers += one.buffers
-        kept += one.kept + (numbers(row.input) if edge_kept or keeps_input else 0)
+        inputs.append(edge_kept or keeps_input)
+        kept += one.kept + (numbers(row.input) if inputs[-1] else 0)
+        if row.previous is not None and keeps_previous and not inputs[row.previous]:
+            kept += numbers(row.trace.shapes[row.trace.previous])
+            inputs[row.previous] = True
         live = max(live, one.live)
         edge_kept = keeps_output
     return Cost(params, macs, activations, buffers, kept, live)

@@ -8,12 +8,12 @@ into every single block with its shapes; cost, build, table and drawing are fold
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from compound.blocks import Block, ConvBlock, Style, block_name, place
+from compound.blocks import Block, SqueezeExcite, Style, block_name, place
 from compound.errors import NetworkError
-from compound.ops import Chain, Dropout, GlobalPool, Linear, Operator, Shape, Trace
+from compound.head import Head, place_head
+from compound.ops import Operator, Shape, Trace
 
 Dimension = Literal["depth", "width"]
 
@@ -39,20 +39,11 @@ class Stage:
         for channels in {inp, self.channels} if self.layers > 1 else {inp}:
             self.block.check(channels, self.channels)
 
-
-@dataclass(frozen=True)
-class Head:
-    """1×1 convolution to `channels` (none without), global average pooling, dropout, linear classifier."""
-
-    channels: int | None = None
-    fixed: tuple[Dimension, ...] = ()
-
-    def features(self, style: Style) -> Chain:
-        """What still belongs to the maps that class activation mapping reads."""
-        return style.conv(self.channels) if self.channels else Chain()
-
-    def classifier(self, classes: int, dropout: float) -> Chain:
-        return Chain.of(pool=GlobalPool(), dropout=Dropout(dropout), linear=Linear(classes))
+    def out_channels(self, inp: int) -> int:
+        """Channels that leave the last repeat."""
+        for repeat in range(self.layers):
+            inp = self.block.out_channels(inp, self.channels, 1 if repeat else self.stride)
+        return inp
 
 
 @dataclass(frozen=True)
@@ -71,15 +62,11 @@ class Inputs:
     margin: int = 32
 
 
-@lru_cache(maxsize=128)
-def place_head(head: Head, classes: int, dropout: float, style: Style, shape: Shape) -> tuple[Operator, Trace]:
-    """The operators of `head` on the last map of `shape`, and their trace; kept as `place` keeps those of blocks."""
-    operator = Chain((*head.features(style).parts, *head.classifier(classes, dropout).parts))
-    return operator, Trace(operator, shape)
-
-
 class Row(NamedTuple):
-    """One block in its place. `stage` counts from 1; the stem is stage 0 and the head comes after the last."""
+    """One block in its place. `stage` counts from 1; the stem is stage 0 and the head comes after the last.
+
+    `previous` is for blocks that read a second map: the index of the row that has it as its input.
+    """
 
     stage: int
     label: str
@@ -90,6 +77,7 @@ class Row(NamedTuple):
     input: Shape
     output: Shape
     survival: float
+    previous: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +99,7 @@ class Network:
     style: Style = Style()
     inputs: Inputs = Inputs()
     divisor: int = 8
+    unscalable: tuple[tuple[str, str], ...] = ()  # (dimension, why it cannot be scaled)
 
     def __post_init__(self) -> None:
         inp = self.stem.channels  # the image's channels are not known here
@@ -119,7 +108,7 @@ class Network:
                 stage.check(inp)
             except NetworkError as error:
                 raise NetworkError(f"{f'stage {number}' if number else 'stem'}: {error}") from None
-            inp = stage.channels
+            inp = stage.out_channels(inp)
         if not self.stages:
             raise NetworkError(f"network {self.name!r} has no stages; give at least one")
         if self.resolution < 1:
@@ -132,8 +121,7 @@ class Network:
             raise NetworkError(f"survival {self.survival} is not a probability above 0; use 1 for none, such as 0.8")
         if self.divisor < 1:
             raise NetworkError(f"divisor {self.divisor} is less than one; use 8")
-        if self.head.channels is not None and self.head.channels < 1:
-            raise NetworkError(f"head: channels {self.head.channels} is less than one; use e.g. 1280, or leave it out")
+        self.head.check()
 
     def with_(self, **fields: object) -> "Network":
         """The same network with other fields."""
@@ -142,10 +130,8 @@ class Network:
     @property
     def total_stride(self) -> int:
         """Pixels of the input a position of the last map stands for."""
-        stride = self.stem.stride * (2 if isinstance(self.stem.block, ConvBlock) and self.stem.block.pool else 1)
-        for stage in self.stages:
-            stride *= stage.stride
-        return stride
+        pixels = 2**16  # so many that what unpadded convolutions cut off does not show
+        return round(pixels / replace(self, resolution=pixels).blocks()[-1].input[1])
 
     def blocks(self, classes: int = 1000, channels: int = 3) -> tuple[Row, ...]:
         """Every block in order of execution, stem first and head last."""
@@ -154,14 +140,25 @@ class Network:
     def _blocks(self, classes: int, shape: Shape) -> Iterator[Row]:
         total = sum(stage.layers for stage in self.stages)
         index = 0
+        reads = [*(stage.block.reads_previous for stage in (self.stem, *self.stages)), False]
+        second: tuple[int, Shape] | None = None  # the map before the input, after the row whose input it is
         for number, stage in enumerate((self.stem, *self.stages)):
             label = f"stage {number}" if number else "stem"
+            block = stage.block
             for repeat in range(1, stage.layers + 1):
                 stride = stage.stride if repeat == 1 else 1
-                operator, trace = place(stage.block, stage.channels, stride, self.style, shape)
+                source, previous = second if second and block.reads_previous else (None, None)
+                keep = block.keep_previous and source is not None
+                if number and not keep:  # the image is not a map that cells read
+                    second = index + 1, shape
+                outlives = int(keep) if number and reads[number + (repeat == stage.layers)] else None
+                try:
+                    operator, trace = place(block, stage.channels, stride, self.style, shape, previous, outlives)
+                except NetworkError as error:
+                    raise NetworkError(f"{self.name} at {self.resolution} px: {label}: {error}") from None
                 output = trace.shapes[trace.output]
                 survival = 1 - (1 - self.survival) * index / total if number else 1.0
-                yield Row(number, label, repeat, stage.block, operator, trace, shape, output, survival)
+                yield Row(number, label, repeat, block, operator, trace, shape, output, survival, source)
                 shape = output
                 index += bool(number)
         head, trace = place_head(self.head, classes, self.dropout, self.style, shape)
@@ -181,8 +178,11 @@ class Network:
     def table(self) -> str:
         """The network as the paper's Table 1 prints one: a line a stage, with the resolution it *receives*."""
 
+        described = [describe(stage.block) for stage in (self.stem, *self.stages)]
+        widest = max(34, *map(len, described))
+
         def line(label: str, what: str, size: str, channels: object, layers: object, stride: object) -> str:
-            return f"{label:>8}  {what:<34} {size:>10} {channels:>8} {layers:>6} {stride:>6}".rstrip()
+            return f"{label:>8}  {what:<{widest}} {size:>10} {channels:>8} {layers:>6} {stride:>6}".rstrip()
 
         def pixels(row: Row) -> str:
             return f"{row.input[1]}×{row.input[2]}"
@@ -191,22 +191,28 @@ class Network:
         lines = [f"{self.name}, {self.resolution} px"]
         lines.append(line("stage", "operator", "resolution", "channels", "layers", "stride"))
         for number, stage in enumerate((self.stem, *self.stages)):
-            row, what = rows[number], describe(stage.block)
+            row, what = rows[number], described[number]
             lines.append(line(row.label, what, pixels(row), stage.channels, stage.layers, stage.stride))
         head = rows[len(self.stages) + 1]
         features = "conv 1×1, " if self.head.channels else ""
+        hidden = "".join(f"linear {features}, " for features in self.head.hidden)
         channels = self.head.channels or head.input[0]
-        lines.append(line("head", f"{features}pool, linear", pixels(head), channels, 1, ""))
+        lines.append(line("head", f"{features}pool, {hidden}linear", pixels(head), channels, 1, ""))
         return "\n".join(lines)
 
 
 def describe(block: Block) -> str:
     """`mbconv 3×3, expand 6, se 0.25`: the block's name and its fields as the tables print them."""
     words: list[str] = []
+    usual = (("se", 0), ("groups", 1), ("of", "input"))
     for name, value in vars(block).items():
+        value = value.ratio if isinstance(value, SqueezeExcite) else value
         if name == "kernel":
             words.insert(0, f"{value}×{value}")
-        elif value is not False and (name, value) not in (("se", 0), ("groups", 1)):
+        elif value is not None and value is not False and (name, value) not in usual:
             shown = f"{value:g}" if isinstance(value, float) else value
-            words.append(name if value is True else f"{name} {shown}")
+            if isinstance(value, tuple) and value and not isinstance(value[0], int | float):
+                words.append(f"{len(value)} {name}")  # branches and genotypes are too long for a table
+            else:
+                words.append(name if value is True else f"{name} {shown}")
     return " ".join([block_name(type(block)), ", ".join(words)]).strip()

@@ -19,8 +19,9 @@ from typing import Any
 from compound.blocks import Block, Style, all_blocks, block_name
 from compound.errors import NetworkError
 from compound.files import write_text
+from compound.head import Head
 from compound.mapping import check_names, from_mapping, nearest, plain_value, to_mapping
-from compound.network import Head, Inputs, Network, Stage
+from compound.network import Inputs, Network, Stage
 
 STAGE_FIELDS = ("layers", "channels", "stride", "fixed")
 PARTS = {"head": Head, "style": Style, "inputs": Inputs}

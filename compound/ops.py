@@ -27,10 +27,18 @@ class Step(NamedTuple):
 
 
 class Trace:
-    """The leaf operators of an operator tree in order of execution, with the shape of every value."""
+    """The leaf operators of an operator tree in order of execution, with the shape of every value.
 
-    def __init__(self, operator: "Operator", shape: Shape) -> None:
-        self.shapes: list[Shape] = [shape]
+    Where the map `previous` to the input is read too it is value 1; without one, `self.previous` is the input itself.
+    `outlives` is the one of these values, if any, that a later block reads.
+    """
+
+    def __init__(
+        self, operator: "Operator", shape: Shape, previous: Shape | None = None, outlives: int | None = None
+    ) -> None:
+        self.shapes: list[Shape] = [shape] if previous is None else [shape, previous]
+        self.previous = len(self.shapes) - 1
+        self.outlives = outlives
         self.steps: list[Step] = []
         self.output = operator.trace(self, 0, "")
 
@@ -84,10 +92,11 @@ class Conv(Operator):
 
     channels: int
     kernel: int | Pair = 1
-    stride: int = 1
+    stride: int | Pair = 1
     groups: int = 1
     bias: bool = False
     padding: Padding = "symmetric"
+    dilation: int = 1
 
     keeps_input: ClassVar[bool] = True
 
@@ -97,7 +106,7 @@ class Conv(Operator):
 
     def out(self, *shapes: Shape) -> Shape:
         _, height, width = shapes[0]
-        return self.channels, *map_size(height, width, self.window, self.stride, self.padding)
+        return self.channels, *map_size(height, width, spread(self.window, self.dilation), self.stride, self.padding)
 
     def weights(self, shape: Shape) -> int:
         kh, kw = self.window
@@ -111,6 +120,11 @@ class Conv(Operator):
         return self.weights(shapes[0]) * rows * columns
 
 
+def spread(window: Pair, dilation: int) -> Pair:
+    """Rows and columns that a window reaches over when its positions lie `dilation` apart."""
+    return window if dilation == 1 else ((window[0] - 1) * dilation + 1, (window[1] - 1) * dilation + 1)
+
+
 @dataclass(frozen=True)
 class Depthwise(Operator):
     """k×k convolution of every channel by itself, (C, H, W) -> (C, H', W')."""
@@ -118,16 +132,18 @@ class Depthwise(Operator):
     kernel: int = 3
     stride: int = 1
     padding: Padding = "symmetric"
+    dilation: int = 1
 
     keeps_input: ClassVar[bool] = True
 
     def conv(self, channels: int) -> Conv:
         """The grouped convolution this is."""
-        return Conv(channels, self.kernel, self.stride, groups=channels, padding=self.padding)
+        return Conv(channels, self.kernel, self.stride, channels, padding=self.padding, dilation=self.dilation)
 
     def out(self, *shapes: Shape) -> Shape:
         channels, height, width = shapes[0]
-        return channels, *map_size(height, width, (self.kernel, self.kernel), self.stride, self.padding)
+        window = spread((self.kernel, self.kernel), self.dilation)
+        return channels, *map_size(height, width, window, self.stride, self.padding)
 
     def params(self, *shapes: Shape) -> int:
         return shapes[0][0] * self.kernel**2
@@ -180,6 +196,7 @@ class Pool(Operator):
     stride: int = 2
     padding: Padding = "symmetric"
     ceil: bool = False
+    count_padding: bool = False  # zeros of the padding count in an average
 
     keeps_input: ClassVar[bool] = True
 
@@ -194,10 +211,54 @@ class Pool(Operator):
 
 @dataclass(frozen=True)
 class GlobalPool(Operator):
-    """Average over all positions, (C, H, W) -> (C, 1, 1)."""
+    """Average over all positions, or over `size` × `size` equal parts of them: (C, H, W) -> (C, size, size)."""
+
+    size: int = 1
 
     def out(self, *shapes: Shape) -> Shape:
-        return shapes[0][0], 1, 1
+        return shapes[0][0], self.size, self.size
+
+
+@dataclass(frozen=True)
+class Flatten(Operator):
+    """All numbers as channels, (C, H, W) -> (C · H · W, 1, 1)."""
+
+    def out(self, *shapes: Shape) -> Shape:
+        channels, height, width = shapes[0]
+        return channels * height * width, 1, 1
+
+
+@dataclass(frozen=True)
+class Slice(Operator):
+    """The channels from `start` up to `stop`, (C, H, W) -> (stop − start, H, W)."""
+
+    start: int
+    stop: int
+
+    def out(self, *shapes: Shape) -> Shape:
+        return self.stop - self.start, *shapes[0][1:]
+
+
+@dataclass(frozen=True)
+class Shuffle(Operator):
+    """Channel i of group g becomes channel g of group i (Zhang et al. 2018, ShuffleNet)."""
+
+    groups: int
+
+
+@dataclass(frozen=True)
+class Scale(Operator):
+    """A value times a number: fixed, or `learned` from that start, one in all or one a channel."""
+
+    start: float = 1.0
+    learned: Literal["no", "one", "channels"] = "no"
+
+    @property
+    def keeps_input(self) -> bool:  # type: ignore[override]
+        return self.learned != "no"
+
+    def params(self, *shapes: Shape) -> int:
+        return {"no": 0, "one": 1, "channels": shapes[0][0]}[self.learned]
 
 
 @dataclass(frozen=True)
@@ -225,6 +286,21 @@ class Linear(Operator):
 
     def params(self, *shapes: Shape) -> int:
         return self.macs(*shapes) + (self.features if self.bias else 0)
+
+
+@dataclass(frozen=True)
+class Reused(Operator):
+    """`operator` with the weights of an earlier one: its multiply-adds, none of its parameters."""
+
+    operator: Operator
+
+    keeps_input: ClassVar[bool] = True
+
+    def out(self, *shapes: Shape) -> Shape:
+        return self.operator.out(*shapes)
+
+    def macs(self, *shapes: Shape) -> int:
+        return self.operator.macs(*shapes)
 
 
 @dataclass(frozen=True)
@@ -299,3 +375,58 @@ class Gate(Operator):
     def trace(self, trace: Trace, value: int, path: str) -> int:
         gate = self.gate.trace(trace, value, f"{path}gate.")
         return trace.add(f"{path}multiply.", Multiply(), value, gate)
+
+
+@dataclass(frozen=True)
+class Poly(Operator):
+    """F(x) + F(act(F(x))) + …, `order` terms, where F is `paths`, then `project` (Zhang et al. 2017, PolyNet).
+
+    The terms share the convolutions of `paths`; norms and `project` are each term's own. Channels stay the same.
+    """
+
+    paths: Operator
+    project: Operator
+    act: Operator
+    order: int = 2
+
+    def trace(self, trace: Trace, value: int, path: str) -> int:
+        total = value
+        for term in range(self.order):
+            start = len(trace.steps)
+            value = self.paths.trace(trace, value, f"{path}terms.{term}.paths.")
+            if term:
+                trace.steps[start:] = [
+                    step._replace(operator=Reused(step.operator))
+                    if isinstance(step.operator, Conv | Depthwise)
+                    else step
+                    for step in trace.steps[start:]
+                ]
+            value = self.project.trace(trace, value, f"{path}terms.{term}.project.")
+            total = trace.add(f"{path}add{term}.", Add(), total, value) if term else value
+            if term + 1 < self.order:
+                value = self.act.trace(trace, value, f"{path}act.")
+        return total
+
+
+@dataclass(frozen=True)
+class Graph(Operator):
+    """A cell (Zoph et al. 2018): states made of two maps, nodes that each add two states, some states side by side.
+
+    State 0 is `current` of the value, state 1 `previous` of the map before it; node i makes state i + 2. A pair is the
+    state that is read and the operator it goes through.
+    """
+
+    current: Operator
+    previous: Operator
+    nodes: tuple[tuple[tuple[int, Operator], tuple[int, Operator]], ...]
+    joined: tuple[tuple[int, Operator], ...]
+
+    def trace(self, trace: Trace, value: int, path: str) -> int:
+        previous = self.previous.trace(trace, trace.previous, f"{path}previous.")
+        states = [self.current.trace(trace, value, f"{path}current."), previous]
+        for i, ((a, left), (b, right)) in enumerate(self.nodes):
+            here = f"{path}nodes.{i}."
+            one = left.trace(trace, states[a], f"{here}left.")
+            states.append(trace.add(f"{here}add.", Add(), one, right.trace(trace, states[b], f"{here}right.")))
+        ends = [fit.trace(trace, states[i], f"{path}joined.{n}.") for n, (i, fit) in enumerate(self.joined)]
+        return trace.add(f"{path}join.", Join(), *ends)

@@ -49,7 +49,8 @@ def padding_pair(padding: Padding, size: int, kernel: int, stride: int, axis: in
     """Zeros before and after one axis.
 
     `symmetric` pads kernel // 2 on both sides (PyTorch's habit), `same` pads as TensorFlow does, so that
-    the output has ceil(size / stride) positions with the odd zero behind, `valid` pads nothing.
+    the output has ceil(size / stride) positions with the odd zero behind, `valid` pads nothing. `shifted` leaves out
+    the first position and adds one behind: the second path of a factorised reduction (Zoph et al. 2018).
     """
     if padding == "symmetric":
         return kernel // 2, kernel // 2
@@ -58,6 +59,8 @@ def padding_pair(padding: Padding, size: int, kernel: int, stride: int, axis: in
         return total // 2, total - total // 2
     if padding == "valid":
         return 0, 0
+    if padding == "shifted":
+        return -1, 1
     if isinstance(padding, int):
         return padding, padding
     each = int(padding[axis])
@@ -65,7 +68,8 @@ def padding_pair(padding: Padding, size: int, kernel: int, stride: int, axis: in
 
 
 @lru_cache(maxsize=4096)
-def map_size(height: int, width: int, window: Pair, stride: int, padding: Padding, ceil: bool = False) -> Pair:
+def map_size(height: int, width: int, window: Pair, stride: int | Pair, padding: Padding, ceil: bool = False) -> Pair:
     """Rows and columns of positions of a window over a map."""
-    rows = output_size(height, window[0], stride, *padding_pair(padding, height, window[0], stride, 0), ceil)
-    return rows, output_size(width, window[1], stride, *padding_pair(padding, width, window[1], stride, 1), ceil)
+    down, right = stride if isinstance(stride, tuple) else (stride, stride)
+    rows = output_size(height, window[0], down, *padding_pair(padding, height, window[0], down, 0), ceil)
+    return rows, output_size(width, window[1], right, *padding_pair(padding, width, window[1], right, 1), ceil)

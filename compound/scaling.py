@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from compound.errors import UsageError
-from compound.network import Head, Network, Stage
+from compound.head import Head
+from compound.network import Network, Stage
 from compound.rounding import round_channels, round_layers, round_resolution
 
 
@@ -104,18 +105,26 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
     Channels, layers and resolution are rounded as officially; a factor of exactly 1 rounds nothing.
     """
 
-    def channels(count: int, fixed: tuple[str, ...]) -> int:
+    def channels(count: int, fixed: tuple[str, ...], multiple: int = 1) -> int:
         if scaling.width == 1 or "width" in fixed:
             return count
-        return round_channels(count * scaling.width, network.divisor)
+        return round_channels(count * scaling.width, math.lcm(network.divisor, multiple))
 
-    def stage(row: Stage, *also_fixed: str) -> Stage:
+    def stage(row: Stage, inp: int, *also_fixed: str) -> Stage:
         fixed = (*row.fixed, *also_fixed)
         layers = row.layers if "depth" in fixed else round_layers(row.layers * scaling.depth)
-        return replace(row, layers=layers, channels=channels(row.channels, fixed))
+        wider = scaling.width != 1 and "width" not in fixed
+        block = row.block.widened(scaling.width, network.divisor) if wider else row.block
+        wanted = channels(row.channels, fixed, block.multiple)
+        return replace(row, block=block, layers=layers, channels=block.stage_channels(inp, wanted) if wider else wanted)
 
     def head(row: Head) -> Head:
-        return row if row.channels is None else replace(row, channels=channels(row.channels, row.fixed))
+        hidden = tuple(channels(features, row.fixed) for features in row.hidden)
+        return replace(row, channels=row.channels and channels(row.channels, row.fixed), hidden=hidden)
+
+    for dimension, reason in network.unscalable:
+        if getattr(scaling, dimension) != 1:
+            raise UsageError(f"{network.name} cannot be scaled in {dimension}: {reason}")
 
     resolution = round_resolution(network.resolution * scaling.resolution)
     if resolution < 1:
@@ -123,16 +132,21 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
             f"{network.name}: resolution factor {scaling.resolution:g} leaves no pixel of {network.resolution}; "
             "scale down less"
         )
+    stem = stage(network.stem, network.stem.channels, "depth")
+    stages, inp = [], stem.out_channels(stem.channels)
+    for row in network.stages:
+        stages.append(stage(row, inp))
+        inp = stages[-1].out_channels(inp)
     scaled = replace(
         network,
         name=name or scaled_name(network, scaling),
-        stem=stage(network.stem, "depth"),
-        stages=tuple(stage(row) for row in network.stages),
+        stem=stem,
+        stages=tuple(stages),
         head=head(network.head),
         resolution=resolution,
     )
-    # The invariant of Equation 2: F_i and the strides are the same, only L_i, C_i and H change.
-    assert [(s.block, s.stride) for s in scaled.stages] == [(s.block, s.stride) for s in network.stages]
+    # The invariant of Equation 2: the kind of F_i and the strides are the same, only L_i, C_i and H change.
+    assert [(type(s.block), s.stride) for s in scaled.stages] == [(type(s.block), s.stride) for s in network.stages]
     return scaled
 
 

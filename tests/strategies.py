@@ -2,14 +2,43 @@
 
 from hypothesis import strategies as st
 
-from compound.blocks import Basic, Block, Bottleneck, ConvBlock, FusedMBConv, MBConv, Separable, Style
-from compound.network import Head, Inputs, Network, Stage
+from compound.blocks import (
+    Basic,
+    Block,
+    Bottleneck,
+    Branch,
+    Cell,
+    ConvBlock,
+    DeepStem,
+    Dense,
+    Fire,
+    FusedMBConv,
+    Grouped,
+    HalvedBottleneck,
+    Inception,
+    InceptionResidual,
+    MBConv,
+    Separable,
+    ShuffleV2,
+    SqueezeExcite,
+    Style,
+    Xception,
+)
+from compound.head import Head
+from compound.network import Inputs, Network, Stage
 from compound.scaling import Scaling
 
 KERNELS = st.sampled_from((1, 3, 5))
 CHANNELS = st.sampled_from((4, 8, 12, 16, 24))
 RATIOS = st.sampled_from((0, 0.25, 0.5))
 FIXED = st.sampled_from(((), ("depth",), ("width",), ("depth", "width")))
+OPERATIONS = st.sampled_from(
+    ("identity", "average-3x3", "max-2x2", "separable-3x3", "dilated-3x3", "conv-1x1", "conv-3x3", "conv-1x7-7x1")
+)
+NODES = st.tuples(  # a cell's nodes, each of which is read
+    *(st.tuples(st.just(states), st.tuples(OPERATIONS, OPERATIONS)) for states in ((0, 1), (2, 1), (0, 3)))
+)
+JOINED = st.sampled_from(((4,), (0, 2, 4), (1, 4)))
 NAMES = st.text("abcdefgh-0123456789 é:#'\"", min_size=1, max_size=12)
 
 
@@ -19,15 +48,56 @@ def blocks() -> st.SearchStrategy[Block]:
         st.builds(ConvBlock, KERNELS, st.booleans()),
         st.builds(MBConv, KERNELS, st.sampled_from((1, 1.5, 3, 6)), RATIOS),
         st.builds(FusedMBConv, KERNELS, st.sampled_from((1, 2, 4)), RATIOS),
-        st.builds(Separable, KERNELS),
+        st.builds(Separable, KERNELS, st.booleans()),
         st.builds(Basic, KERNELS),
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2, 4)), st.just(1)),
         st.builds(Bottleneck, KERNELS, st.sampled_from((1, 2)), st.just(2)),
+        st.builds(Fire, st.sampled_from((2, 8)), KERNELS),
+        st.builds(ShuffleV2, KERNELS),
+        st.builds(Bottleneck, KERNELS, st.just(1), st.just(1), gates()),
+        st.builds(HalvedBottleneck, KERNELS, st.just(1), st.sampled_from((1, 2)), gates()),
+        st.builds(Grouped, KERNELS, st.sampled_from((1, 2, 4)), gates()),
+        st.builds(FusedMBConv, KERNELS, st.sampled_from((1, 2)), RATIOS, st.booleans(), st.just("output")),
+        st.builds(DeepStem, KERNELS),
+        st.builds(Inception, st.tuples(st.just(Branch(((3, 0),))), branches(), branches())),
+        st.builds(
+            InceptionResidual,
+            st.tuples(branches()),
+            st.sampled_from((1.0, 0.2)),
+            st.booleans(),
+            st.booleans(),
+            st.sampled_from((((1, 1),), ((2, 1),), ((1, 3), (2, 2)))),
+        ),
+        st.builds(Xception, KERNELS, st.integers(1, 3), st.booleans(), st.sampled_from(("first", "last"))),
+        st.builds(Cell, NODES, JOINED, st.booleans()),
     )
 
 
+def gates() -> st.SearchStrategy[SqueezeExcite]:
+    return st.builds(
+        SqueezeExcite,
+        st.sampled_from((0.25, 0.5)),
+        st.sampled_from(("input", "expanded")),
+        st.sampled_from((1, 4)),
+        st.sampled_from((None, "relu")),
+        st.sampled_from(("sigmoid", "hard_sigmoid")),
+    )
+
+
+def branches() -> st.SearchStrategy[Branch]:
+    """Branches of Inception blocks, with and without a pool and a fork at the end."""
+    ends = st.sampled_from(((), (((1, 3), 4), ((3, 1), 8))))
+    convs = st.sampled_from((((1, 4),), ((1, 4), (3, 8)), ((1, 8), ((1, 7), 4), ((7, 1), 4))))
+    return st.builds(Branch, convs, ends, st.sampled_from((None, "max", "average")), st.booleans())
+
+
 def stages(most_layers: int = 3) -> st.SearchStrategy[Stage]:
-    return st.builds(Stage, blocks(), st.integers(1, most_layers), CHANNELS, st.sampled_from((1, 1, 2)), FIXED)
+    layers = st.integers(1, most_layers)
+    dense = st.builds(Dense, KERNELS, st.sampled_from((1, 4)))  # its stride would empty the smallest maps
+    return st.one_of(
+        st.builds(Stage, blocks(), layers, CHANNELS, st.sampled_from((1, 1, 2)), FIXED),
+        st.builds(Stage, dense, layers, CHANNELS, fixed=FIXED),
+    )
 
 
 def styles() -> st.SearchStrategy[Style]:

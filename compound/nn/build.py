@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from compound.network import Network
-from compound.nn.modules import after, make
+from compound.nn.modules import Carrying, after, make
 
 
 class ConvNet(nn.Module):
@@ -26,13 +26,22 @@ class ConvNet(nn.Module):
         stages: OrderedDict[int, OrderedDict[str, nn.Module]] = OrderedDict()
         for row in rows:
             stage = stages.setdefault(row.stage, OrderedDict())
-            stage[f"block{row.repeat}"] = make(row.operator, row.input, 1 - row.survival)
+            drop = 1 - row.survival
+            if row.previous is None:
+                stage[f"block{row.repeat}"] = make(row.operator, row.input, drop)
+            else:
+                stage[f"block{row.repeat}"] = make(row.operator, row.input, drop, rows[row.previous].input)
         self.stem = stages.pop(0)["block1"]
+        carrying = any(row.block.reads_previous for row in rows)
         for number, blocks in stages.items():
-            self.add_module(f"stage{number}", nn.Sequential(blocks))
+            keep = network.stages[number - 1].block.keep_previous
+            stage = Carrying(blocks, [keep] * len(blocks)) if carrying else nn.Sequential(blocks)
+            self.add_module(f"stage{number}", stage)
         features = network.head.features(network.style)
         self.features = make(features, head.input)
-        self.classifier = make(network.head.classifier(classes, network.dropout), after(features, head.input))
+        self.classifier = make(
+            network.head.classifier(classes, network.dropout, network.style), after(features, head.input)
+        )
 
     def stages(self) -> list[tuple[str, nn.Module]]:
         """What images run through, by name, up to the maps that are pooled."""
@@ -40,8 +49,9 @@ class ConvNet(nn.Module):
 
     def forward_features(self, x: Tensor) -> Tensor:
         """The last maps, (N, C, h, w): what is pooled and classified, and what class activation mapping reads."""
+        previous = None
         for _, stage in self.stages():
-            x = stage(x)
+            x, previous = carry(stage, x, previous)
         return x
 
     def forward(self, x: Tensor) -> Tensor:
@@ -50,11 +60,17 @@ class ConvNet(nn.Module):
 
     def intermediates(self, x: Tensor) -> dict[str, Tensor]:
         """The output of every row by name, and the logits: `stem`, `stage1` …, `features`, `logits`."""
-        values = {}
+        values, previous = {}, None
         for name, stage in self.stages():
-            values[name] = x = stage(x)
+            x, previous = carry(stage, x, previous)
+            values[name] = x
         values["logits"] = self.classifier(x)
         return values
+
+
+def carry(stage: nn.Module, x: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """x through one child, and with it the map before it where the blocks of the network read that too."""
+    return stage(x, previous) if isinstance(stage, Carrying) else (stage(x), previous)
 
 
 def build(network: Network, classes: int = 1000, channels: int = 3, *, seed: int | None = None) -> ConvNet:

@@ -1,8 +1,10 @@
 """Weights of other libraries into a built network, by structure: order and shape, not names.
 
 A state dict lists its layers in the order they were made, which is the order they run in for torchvision, timm and
-EfficientNet-PyTorch (`tf_` and Lite included). Layers with weights and norms are lined up separately; a 1×1
-convolution and a linear layer of one size are the same thing. Nothing is guessed: every shape must agree.
+EfficientNet-PyTorch (`tf_` and Lite included). Others are tried by structure: shortcuts before bodies (torchvision's
+RegNet, timm's Xception), neighbours exchanged (the entries of some cells of timm's NASNet). Layers with weights and
+norms are lined up separately; a 1×1 convolution and a linear layer of one size are the same thing. Nothing is guessed:
+every shape must agree.
 """
 
 from collections.abc import Mapping
@@ -54,17 +56,18 @@ def layers(state: Mapping[str, Tensor]) -> list[Layer]:
     return list(found.values())
 
 
-def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
-    """Copy another library's state dict into `model`, strictly: all layers of both sides, all shapes equal.
+def shortcuts_first(found: list[Layer]) -> list[Layer]:
+    """Our layers with every shortcut before the body that it goes round, the order of torchvision's RegNet."""
+    ordered: list[Layer] = []
+    for layer in found:
+        residual, is_shortcut, _ = layer.name.partition("shortcut.")
+        body = [i for i, other in enumerate(ordered) if is_shortcut and other.name.startswith(f"{residual}body.")]
+        ordered.insert(min(body, default=len(ordered)), layer)
+    return ordered
 
-    Raises `WeightsError` naming the layers that differ; then `model` is unchanged.
-    """
-    ours, theirs = layers(model.state_dict()), layers(state)
-    if len(state) > 8 and list(state) == sorted(state) and {x.name for x in ours} != {x.name for x in theirs}:
-        raise WeightsError(
-            "the weights' names are sorted by alphabet, so the order of the layers is lost; "
-            "give the original state dict (.pth) instead"
-        )
+
+def aligned(ours: list[Layer], theirs: list[Layer]) -> tuple[list[tuple[Layer, Layer]], list[str]]:
+    """Pairs of layers, lined up by order, and what does not fit."""
     pairs, problems = [], []
     for kind in (False, True):
         mine = [layer for layer in ours if layer.is_norm is kind]
@@ -77,6 +80,23 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
                 pairs.append((a, b))
             else:
                 problems.append(f"{b} does not fit {a}")
+    return pairs, problems
+
+
+def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
+    """Copy another library's state dict into `model`, strictly: all layers of both sides, all shapes equal.
+
+    Raises `WeightsError` naming the layers that differ; then `model` is unchanged.
+    """
+    ours, theirs = layers(model.state_dict()), layers(state)
+    if len(state) > 8 and list(state) == sorted(state) and {x.name for x in ours} != {x.name for x in theirs}:
+        raise WeightsError(
+            "the weights' names are sorted by alphabet, so the order of the layers is lost; "
+            "give the original state dict (.pth) instead"
+        )
+    orders = ((ours, theirs), (shortcuts_first(ours), theirs), (ours, in_order_of(ours, theirs)))
+    tried = [aligned(*both) for both in orders]
+    pairs, problems = next((one for one in tried if not one[1]), tried[0])
     if problems:
         more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
         raise WeightsError(f"weights do not fit {model.network.name}: {'; '.join(problems[:4])}{more}")
@@ -84,3 +104,23 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
         for a, b in pairs:
             for word, tensor in a.tensors.items():
                 tensor.copy_(b.tensors[word].reshape(tensor.shape))
+
+
+def groups(layers: list[Layer]) -> list[list[Layer]]:
+    """Layers in groups: some with weights and the norms behind them."""
+    found: list[list[Layer]] = [[]]
+    for layer in layers:
+        if found[-1] and found[-1][-1].is_norm and not layer.is_norm:
+            found.append([])
+        found[-1].append(layer)
+    return found
+
+
+def in_order_of(ours: list[Layer], theirs: list[Layer]) -> list[Layer]:
+    """`theirs`, neighbouring groups exchanged where the second has the shapes that are due and the first has not."""
+    waiting, ordered = groups(theirs), []
+    for group in groups(ours):
+        shapes = [layer.shapes for layer in group]
+        place = next((i for i, other in enumerate(waiting[:2]) if [layer.shapes for layer in other] == shapes), 0)
+        ordered += waiting.pop(place) if waiting else []
+    return [*ordered, *(layer for group in waiting for layer in group)]

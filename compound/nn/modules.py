@@ -37,15 +37,16 @@ def make(operator: Operator, shape: Shape, drop: float = 0.0) -> nn.Module:
 
 @make.register
 def _(operator: ops.Conv, shape: Shape, drop: float = 0.0) -> nn.Module:
-    conv = SameConv2d if operator.padding == "same" else nn.Conv2d
-    window, stride = operator.window, operator.stride
-    padding = tuple(padding_pair(operator.padding, 0, k, stride, axis)[0] for axis, k in enumerate(window))
+    conv = {"same": SameConv2d, "shifted": ShiftedConv2d}.get(str(operator.padding), nn.Conv2d)
+    reach = ops.spread(operator.window, operator.dilation)
+    padding = tuple(padding_pair(operator.padding, 0, k, 1, axis)[0] for axis, k in enumerate(reach))
     return conv(
         shape[0],
         operator.channels,
-        window,
-        stride,
-        padding=0 if operator.padding == "same" else padding,
+        operator.window,
+        operator.stride,
+        padding=padding if conv is nn.Conv2d else 0,
+        dilation=operator.dilation,
         groups=operator.groups,
         bias=operator.bias,
     )
@@ -74,7 +75,27 @@ def _(operator: ops.Pool, shape: Shape, drop: float = 0.0) -> nn.Module:
 
 @make.register
 def _(operator: ops.GlobalPool, shape: Shape, drop: float = 0.0) -> nn.Module:
-    return nn.AdaptiveAvgPool2d(1)
+    return nn.AdaptiveAvgPool2d(operator.size)
+
+
+@make.register
+def _(operator: ops.Flatten, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return nn.Flatten()
+
+
+@make.register
+def _(operator: ops.Shuffle, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return nn.ChannelShuffle(operator.groups)
+
+
+@make.register
+def _(operator: ops.Slice, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Slice(operator.start, operator.stop)
+
+
+@make.register
+def _(operator: ops.Scale, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Scale(operator.start, operator.learned, shape[0])
 
 
 @make.register
@@ -108,8 +129,25 @@ def _(operator: ops.Concat, shape: Shape, drop: float = 0.0) -> nn.Module:
 
 
 @make.register
+def _(operator: ops.Graph, shape: Shape, drop: float = 0.0, previous: Shape | None = None) -> nn.Module:
+    return Graph(operator, shape, previous or shape, drop)
+
+
+@make.register
 def _(operator: ops.Gate, shape: Shape, drop: float = 0.0) -> nn.Module:
     return Gate(make(operator.gate, shape, drop))
+
+
+@make.register
+def _(operator: ops.Reused, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return make(operator.operator, shape, drop)  # by itself it has nobody to borrow from; a `Poly` lends
+
+
+@make.register
+def _(operator: ops.Poly, shape: Shape, drop: float = 0.0) -> nn.Module:
+    inner = after(operator.paths, shape)
+    terms = [(make(operator.paths, shape, drop), make(operator.project, inner, drop)) for _ in range(operator.order)]
+    return Poly(terms, make(operator.act, shape))
 
 
 def after(operator: Operator, shape: Shape) -> Shape:
@@ -121,17 +159,25 @@ def after(operator: Operator, shape: Shape) -> Shape:
 class SameConv2d(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding, at any input size; the odd zero goes behind."""
 
+    rule = "same"
+
     def forward(self, x: Tensor) -> Tensor:
-        (kh, kw), stride = self.kernel_size, self.stride[0]
-        top, bottom = padding_pair("same", x.shape[-2], kh, stride, 0)
-        left, right = padding_pair("same", x.shape[-1], kw, stride, 1)
+        (kh, kw), (down, along) = ops.spread(self.kernel_size, self.dilation[0]), self.stride
+        top, bottom = padding_pair(self.rule, x.shape[-2], kh, down, 0)
+        left, right = padding_pair(self.rule, x.shape[-1], kw, along, 1)
         if (top, left) == (bottom, right):  # no copy of the input
             return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
         return self._conv_forward(F.pad(x, (left, right, top, bottom)), self.weight, self.bias)
 
 
+class ShiftedConv2d(SameConv2d):
+    """Convolution that begins one position later and ends in a zero behind the map."""
+
+    rule = "shifted"
+
+
 class Pool2d(nn.Module):
-    """Max or average over a window; padding never counts, neither in a maximum nor in a mean."""
+    """Max or average over a window; padding never counts in a maximum, and in a mean only where the operator says."""
 
     def __init__(self, operator: ops.Pool) -> None:
         super().__init__()
@@ -149,8 +195,10 @@ class Pool2d(nn.Module):
             return F.max_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil)
 
         def mean(x: Tensor) -> Tensor:
-            return F.avg_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil, count_include_pad=False)
+            return F.avg_pool2d(x, o.kernel, o.stride, padding, ceil_mode=o.ceil, count_include_pad=o.count_padding)
 
+        if o.count_padding:
+            return mean(F.pad(x, sides) if uneven else x)
         # The share of real positions in each window takes the padding out of the mean.
         return mean(F.pad(x, sides)) / mean(F.pad(torch.ones_like(x[:1, :1]), sides)) if uneven else mean(x)
 
@@ -163,6 +211,31 @@ class Flattened(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.flatten(1))
+
+
+class Slice(nn.Module):
+    """Some of the channels, as a view."""
+
+    def __init__(self, start: int, stop: int) -> None:
+        super().__init__()
+        self.start, self.stop = start, stop
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, self.start : self.stop]
+
+
+class Scale(nn.Module):
+    """x times a number, learned or not; one a channel is shaped (C, 1, 1)."""
+
+    def __init__(self, start: float, learned: str, channels: int) -> None:
+        super().__init__()
+        self.factor: nn.Parameter | float = start
+        if learned != "no":
+            shape = (channels, 1, 1) if learned == "channels" else ()
+            self.factor = nn.Parameter(torch.full(shape, start))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor
 
 
 class Residual(nn.Module):
@@ -196,3 +269,89 @@ class Gate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         gated: Tensor = x * self.gate(x)
         return gated
+
+
+class Poly(nn.Module):
+    """F₁(x) + F₂(act(F₁(x))) + …; the later terms borrow the first one's convolutions and have their own norms."""
+
+    def __init__(self, terms: list[tuple[nn.Module, nn.Module]], act: nn.Module) -> None:
+        super().__init__()
+        named = [OrderedDict(paths=paths, project=project) for paths, project in terms]
+        self.terms = nn.ModuleList(nn.Sequential(parts) for parts in named)
+        self.act = act
+        first, *later = [paths for paths, _ in terms]
+        for paths in later:
+            for name, module in list(first.named_modules()):
+                if isinstance(module, nn.Conv2d):
+                    paths.set_submodule(name, Borrowed(module))
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, *later = self.terms
+        total: Tensor = first(x)
+        x = total
+        for term in later:
+            x = term(self.act(x))
+            total = total + x
+        return total
+
+
+class Borrowed(nn.Module):
+    """A module that stands elsewhere in the tree: listed, saved and trained there only."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.lender = (module,)  # a tuple, so that torch does not register it here as well
+
+    def forward(self, x: Tensor) -> Tensor:
+        borrowed: Tensor = self.lender[0](x)
+        return borrowed
+
+
+class Graph(nn.Module):
+    """A cell: states made of x and of the map before it, nodes that each add two, some states side by side.
+
+    While training, whatever is not the identity is dropped with rate `drop` image by image.
+    """
+
+    def __init__(self, operator: ops.Graph, shape: Shape, previous: Shape, drop: float) -> None:
+        super().__init__()
+        self.operator = operator
+        self.previous = make(operator.previous, previous)
+        self.current = make(operator.current, shape)
+        shapes = [after(operator.current, shape), after(operator.previous, previous)]
+        self.nodes = nn.ModuleList()
+        for (a, left), (b, right) in operator.nodes:
+            self.nodes.append(
+                nn.ModuleDict({"left": dropped(left, shapes[a], drop), "right": dropped(right, shapes[b], drop)})
+            )
+            shapes.append(after(left, shapes[a]))
+        self.joined = nn.ModuleList(make(fit, shapes[i]) for i, fit in operator.joined)
+
+    def forward(self, x: Tensor, previous: Tensor | None = None) -> Tensor:
+        before = self.previous(x if previous is None else previous)
+        states = [self.current(x), before]
+        for ((a, _), (b, _)), node in zip(self.operator.nodes, self.nodes, strict=True):
+            states.append(node["left"](states[a]) + node["right"](states[b]))
+        return torch.cat([fit(states[i]) for (i, _), fit in zip(self.operator.joined, self.joined, strict=True)], dim=1)
+
+
+def dropped(operator: Operator, shape: Shape, drop: float) -> nn.Module:
+    """The module of `operator` with stochastic depth behind it; the identity is never dropped."""
+    module = make(operator, shape)
+    if drop and isinstance(module, nn.Sequential) and len(module):
+        module.append(StochasticDepth(drop, "row"))
+    return module
+
+
+class Carrying(nn.Sequential):
+    """Blocks of which some also read the map before their input: (x, previous) -> (x, previous)."""
+
+    def __init__(self, blocks: OrderedDict[str, nn.Module], keeping: list[bool]) -> None:
+        super().__init__(blocks)
+        self.keeping = keeping
+
+    def forward(self, x: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        for block, keep in zip(self, self.keeping, strict=True):
+            output = block(x, previous) if isinstance(block, Graph) else block(x)
+            x, previous = output, previous if keep and previous is not None else x
+        return x, previous

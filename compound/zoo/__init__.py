@@ -9,9 +9,53 @@ from dataclasses import replace
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.zoo import efficientnet, mobilenet, resnet
+from compound.zoo import (
+    alexnet,
+    amoebanet,
+    densenet,
+    edgetpu,
+    efficientnet,
+    efficientnetv2,
+    googlenet,
+    inception,
+    mnasnet,
+    mobilenet,
+    mobilenetv3,
+    nasnet,
+    polynet,
+    regnet,
+    resnet,
+    senet,
+    shufflenet,
+    squeezenet,
+    tinynet,
+    vgg,
+    xception,
+)
 
-FAMILIES = {"efficientnet": efficientnet, "mobilenet": mobilenet, "resnet": resnet}
+FAMILIES = {
+    "efficientnet": efficientnet,
+    "mobilenet": mobilenet,
+    "resnet": resnet,
+    "alexnet": alexnet,
+    "vgg": vgg,
+    "googlenet": googlenet,
+    "densenet": densenet,
+    "squeezenet": squeezenet,
+    "shufflenet": shufflenet,
+    "efficientnetv2": efficientnetv2,
+    "edgetpu": edgetpu,
+    "mnasnet": mnasnet,
+    "mobilenetv3": mobilenetv3,
+    "tinynet": tinynet,
+    "senet": senet,
+    "regnet": regnet,
+    "inception": inception,
+    "xception": xception,
+    "polynet": polynet,
+    "nasnet": nasnet,
+    "amoebanet": amoebanet,
+}
 
 
 def plain(name: str) -> str:

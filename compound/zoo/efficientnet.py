@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from compound.blocks import ConvBlock, FusedMBConv, MBConv, Style
-from compound.network import Head, Inputs, Network, Stage
+from compound.head import Head
+from compound.network import Inputs, Network, Stage
 from compound.scaling import Scaling, scale
 
 # Table 1; strides as in the official code. The paper numbers the stem 1, we number these rows 1 to 7.

@@ -1,7 +1,8 @@
 """MobileNetV1 (Howard et al. 2017, Table 1) and MobileNetV2 (Sandler et al. 2018, Table 2)."""
 
 from compound.blocks import ConvBlock, MBConv, Separable, Style
-from compound.network import Head, Inputs, Network, Stage
+from compound.head import Head
+from compound.network import Inputs, Network, Stage
 
 RELU6 = Style(activation="relu6", norm_decay=0.9, norm_eps=1e-5)
 BILINEAR = Inputs(interpolation="bilinear")

@@ -19,7 +19,10 @@ def test_zoo_lists_every_network_with_its_cost(cli: Cli) -> None:
     assert [row["name"] for row in listed] == list(ZOO)
     assert all(set(row) == COST_FIELDS for row in listed)
     assert {row["name"]: row["params"] for row in listed}["resnet-50"] == 25_557_032
-    assert [row["name"] for row in cli.json("zoo", "MobileNet")["networks"]] == ["mobilenet-v1", "mobilenet-v2"]
+    assert [row["name"] for row in cli.json("zoo", "MobileNet-V3")["networks"]] == [
+        "mobilenet-v3-large",
+        "mobilenet-v3-small",
+    ]
     code, out, _ = cli("zoo")
     assert code == 0
     assert out.count("\n") == len(ZOO) + 2
@@ -132,7 +135,7 @@ USAGE = [
     (("plan", "resnet-50", "--macs", "many"), "error: --macs 'many' is not a positive quantity; write e.g. 400M, 2G or 8GiB"),
     (("plan", "resnet-50", "--params", "1k"), "error: no resnet-50 fits params 1.00k: its smallest net (8 px) already has params"),
     (("show", "none.yaml"), "error: cannot read network file none.yaml: No such file or directory; check the path"),
-    (("zoo", "vgg"), "error: no network's name contains 'vgg'; `compound zoo` lists all"),
+    (("zoo", "bert"), "error: no network's name contains 'bert'; `compound zoo` lists all"),
 ]  # fmt: skip
 
 

@@ -1,0 +1,50 @@
+"""F_i of Equation 1: the blocks a stage repeats, as data; a file for each family of ideas.
+
+A block writes itself out as operators for given channels and stride, once; cost, build, table and drawing read
+those operators. A block of your own is a frozen dataclass with an `operators` method, nothing else.
+"""
+
+from compound.blocks.base import Block, all_blocks, block_name, keeps_shape, place
+from compound.blocks.cell import BareConv, Cell
+from compound.blocks.conv import ConvBlock
+from compound.blocks.dense import Dense
+from compound.blocks.fire import Fire
+from compound.blocks.grouped import DeepStem, Grouped, HalvedBottleneck
+from compound.blocks.inception import Branch, Inception, InceptionResidual
+from compound.blocks.mobile import FusedMBConv, MBConv, Separable
+from compound.blocks.pool import MaxPool
+from compound.blocks.residual import Basic, Bottleneck
+from compound.blocks.shuffle import ShuffleV1, ShuffleV2
+from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
+from compound.blocks.xception import Xception
+
+__all__ = [
+    "BareConv",
+    "Basic",
+    "Block",
+    "Bottleneck",
+    "Branch",
+    "Cell",
+    "ConvBlock",
+    "DeepStem",
+    "Dense",
+    "Fire",
+    "FusedMBConv",
+    "Grouped",
+    "HalvedBottleneck",
+    "Inception",
+    "InceptionResidual",
+    "MBConv",
+    "MaxPool",
+    "Separable",
+    "ShuffleV1",
+    "ShuffleV2",
+    "SqueezeExcite",
+    "Style",
+    "Xception",
+    "all_blocks",
+    "block_name",
+    "keeps_shape",
+    "place",
+    "squeeze_excite",
+]

@@ -1,0 +1,74 @@
+"""Blocks of the mobile families: separable convolutions and inverted bottlenecks."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from compound.blocks.base import Block, keeps_shape
+from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
+from compound.ops import Chain, Depthwise, Function, Operator, Residual
+
+
+@dataclass(frozen=True)
+class MBConv(Block):
+    """Inverted bottleneck: expand 1×1, depthwise k×k, squeeze-excite, project 1×1 without activation.
+
+    Sandler et al. 2018 (`se=0`), Tan et al. 2019. The squeeze width derives from the block's input channels.
+    """
+
+    kernel: int = 3
+    expand: float = 6
+    se: float | SqueezeExcite = 0.25
+    skip: bool = True
+    activation: Function | None = None  # None: the network's
+
+    def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
+        style = style.with_activation(self.activation)
+        mid = round(inp * self.expand)
+        body = Chain.of(
+            expand=style.conv(mid) if mid != inp else None,
+            depthwise=style.depthwise(self.kernel, stride),
+            se=squeeze_excite(self.se, inp, mid, style),
+            project=style.conv(out, act=False),
+        )
+        return Residual(body) if self.skip and keeps_shape(inp, out, stride) else body
+
+
+@dataclass(frozen=True)
+class FusedMBConv(Block):
+    """MBConv whose expansion and depthwise are one k×k convolution (EfficientNet-EdgeTPU, EfficientNetV2).
+
+    With `expand` 1 it is a single k×k convolution, norm and activation. `of` says whose channels are expanded.
+    """
+
+    kernel: int = 3
+    expand: float = 4
+    se: float | SqueezeExcite = 0
+    skip: bool = True
+    of: Literal["input", "output"] = "input"
+
+    def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
+        mid = round((inp if self.of == "input" else out) * self.expand)
+        single = mid == inp
+        body = Chain.of(
+            fused=style.conv(out if single else mid, self.kernel, stride),
+            se=squeeze_excite(self.se, inp, out if single else mid, style),
+            project=None if single else style.conv(out, act=False),
+        )
+        return Residual(body) if self.skip and keeps_shape(inp, out, stride) else body
+
+
+@dataclass(frozen=True)
+class Separable(Block):
+    """Depthwise k×k, then pointwise 1×1, each with norm and activation (MobileNetV1, Howard et al. 2017).
+
+    `bare` leaves out norm and activation between the two (Xception, Chollet 2017).
+    """
+
+    kernel: int = 3
+    bare: bool = False
+
+    def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
+        bare = Depthwise(self.kernel, stride, style.padding)
+        return Chain.of(
+            depthwise=bare if self.bare else style.depthwise(self.kernel, stride), pointwise=style.conv(out)
+        )

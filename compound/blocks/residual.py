@@ -1,0 +1,69 @@
+"""Blocks of the residual families."""
+
+from dataclasses import dataclass
+
+from compound.blocks.base import Block, keeps_shape
+from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
+from compound.errors import NetworkError
+from compound.ops import Chain, Operator, Residual
+
+
+@dataclass(frozen=True)
+class Basic(Block):
+    """Two k×k convolutions and a shortcut (He et al. 2016, ResNet-18 and -34)."""
+
+    kernel: int = 3
+
+    def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
+        body = Chain.of(conv1=style.conv(out, self.kernel, stride), conv2=style.conv(out, self.kernel, act=False))
+        return residual(body, inp, out, stride, style)
+
+
+@dataclass(frozen=True)
+class Bottleneck(Block):
+    """1×1 to channels / `reduce`, k×k with the stride, 1×1 back, and a shortcut (He et al. 2016, ResNet-50).
+
+    The stride sits on the k×k convolution ("v1.5"), as in torchvision and timm. `groups` makes it ResNeXt's (Xie et
+    al. 2017), `reduce` 2 without groups Wide ResNet's, `se` SE-ResNet's: the gate is on the channels that come back.
+    """
+
+    kernel: int = 3
+    reduce: int = 4
+    groups: int = 1
+    se: float | SqueezeExcite = 0
+
+    @property
+    def multiple(self) -> int:
+        return self.groups * self.reduce if self.groups > 1 else 1
+
+    def check(self, inp: int, out: int) -> None:
+        super().check(inp, out)
+        if self.groups < 1:
+            raise NetworkError(f"groups {self.groups} is less than one; use 1, or e.g. 32 for ResNeXt")
+        keep = "use 4, or 1 for a bottleneck that keeps the width"
+        if self.reduce < 1:
+            raise NetworkError(f"reduce {self.reduce} is less than one; {keep}")
+        mid = out // self.reduce
+        if mid < 1:
+            raise NetworkError(f"reduce {self.reduce} leaves no channel of {out}; {keep}")
+        if mid % self.groups:
+            raise NetworkError(
+                f"groups {self.groups} do not divide the {mid} channels inside the block; "
+                f"use channels that are a multiple of {self.groups * self.reduce}"
+            )
+
+    def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
+        mid = out // self.reduce
+        body = Chain.of(
+            reduce=style.conv(mid),
+            conv=style.conv(mid, self.kernel, stride, self.groups),
+            expand=style.conv(out, act=False),
+            se=squeeze_excite(self.se, inp, out, style),
+        )
+        return residual(body, inp, out, stride, style)
+
+
+def residual(body: Operator, inp: int, out: int, stride: int, style: Style, kernel: int = 1) -> Chain:
+    """body(x) + shortcut(x), then the activation; a convolution, usually 1×1, fits the shortcut where shapes differ."""
+    shortcut = Chain() if keeps_shape(inp, out, stride) else style.conv(out, kernel, stride, act=False)
+    return Chain.of(residual=Residual(body, shortcut), act=style.act())

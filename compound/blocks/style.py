@@ -1,0 +1,107 @@
+"""What the blocks of a network share, and the convolutions and gates they are written with."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+from compound.errors import NetworkError
+from compound.ops import Activation, Chain, Conv, Depthwise, Function, Gate, GlobalPool, Norm, Operator
+from compound.rounding import Padding, Pair, round_channels, squeeze_channels
+
+
+@dataclass(frozen=True)
+class Style:
+    """What all blocks of a network share. Lite and TensorFlow-trained variants differ by these fields only.
+
+    Defaults are the paper's (Section 5.2): swish, batch norm with decay 0.99 and ε 1e-3. PyTorch's own habit is
+    decay 0.9 ("momentum 0.1") and ε 1e-5. Without norm (`norm="none"`, as in AlexNet) convolutions have biases;
+    `bias` gives them one before a norm too, where it has no effect (torchvision's VGG).
+    """
+
+    activation: Function = "swish"
+    norm_decay: float = 0.99
+    norm_eps: float = 1e-3
+    padding: Literal["symmetric", "same"] = "symmetric"
+    norm: Literal["batch", "none"] = "batch"
+    bias: bool = False
+
+    def with_activation(self, function: Function | None) -> "Style":
+        """The same style with another activation; None leaves it."""
+        return self if function in (None, self.activation) else replace(self, activation=function)
+
+    @property
+    def biased(self) -> bool:
+        """Whether convolutions have biases."""
+        return self.bias or self.norm == "none"
+
+    def normed(self) -> Norm | None:
+        """The norm that follows a convolution, if any."""
+        return _norm(self.norm_decay, self.norm_eps) if self.norm == "batch" else None
+
+    def act(self) -> Activation:
+        return _activation(self.activation)
+
+    def conv(
+        self,
+        channels: int,
+        kernel: int | Pair = 1,
+        stride: int = 1,
+        groups: int = 1,
+        act: bool = True,
+        padding: Padding | None = None,
+    ) -> Chain:
+        """Convolution, norm, and the activation unless `act` is false."""
+        conv = Conv(channels, kernel, stride, groups, self.biased, self.padding if padding is None else padding)
+        return Chain.of(conv=conv, norm=self.normed(), act=self.act() if act else None)
+
+    def depthwise(self, kernel: int, stride: int = 1, act: bool = True) -> Chain:
+        """Depthwise convolution, norm, and the activation unless `act` is false."""
+        conv = _depthwise(kernel, stride, self.padding)
+        return Chain.of(conv=conv, norm=self.normed(), act=self.act() if act else None)
+
+
+@dataclass(frozen=True)
+class SqueezeExcite:
+    """Channel attention (Hu et al. 2018): pool, reduce, activation, expand, gate.
+
+    The reduced width is `ratio` of the block's `input` channels (EfficientNet's rule) or of the channels that are
+    gated (`expanded`: MobileNetV3, SENet), rounded to a multiple of `divisor`, or cut where that is 1.
+    """
+
+    ratio: float = 0.25
+    of: Literal["input", "expanded"] = "input"
+    divisor: int = 1
+    activation: Function | None = None  # None: the network's
+    gate: Function = "sigmoid"
+
+    def check(self) -> None:
+        if not 0 < self.ratio <= 1:
+            raise NetworkError(f"se {self.ratio} is not a ratio; use 0 for none or up to 1, usually 0.25")
+
+    def operators(self, inp: int, channels: int, style: Style) -> Operator:
+        """The gate on `channels` of a block whose input has `inp`."""
+        base = inp if self.of == "input" else channels
+        squeezed = squeeze_channels(base, self.ratio)
+        if self.divisor > 1:
+            squeezed = round_channels(base * self.ratio, self.divisor)
+        return Gate(
+            Chain.of(
+                pool=_POOL,
+                reduce=Conv(squeezed, bias=True),
+                act=style.with_activation(self.activation).act(),
+                expand=Conv(channels, bias=True),
+                sigmoid=_activation(self.gate),
+            )
+        )
+
+
+def squeeze_excite(se: float | SqueezeExcite, inp: int, channels: int, style: Style) -> Operator | None:
+    """The gate of a block's field `se`: a ratio of the input's channels, 0 for none, or a `SqueezeExcite`."""
+    if isinstance(se, SqueezeExcite):
+        return se.operators(inp, channels, style)
+    return SqueezeExcite(se).operators(inp, channels, style) if se else None
+
+
+# Operators that every block repeats: equal values, made once.
+_norm, _activation, _depthwise = lru_cache(Norm), lru_cache(Activation), lru_cache(Depthwise)
+_POOL = GlobalPool()

@@ -1,0 +1,64 @@
+"""The end of a network: what still belongs to its maps, and what turns them into class scores."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from compound.blocks import Style
+from compound.errors import NetworkError
+from compound.ops import Activation, Chain, Conv, Dropout, Flatten, Function, GlobalPool, Linear, Operator, Shape, Trace
+
+
+@dataclass(frozen=True)
+class Head:
+    """1×1 convolution to `channels` (none without), pooling, `hidden` linear layers, dropout, linear classifier.
+
+    `norm` puts norm and activation on the last maps, for networks whose blocks begin with them (DenseNet), `act` the
+    activation alone (NASNet). Pooling
+    leaves `pool` × `pool` positions, one unless the hidden layers read more (VGG: 7). `classify_maps` turns the order
+    round: a 1×1 convolution to the classes, then pooling (SqueezeNet).
+    """
+
+    channels: int | None = None
+    fixed: tuple[str, ...] = ()
+    hidden: tuple[int, ...] = ()
+    norm: bool = False
+    pool: int = 1
+    classify_maps: bool = False
+    activation: Function | None = None  # of the hidden layers; None: the network's
+    act: bool = False
+
+    def check(self) -> None:
+        """Raise `NetworkError` when a field is impossible."""
+        if self.channels is not None and self.channels < 1:
+            raise NetworkError(f"head: channels {self.channels} is less than one; use e.g. 1280, or leave it out")
+        if min(self.hidden, default=1) < 1:
+            raise NetworkError(f"head: hidden {list(self.hidden)} has a layer of no features; use e.g. [4096]")
+        if self.pool < 1:
+            raise NetworkError(f"head: pool {self.pool} is less than one position; use 1")
+
+    def features(self, style: Style) -> Chain:
+        """What still belongs to the maps that class activation mapping reads."""
+        norm = Chain.of(norm=style.normed() if self.norm else None, act=style.act() if self.norm or self.act else None)
+        conv = style.conv(self.channels) if self.channels else Chain()
+        return Chain((*norm.parts, *conv.parts))
+
+    def classifier(self, classes: int, dropout: float, style: Style) -> Chain:
+        """From the last maps to the class scores (classes, 1, 1)."""
+        drop = Dropout(dropout)
+        if self.classify_maps:
+            scores = Conv(classes, bias=True)
+            return Chain.of(dropout=drop, conv=scores, act=style.act(), pool=GlobalPool(), flatten=Flatten())
+        act = Activation(self.activation or style.activation)
+        parts: list[tuple[str, Operator]] = [("pool", GlobalPool(self.pool))]
+        for number, features in enumerate(self.hidden, 1):
+            parts += [(f"hidden{number}", Linear(features)), (f"act{number}", act), (f"dropout{number}", drop)]
+        if not self.hidden:
+            parts.append(("dropout", drop))
+        return Chain((*parts, ("linear", Linear(classes))))
+
+
+@lru_cache(maxsize=128)
+def place_head(head: Head, classes: int, dropout: float, style: Style, shape: Shape) -> tuple[Operator, Trace]:
+    """The operators of `head` on the last map of `shape`, and their trace; kept as `place` keeps those of blocks."""
+    operator = Chain((*head.features(style).parts, *head.classifier(classes, dropout, style).parts))
+    return operator, Trace(operator, shape)
