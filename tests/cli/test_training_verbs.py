@@ -19,7 +19,7 @@ stages:
 head: {channels: 32}
 inputs: {mean: [0.3], std: [0.35], margin: 0}
 """
-RECIPE = "base: small\nbatch: 16\nepochs: 12\nrate: 0.05\nprecision: fp32\n"
+RECIPE = "base: small\nbatch: 16\nepochs: 12\nrate: 0.2\nprecision: fp32\n"
 
 
 @pytest.fixture(scope="module")
