@@ -94,9 +94,11 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
             "the weights' names are sorted by alphabet, so the order of the layers is lost; "
             "give the original state dict (.pth) instead"
         )
-    orders = ((ours, theirs), (shortcuts_first(ours), theirs), (ours, in_order_of(ours, theirs)))
-    tried = [aligned(*both) for both in orders]
-    pairs, problems = next((one for one in tried if not one[1]), tried[0])
+    pairs, problems = aligned(ours, theirs)
+    if problems:
+        others = ((shortcuts_first(ours), theirs), (ours, in_order_of(ours, theirs)))
+        tried = (aligned(*both) for both in others)
+        pairs, problems = next((one for one in tried if not one[1]), (pairs, problems))
     if problems:
         more = f" (and {len(problems) - 4} more)" if len(problems) > 4 else ""
         raise WeightsError(f"weights do not fit {model.network.name}: {'; '.join(problems[:4])}{more}")

@@ -6,9 +6,8 @@ A stage's channels are the cell's filters. Depth scales the normal cells, reduct
 
 from compound.blocks import BareConv, Cell, Style
 from compound.head import Head
-from compound.network import Dimension, Inputs, Network, Stage
-
-SINGLE: tuple[Dimension, ...] = ("depth",)
+from compound.network import Network, Stage
+from compound.zoo.nasnet import INPUTS, stacks
 
 # letter: normal cell, reduction cell; a line a node: the states it reads, and the operations on them
 CELLS = {
@@ -109,23 +108,14 @@ def amoebanet(letter: str, layers: int, filters: int, resolution: int) -> Networ
     return Network(
         name=f"amoebanet-{letter}-{layers}-{filters}",
         stem=Stage(BareConv(3), layers=1, channels=32, stride=2),
-        stages=(
-            #     cell       layers  filters       stride
-            Stage(reduction, 1,      filters // 4, 2, SINGLE),
-            Stage(reduction, 1,      filters // 2, 2, SINGLE),
-            Stage(normal,    layers, filters,      1),
-            Stage(reduction, 1,      2 * filters,  2, SINGLE),
-            Stage(normal,    layers, 2 * filters,  1),
-            Stage(reduction, 1,      4 * filters,  2, SINGLE),
-            Stage(normal,    layers, 4 * filters,  1),
-        ),
+        stages=stacks(normal, reduction, reduction, layers, filters),
         head=Head(act=True),
         resolution=resolution,
         dropout=0.5,
         survival=0.7,
         style=Style(activation="relu", norm_decay=0.9997, norm_eps=1e-3, padding="same"),
-        inputs=Inputs(mean=(0.5,), std=(0.5,)),
-    )  # fmt: skip
+        inputs=INPUTS,
+    )
 
 
 NETWORKS = (

@@ -46,6 +46,20 @@ INPUTS = Inputs(mean=(0.5,), std=(0.5,))
 SINGLE: tuple[Dimension, ...] = ("depth",)
 
 
+def stacks(normal: Cell, reduction: Cell, between: Cell, layers: int, filters: int) -> tuple[Stage, ...]:
+    """Two reductions as the stem, then three stacks of `layers` normal cells with `between` between them."""
+    return (
+        #     cell       layers  filters       stride
+        Stage(reduction, 1,      filters // 4, 2, SINGLE),
+        Stage(reduction, 1,      filters // 2, 2, SINGLE),
+        Stage(normal,    layers, filters,      1),
+        Stage(between,   1,      2 * filters,  2, SINGLE),
+        Stage(normal,    layers, 2 * filters,  1),
+        Stage(between,   1,      4 * filters,  2, SINGLE),
+        Stage(normal,    layers, 4 * filters,  1),
+    )  # fmt: skip
+
+
 def nasnet(name: str, layers: int, filters: int, stem: int, resolution: int, keep: bool, survival: float) -> Network:
     """N @ filters: three stacks of N normal cells, a reduction between them; two reductions make the stem.
 
@@ -55,23 +69,14 @@ def nasnet(name: str, layers: int, filters: int, stem: int, resolution: int, kee
     return Network(
         name=name,
         stem=Stage(BareConv(3), layers=1, channels=stem, stride=2),
-        stages=(
-            #     cell       layers  filters       stride
-            Stage(REDUCTION, 1,      filters // 4, 2, SINGLE),
-            Stage(REDUCTION, 1,      filters // 2, 2, SINGLE),
-            Stage(NORMAL,    layers, filters,      1),
-            Stage(between,   1,      2 * filters,  2, SINGLE),
-            Stage(NORMAL,    layers, 2 * filters,  1),
-            Stage(between,   1,      4 * filters,  2, SINGLE),
-            Stage(NORMAL,    layers, 4 * filters,  1),
-        ),
+        stages=stacks(NORMAL, REDUCTION, between, layers, filters),
         head=Head(act=True),
         resolution=resolution,
         dropout=0.5,
         survival=survival,
         style=STYLE,
         inputs=INPUTS,
-    )  # fmt: skip
+    )
 
 
 def pnasnet(name: str, layers: int, filters: int, stem: int, resolution: int, survival: float) -> Network:
