@@ -11,9 +11,23 @@ from compound.errors import CompoundError
 
 VERBS = ("zoo", "show", "scale", "plan", "train", "evaluate", "predict", "fit")
 
+# Which extra brings a package; all others come with `train`.
+EXTRAS = {
+    "optuna": "search",
+    "onnx": "deploy",
+    "onnxscript": "deploy",
+    "onnxruntime": "deploy",
+    "openvino": "deploy",
+    "nncf": "deploy",
+    "fastapi": "serve",
+    "uvicorn": "serve",
+    "prometheus_client": "serve",
+    "huggingface_hub": "hub",
+}
+
 
 def application(verbs: Iterable[str] = VERBS) -> typer.Typer:
-    """The command with the given verbs; the function of a verb goes by the name of its file."""
+    """The command with the given verbs; the function (or `Typer`) of a verb goes by the name of its file."""
     app = typer.Typer(
         name="compound",
         help="Scale a ConvNet to a budget, train it, and use it. Start with: compound fit fashion6k",
@@ -23,7 +37,11 @@ def application(verbs: Iterable[str] = VERBS) -> typer.Typer:
     )
     app.callback()(lambda: None)  # without it, Typer takes a single verb for the whole command
     for verb in verbs:
-        app.command()(getattr(import_module(f"compound.cli.{verb}"), verb))
+        found = getattr(import_module(f"compound.cli.{verb}"), verb)
+        if isinstance(found, typer.Typer):  # a verb with verbs of its own
+            app.add_typer(found, name=verb)
+        else:
+            app.command()(found)
     return app
 
 
@@ -45,7 +63,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("compound"):
             raise
-        remedy = "run: pip install 'compound[train]'"
+        extra = EXTRAS.get((error.name or "").partition(".")[0], "train")
+        remedy = f"run: pip install 'compound[{extra}]'"
         print(f"error: this verb needs {error.name}, which is not installed; {remedy}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
