@@ -1,0 +1,197 @@
+"""A graph as a network: the fewest blocks that, written out, are the graph operator by operator."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from compound.blocks import Block, MaxPool, Style, place
+from compound.errors import NetworkError
+from compound.head import Head, place_head
+from compound.network import Network, Stage
+from compound.nn.reading.graph import NO_PADS, Graph, ReadingError, written
+from compound.nn.reading.proposals import Ahead, Proposal, proposals
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One block at its place: values `start` to `end` of the graph."""
+
+    proposal: Proposal
+    start: int
+    end: int
+
+
+def fits(graph: Graph, start: int, candidate: Graph) -> bool:
+    """Whether the candidate's operators are those behind the value `start`."""
+    end, last = start + len(candidate.nodes), len(candidate.nodes)
+    if not last or end > len(graph.nodes):
+        return False
+    return graph.keys(start, end)[end] == candidate.keys(0, last)[candidate.output]
+
+
+def matched(graph: Graph, start: int, one: Proposal, style: Style) -> int | None:
+    """The value that the proposed block ends in, if its operators are those of the graph."""
+    try:
+        one.block.check(graph.shapes[start][0], one.channels)
+        _, trace = place(one.block, one.channels, one.stride, style, graph.shapes[start])
+    except (NetworkError, ValueError, ZeroDivisionError):
+        return None
+    candidate = written(trace)
+    return start + len(candidate.nodes) if fits(graph, start, candidate) else None
+
+
+def styles(graph: Graph) -> list[Style]:
+    """What all blocks may share; raises `ReadingError` where norms differ among each other."""
+    norms = {node.facts[1:] for node in graph.nodes if node.kind == "norm"}
+    if len(norms) > 1:
+        shown = ", ".join(f"decay {decay:g} and eps {eps:g}" for decay, eps in sorted(norms))  # type: ignore[type-var,misc]
+        raise ReadingError(f"norms differ: {shown}; a network has one kind of norm")
+    acts = Counter(str(node.facts[0]) for node in graph.nodes if node.kind == "act")
+    for node in graph.nodes:
+        if node.kind == "multiply":  # what is inside a gate tells nothing about the blocks
+            acts.subtract(str(graph.nodes[i - 1].facts[0]) for i in node.inputs if graph.nodes[i - 1].kind == "act")
+    convs = [node.facts for node in graph.nodes if node.kind == "conv"]
+    uneven = any(before != after for facts in convs for before, after in facts[5])  # type: ignore[attr-defined]
+    biased = Counter(bool(facts[4]) for facts in convs).most_common(1)
+    decay, eps = next(iter(norms), (0.99, 1e-3))
+    first: Literal["same", "symmetric"] = "same" if uneven else "symmetric"
+    return [
+        Style(act, decay, eps, padding, "batch" if norms else "none", bool(norms) and biased[0][0])  # type: ignore[arg-type]
+        for act in [name for name, _ in acts.most_common(2)] or ["identity"]
+        for padding in dict.fromkeys((first, "symmetric", "same"))
+    ]
+
+
+def heads(graph: Graph, start: int) -> Iterable[Head]:
+    """Heads that the nodes behind `start` may be."""
+    nodes = graph.nodes[start:]
+    kinds = [node.kind for node in nodes]
+    inp = graph.shapes[start]
+    linears = [int(node.facts[1]) for node in nodes if node.kind == "linear"]  # type: ignore[call-overload]
+    channels = [int(node.facts[0]) for node in nodes if node.kind == "conv"]  # type: ignore[call-overload]
+    if not linears and channels:
+        return [Head(classify_maps=True)]
+    if not linears:
+        return []
+    pooled = next((int(node.facts[0]) for node in nodes if node.kind == "global"), inp[1])  # type: ignore[call-overload]
+    acts = [str(node.facts[0]) for node in nodes[kinds.index("linear") :] if node.kind == "act"]
+    first = {
+        "channels": channels[0] if channels else None,
+        "hidden": tuple(linears[:-1]),
+        "pool": pooled,
+        "norm": kinds[0] == "norm",
+        "act": kinds[0] == "act",
+    }
+    return [Head(**first, activation=act) for act in (None, *acts[:1])]  # type: ignore[arg-type]
+
+
+def head_at(graph: Graph, start: int, style: Style) -> Head | None:
+    """The head that is all there is behind `start`, if there is one."""
+    if len(graph.nodes) - start > 12:
+        return None
+    for head in heads(graph, start):
+        classes = graph.shapes[graph.output][0]
+        if fits(graph, start, written(place_head(head, classes, 0.0, style, graph.shapes[start])[1])):
+            return head
+    return None
+
+
+def parsed(graph: Graph, blocks: Iterable[Block] = ()) -> tuple[list[Reading], Head, Style]:
+    """Stem, blocks and head of a graph; raises `ReadingError` that says where no block goes on."""
+    furthest = 0
+    for style in styles(graph):
+        readings, head, reached = parsed_as(graph, style, tuple(blocks))
+        furthest = max(furthest, reached)
+        if head is not None:
+            return readings, head, style
+    cuts = graph.cuts()
+    end = next((cut for cut in cuts if cut > furthest), len(graph.nodes))
+    nodes = graph.nodes[furthest : max(end, min(furthest + 6, len(graph.nodes)))]
+    shown = ", ".join(said(node.kind, node.facts) for node in nodes[:8]) + (" …" if len(nodes) > 8 else "")
+    places = list(dict.fromkeys(node.where for node in nodes))
+    where = places[0] if len(places) == 1 else f"{places[0]} to {places[-1]}"
+    raise ReadingError(f"no block is what stands at {where or 'the end'}: {shown}")
+
+
+def said(kind: str, facts: tuple[object, ...]) -> str:
+    """A node in words: `conv 3×3 to 64 in 32 groups`."""
+    if kind == "conv":
+        channels, (rows, columns), _, groups, bias, pads, _ = facts  # type: ignore[misc]
+        words = [f"conv {rows}×{columns} to {channels}", f"in {groups} groups" if groups > 1 else ""]  # type: ignore[has-type]
+        words += ["with bias" if bias else "", "unpadded" if pads == NO_PADS and rows > 1 else ""]  # type: ignore[has-type]
+        return " ".join(filter(None, words))
+    return f"{kind} {facts[0]}" if kind in ("act", "pool") else kind
+
+
+def parsed_as(graph: Graph, style: Style, blocks: tuple[Block, ...]) -> tuple[list[Reading], Head | None, int]:
+    """The reading of fewest blocks in one style, its head (None without one), and how far any reading came."""
+    cuts = graph.cuts()
+    following = dict(zip(cuts, cuts[1:], strict=False))
+    best: dict[int, list[Reading]] = {0: []}
+    done: list[tuple[list[Reading], Head]] = []
+    furthest = 0
+    for start in cuts:
+        if start not in best or start not in following:
+            continue
+        furthest = start
+        head = head_at(graph, start, style) if len(best[start]) > 1 else None
+        if head is not None:
+            done.append((best[start], head))
+        ahead = Ahead(graph, start, following[start], style)
+        for one in (*own(ahead, blocks), *proposals(ahead)):
+            end = matched(graph, start, one, style)
+            if end in following and (end not in best or len(best[start]) + 1 < len(best[end])):
+                best[end] = [*best[start], Reading(one, start, end)]
+    if not done:
+        return [], None, furthest
+    readings, head = min(done, key=lambda found: len(found[0]))
+    return readings, head, furthest
+
+
+def own(ahead: Ahead, blocks: tuple[Block, ...]) -> Iterable[Proposal]:
+    """A user's own blocks, with any channels and stride that occur near."""
+    if not blocks:
+        return []
+    stop = min(ahead.end + 40, len(ahead.graph.nodes)) + 1
+    widths = dict.fromkeys(shape[0] for shape in ahead.graph.shapes[ahead.start + 1 : stop])
+    return [Proposal(block, width, stride) for block in blocks for width in widths for stride in (1, 2)]
+
+
+def rows(graph: Graph, readings: list[Reading], style: Style) -> tuple[Stage, ...]:
+    """Blocks in stages: repeats that keep the channels and do not stride are one row."""
+    stages: list[tuple[Proposal, list[Reading]]] = []
+    for reading in readings:
+        merged = None
+        if len(stages) > 1 and reading.proposal.stride == 1:  # the stem stays alone
+            merged = repeat(graph, stages[-1], reading, style)
+        if merged:
+            stages[-1] = merged
+        else:
+            stages.append((reading.proposal, [reading]))
+    return tuple(
+        Stage(one.block, len(members), one.channels, one.stride, ("depth",) if isinstance(one.block, MaxPool) else ())
+        for one, members in stages
+    )
+
+
+def repeat(
+    graph: Graph, stage: tuple[Proposal, list[Reading]], reading: Reading, style: Style
+) -> tuple[Proposal, list[Reading]] | None:
+    """The stage with one more repeat, where one block says all of them: the stage's own, or the new one's."""
+    first, members = stage
+    if reading.proposal.channels != first.channels:
+        return None
+    for block in (first.block, reading.proposal.block):
+        places = [(first._replace(block=block), members[0])]
+        places += [(Proposal(block, first.channels, 1), member) for member in (*members[1:], reading)]
+        if all(matched(graph, member.start, one, style) == member.end for one, member in places):
+            return first._replace(block=block), [*members, reading]
+    return None
+
+
+def network_of(name: str, graph: Graph, resolution: int, dropout: float, blocks: Iterable[Block] = ()) -> Network:
+    """The network that a graph is."""
+    readings, head, style = parsed(graph, blocks)
+    stem, *stages = rows(graph, readings, style)
+    return Network(name, replace(stem, fixed=()), tuple(stages), head, resolution, dropout, style=style)
