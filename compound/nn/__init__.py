@@ -2,13 +2,16 @@
 
 from compound.nn.build import ConvNet, build
 from compound.nn.foreign import WeightsError, import_weights
+from compound.nn.reading import ReadingError, from_module
 from compound.nn.weights import Weights, load_model, read_weights, save_weights
 
 __all__ = [
     "ConvNet",
+    "ReadingError",
     "Weights",
     "WeightsError",
     "build",
+    "from_module",
     "import_weights",
     "load_model",
     "read_weights",

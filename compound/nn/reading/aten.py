@@ -207,7 +207,7 @@ def regroup(c: Capture, a: Arguments, output: Any) -> Value:
     number = c.plain(x)
     if len(before) == 4 and len(after) == 5 and before[2:] == after[3:] and before[0] == after[0]:
         return Value(number, groups=after[1])
-    if before[0] != after[0] or (len(after) != 2 and after[2:] not in ((1, 1), before[2:])):
+    if before[0] != after[0] or (len(after) != 2 and after[2:] not in ((1,), (1, 1), before[2:])):
         raise NotInAlphabet(f"of shape {before} to {after}")
     return Value(number)
 

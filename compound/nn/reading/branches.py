@@ -18,8 +18,8 @@ def step(graph: Graph, value: int) -> tuple[Step, int] | None:
     if node is None or node.kind != "conv":
         return None
     channels, window = node.facts[:2]
-    square = window[0] == window[1]  # type: ignore[index]
-    return (window[0] if square else window, channels), node.inputs[0]  # type: ignore[index,return-value]
+    square = window[0] == window[1]
+    return (window[0] if square else window, channels), node.inputs[0]
 
 
 def branch(graph: Graph, value: int, start: int) -> Branch | None:
@@ -37,7 +37,7 @@ def branch(graph: Graph, value: int, start: int) -> Branch | None:
         node = graph.nodes[value - 1]
         if node.kind == "pool":
             kind, *_, counted, _ = node.facts
-            return Branch(tuple(convs), tuple(ends), kind, bool(counted)) if node.inputs == (start,) else None  # type: ignore[arg-type]
+            return Branch(tuple(convs), tuple(ends), kind, bool(counted)) if node.inputs == (start,) else None
         one = step(graph, value)
         if one is None:
             return None
@@ -81,7 +81,7 @@ def inceptions(graph: Graph, start: int, end: int) -> Iterator[Block]:
         last = graph.nodes[value - 1]
         if last.kind not in ("scale", "norm") or last.facts[0] == "channels":
             return
-        scale = float(last.facts[1]) if last.kind == "scale" else scale  # type: ignore[arg-type]
+        scale = float(last.facts[1]) if last.kind == "scale" else scale
         norm = norm or last.kind == "norm"
         (value,) = last.inputs
     if value > start:

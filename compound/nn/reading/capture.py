@@ -20,7 +20,9 @@ def capture(model: nn.Module, example: Tensor) -> Capture:
             program = torch.export.export(model, (example,), strict=False)
     except Exception as error:  # whatever a user's forward may raise
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise ReadingError(f"{type(model).__name__} cannot be traced on images {tuple(example.shape)}: {reason}") from error
+        raise ReadingError(
+            f"{type(model).__name__} cannot be traced on images {tuple(example.shape)}: {reason}"
+        ) from error
     signature = program.graph_signature
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
     found = Capture((example.shape[1], example.shape[2], example.shape[3]))
@@ -50,7 +52,7 @@ def visit(found: Capture, node: fx.Node, values: dict[fx.Node, Any], missing: li
     """Put one torch operator into the graph, or note that the alphabet lacks it."""
     stack = list(node.meta.get("nn_module_stack", {}).values())
     found.where = stack[-1][0] if stack else ""
-    schema = node.target._schema  # type: ignore[union-attr]
+    schema = node.target._schema
     arguments = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
     arguments |= dict(zip([a.name for a in schema.arguments], node.args, strict=False)) | node.kwargs
     first = node.args[0]

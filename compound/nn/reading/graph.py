@@ -6,7 +6,7 @@ numbers of positions; a 1×1 convolution of a single position is a linear layer.
 
 from collections.abc import Hashable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from compound import ops
 from compound.errors import CompoundError
@@ -25,7 +25,7 @@ class Node(NamedTuple):
     """One operator: its kind, what it must share with an equal one, the values it reads, where its weights are."""
 
     kind: str
-    facts: tuple[Hashable, ...]
+    facts: tuple[Any, ...]
     inputs: tuple[int, ...]
     weights: tuple[tuple[str, str], ...] = ()  # word, such as "bias", and the name of the tensor
     where: str = ""
@@ -144,12 +144,12 @@ def leaf(operator: Operator, shapes: list[Shape], output: Shape) -> Node | None:
         case ops.Depthwise():
             return leaf(operator.conv(channels), shapes, output)
         case ops.Conv():
-            strides = operator.stride if isinstance(operator.stride, tuple) else (operator.stride, operator.stride)
-            reach = ops.spread(operator.window, operator.dilation)
-            rule = operator.padding
-            pads = tuple(padding_pair(rule, (rows, columns)[i], reach[i], strides[i], i) for i in (0, 1))
-            spacing = (operator.dilation, operator.dilation)
-            return conv(shapes[0], operator.channels, operator.window, strides, operator.groups, operator.bias, pads, spacing)  # fmt: skip
+            stride = operator.stride if isinstance(operator.stride, tuple) else (operator.stride, operator.stride)
+            reach, sizes = ops.spread(operator.window, operator.dilation), (rows, columns)
+            pads = tuple(padding_pair(operator.padding, sizes[i], reach[i], stride[i], i) for i in (0, 1))
+            dilation = (operator.dilation, operator.dilation)
+            filters = (operator.channels, operator.window, stride, operator.groups, operator.bias)
+            return conv(shapes[0], *filters, pads, dilation)
         case ops.Linear():
             return Node("linear", (channels * rows * columns, operator.features, operator.bias), ())
         case ops.Norm():

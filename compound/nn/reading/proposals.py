@@ -4,15 +4,12 @@ A proposal may be wrong: whoever asks writes it out and compares operator by ope
 what tells candidates apart, and the nicest reading comes first.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import product
-from typing import NamedTuple
 
 from compound.blocks import (
     BareConv,
     Basic,
-    Block,
     Bottleneck,
     ConvBlock,
     DeepStem,
@@ -26,124 +23,25 @@ from compound.blocks import (
     Separable,
     ShuffleV1,
     ShuffleV2,
-    SqueezeExcite,
-    Style,
     Xception,
 )
+from compound.nn.reading.ahead import Ahead, Proposal, channels, gates, groups, kernel, ratio, stride
 from compound.nn.reading.branches import inceptions
-from compound.nn.reading.graph import Graph, Node
-from compound.ops import Shape
-from compound.rounding import Padding, round_channels, squeeze_channels
-
-REACH = 40  # nodes of the longest block that is not one branched piece
-
-
-class Proposal(NamedTuple):
-    """A block with the channels and the stride of its stage."""
-
-    block: Block
-    channels: int
-    stride: int
-
-
-@dataclass(frozen=True)
-class Ahead:
-    """What lies behind the value `start`: the next nodes, and `end`, where their first branched piece ends."""
-
-    graph: Graph
-    start: int
-    end: int
-    style: Style
-
-    @property
-    def nodes(self) -> list[Node]:
-        return self.graph.nodes[self.start : max(self.end, self.start + REACH)]
-
-    @property
-    def piece(self) -> list[Node]:
-        """The nodes up to where everything comes together again."""
-        return self.graph.nodes[self.start : self.end]
-
-    @property
-    def inp(self) -> Shape:
-        return self.graph.shapes[self.start]
-
-    @property
-    def out(self) -> Shape:
-        """The shape at the end of the piece."""
-        return self.graph.shapes[self.end]
-
-    @property
-    def stride(self) -> int:
-        """How much smaller the piece makes its map."""
-        return round(self.inp[1] / self.out[1])
-
-    def convs(self, count: int) -> list[Node]:
-        """The first convolutions."""
-        return [node for node in self.nodes if node.kind == "conv"][:count]
-
-
-# The facts of a convolution's node.
-def channels(node: Node) -> int:
-    return int(node.facts[0])  # type: ignore[call-overload,no-any-return]
-
-
-def kernel(node: Node) -> int:
-    return int(node.facts[1][0])  # type: ignore[index]
-
-
-def stride(node: Node) -> int:
-    return int(node.facts[2][0])  # type: ignore[index]
-
-
-def groups(node: Node) -> int:
-    return int(node.facts[3])  # type: ignore[call-overload,no-any-return]
-
-
-def ratio(part: int, base: int, rule: Callable[[int, float], int] = lambda base, x: round(base * x)) -> float:
-    """The ratio of fewest digits that `rule` turns into `part` of `base`."""
-    usual = (1.0, 0.5, 0.25, 0.125, 1 / 16)
-    near = [round(part / base, digits) for digits in range(6)]
-    return next((x for x in (*usual, *near) if x > 0 and rule(base, x) == part), part / base)
-
-
-def gates(nodes: list[Node], inp: int, gated: int, style: Style) -> Iterator[float | SqueezeExcite]:
-    """Fields `se` that the first gate among the nodes may stand for; 0 where there is none."""
-    end = next((i for i, node in enumerate(nodes) if node.kind == "multiply"), None)
-    if end is None:
-        yield 0
-        return
-    reduce = next((node for node in nodes[:end] if node.kind == "linear"), None)
-    acts = [str(node.facts[0]) for node in nodes[:end] if node.kind == "act"][-2:]
-    if reduce is None or len(acts) < 2:
-        return
-    squeezed, (act, gate) = int(reduce.facts[1]), acts  # type: ignore[call-overload]
-    usual = act == style.activation and gate == "sigmoid"
-    for of, base in (("input", inp), ("expanded", gated)):
-        share = ratio(squeezed, base, squeeze_channels)
-        if squeeze_channels(base, share) == squeezed:
-            short = usual and of == "input"
-            if share in (1.0, 0.5, 0.25, 0.125, 1 / 16) or of == "expanded":
-                yield share if short else SqueezeExcite(share, of, 1, None if act == style.activation else act, gate)
-        for divisor, x in product((8, 4), (0.25, 0.5, 0.125)):
-            if round_channels(base * x, divisor) == squeezed:
-                yield SqueezeExcite(x, of, divisor, None if act == style.activation else act, gate)
-    share = ratio(squeezed, inp, squeeze_channels)
-    yield share if usual else SqueezeExcite(share, "input", 1, None if act == style.activation else act, gate)
+from compound.rounding import Padding
 
 
 def plain(a: Ahead) -> Iterator[Proposal]:
     """Convolutions and pooling in a row."""
     first = a.nodes[0]
     if first.kind == "pool" and first.facts[0] == "max":
-        size, by = first.facts[1][0], first.facts[2][0]  # type: ignore[index]
+        size, by = first.facts[1][0], first.facts[2][0]
         full = (a.inp[1] - size) // by + 1
         yield Proposal(MaxPool(size, a.out[1] > full), a.inp[0], by)
     if first.kind != "conv":
         return
-    (rows, _), _ = first.facts[5]  # type: ignore[misc]
+    (rows, _), _ = first.facts[5]
     paddings: tuple[Padding | None, ...] = (None, "valid", rows)
-    for pool, padding in product((True, False), paddings):
+    for pool, padding in product((False, True), paddings):
         yield Proposal(ConvBlock(kernel(first), pool, padding), channels(first), stride(first))
     yield Proposal(BareConv(kernel(first)), channels(first), stride(first))
     three = a.convs(3)
@@ -163,7 +61,7 @@ def mobile(a: Ahead) -> Iterator[Proposal]:
         upto = a.nodes.index(project)
         for se, act, skip in product(list(gates(a.nodes[:upto], a.inp[0], mid, a.style)), acts, (True, False)):
             expand = ratio(mid, a.inp[0])
-            yield Proposal(MBConv(kernel(depthwise), expand, se, skip, act), out, stride(depthwise))  # type: ignore[arg-type]
+            yield Proposal(MBConv(kernel(depthwise), expand, se, skip, act), out, stride(depthwise))
     yield from fused(a)
 
 
@@ -175,7 +73,7 @@ def fused(a: Ahead) -> Iterator[Proposal]:
         sizes = ((a.inp[0], "input"), (out, "output"))
         for se, (base, of), skip in product(list(gates(a.nodes[:upto], a.inp[0], mid, a.style)), sizes, (True, False)):
             expand = 1.0 if first is project else ratio(mid, base)
-            yield Proposal(FusedMBConv(kernel(first), expand, se, skip, of), out, stride(first))  # type: ignore[arg-type]
+            yield Proposal(FusedMBConv(kernel(first), expand, se, skip, of), out, stride(first))
 
 
 def residual(a: Ahead) -> Iterator[Proposal]:
@@ -197,7 +95,7 @@ def residual(a: Ahead) -> Iterator[Proposal]:
             yield Proposal(Grouped(k, mid // g, se), out, a.stride)
     separable = [node for node in convs if groups(node) == channels(node) and groups(node) > 1]
     for k, first, grow in product(kernels[:1], (True, False), ("first", "last")):
-        yield Proposal(Xception(k, max(1, len(separable)), first, grow), out, a.stride)  # type: ignore[arg-type]
+        yield Proposal(Xception(k, max(1, len(separable)), first, grow), out, a.stride)
 
 
 def joined(a: Ahead) -> Iterator[Proposal]:
@@ -222,7 +120,7 @@ def shuffled(a: Ahead) -> Iterator[Proposal]:
     depthwise = [node for node in a.piece if node.kind == "conv" and groups(node) == channels(node) > 1]
     for node, entry in product(depthwise, (True, False)):
         reduce = a.out[0] // channels(node)
-        yield Proposal(ShuffleV1(kernel(node), int(shuffle.facts[0]), reduce, entry), a.out[0], a.stride)  # type: ignore[call-overload]
+        yield Proposal(ShuffleV1(kernel(node), shuffle.facts[0], reduce, entry), a.out[0], a.stride)
 
 
 def dense(a: Ahead) -> Iterator[Proposal]:
@@ -235,13 +133,14 @@ def dense(a: Ahead) -> Iterator[Proposal]:
     growth = channels(conv)
     if growth and channels(reduce) % growth == 0:
         compress = ratio(channels(convs[0]), inp, lambda n, x: int(n * x)) if pool else 0.5
-        by = int(pool.facts[2][0]) if pool else 1  # type: ignore[index]
+        by = pool.facts[2][0] if pool else 1
         yield Proposal(Dense(kernel(conv), channels(reduce) // growth, compress), growth, by)
 
 
 def proposals(ahead: Ahead) -> Iterator[Proposal]:
     """Every reading worth trying at a place, the likelier first."""
-    for read in (residual, mobile, joined, shuffled, plain):
+    for read in (residual, plain, mobile, joined, shuffled):
         yield from read(ahead)
-    for block in inceptions(ahead.graph, ahead.start, ahead.end):
-        yield Proposal(block, ahead.out[0], ahead.stride)
+    strides = dict.fromkeys((ahead.stride, 2))  # windows without padding shrink small maps by more than they stride
+    for block, by in product(inceptions(ahead.graph, ahead.start, ahead.end), strides):
+        yield Proposal(block, ahead.out[0], by)
