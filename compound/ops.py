@@ -173,6 +173,21 @@ class Norm(Operator):
 
 
 @dataclass(frozen=True)
+class LayerNorm(Operator):
+    """Normalisation of every position over its channels (Ba et al. 2016), as in ConvNeXt; no running statistics."""
+
+    eps: float = 1e-6
+
+    keeps_input: ClassVar[bool] = True
+
+    def params(self, *shapes: Shape) -> int:
+        return 2 * shapes[0][0]
+
+    def keeps_aside(self, *shapes: Shape) -> int:
+        return 2 * shapes[0][1] * shapes[0][2]  # mean and inverse deviation of every position
+
+
+@dataclass(frozen=True)
 class Activation(Operator):
     """An element-wise function."""
 

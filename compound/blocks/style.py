@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Literal
 
 from compound.errors import NetworkError
-from compound.ops import Activation, Chain, Conv, Depthwise, Function, Gate, GlobalPool, Norm, Operator
+from compound.ops import Activation, Chain, Conv, Depthwise, Function, Gate, GlobalPool, LayerNorm, Norm, Operator
 from compound.rounding import Padding, Pair, round_channels, squeeze_channels
 
 
@@ -15,14 +15,15 @@ class Style:
 
     Defaults are the paper's (Section 5.2): swish, batch norm with decay 0.99 and ε 1e-3. PyTorch's own habit is
     decay 0.9 ("momentum 0.1") and ε 1e-5. Without norm (`norm="none"`, as in AlexNet) convolutions have biases;
-    `bias` gives them one before a norm too, where it has no effect (torchvision's VGG).
+    `bias` gives them one before a norm too: without effect before a batch norm (torchvision's VGG), with one before a
+    layer norm (ConvNeXt).
     """
 
     activation: Function = "swish"
     norm_decay: float = 0.99
     norm_eps: float = 1e-3
     padding: Literal["symmetric", "same"] = "symmetric"
-    norm: Literal["batch", "none"] = "batch"
+    norm: Literal["batch", "layer", "none"] = "batch"
     bias: bool = False
 
     def with_activation(self, function: Function | None) -> "Style":
@@ -34,8 +35,10 @@ class Style:
         """Whether convolutions have biases."""
         return self.bias or self.norm == "none"
 
-    def normed(self) -> Norm | None:
+    def normed(self) -> Norm | LayerNorm | None:
         """The norm that follows a convolution, if any."""
+        if self.norm == "layer":
+            return LayerNorm(self.norm_eps)
         return _norm(self.norm_decay, self.norm_eps) if self.norm == "batch" else None
 
     def act(self) -> Activation:

@@ -64,6 +64,11 @@ def _(operator: ops.Norm, shape: Shape, drop: float = 0.0) -> nn.Module:
 
 
 @make.register
+def _(operator: ops.LayerNorm, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return LayerNorm2d(shape[0], operator.eps)
+
+
+@make.register
 def _(operator: ops.Activation, shape: Shape, drop: float = 0.0) -> nn.Module:
     return FUNCTIONS[operator.function]()
 
@@ -211,6 +216,13 @@ class Flattened(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.flatten(1))
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer norm over the channels of (N, C, H, W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class Slice(nn.Module):

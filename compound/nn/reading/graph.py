@@ -133,6 +133,7 @@ WORDS = {
     "conv": ("weight", "bias"),
     "linear": ("weight", "bias"),
     "norm": ("weight", "bias", "running_mean", "running_var"),
+    "layer_norm": ("weight", "bias"),
     "scale": ("factor",),
 }
 
@@ -154,6 +155,8 @@ def leaf(operator: Operator, shapes: list[Shape], output: Shape) -> Node | None:
             return Node("linear", (channels * rows * columns, operator.features, operator.bias), ())
         case ops.Norm():
             return Node("norm", (channels, operator.decay, operator.eps), ())
+        case ops.LayerNorm():
+            return Node("layer_norm", (channels, operator.eps), ())
         case ops.Activation():
             return None if operator.function == "identity" else Node("act", (operator.function,), ())
         case ops.Pool():
