@@ -14,7 +14,7 @@ from torchvision.ops import StochasticDepth
 
 from compound import ops
 from compound.ops import Operator, Shape, Trace
-from compound.rounding import padding_pair
+from compound.rounding import Padding, padding_pair
 
 FUNCTIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -38,6 +38,8 @@ def make(operator: Operator, shape: Shape, drop: float = 0.0) -> nn.Module:
 @make.register
 def _(operator: ops.Conv, shape: Shape, drop: float = 0.0) -> nn.Module:
     conv = {"same": SameConv2d, "shifted": ShiftedConv2d}.get(str(operator.padding), nn.Conv2d)
+    if operator.standardise is not None:
+        return StandardisedConv2d(operator, shape[0])
     reach = ops.spread(operator.window, operator.dilation)
     padding = tuple(padding_pair(operator.padding, 0, k, 1, axis)[0] for axis, k in enumerate(reach))
     return conv(
@@ -164,21 +166,49 @@ def after(operator: Operator, shape: Shape) -> Shape:
 class SameConv2d(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding, at any input size; the odd zero goes behind."""
 
-    rule = "same"
+    rule: Padding = "same"
+
+    def filters(self) -> Tensor:
+        """The weights that are applied."""
+        return self.weight
 
     def forward(self, x: Tensor) -> Tensor:
+        weight = self.filters()
         (kh, kw), (down, along) = ops.spread(self.kernel_size, self.dilation[0]), self.stride
         top, bottom = padding_pair(self.rule, x.shape[-2], kh, down, 0)
         left, right = padding_pair(self.rule, x.shape[-1], kw, along, 1)
         if (top, left) == (bottom, right):  # no copy of the input
-            return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
-        return self._conv_forward(F.pad(x, (left, right, top, bottom)), self.weight, self.bias)
+            return F.conv2d(x, weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
+        return self._conv_forward(F.pad(x, (left, right, top, bottom)), weight, self.bias)
 
 
 class ShiftedConv2d(SameConv2d):
     """Convolution that begins one position later and ends in a zero behind the map."""
 
     rule = "shifted"
+
+
+class StandardisedConv2d(SameConv2d):
+    """Convolution whose weights are standardised over the fan-in of each output and multiplied by a learned gain."""
+
+    def __init__(self, operator: ops.Conv, channels: int) -> None:
+        super().__init__(
+            channels,
+            operator.channels,
+            operator.window,
+            operator.stride,
+            dilation=operator.dilation,
+            groups=operator.groups,
+            bias=operator.bias,
+        )
+        self.rule = operator.padding
+        self.eps = operator.standardise
+        self.gain = nn.Parameter(torch.ones(operator.channels, 1, 1, 1))
+
+    def filters(self) -> Tensor:
+        variance, mean = torch.var_mean(self.weight, (1, 2, 3), correction=0, keepdim=True)
+        scale = self.gain * self.weight[0].numel() ** -0.5
+        return (self.weight - mean) * torch.rsqrt(variance + self.eps) * scale
 
 
 class Pool2d(nn.Module):

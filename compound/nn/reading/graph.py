@@ -144,7 +144,7 @@ def leaf(operator: Operator, shapes: list[Shape], output: Shape) -> Node | None:
     match operator:
         case ops.Depthwise():
             return leaf(operator.conv(channels), shapes, output)
-        case ops.Conv():
+        case ops.Conv() if operator.standardise is None:
             stride = operator.stride if isinstance(operator.stride, tuple) else (operator.stride, operator.stride)
             reach, sizes = ops.spread(operator.window, operator.dilation), (rows, columns)
             pads = tuple(padding_pair(operator.padding, sizes[i], reach[i], stride[i], i) for i in (0, 1))
