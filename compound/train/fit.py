@@ -24,6 +24,7 @@ from compound.train.module import Training
 from compound.train.pace import Pace, settle
 from compound.train.recipe import Recipe
 from compound.train.run import Run, open_run
+from compound.train.teacher import find_teacher
 
 
 class Interrupted(CompoundError):
@@ -65,8 +66,7 @@ def start_run(
         return Run(out, network, recipe, told | {"classes": list(data.classes)}, seed).save()
     if not resume:
         raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
-    settled = {"epochs": recipe.minutes is not None, "precision": recipe.precision == "auto"}
-    recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name, measured in settled.items() if measured})
+    recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name in recipe.settled})
     changed = [
         name
         for name, then, now in (
@@ -110,7 +110,7 @@ def train(
     )  # fmt: skip
     holdout = make_loader(data.holdout, preprocessing, recipe.batch, workers=workers)
     model = first_model(run, data, weights)
-    module = Training(model, recipe, steps, run.seed)
+    module = Training(model, recipe, steps, run.seed, find_teacher(recipe, data))
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
     pace = [Pace(recipe.minutes)] if recipe.minutes else []
