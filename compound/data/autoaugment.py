@@ -35,7 +35,7 @@ def _pair(first: tuple[str, float, int], second: tuple[str, float, int]) -> tupl
     return Step(*first), Step(*second)
 
 
-# policy_v0 of the official code, in its order. Two steps have probability 0: they are part of the policy, not of the result.
+# policy_v0 of the official code, in its order; its two steps of probability 0 are never applied.
 V0 = (
     _pair(("equalize", 0.8, 1), ("shear_y", 0.8, 4)),
     _pair(("color", 0.4, 9), ("equalize", 0.6, 3)),
@@ -77,9 +77,7 @@ def policy_v0(image: Pixels, draws: NDArray[np.float64], posterize: Posterize = 
     return image
 
 
-def operate(
-    image: Pixels, operation: str, magnitude: int, sign: int = 1, posterize: Posterize = "official"
-) -> Pixels:
+def operate(image: Pixels, operation: str, magnitude: int, sign: int = 1, posterize: Posterize = "official") -> Pixels:
     """One operation on uint8 (C, H, W); `sign` is the direction of those that move the image."""
     level = magnitude / LEVELS
     if operation in MOVES:
@@ -112,7 +110,7 @@ def _inverted(channel: Pixels, level: float) -> Pixels:
 
 
 def _solarized(channel: Pixels, level: float) -> Pixels:
-    return np.where(VALUES < int(level * 256), VALUES, 255 - VALUES)
+    return np.where(int(level * 256) > VALUES, VALUES, 255 - VALUES)
 
 
 def _solarize_added(channel: Pixels, level: float) -> Pixels:

@@ -24,6 +24,7 @@ from compound.train.module import Training
 from compound.train.pace import Pace, settle
 from compound.train.recipe import Recipe
 from compound.train.run import Run, open_run
+from compound.train.selection import Best
 from compound.train.teacher import find_teacher
 
 
@@ -53,7 +54,8 @@ def start_run(
     out = Path(out)
     if recipe.batch > len(data.train):
         recipe = replace(recipe, batch=len(data.train))
-    told = {"spec": spec, "name": data.name, "channels": data.channels, "fingerprint": data.fingerprint()}
+    told = {"spec": spec, "name": data.name, "channels": data.channels, "holdout": data.held}
+    told["fingerprint"] = data.fingerprint()
     existing = open_run(out) if (out / "run.yaml").exists() else None
     if existing is None or existing.state == "created":  # never trained a step: nothing to lose
         if resume:
@@ -113,10 +115,12 @@ def train(
     module = Training(model, recipe, steps, run.seed, find_teacher(recipe, data))
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
+    chosen = recipe.select == "best" or recipe.patience is not None
+    best = [Best(run.path / "checkpoints" / "best.ckpt", recipe.patience)] if chosen else []
     pace = [Pace(recipe.minutes)] if recipe.minutes else []
     checkpoints = Checkpoints(run.checkpoint)
     # In this order: what a checkpoint holds comes before the one that writes it.
-    callbacks = [*averaging, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]
+    callbacks = [*best, *averaging, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]
     quieten()
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(where.type, where.type),
@@ -143,8 +147,8 @@ def train(
         ) from None
     seconds = checkpoints.seconds
     run = replace(run, recipe=replace(recipe, epochs=int(module.timeline.epochs)))  # `Pace` may have moved the end
-    for average in averaging:
-        average.apply(module)
+    for weights_to_keep in (*averaging, *(best if recipe.select == "best" else ())):
+        weights_to_keep.apply(module)
     save_weights(model, run.weights, data.classes)
     result = evaluate(
         model, data.test, data.classes, batch=recipe.batch, workers=workers, device=device, damaged_limit=damaged_limit

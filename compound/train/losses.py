@@ -21,7 +21,7 @@ def classification_loss(logits: Tensor, targets: Tensor, recipe: Recipe) -> Tens
         return F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
     classes = logits.shape[1]
     if targets.dim() == 1:
-        targets = F.one_hot(targets, classes)
+        targets = F.one_hot(targets, classes).to(logits.dtype)
     smooth = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
     return F.binary_cross_entropy_with_logits(logits, smooth.to(logits.dtype))
 

@@ -102,7 +102,7 @@ def fit_memory(network: Network, classes: int, channels: int, recipe: Recipe, li
                 return Choice(names, accumulate, needed, macs / max(3 * counted.macs, 1))
     least = min(step_bytes(counted, kept, recipe, recipe.batch // 2) for _, _, kept in ways) / RESERVE
     raise BudgetError(
-        f"{network.name} does not train in {short(limit)}B of memory: two images at a time, everything recomputed, take "
+        f"{network.name} does not train in {short(limit)}B of memory: two images at a time, all recomputed, take "
         f"{short(least)}B; give that much, or a smaller network or resolution"
     )
 

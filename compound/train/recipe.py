@@ -22,9 +22,10 @@ class Recipe:
     epochs: int
     minutes: float | None = None  # of training; then as many epochs are trained as they hold
     batch: int = 128
-    # Every step's images go through in as many parts; the rate is still that of the whole batch. Norms see a part only.
+    # Parts in which a step's images go through; the rate is still that of the whole batch, but norms see a part only.
     accumulate: int = 1
-    recompute: tuple[str, ...] = ()  # children (stem, stage1, …) whose activations are computed again in the backward pass
+    # Children of the built network (stem, stage1, …) whose activations are computed again in the backward pass.
+    recompute: tuple[str, ...] = ()
     memory: float | None = None  # bytes a training may take; then `recompute` and `accumulate` follow
     find: tuple[Literal["rate", "batch"], ...] = ()  # fields that a short sweep decides
     optimizer: Literal["rmsprop", "sgd", "adamw", "lamb"] = "sgd"

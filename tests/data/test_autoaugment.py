@@ -48,7 +48,9 @@ def test_moves_are_tensorflows_projective_transforms(image, magnitude, sign):
     for operation, inverse in inverses.items():
         ours = operate(image, operation, magnitude, sign)
         different = (ours != resampled(image, inverse)).any(0).mean()
-        assert different < (0.002 if operation == "rotate" else 1e-9), operation  # rotated halves depend on the last bit
+        assert different < (0.002 if operation == "rotate" else 1e-9), (
+            operation
+        )  # rotated halves depend on the last bit
 
 
 def test_a_rotation_turns_counter_clockwise():
