@@ -12,7 +12,7 @@ from compound import ZOO, cost
 from compound.errors import BudgetError
 from compound.nn import build
 from compound.train import RECIPES
-from compound.train.memory import fit_memory, fullest, parts, predicted_bytes, step_bytes, with_memory
+from compound.train.memory import fit_memory, fullest, moments, parts, predicted_bytes, step_bytes, with_memory
 
 RECIPE = replace(RECIPES["small"], batch=8, precision="fp32")
 
@@ -68,20 +68,14 @@ NETS = {
 
 @pytest.mark.parametrize("name", NETS)
 def test_what_is_kept_beside_recomputed_stages(name):
-    """Within 1 %: all but the recomputed children, whose inputs `checkpoint` holds itself."""
+    """Within 1 %: at the end of the forward pass, of the recomputed children only the inputs."""
     network = ZOO[name].with_(resolution=64, dropout=0.0, survival=1.0)
     children = parts(network, 10, 3)
     assert fullest(children, frozenset()) == cost(network, 10).kept
     chosen = NETS[name]
     model, images = build(network, 10).train(), torch.randn(2, 3, 64, 64)
     model.recompute(chosen)
-    expected = 0
-    before = False
-    for child in children:
-        if child.name not in chosen:
-            expected += child.inside + (child.input if child.keeps_input or before else 0)
-        before = child.keeps_output and child.name not in chosen
-    expected -= children[0].input if "stem" not in chosen else 0  # the images
+    expected = moments(children, frozenset(chosen))[-1] - children[0].input  # the images are there anyway
     assert 8 * expected == pytest.approx(saved_bytes(model, images), rel=0.01)
 
 
@@ -101,22 +95,22 @@ def test_the_prediction_is_an_upper_bound_of_the_measured_peak(name):
 
 
 def test_the_cheapest_way_is_taken():
-    network = ZOO["efficientnet-b0"].with_(resolution=96)
-    whole = predicted_bytes(network, 10, 3, RECIPE)
-    free = fit_memory(network, 10, 3, RECIPE, 2 * whole)
+    network, recipe = ZOO["efficientnet-b0"].with_(resolution=96), replace(RECIPE, batch=64)
+    whole = predicted_bytes(network, 10, 3, recipe)
+    free = fit_memory(network, 10, 3, recipe, 2 * whole)
     assert (free.recompute, free.accumulate, free.extra_macs) == ((), 1, 0)
-    taken = [fit_memory(network, 10, 3, RECIPE, share * whole) for share in (1.0, 0.8, 0.6)]
-    for choice, share in zip(taken, (1.0, 0.8, 0.6), strict=True):
+    shares = (1.0, 0.8, 0.7)
+    taken = [fit_memory(network, 10, 3, recipe, share * whole) for share in shares]
+    for choice, share in zip(taken, shares, strict=True):
         assert choice.accumulate == 1  # parts change what norms see, so recomputing comes first
         assert choice.recompute
         assert choice.bytes <= 0.9 * share * whole
         assert choice.extra_macs <= 1 / 3
-    assert taken[0].extra_macs < taken[1].extra_macs <= taken[2].extra_macs
-    tight = fit_memory(network, 10, 3, replace(RECIPE, batch=64), whole)
+    assert taken[0].extra_macs <= taken[1].extra_macs < taken[2].extra_macs
+    tight = fit_memory(network, 10, 3, recipe, whole / 4)
     assert tight.accumulate > 1
-    assert tight.bytes <= 0.9 * whole
     kept = fullest(parts(network, 10, 3), frozenset(tight.recompute))
-    assert tight.bytes == step_bytes(cost(network, 10), kept, replace(RECIPE, batch=64), tight.accumulate)
+    assert tight.bytes == step_bytes(cost(network, 10), kept, recipe, tight.accumulate) <= 0.9 * whole / 4
 
 
 def test_what_does_not_fit_says_how_much_would():
