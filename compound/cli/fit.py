@@ -17,11 +17,13 @@ from compound.cli.train import (
     Epochs,
     ImageChannels,
     Minutes,
+    OnNan,
     Out,
     Rate,
     RecipeName,
     Resume,
     Root,
+    SaveEvery,
     Seed,
     WeightsFile,
     Workers,
@@ -61,6 +63,8 @@ def fit(
     weights: WeightsFile = None,
     seed: Seed = 0,
     resume: Resume = False,
+    save_every: SaveEvery = "10m",
+    on_nan: OnNan = "stop",
     workers: Workers = None,
     device: Device = "auto",
     damaged_limit: DamagedLimit = 0.01,
@@ -91,8 +95,8 @@ def fit(
     out = out or Path("runs") / f"{start.name}-{images.name}".replace(" ", "-")
     run, result = run_training(
         network, images, data, chosen, out,
-        weights=weights, seed=seed, resume=resume, workers=workers, device=device,
-        damaged_limit=damaged_limit, quiet=json,
+        weights=weights, seed=seed, resume=resume, save_every=save_every, on_nan=on_nan, workers=workers,
+        device=device, damaged_limit=damaged_limit, quiet=json,
     )  # fmt: skip
     write_plan(run, start, plan, rule)
     write_predictions(run, images, result)

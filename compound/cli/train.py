@@ -1,13 +1,14 @@
 """`compound train`: a network on a data set, into a run directory."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from compound.cli.common import Json, NetworkName, answer, cost_fields, find_network, note
 from compound.cost import cost
 from compound.errors import UsageError
+from compound.quantity import interval
 
 if TYPE_CHECKING:
     from compound.data import DataSet
@@ -29,6 +30,11 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --
 WeightsFile = Annotated[Path | None, typer.Option("--weights", help="Start from a run, a .safetensors or a .pth file.")]
 Resolution = Annotated[int | None, typer.Option(min=1, help="Pixels, instead of the network's.")]
 ImageChannels = Annotated[int | None, typer.Option("--channels", help="1 or 3; default what the images have.")]
+SaveEvery = Annotated[str, typer.Option(help="Save within epochs too: every 10m, 30s, or so many steps.")]
+OnNan = Annotated[
+    Literal["stop", "retry"],
+    typer.Option(help="When loss or gradients are no numbers: stop, or go back and halve the rate."),
+]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load images; default by the kind of data.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
 DamagedLimit = Annotated[float, typer.Option(help="Share of unreadable images that stops the run.")]
@@ -50,6 +56,8 @@ def train(
     weights: WeightsFile = None,
     seed: Seed = 0,
     resume: Resume = False,
+    save_every: SaveEvery = "10m",
+    on_nan: OnNan = "stop",
     workers: Workers = None,
     device: Device = "auto",
     damaged_limit: DamagedLimit = 0.01,
@@ -68,8 +76,8 @@ def train(
     out = out or Path("runs") / f"{found.name}-{images.name}".replace(" ", "-")
     run, result = run_training(
         found, images, data, chosen, out,
-        weights=weights, seed=seed, resume=resume, workers=workers, device=device,
-        damaged_limit=damaged_limit, quiet=json,
+        weights=weights, seed=seed, resume=resume, save_every=save_every, on_nan=on_nan, workers=workers,
+        device=device, damaged_limit=damaged_limit, quiet=json,
     )  # fmt: skip
     answer(json, result_fields(run, result), result_text(run, result))
 
@@ -102,6 +110,8 @@ def run_training(
     weights: Path | None,
     seed: int,
     resume: bool,
+    save_every: str,
+    on_nan: Literal["stop", "retry"],
     workers: int | None,
     device: str,
     damaged_limit: float,
@@ -110,6 +120,7 @@ def run_training(
     """Start or resume the run and train it to its end."""
     from compound.train import start_run, train
 
+    every = interval(save_every, "--save-every")
     for warning in network.warnings(images.channels):
         note(f"warning: {warning}")
     run = start_run(network, images, spec, recipe, out, seed=seed, resume=resume, workers=workers, device=device)
@@ -121,7 +132,10 @@ def run_training(
             f"{len(images.test):,} to test, {len(images.classes)} classes\n"
             f"{run.recipe.name} recipe, {run.recipe.epochs} epochs of {run.recipe.batch}-image steps -> {run.path}"
         )
-    return train(run, images, weights=weights, workers=workers, device=device, damaged_limit=damaged_limit, quiet=quiet)
+    return train(
+        run, images, weights=weights, workers=workers, device=device, damaged_limit=damaged_limit,
+        save_every=every, on_nan=on_nan, quiet=quiet,
+    )  # fmt: skip
 
 
 def result_fields(run: "Run", result: "Evaluation") -> dict[str, Any]:

@@ -8,14 +8,9 @@ from torch.optim import Optimizer
 from torchmetrics.classification import MulticlassAccuracy
 
 from compound.data import Batch, Preprocessing
-from compound.errors import CompoundError
 from compound.nn import ConvNet
 from compound.train.optim import make_optimizer
 from compound.train.recipe import Recipe, rate_at
-
-
-class Diverged(CompoundError):
-    """The loss is no longer a number."""
 
 
 class Training(LightningModule):
@@ -59,11 +54,6 @@ class Training(LightningModule):
         else:
             logits = self(images)
             loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        if not torch.isfinite(loss):
-            raise Diverged(
-                f"the loss became {loss.item()} at step {self.trainer.global_step} with rate "
-                f"{self.trainer.optimizers[0].param_groups[0]['lr']:.4g}; lower --rate, nothing of this step was kept"
-            )
         return {"loss": loss, "right": (logits.detach().argmax(1) == labels).sum()}
 
     def _mixed(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
