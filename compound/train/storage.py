@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from compound.errors import CompoundError
-from compound.files import link, make_folder, write_with
+from compound.files import link, write_with
 
 MARK = b"compound"
 SUM_BYTES = 32
@@ -30,10 +30,15 @@ class SummedFile:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.sum = hashlib.blake2b(digest_size=SUM_BYTES)
+        self.failure: OSError | None = None
 
     def write(self, data: bytes) -> int:
         self.sum.update(data)
-        return self.file.write(data)
+        try:
+            return self.file.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
 
     def flush(self) -> None:
         self.file.flush()
@@ -50,10 +55,12 @@ def save(checkpoint: dict[str, Any], path: str | Path) -> None:
         # A file of ours: torch's own ends the process where the disk is full.
         with open(temporary, "wb") as file:
             summed = SummedFile(file)
-            torch.save(checkpoint, summed)
+            try:
+                torch.save(checkpoint, summed)
+            except RuntimeError as error:
+                raise summed.failure or error from None  # torch finds its file too short and forgets why
             summed.close_with_sum()
 
-    make_folder(Path(path).parent)
     write_with(path, write, previous=Path(path).with_name(PREVIOUS))
 
 
