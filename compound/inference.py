@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from compound.data import DamageLog, Preprocessing, Source, make_loader
+from compound.data import DamageLog, Preprocessing, Source, loading, make_loader
 from compound.errors import CompoundError
 from compound.nn import ConvNet
 
@@ -39,12 +39,13 @@ def classify(
     preprocessing = Preprocessing.of(model.network, model.channels)
     model.to(where, memory_format=torch.channels_last).eval()
     try:
-        for one in make_loader(source, preprocessing, batch, workers=workers):
-            damage.add(one)
-            if len(one.labels):
-                with torch.inference_mode():
-                    images = preprocessing.normalise(one.images.to(where)).contiguous(memory_format=torch.channels_last)
-                    probabilities = model(images).float().softmax(1).cpu()
-                yield probabilities, one.labels, one.indices
+        with loading():
+            for one in make_loader(source, preprocessing, batch, workers=workers):
+                damage.add(one)
+                if len(one.labels):
+                    with torch.inference_mode():
+                        images = preprocessing.normalise(one.images.to(where))
+                        probabilities = model(images.contiguous(memory_format=torch.channels_last)).float().softmax(1)
+                    yield probabilities.cpu(), one.labels, one.indices
     finally:
         model.train(was_training)

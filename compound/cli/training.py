@@ -5,14 +5,14 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from compound.cli.common import note
 from compound.cost import cost
 from compound.errors import UsageError
-from compound.quantity import quantity, short
+from compound.quantity import interval, quantity, short
 
 if TYPE_CHECKING:
     from compound.data import DataSet
@@ -63,6 +63,11 @@ class TrainingOptions:
     weights: Annotated[Path | None, typer.Option(help="Start from a run, a .safetensors or a .pth file.")] = None
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
+    save_every: Annotated[str, typer.Option(help="Save within epochs too: every 10m, 30s, or so many steps.")] = "10m"
+    on_nan: Annotated[
+        Literal["stop", "retry"],
+        typer.Option(help="When loss or gradients are no numbers: stop, or go back and halve the rate."),
+    ] = "stop"
     workers: Workers = None
     device: Device = "auto"
     damaged_limit: DamagedLimit = 0.01
@@ -110,13 +115,17 @@ class TrainingOptions:
         """Start or resume the run and train it to its end."""
         from compound.train import start_run, train
 
+        every = interval(self.save_every, "--save-every")
         for warning in network.warnings(images.channels):
             note(f"warning: {warning}")
         measured: dict[str, Any] = {"workers": self.workers, "device": self.device}
         run = start_run(network, images, spec, recipe, out, seed=self.seed, resume=self.resume, **measured)
         if not quiet:
             note(start_text(run, images))
-        return train(run, images, weights=self.weights, damaged_limit=self.damaged_limit, quiet=quiet, **measured)
+        return train(
+            run, images, weights=self.weights, damaged_limit=self.damaged_limit, save_every=every, on_nan=self.on_nan,
+            quiet=quiet, **measured,
+        )  # fmt: skip
 
 
 def with_training(verb: Callable[..., None]) -> Callable[..., None]:

@@ -9,16 +9,11 @@ from torchmetrics.classification import MulticlassAccuracy
 from torchvision.transforms.v2 import functional as V
 
 from compound.data import Batch, Preprocessing
-from compound.errors import CompoundError
 from compound.nn import ConvNet
 from compound.train.losses import classification_loss, distillation_loss, mixed
 from compound.train.optim import make_optimizer, set_rate
 from compound.train.recipe import Recipe, rate_at
 from compound.train.teacher import Teacher
-
-
-class Diverged(CompoundError):
-    """The loss is no longer a number."""
 
 
 class Training(LightningModule):
@@ -85,7 +80,6 @@ class Training(LightningModule):
         ):
             logits = self(x)
             loss = self.loss(logits, y, x) * (len(x) / count)
-            self._check(loss)
             right += (logits.detach().argmax(1) == labels).sum()
             if number < parts:
                 with torch.autocast(loss.device.type, enabled=False):
@@ -111,13 +105,6 @@ class Training(LightningModule):
             return loss
         taught = distillation_loss(logits, self.teacher(images), self.recipe.teacher_temperature)
         return loss.lerp(taught, self.recipe.teacher_weight)
-
-    def _check(self, loss: Tensor) -> None:
-        if not torch.isfinite(loss):
-            raise Diverged(
-                f"the loss became {loss.item()} at step {self.trainer.global_step} with rate "
-                f"{self.trainer.optimizers[0].param_groups[0]['lr']:.4g}; lower --rate, nothing of this step was kept"
-            )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not len(batch.labels):

@@ -3,7 +3,7 @@
 run.yaml            recipe, data, seed, versions, state
 network.yaml        the network
 metrics.csv         a line an epoch
-checkpoints/        last.ckpt, to resume from
+checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, the best on the held-out images
 model.safetensors   the result, with network, classes and preprocessing in its metadata
 evaluation.json     accuracy on the test images
 """
@@ -31,13 +31,14 @@ class Run:
     path: Path
     network: Network
     recipe: Recipe
-    data: dict[str, Any]  # spec, name, classes, channels, fingerprint
+    data: dict[str, Any]  # spec, name, classes, channels, images, fingerprint
     seed: int
     state: str = "created"  # created, training, stopped, done
+    lowered: int = 0  # times the rate was halved because the training diverged
 
     @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoints" / "last.ckpt"
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
 
     @property
     def weights(self) -> Path:
@@ -57,6 +58,7 @@ class Run:
         value = {
             "state": self.state,
             "seed": self.seed,
+            "lowered": self.lowered,
             "data": self.data,
             "recipe": to_mapping(self.recipe),
             "versions": versions(),
@@ -78,7 +80,8 @@ def open_run(path: str | Path) -> Run:
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
         recipe = from_mapping(Recipe, given["recipe"], f"{file}: recipe")
-        return Run(path, load_network(path / "network.yaml"), recipe, given["data"], given["seed"], given["state"])
+        network = load_network(path / "network.yaml")
+        return Run(path, network, recipe, given["data"], given["seed"], given["state"], given.get("lowered", 0))
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UsageError(f"{file} is damaged: {type(error).__name__} {error}") from None
 

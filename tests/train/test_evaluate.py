@@ -9,7 +9,7 @@ from compound import ZOO
 from compound.data import open_data
 from compound.nn import build
 from compound.train import Evaluation, evaluate, start_run, train
-from compound.train.module import Diverged
+from compound.train.divergence import Diverged
 
 
 @pytest.fixture
