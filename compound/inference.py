@@ -30,17 +30,20 @@ def classify(
     batch: int = 128,
     workers: int = 0,
     device: str = "auto",
+    rank: int = 0,
+    world: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Probabilities (N, classes), labels (N,) and positions (N,) of the readable images, in order, on the CPU.
 
-    Damaged images go to `damage`. The model is left in the mode it was in.
+    With `world` processes this one, `rank`, takes every `world`-th image. Damaged images go to `damage`. The model is
+    left in the mode it was in.
     """
     where, was_training = pick_device(device), model.training
     preprocessing = Preprocessing.of(model.network, model.channels)
     model.to(where, memory_format=torch.channels_last).eval()
     try:
         with loading():
-            for one in make_loader(source, preprocessing, batch, workers=workers):
+            for one in make_loader(source, preprocessing, batch, workers=workers, rank=rank, world=world):
                 damage.add(one)
                 if len(one.labels):
                     with torch.inference_mode():

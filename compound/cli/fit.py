@@ -25,6 +25,7 @@ from compound.cli.train import (
     Root,
     SaveEvery,
     Seed,
+    SyncNorm,
     WeightsFile,
     Workers,
     find_recipe,
@@ -65,6 +66,7 @@ def fit(
     resume: Resume = False,
     save_every: SaveEvery = "10m",
     on_nan: OnNan = "stop",
+    sync_norm: SyncNorm = False,
     workers: Workers = None,
     device: Device = "auto",
     damaged_limit: DamagedLimit = 0.01,
@@ -95,8 +97,8 @@ def fit(
     out = out or Path("runs") / f"{start.name}-{images.name}".replace(" ", "-")
     run, result = run_training(
         network, images, data, chosen, out,
-        weights=weights, seed=seed, resume=resume, save_every=save_every, on_nan=on_nan, workers=workers,
-        device=device, damaged_limit=damaged_limit, quiet=json,
+        weights=weights, seed=seed, resume=resume, save_every=save_every, on_nan=on_nan, sync_norm=sync_norm,
+        workers=workers, device=device, damaged_limit=damaged_limit, quiet=json,
     )  # fmt: skip
     write_plan(run, start, plan, rule)
     write_predictions(run, images, result)

@@ -35,6 +35,7 @@ OnNan = Annotated[
     Literal["stop", "retry"],
     typer.Option(help="When loss or gradients are no numbers: stop, or go back and halve the rate."),
 ]
+SyncNorm = Annotated[bool, typer.Option("--sync-norm", help="Batch norm over all processes' images (GPUs).")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load images; default by the kind of data.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
 DamagedLimit = Annotated[float, typer.Option(help="Share of unreadable images that stops the run.")]
@@ -58,6 +59,7 @@ def train(
     resume: Resume = False,
     save_every: SaveEvery = "10m",
     on_nan: OnNan = "stop",
+    sync_norm: SyncNorm = False,
     workers: Workers = None,
     device: Device = "auto",
     damaged_limit: DamagedLimit = 0.01,
@@ -76,8 +78,8 @@ def train(
     out = out or Path("runs") / f"{found.name}-{images.name}".replace(" ", "-")
     run, result = run_training(
         found, images, data, chosen, out,
-        weights=weights, seed=seed, resume=resume, save_every=save_every, on_nan=on_nan, workers=workers,
-        device=device, damaged_limit=damaged_limit, quiet=json,
+        weights=weights, seed=seed, resume=resume, save_every=save_every, on_nan=on_nan, sync_norm=sync_norm,
+        workers=workers, device=device, damaged_limit=damaged_limit, quiet=json,
     )  # fmt: skip
     answer(json, result_fields(run, result), result_text(run, result))
 
@@ -112,6 +114,7 @@ def run_training(
     resume: bool,
     save_every: str,
     on_nan: Literal["stop", "retry"],
+    sync_norm: bool,
     workers: int | None,
     device: str,
     damaged_limit: float,
@@ -134,7 +137,7 @@ def run_training(
         )
     return train(
         run, images, weights=weights, workers=workers, device=device, damaged_limit=damaged_limit,
-        save_every=every, on_nan=on_nan, quiet=quiet,
+        save_every=every, on_nan=on_nan, sync_norm=sync_norm, quiet=quiet,
     )  # fmt: skip
 
 

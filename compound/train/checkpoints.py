@@ -14,7 +14,10 @@ from compound.data import Batch
 from compound.quantity import Interval
 from compound.train.averaging import Averaging
 from compound.train.divergence import Diverged
+from compound.train.parallel import highest, is_first
 from compound.train.storage import LAST, keep_best
+
+DUE, ASKED = 1, 2
 
 
 class Stopped(Exception):
@@ -70,7 +73,7 @@ class Checkpoints(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         # After the last step of an epoch comes its validation, and then the checkpoint.
-        if not trainer.is_last_batch and (self._due(trainer) or self._is_asked(trainer)):
+        if not trainer.is_last_batch and self._agreed(trainer):
             self._save(trainer)
 
     def on_validation_batch_end(
@@ -83,7 +86,7 @@ class Checkpoints(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """A validation is not finished for somebody who waits; the resumed run repeats it from its beginning."""
-        if not self._is_asked(trainer):
+        if self._agreed(trainer) < ASKED:
             return
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, Averaging):  # the weights, not the average that is validated
@@ -101,22 +104,22 @@ class Checkpoints(Callback):
         self.best = max(score, self.best)
         self._save(trainer, better)
 
-    def _due(self, trainer: Trainer) -> bool:
-        return (
-            trainer.global_step - self._saved_step >= self.every.steps
-            or time.perf_counter() - self._saved_at >= self.every.seconds
-        )
-
-    def _is_asked(self, trainer: Trainer) -> bool:
-        return self.asked is not None
+    def _agreed(self, trainer: Trainer) -> int:
+        """DUE for a checkpoint, ASKED to stop, or 0, in every process alike."""
+        steps, seconds = trainer.global_step - self._saved_step, time.perf_counter() - self._saved_at
+        due = steps >= self.every.steps or seconds >= self.every.seconds
+        agreed = highest(ASKED if self.asked else DUE if due else 0)
+        if agreed == ASKED and not self.asked:
+            self.asked = "another process"
+        return agreed
 
     def _save(self, trainer: Trainer, best: bool = False) -> None:
         check_finite(trainer)
         trainer.save_checkpoint(self.folder / LAST)
-        if best:
+        if best and is_first():
             keep_best(self.folder)
         self._saved_at, self._saved_step = time.perf_counter(), trainer.global_step
-        if self._is_asked(trainer):
+        if highest(ASKED if self.asked else 0):
             raise Stopped
 
 

@@ -13,6 +13,7 @@ from compound.data import DamageLog, Source
 from compound.errors import CompoundError
 from compound.inference import classify
 from compound.nn import ConvNet
+from compound.train.parallel import gathered, rank, size
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,16 @@ def evaluate(
     device: str = "auto",
     damaged_limit: float = 0.01,
 ) -> Evaluation:
-    """Run `model` over `source` once, in order. The model is left in the mode it was in."""
+    """Run `model` over `source` once, in order. The model is left in the mode it was in.
+
+    Several processes share the images, each image once, and all return the whole.
+    """
     damage = DamageLog(damaged_limit)
-    parts = list(classify(model, source, damage, batch=batch, workers=workers, device=device))
+    mine = list(classify(model, source, damage, batch=batch, workers=workers, device=device, rank=rank(), world=size()))
+    parts = [part for process in gathered(mine) for part in process]
+    damaged = [item for process in gathered(damage.damaged) for item in process.items()]
     if not parts:
         raise CompoundError("not one image could be read; check the paths and the files")
     probabilities, labels, indices = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Evaluation(classes, probabilities, labels, indices, list(damage.damaged.items()))
+    order = indices.argsort()
+    return Evaluation(classes, probabilities[order], labels[order], indices[order], damaged)

@@ -10,6 +10,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from compound.data import Batch, Preprocessing
 from compound.nn import ConvNet
 from compound.train.optim import make_optimizer
+from compound.train.parallel import rank
 from compound.train.recipe import Recipe, rate_at
 
 
@@ -40,7 +41,7 @@ class Training(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Rate and randomness of a step follow from its number alone, so that a resumed run repeats them."""
         step = self.trainer.global_step
-        torch.manual_seed(self.seed * 1_000_003 + step)
+        torch.manual_seed(self.seed * 1_000_003 + step + (rank() << 40))
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate_at(self.recipe, step, self.steps_per_epoch, self.timeline)
         return None
@@ -74,5 +75,5 @@ class Training(LightningModule):
         loss = F.cross_entropy(logits, batch.labels)
         self.accuracy(logits, batch.labels)
         size = len(batch.labels)
-        self.log("val_loss", loss, on_epoch=True, batch_size=size)
-        self.log("val_top1", self.accuracy, on_epoch=True, batch_size=size)
+        self.log("val_loss", loss, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log("val_top1", self.accuracy, on_epoch=True, batch_size=size, sync_dist=True)

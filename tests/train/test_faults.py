@@ -127,7 +127,9 @@ def poisoned(step):
 def test_a_gradient_that_is_no_number_stops_before_the_update(tmp_path, network, data, recipe, monkeypatch):
     monkeypatch.setattr(fit, "Training", poisoned(8))
     run = begin(tmp_path / "run", network, data, recipe)
-    with pytest.raises(Diverged, match=r"the gradients are no longer numbers at step 8 with rate 0\.\d+ on pictures-1\["):
+    with pytest.raises(
+        Diverged, match=r"the gradients are no longer numbers at step 8 with rate 0\.\d+ on pictures-1\["
+    ):
         train(run, data, quiet=True, device="cpu", save_every=Interval(steps=1))
     assert storage.newest(run.checkpoints).step == 8  # what eight steps made, and nothing of the ninth
     told = json.loads((run.path / "diverged.json").read_text())

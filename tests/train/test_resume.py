@@ -88,7 +88,9 @@ class DieAt(fit.Checkpoints):
             raise RuntimeError("killed")
 
 
-def test_a_killed_run_goes_on_from_within_the_epoch_whatever_the_workers(tmp_path, network, photos, recipe, monkeypatch):
+def test_a_killed_run_goes_on_from_within_the_epoch_whatever_the_workers(
+    tmp_path, network, photos, recipe, monkeypatch
+):
     augment = Augment(crop="inception", flip=True, erase=0.3)
     recipe = replace(recipe, augment=augment, epochs=2)
     whole, _ = run_once(tmp_path / "whole", network, photos, recipe)
@@ -97,7 +99,9 @@ def test_a_killed_run_goes_on_from_within_the_epoch_whatever_the_workers(tmp_pat
     for died, workers in ((2, 0), (4, 1), (9, 2)):
         DieAt.step = died
         with pytest.raises(RuntimeError, match="killed"):
-            run_once(tmp_path / "parts", network, photos, recipe, resume=died > 2, workers=workers, every=Interval(steps=1))
+            run_once(
+                tmp_path / "parts", network, photos, recipe, resume=died > 2, workers=workers, every=Interval(steps=1)
+            )
         steps.append(newest(tmp_path / "parts" / "checkpoints").step)
     monkeypatch.undo()
     assert steps == [2, 4, 9]  # six steps make an epoch
