@@ -1,9 +1,10 @@
 """compound: a ConvNet baseline and a resource budget in; a scaled, trained, deployable network out.
 
-What is imported here needs no torch; `compound.nn`, `compound.data`, `compound.train` and above do, and `optimize` brings
+What is imported here needs no torch; `compound.nn`, `compound.data`, `compound.train` and above do. `optimize` brings
 it in when it is first asked for.
 """
 
+from importlib import import_module
 from typing import Any
 
 from compound.blocks import (
@@ -70,7 +71,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "optimize":
-        from compound.deploy import optimize
-
-        return optimize
+        return import_module("compound.deploy").optimize
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
