@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,11 @@ from compound.files import make_folder
 from compound.search.problem import Direction
 
 IDENTITY = "search"  # the study's attribute that says which search it is
+
+DRIVERS = {  # module and its name in SQLAlchemy, by what a user writes
+    "postgresql": {"psycopg": "psycopg", "psycopg2": "psycopg2"},
+    "mysql": {"pymysql": "pymysql", "MySQLdb": "mysqldb"},
+}
 
 
 class StorageError(CompoundError):
@@ -78,7 +84,21 @@ def open_storage(where: str) -> BaseStorage:
                 f"storage {where}: SQLite is not made for several processes; give the path of a journal file, or a "
                 "postgresql:// or mysql:// URL"
             )
-        return get_storage(where)
+        return get_storage(with_driver(where))
+
+
+def with_driver(url: str) -> str:
+    """A database URL that names a driver that is installed, if it names none itself."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in DRIVERS:
+        return url
+    for module, driver in DRIVERS[scheme].items():
+        if find_spec(module):
+            return f"{scheme}+{driver}://{rest}"
+    raise StorageError(
+        f"storage {_without_password(url)} needs a driver, and none is installed; run: pip install "
+        f"{next(iter(DRIVERS[scheme]))}"
+    )
 
 
 @contextmanager

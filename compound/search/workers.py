@@ -69,7 +69,8 @@ class Crew:
         methods = multiprocessing.get_all_start_methods()
         self.context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
         if "forkserver" in methods:
-            multiprocessing.set_forkserver_preload(["compound.search.engine"])
+            database = ["sqlalchemy.orm", "alembic.script"] if "://" in search.storage else []
+            multiprocessing.set_forkserver_preload(["compound.search.engine", *database])
 
     def run(self, show: Show) -> bool:
         told = False
