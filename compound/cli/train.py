@@ -11,8 +11,9 @@ from compound.errors import UsageError
 
 if TYPE_CHECKING:
     from compound.data import DataSet
+    from compound.evaluation import Evaluation
     from compound.network import Network
-    from compound.train import Evaluation, Recipe, Run
+    from compound.train import Recipe, Run
 
 Data = Annotated[
     str,

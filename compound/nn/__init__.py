@@ -2,6 +2,7 @@
 
 from compound.nn.build import ConvNet, build
 from compound.nn.foreign import WeightsError, import_weights
+from compound.nn.modes import evaluating
 from compound.nn.weights import Weights, load_model, read_weights, save_weights
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Weights",
     "WeightsError",
     "build",
+    "evaluating",
     "import_weights",
     "load_model",
     "read_weights",
