@@ -1,9 +1,11 @@
 """The reliability diagram."""
 
 from pathlib import Path
+from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
 from compound.errors import UsageError
 from compound.evaluation.calibration import reliability
@@ -11,7 +13,8 @@ from compound.evaluation.result import BINS, Evaluation
 from compound.files import write_with
 
 FORMATS = (".svg", ".png", ".pdf")
-ACCURACY, GAP, INK = "#4a7de8", "#e8804a", "#444444"
+ACCURACY, INK = "#4a7de8", "#444444"
+GAP_STYLE: dict[str, Any] = {"facecolor": "none", "edgecolor": "#e0692a", "hatch": "////", "linewidth": 0}
 
 
 def reliability_diagram(result: Evaluation, title: str) -> Figure:
@@ -19,19 +22,18 @@ def reliability_diagram(result: Evaluation, title: str) -> Figure:
     figure = Figure(figsize=(5, 5.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     above.plot((0, 1), (0, 1), color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    above.bar([], [], color=ACCURACY, label="share right")
-    above.bar([], [], color=GAP, alpha=0.45, label="gap to the confidence")
     for number, one in enumerate(reliability(result)):
         if one is None:
             continue
         middle, width = (number + 0.5) / BINS, 0.94 / BINS
         gap = one.confidence - one.accuracy
         above.bar(middle, one.accuracy, width, color=ACCURACY)
-        above.bar(middle, gap, width, bottom=one.accuracy, color=GAP, alpha=0.45)
+        above.bar(middle, gap, width, bottom=one.accuracy, **GAP_STYLE)
         below.bar(middle, one.images, width, color=INK, alpha=0.6)
     above.set(ylabel="share right", ylim=(0, 1), xlim=(0, 1))
     above.set_title(f"{title}\n{result.images:,} images, calibration error {result.calibration_error:.2%}", fontsize=11)
-    above.legend(loc="upper left", frameon=False)
+    meanings = [Patch(color=ACCURACY, label="share right"), Patch(label="gap to the confidence", **GAP_STYLE)]
+    above.legend(handles=meanings, loc="upper left", frameon=False)
     below.set(xlabel="confidence", ylabel="images")
     for axes in (above, below):
         axes.spines[["top", "right"]].set_visible(False)
