@@ -62,7 +62,7 @@ def comparison_text(comparison: "Comparison", first: str, second: str) -> str:
     verdict = "may be chance" if told["p_value"] >= LEVEL else "is unlikely to be chance"
     lines = [f"{share:>8.2%}  {name}" for share, name in zip(told["top1"], (first, second), strict=True)]
     lines += [
-        f"difference {100 * told['difference']:+.2f} points (95 % interval {100 * low:+.2f} to {100 * high:+.2f}), "
+        f"difference {points(told['difference'])} points (95 % interval {points(low)} to {points(high)}), "
         f"{told['images']:,} images",
         f"only the first right: {told['only_first']:,}; only the second: {told['only_second']:,}; "
         f"McNemar's exact test: p = {told['p_value']:.2g}, which {verdict}",
@@ -71,3 +71,8 @@ def comparison_text(comparison: "Comparison", first: str, second: str) -> str:
     for change, name in sorted(known, key=lambda one: -abs(one[0]))[:SHOWN]:
         lines.append(f"{100 * change:>+8.1f}  points of recall, {name}")
     return "\n".join(lines)
+
+
+def points(share: float) -> str:
+    """In percentage points with a sign, and zero without a minus."""
+    return f"{round(100 * share, 2) + 0.0:+.2f}"

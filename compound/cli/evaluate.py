@@ -52,8 +52,8 @@ def evaluate(
 ) -> None:
     """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class, confusion."""
     from compound.deploy import load_predictor
+    from compound.evaluation import LAYOUTS, open_layout, write_predictions
     from compound.evaluation import evaluate as run_evaluation
-    from compound.evaluation import open_layout, write_predictions
     from compound.evaluation.figures import check_picture, reliability_diagram, save_figure
     from compound.inference import workers_for
 
@@ -67,6 +67,8 @@ def evaluate(
     if layout:
         labelled = open_layout(layout, Path(str(data)), described.classes, described.channels, labels)
         source, name = labelled.source, layout
+        if len(source) != LAYOUTS[layout]:
+            note(f"warning: {layout} has {LAYOUTS[layout]:,} images to judge and {data} has {len(source):,}")
     else:
         images = open_test(model, data, described, root, download)
         source, name = images.test, images.name
@@ -82,7 +84,8 @@ def evaluate(
     if sizes and images:
         swept = sweep_fields(net, images, sizes, recalibrate, running)
         fields["resolutions"] = swept
-        lines += [f"{one['top1']:>8.2%}  at {one['resolution']} px, loss {one['loss']:.4f}" for one in swept]
+        told = ", batch norms recalibrated" if recalibrate else ""
+        lines += [f"{one['top1']:>8.2%}  at {one['resolution']} px{told}, loss {one['loss']:.4f}" for one in swept]
     if predictions:
         write_predictions(result, source, predictions)
     if reliability:

@@ -3,7 +3,7 @@
 from compound.evaluation.calibration import Reliability, calibrate, divide_logits, fit_temperature, reliability
 from compound.evaluation.comparison import Comparison, compare
 from compound.evaluation.layouts import LAYOUTS, open_layout
-from compound.evaluation.predictions import Submission, write_predictions, write_submission
+from compound.evaluation.predictions import Submission, read_numbers, write_predictions, write_submission
 from compound.evaluation.resolutions import recalibrate, sweep
 from compound.evaluation.result import Evaluation, evaluate
 from compound.evaluation.statistics import bootstrap, mcnemar, wilson
@@ -22,6 +22,7 @@ __all__ = [
     "fit_temperature",
     "mcnemar",
     "open_layout",
+    "read_numbers",
     "recalibrate",
     "reliability",
     "sweep",

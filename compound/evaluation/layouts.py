@@ -25,36 +25,37 @@ from compound.evaluation.result import Evaluation
 
 LAYOUTS = {
     "imagenet": 50_000,
-    "imagenet-real": 50_000,
+    "imagenet-real": 46_837,  # the others have no right label
     "imagenet-v2": 10_000,
     "imagenet-a": 7_500,
     "imagenet-r": 30_000,
     "imagenet-sketch": 50_889,
 }
-"""The images of each set."""
+"""The images of each set that are judged."""
+NARROWED = ("imagenet-a", "imagenet-r")  # where only the classes of the set can be chosen, as their authors evaluate
 
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """Images with class numbers of the network; `classes` are those that occur in the set.
+    """Images with class numbers of the network; `classes` are those that can be chosen, None for all.
 
     `answers` holds the right class numbers of each image where there are several or other ones than the folder says.
     """
 
     name: str
     source: FileSource
-    classes: tuple[int, ...]
+    classes: tuple[int, ...] | None = None
     answers: tuple[tuple[int, ...], ...] | None = None
 
     def judge(self, result: Evaluation) -> Evaluation:
         """`result`, over all classes of the network, as this set judges it.
 
-        Only the set's classes can be chosen. Of several right answers the most probable one is the label, so that the
-        top-k figures count an image as right if any of them is among the k first.
+        Where the set has few classes, only those can be chosen. Of several right answers the most probable one is the
+        label, so that the top-k figures count an image as right if any of them is among the k first.
         """
         if self.answers is not None:
             return replace(result, labels=self._most_probable(result))
-        return result if len(self.classes) == len(result.classes) else result.only(list(self.classes))
+        return result.only(list(self.classes)) if self.classes else result
 
     def _most_probable(self, result: Evaluation) -> torch.Tensor:
         assert self.answers is not None
@@ -89,7 +90,8 @@ def open_layout(name: str, folder: Path, classes: Sequence[str], channels: int, 
         found += [numbers[synset]] * len(inside)
     if not paths:
         raise UsageError(f"{folder} holds no images in class folders; {name} has a folder for each class")
-    return LabelledSet(name, FileSource(paths, found, channels), tuple(sorted(set(found))))
+    chosen = tuple(sorted(set(found))) if name in NARROWED else None
+    return LabelledSet(name, FileSource(paths, found, channels), chosen)
 
 
 def class_numbers(classes: Sequence[str]) -> dict[str, int]:
@@ -126,7 +128,7 @@ def _open_real(folder: Path, numbers: dict[str, int], channels: int, labels: Pat
     if not paths:
         raise UsageError(f"{folder} holds no validation image with a label in {labels}")
     source = FileSource(paths, [right[0] for right in kept], channels)
-    return LabelledSet("imagenet-real", source, tuple(sorted(numbers.values())), tuple(kept))
+    return LabelledSet("imagenet-real", source, answers=tuple(kept))
 
 
 def _read_real(labels: Path) -> list[list[int]]:

@@ -43,7 +43,9 @@ def deletion_insertion(model: ConvNet, images: Tensor, heat: Tensor, classes: Te
     side = images.shape[-1]
     kernel = max(side // 40 * 2 + 1, 5)  # 11 at 224 px with deviation 5, as the original; small images need more
     blurred = gaussian_blur(images, [kernel, kernel], [kernel * 5 / 11] * 2)
-    order = heat.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(dim=1).view_as(heat)  # each pixel's rank
+    order = (
+        heat.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(dim=1).view_as(heat)
+    )  # each pixel's rank
     deletion, insertion = [], []
     with evaluating(model), torch.no_grad():
         for step in range(steps + 1):
