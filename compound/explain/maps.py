@@ -101,7 +101,7 @@ def _gradient_maps(model: ConvNet, features: Tensor, classes: Tensor) -> Tensor:
     maps = []
     with torch.inference_mode(False), torch.enable_grad():
         leaf = features.clone().requires_grad_()
-        logits = model.classifier(leaf).gather(1, classes)
+        logits = model.classifier(leaf).gather(1, classes.clone())
         for column in range(classes.shape[1]):
             (slope,) = torch.autograd.grad(logits[:, column].sum(), leaf, retain_graph=True)
             maps.append((slope.mean((2, 3), keepdim=True) * leaf.detach()).sum(1))
