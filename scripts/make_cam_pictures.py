@@ -19,7 +19,6 @@ from compound.nn import load_model
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 PHOTOS = {"cat": "chelsea.png", "coffee": "coffee.png", "motorcycle": "motorcycle_left.png"}
 WIDTH = 560  # px
-COLOURS = 128
 
 
 def main() -> None:
@@ -34,7 +33,7 @@ def main() -> None:
         path = save_sheet(sheet([panels]), FOLDER / f"cam-{name}.png")
         with Image.open(path) as large:
             small = large.convert("RGB").resize((WIDTH, large.height * WIDTH // large.width), Image.Resampling.LANCZOS)
-        small.quantize(COLOURS).save(path, optimize=True)
+        small.quantize(256, kmeans=3, dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from compound.cli.calibration import keep_calibration, run_calibration
 from compound.cli.common import Json, answer, find_network, note
 from compound.cli.train import DamagedLimit, Device, Download, Root, Workers, evaluation_text
 from compound.errors import UsageError
@@ -169,34 +170,6 @@ def result_fields(result: "Evaluation", temperature: float | None) -> tuple[dict
 
 
 SHARES = ("recall", "precision", "f1")
-
-
-def run_calibration(net: "ConvNet", images: "DataSet", running: dict[str, Any]) -> float:
-    """Divide the logits of `net` by the temperature that suits the held-out images, and return it."""
-    from compound.evaluation import calibrate
-
-    if not len(images.holdout):
-        raise UsageError(f"{images.name} has no held-out images to calibrate on; give more training images")
-    temperature = calibrate(net, images.holdout, images.classes, **running)
-    note(f"temperature {temperature:.3f} fitted on {len(images.holdout):,} held-out images")
-    return temperature
-
-
-def keep_calibration(
-    path: Path, net: "ConvNet", described: "Weights", temperature: float, fields: dict[str, Any], own: bool
-) -> None:
-    """Write the calibrated weights, and the new figures of the run's own data beside them."""
-    import json
-
-    from compound.files import write_json
-    from compound.nn import save_weights
-
-    save_weights(net, path / "model.safetensors" if path.is_dir() else path, described.classes)
-    told = path / "evaluation.json"
-    if own and told.is_file():
-        before = json.loads(told.read_text(encoding="utf-8"))
-        fields = fields | {"temperature": temperature * before.get("temperature", 1.0)}  # of all times together
-        write_json(told, before | fields)
 
 
 def sweep_fields(

@@ -91,7 +91,8 @@ def _class_maps(model: ConvNet, features: Tensor, classes: Tensor) -> tuple[Tens
             scores = layer(scores)
         chosen = classes[:, :, None, None].expand(-1, -1, *scores.shape[2:])
         return scores.gather(1, chosen), torch.zeros(classes.shape, device=features.device)
-    linear = model.classifier.linear
+    linear = model.classifier.get_submodule("linear")
+    assert isinstance(linear, nn.Linear)
     maps = torch.einsum("nkc,nchw->nkhw", linear.weight[classes], features)
     return maps, linear.bias[classes]
 

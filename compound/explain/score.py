@@ -46,7 +46,8 @@ def deletion_insertion(model: ConvNet, images: Tensor, heat: Tensor, classes: Te
     order = (
         heat.flatten(1).argsort(dim=1, descending=True, stable=True).argsort(dim=1).view_as(heat)
     )  # each pixel's rank
-    deletion, insertion = [], []
+    deletion: list[Tensor] = []
+    insertion: list[Tensor] = []
     with evaluating(model), torch.no_grad():
         for step in range(steps + 1):
             shown = (order < round(step / steps * side * side))[:, None]
