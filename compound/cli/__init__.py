@@ -17,7 +17,9 @@ VERBS = (
     "table",
     "train",
     "evaluate",
+    "compare",
     "predict",
+    "explain",
     "fit",
     "search",
 )

@@ -3,6 +3,7 @@
 from compound.nn.build import ConvNet, build
 from compound.nn.fold import fold
 from compound.nn.foreign import WeightsError, import_weights
+from compound.nn.modes import evaluating
 from compound.nn.reading import ReadingError, from_module
 from compound.nn.weights import Weights, load_model, read_weights, save_weights
 
@@ -12,6 +13,7 @@ __all__ = [
     "Weights",
     "WeightsError",
     "build",
+    "evaluating",
     "fold",
     "from_module",
     "import_weights",

@@ -62,8 +62,8 @@ def test_the_best_epochs_averaged_weights_are_the_result(tmp_path, network, data
 
 def test_averaged_weights_are_what_was_validated(tmp_path, network, data, recipe):
     """The kept weights have the kept accuracy on the holdout."""
+    from compound.evaluation import evaluate
     from compound.nn import build
-    from compound.train import evaluate
 
     run, _ = run_once(tmp_path / "run", network, data, replace(recipe, select="best", epochs=6))
     kept = torch.load(run.path / "checkpoints" / "best.ckpt", weights_only=True)
