@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from compound.data import Batch
+from compound.parallel import is_first, size
 from compound.train.metrics import Metrics
-from compound.train.parallel import is_first, size
 
 
 class Display(Callback):

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 from compound.data import Batch, Source
 from compound.errors import CompoundError
 from compound.files import write_json
-from compound.train.parallel import gathered, highest, is_first
+from compound.parallel import gathered, highest, is_first
 
 NAMED = 5  # images the message names; diverged.json has all
 

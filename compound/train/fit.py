@@ -8,31 +8,32 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from compound.data import ArraySource, DamageLog, DataSet, Preprocessing, loading, make_loader
+from compound.data import DamageLog, DataSet, Preprocessing, loading, make_loader
 from compound.errors import CompoundError, UsageError
+from compound.evaluation import Evaluation, evaluate
 from compound.files import clear_leftovers, locked, make_folder, write_json
-from compound.inference import pick_device
+from compound.inference import pick_device, workers_for
 from compound.network import Network
 from compound.nn import ConvNet, build, load_model, save_weights
 from compound.notation import load_network
+from compound.parallel import World, from_first, gathered, is_first, join, rank, share_of
 from compound.quantity import Interval
 from compound.train.averaging import Averaging
 from compound.train.changes import described, differences
 from compound.train.checkpoints import Checkpoints, Stopped
 from compound.train.display import Display
 from compound.train.divergence import Diverged, Watch
-from compound.train.evaluate import Evaluation, evaluate
 from compound.train.metrics import Damage, Metrics
 from compound.train.module import Training
 from compound.train.pace import Pace, settle
-from compound.train.parallel import World, from_first, gathered, is_first, join, rank, share_of
 from compound.train.recipe import Recipe
 from compound.train.run import Run, open_run
+from compound.train.selection import Best
 from compound.train.storage import Found, Storage, load, newest
+from compound.train.teacher import find_teacher
 
 RETRIES = 3  # halvings of the rate after which a training that diverges is given up
 
@@ -80,7 +81,7 @@ def _start_run(
     images = {part: len(getattr(data, part)) for part in ("train", "holdout", "test")}
     told = {
         "spec": spec, "name": data.name, "classes": list(data.classes), "channels": data.channels,
-        "images": images, "fingerprint": data.fingerprint(),
+        "images": images, "holdout": data.held, "fingerprint": data.fingerprint(),
     }  # fmt: skip
     existing = open_run(out) if (out / "run.yaml").exists() else None
     if existing is None or existing.state == "created":  # never trained a step: nothing to lose
@@ -94,8 +95,7 @@ def _start_run(
         return Run(out, network, recipe, told, seed).save()
     if not resume:
         raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
-    settled = {"epochs": recipe.minutes is not None, "precision": recipe.precision == "auto"}
-    recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name, measured in settled.items() if measured})
+    recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name in recipe.settled})
     changed = differences(
         described(existing.network, existing.data, existing.recipe, existing.seed),
         described(network, told, recipe, seed),
@@ -183,7 +183,7 @@ def _train(
     steps = max(len(data.train) // recipe.batch, 1)
     found = find_checkpoint(run)
     tell(found, quiet)
-    share = share_of(recipe.batch, len(data.holdout))
+    share = share_of(recipe.batch, len(data.holdout), recipe.accumulate)
     done_epochs, done_steps = divmod(found.step if found else 0, steps)
     loader = make_loader(
         data.train, preprocessing, share, augment=recipe.augment, shuffle=True, drop_last=True,
@@ -191,14 +191,17 @@ def _train(
     )  # fmt: skip
     holdout = make_loader(data.holdout, preprocessing, share, workers=workers, rank=rank(), world=world.size)
     model = first_model(run, data, weights)
-    module = Training(model, replace(recipe, rate=recipe.rate * 0.5**run.lowered), steps, run.seed)
+    lowered = replace(recipe, rate=recipe.rate * 0.5**run.lowered)
+    module = Training(model, lowered, steps, run.seed, find_teacher(recipe, data))
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
+    chosen = recipe.select == "best" or recipe.patience is not None
+    best = [Best(run.checkpoints / "best.ckpt", recipe.patience)] if chosen else []
     pace = [Pace(recipe.minutes)] if recipe.minutes else []
     watch = Watch(data.train, run.path / "diverged.json")
     checkpoints = Checkpoints(run.checkpoints, save_every)
     # In this order: what a checkpoint holds comes before the one that writes it.
-    callbacks = [*averaging, watch, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]
+    callbacks = [*best, *averaging, watch, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]
     quieten()
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(where.type, where.type),
@@ -228,8 +231,8 @@ def _train(
         ) from None
     seconds = checkpoints.seconds
     run = replace(run, recipe=replace(recipe, epochs=int(module.timeline.epochs)))  # `Pace` may have moved the end
-    for average in averaging:
-        average.apply(module)
+    for weights_to_keep in (*averaging, *(best if recipe.select == "best" else ())):
+        weights_to_keep.apply(module)
     if is_first():
         save_weights(model, run.weights, data.classes)
     result = evaluate(
@@ -282,8 +285,8 @@ def first_model(run: Run, data: DataSet, weights: str | Path | None) -> ConvNet:
 
 
 def default_workers(data: DataSet) -> int:
-    """Decoding needs processes of its own; arrays in memory do not."""
-    return 0 if isinstance(data.train, ArraySource) else max(torch.get_num_threads() - 1, 1)
+    """See `workers_for`."""
+    return workers_for(data.train)
 
 
 def quieten() -> None:

@@ -9,7 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import Batch, DamageLog
 from compound.files import write_text
-from compound.train.parallel import is_first, summed
+from compound.parallel import is_first, summed
 
 
 class Metrics(Callback):

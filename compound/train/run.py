@@ -3,7 +3,7 @@
 run.yaml            recipe, data, seed, versions, state
 network.yaml        the network
 metrics.csv         a line an epoch
-checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, the best on the held-out images
+checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, where the recipe chooses it
 model.safetensors   the result, with network, classes and preprocessing in its metadata
 evaluation.json     accuracy on the test images
 """
@@ -21,7 +21,7 @@ from compound.files import make_folder, write_text
 from compound.mapping import from_mapping, to_mapping
 from compound.network import Network
 from compound.notation import load_network, save_network
-from compound.train.parallel import is_first
+from compound.parallel import is_first
 from compound.train.recipe import Recipe
 
 

@@ -62,20 +62,12 @@ def test_a_damaged_last_checkpoint_is_said_and_set_aside(tmp_path, network, data
     assert "going on from" in said
     assert "previous.ckpt at step 18" in said  # six steps make an epoch, four epochs the training
     assert {path.name for path in run.checkpoints.iterdir()} == {
-        ".lock", "best.ckpt", "last.ckpt", "last.ckpt.damaged", "previous.ckpt",
+        ".lock", "last.ckpt", "last.ckpt.damaged", "previous.ckpt",
     }  # fmt: skip
     for path in run.checkpoints.glob("*.ckpt"):
         path.write_bytes(b"nothing")
-    with pytest.raises(CompoundError, match=r"last\.ckpt is cut short.*previous\.ckpt.*best\.ckpt.*remove"):
+    with pytest.raises(CompoundError, match=r"last\.ckpt is cut short.*previous\.ckpt.*remove"):
         train(begin(tmp_path / "run", network, data, recipe, resume=True), data, quiet=True, device="cpu")
-
-
-def test_best_is_the_epoch_with_the_best_held_out_accuracy(tmp_path, network, data, recipe):
-    run = begin(tmp_path / "run", network, data, replace(recipe, epochs=6))
-    train(run, data, quiet=True, device="cpu")
-    rows = storage.load(run.checkpoints / "last.ckpt")["callbacks"]["Metrics"]["rows"]
-    best = max(rows, key=lambda row: (row["val_top1"], -row["epoch"]))
-    assert storage.load(run.checkpoints / "best.ckpt")["global_step"] == best["step"]
 
 
 def test_two_trainings_of_one_run_at_once_are_refused(tmp_path, network, data, recipe):

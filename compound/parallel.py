@@ -8,13 +8,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from pytorch_lightning.plugins.environments import ClusterEnvironment, SLURMEnvironment, TorchElasticEnvironment
 
 from compound.errors import CompoundError, UsageError
+
+if TYPE_CHECKING:
+    from pytorch_lightning.plugins.environments import ClusterEnvironment
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=10)  # for a machine that vanished; of a process that ended the others know at once
@@ -26,7 +28,7 @@ class World:
 
     size: int = 1
     local: int = 1
-    environment: ClusterEnvironment | None = None
+    environment: "ClusterEnvironment | None" = None
 
     @property
     def nodes(self) -> int:
@@ -42,10 +44,10 @@ def join(device: torch.device) -> World:
     if not dist.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(environment.local_rank())
-        address = f"tcp://{environment.main_address}:{environment.main_port}"
-        backend = "nccl" if device.type == "cuda" else "gloo"
         # torchrun keeps the meeting place itself; `env://` finds it.
-        method = "env://" if isinstance(environment, TorchElasticEnvironment) else address
+        address = f"tcp://{environment.main_address}:{environment.main_port}"
+        method = "env://" if dist.is_torchelastic_launched() else address
+        backend = "nccl" if device.type == "cuda" else "gloo"
         dist.init_process_group(
             backend, init_method=method, rank=environment.global_rank(), world_size=size, timeout=TIMEOUT
         )
@@ -53,12 +55,15 @@ def join(device: torch.device) -> World:
     return World(size, local, environment)
 
 
-def _environment() -> ClusterEnvironment | None:
-    if TorchElasticEnvironment.detect():
+def _environment() -> "ClusterEnvironment | None":
+    if not dist.is_torchelastic_launched() and os.environ.get("SLURM_NTASKS", "1") == "1":
+        return None
+    from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+
+    if dist.is_torchelastic_launched():
         return TorchElasticEnvironment()
-    if SLURMEnvironment.detect() and int(os.environ.get("SLURM_NTASKS", "1")) > 1:
-        return SLURMEnvironment(auto_requeue=False)  # signals are ours, see `Checkpoints`
-    return None
+    # Without its handling of signals: ours saves and stops (see `Checkpoints`).
+    return SLURMEnvironment(auto_requeue=False) if SLURMEnvironment.detect() else None
 
 
 def _local_size() -> int:
@@ -125,10 +130,12 @@ def gathered(value: T) -> list[T]:
     return everyone
 
 
-def share_of(batch: int, held_out: int) -> int:
+def share_of(batch: int, held_out: int, parts: int = 1) -> int:
     """Images a process takes of a batch: all batches are the same whatever the number of processes."""
     if batch % size():
         raise UsageError(f"batch {batch} cannot be shared by {size()} processes; use a multiple of {size()}")
+    if parts > 1 and size() > 1:
+        raise UsageError(f"accumulate {parts} works in one process, and here are {size()}; leave it out")
     if 0 < held_out < size():
         raise UsageError(f"{held_out} held-out images are too few for {size()} processes; hold out more")
     return batch // size()
