@@ -1,13 +1,22 @@
-"""Running a model over images: what evaluation and prediction share."""
+"""Running a model over images: what evaluation and prediction share.
+
+The network always computes chunks of one size, so that no result depends on how many images were asked for at once:
+libraries choose another kernel for another batch size, and with it other last digits.
+"""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-from compound.data import DamageLog, Preprocessing, Source, loading, make_loader
+from compound.cost import cost
+from compound.data import ArraySource, DamageLog, Preprocessing, Source, loading, make_loader
 from compound.errors import CompoundError
-from compound.nn import ConvNet
+from compound.network import Network
+from compound.nn import ConvNet, evaluating
+
+CHUNK_MACS = {"cpu": 2e9, "cuda": 5e11}  # multiply-adds that keep a device busy; more only takes memory
+LARGEST_CHUNK = 256
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -22,6 +31,17 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def workers_for(source: Source) -> int:
+    """Decoding needs processes of its own; arrays in memory do not."""
+    return 0 if isinstance(source, ArraySource) else max(torch.get_num_threads() - 1, 1)
+
+
+def chunk_size(network: Network, device: torch.device) -> int:
+    """Images that are computed at once: a power of two that follows from the network and the kind of device alone."""
+    images = CHUNK_MACS.get(device.type, CHUNK_MACS["cpu"]) / max(cost(network).macs, 1)
+    return 1 << min(max(int(images), 1).bit_length() - 1, LARGEST_CHUNK.bit_length() - 1)
+
+
 def classify(
     model: ConvNet,
     source: Source,
@@ -30,22 +50,40 @@ def classify(
     batch: int = 128,
     workers: int = 0,
     device: str = "auto",
+    rank: int = 0,
+    world: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Probabilities (N, classes), labels (N,) and positions (N,) of the readable images, in order, on the CPU.
 
-    Damaged images go to `damage`. The model is left in the mode it was in.
+    `batch` images are loaded at once, rounded up to whole chunks (see `chunk_size`); every image has a fixed place in
+    its chunk, whatever the batch and whichever other images are damaged, so the digits do not depend on `batch`.
+    With `world` processes this one, `rank`, takes every `world`-th image. Damaged images go to `damage`. The model is
+    left in the mode it was in.
     """
-    where, was_training = pick_device(device), model.training
+    where = pick_device(device)
     preprocessing = Preprocessing.of(model.network, model.channels)
-    model.to(where, memory_format=torch.channels_last).eval()
-    try:
-        with loading():
-            for one in make_loader(source, preprocessing, batch, workers=workers):
-                damage.add(one)
-                if len(one.labels):
-                    with torch.inference_mode():
-                        images = preprocessing.normalise(one.images.to(where))
-                        probabilities = model(images.contiguous(memory_format=torch.channels_last)).float().softmax(1)
-                    yield probabilities.cpu(), one.labels, one.indices
-    finally:
-        model.train(was_training)
+    chunk = chunk_size(model.network, where)
+    batch = -(-batch // chunk) * chunk
+    model.to(where, memory_format=torch.channels_last)
+    loader = make_loader(source, preprocessing, batch, workers=workers, rank=rank, world=world)
+    with evaluating(model), loading():
+        for number, one in enumerate(loader):
+            damage.add(one)
+            if len(one.labels):
+                places = (one.indices - number * batch * world - rank) // world
+                yield _in_chunks(model, preprocessing, one.images, places, chunk, where), one.labels, one.indices
+
+
+def _in_chunks(
+    model: ConvNet, preprocessing: Preprocessing, readable: Tensor, places: Tensor, chunk: int, where: torch.device
+) -> Tensor:
+    """Probabilities (N, classes) of the `readable` images (N, C, R, R), each computed at its place of the batch."""
+    size = -(-(int(places[-1]) + 1) // chunk) * chunk
+    images = readable.new_zeros(size, *readable.shape[1:])
+    images[places] = readable
+    with torch.inference_mode():
+        parts = [
+            model(preprocessing.normalise(part.to(where)).contiguous(memory_format=torch.channels_last))
+            for part in images.split(chunk)
+        ]
+        return torch.cat(parts).float().softmax(1).cpu()[places]

@@ -50,7 +50,7 @@ def campaign(folder: Path, share: int, seed: int) -> tuple[dict[str, Any], list[
     same = all(killed["identical"].values())
     print(
         f"{killed['kills']} kills, {killed['kills_in_writes']} in a write, {killed['kills_while_training']} after a "
-        f"step; {killed['unreadable_checkpoints']} unreadable checkpoints; ends {'' if same else 'NOT '}in the same bits"
+        f"step; {killed['unreadable_checkpoints']} unreadable checkpoints; the same bits: {same}"
     )
     checks = {
         "a flipped byte was not detected": damaged["flips_detected"] == damaged["flips"],

@@ -27,12 +27,12 @@ def pair(folder: Path, numbers: int = 20_000) -> Path:
     """previous.ckpt of step 1 and last.ckpt of step 2 in `folder`; the latter's path."""
     folder.mkdir(parents=True, exist_ok=True)
     for step in (1, 2):
-        storage.save(checkpoint(step, numbers), folder / storage.LAST)
+        storage.save(checkpoint(step, numbers), folder / storage.LAST, folder / storage.PREVIOUS)
     return folder / storage.LAST
 
 
 def detected(folder: Path, flips: int, cuts: int, seed: int = 0) -> dict[str, int]:
-    """How many of so many flipped bytes and cut ends of the last checkpoint are noticed, and led to the previous one."""
+    """Flipped bytes and cut ends of the last checkpoint: how many are noticed, so that the previous one is taken."""
     rng = random.Random(seed)
     path = pair(folder)
     data = path.read_bytes()
@@ -113,7 +113,7 @@ def become_nobody() -> None:
 
 def expect_refusal(path: Path, value: dict[str, Any]) -> str:
     try:
-        storage.save(value, path)
+        storage.save(value, path, path.with_name(storage.PREVIOUS))
     except CompoundError as error:
         said = str(error)
     else:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def account(path: Path) -> tuple[float, int, int]:
     """(seconds of steps that count, how many they are, how many were done) from lines of process, step, time."""
     lines = [line.split() for line in path.read_text().splitlines()]
     took: dict[int, float] = {}
-    for (who, step, at), (next_who, _, until) in zip(lines, lines[1:], strict=False):
+    for (who, step, at), (next_who, _, until) in pairwise(lines):
         if who == next_who:
             took[int(step)] = float(until) - float(at)
     return sum(took.values()), len(took), len(lines)

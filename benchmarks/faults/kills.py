@@ -15,6 +15,7 @@ from benchmarks.faults.subject import fork, images, train_logged
 from compound.data import DataSet
 from compound.train import open_run, storage
 
+STEPS_FOR_EACH = 12  # that a kill to come must find; two checkpoints are written in so many
 EVENTS = 150  # of one checkpoint's writing; more than there are would let the child live
 PARTS = ("state_dict", "current_model_state", "averaging_state", "optimizer_states")
 
@@ -33,7 +34,8 @@ def campaign(folder: Path, kills: int, epochs: int, seed: int = 0) -> dict[str, 
     for number, kind in enumerate(kinds):
         done = len(set(steps_of(parts)))
         aim = (total - done) / (kills - number + 1)  # so that the kills spread over the whole training
-        deaths.append(one_life(parts, data, epochs, kind, done + rng.uniform(0, 2) * aim, rng, folder / "log"))
+        until = min(done + rng.uniform(0, 2) * aim, total - STEPS_FOR_EACH * (kills - number))
+        deaths.append(one_life(parts, data, epochs, kind, until, rng, folder / "log"))
         unreadable += sum(not readable(path) for path in (parts / "checkpoints").glob("*.ckpt"))
     last = os.waitpid(fork(lambda: train_logged(parts, data, epochs, 0), folder / "log"), 0)[1]
     if os.waitstatus_to_exitcode(last):
@@ -60,7 +62,7 @@ def one_life(
     while kind == "step" and not ended(pid):
         mine = steps_of(out, pid)
         if mine and mine[-1] >= until:
-            time.sleep(rng.uniform(0, 0.1))  # anywhere: within a step, a validation, a checkpoint
+            time.sleep(rng.uniform(0, 0.05))  # anywhere: within a step, a validation, a checkpoint
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             break

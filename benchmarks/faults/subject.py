@@ -97,12 +97,12 @@ def die_in_write(at: int, after_saves: int = 1) -> None:
 
     save = storage.save
 
-    def saving(checkpoint, path):  # type: ignore[no-untyped-def]
+    def saving(checkpoint, path, previous=None):  # type: ignore[no-untyped-def]
         state["saves"] += 1
         write, link, replace_ = storage.SummedFile.write, os.link, os.replace
         storage.SummedFile.write, os.link, os.replace = counted(write), counted(link), counted(replace_)
         try:
-            save(checkpoint, path)
+            save(checkpoint, path, previous)
         finally:
             storage.SummedFile.write, os.link, os.replace = write, link, replace_
 

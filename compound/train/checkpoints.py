@@ -11,10 +11,13 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import Batch
+from compound.parallel import highest
 from compound.quantity import Interval
 from compound.train.averaging import Averaging
 from compound.train.divergence import Diverged
-from compound.train.storage import LAST, keep_best
+from compound.train.storage import LAST
+
+DUE, ASKED = 1, 2
 
 
 class Stopped(Exception):
@@ -24,14 +27,13 @@ class Stopped(Exception):
 class Checkpoints(Callback):
     """last.ckpt after every epoch, every so often within one, and at once after Ctrl-C or SIGTERM.
 
-    The one before is kept as previous.ckpt, and that of the epoch with the best held-out accuracy as best.ckpt.
+    The one before is kept as previous.ckpt.
     """
 
     def __init__(self, folder: Path, every: Interval = Interval(seconds=600)) -> None:
         self.folder = folder
         self.every = every
         self.asked: str | None = None
-        self.best = -1.0
         self._handlers: dict[int, Any] = {}
         self._before, self._since = 0.0, time.perf_counter()
         self._saved_at, self._saved_step = time.perf_counter(), 0
@@ -42,10 +44,10 @@ class Checkpoints(Callback):
         return self._before + time.perf_counter() - self._since
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seconds": self.seconds, "best": self.best}
+        return {"seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._before, self.best = state_dict["seconds"], state_dict["best"]
+        self._before = state_dict["seconds"]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._since = time.perf_counter()
@@ -70,7 +72,7 @@ class Checkpoints(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         # After the last step of an epoch comes its validation, and then the checkpoint.
-        if not trainer.is_last_batch and (self._due(trainer) or self._is_asked(trainer)):
+        if not trainer.is_last_batch and self._agreed(trainer):
             self._save(trainer)
 
     def on_validation_batch_end(
@@ -83,7 +85,7 @@ class Checkpoints(Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """A validation is not finished for somebody who waits; the resumed run repeats it from its beginning."""
-        if not self._is_asked(trainer):
+        if self._agreed(trainer) < ASKED:
             return
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, Averaging):  # the weights, not the average that is validated
@@ -96,27 +98,22 @@ class Checkpoints(Callback):
         self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        score = trainer.callback_metrics.get("val_top1", torch.tensor(-1.0)).item()
-        better = score > self.best
-        self.best = max(score, self.best)
-        self._save(trainer, better)
+        self._save(trainer)
 
-    def _due(self, trainer: Trainer) -> bool:
-        return (
-            trainer.global_step - self._saved_step >= self.every.steps
-            or time.perf_counter() - self._saved_at >= self.every.seconds
-        )
+    def _agreed(self, trainer: Trainer) -> int:
+        """DUE for a checkpoint, ASKED to stop, or 0, in every process alike."""
+        steps, seconds = trainer.global_step - self._saved_step, time.perf_counter() - self._saved_at
+        due = steps >= self.every.steps or seconds >= self.every.seconds
+        agreed = highest(ASKED if self.asked else DUE if due else 0)
+        if agreed == ASKED and not self.asked:
+            self.asked = "another process"
+        return agreed
 
-    def _is_asked(self, trainer: Trainer) -> bool:
-        return self.asked is not None
-
-    def _save(self, trainer: Trainer, best: bool = False) -> None:
+    def _save(self, trainer: Trainer) -> None:
         check_finite(trainer)
         trainer.save_checkpoint(self.folder / LAST)
-        if best:
-            keep_best(self.folder)
         self._saved_at, self._saved_step = time.perf_counter(), trainer.global_step
-        if self._is_asked(trainer):
+        if highest(ASKED if self.asked else 0):
             raise Stopped
 
 

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from compound.data import Batch, Source
 from compound.errors import CompoundError
 from compound.files import write_json
+from compound.parallel import gathered, highest, is_first
 
 NAMED = 5  # images the message names; diverged.json has all
 
@@ -39,14 +40,16 @@ class Watch(Callback):
         # The largest of each: unlike a sum of squares it cannot overflow by itself.
         largest = torch._foreach_norm(gradients, float("inf")) if gradients else []
         values = torch.stack([self.loss.float(), *(value.float() for value in largest)])
-        if torch.isfinite(values).all():  # the one wait for the device
+        if not highest(int(not torch.isfinite(values).all())):  # the one wait for the device
             self.indices = []
             return
         loss, step, rate = self.loss.item(), trainer.global_step, optimizer.param_groups[0]["lr"]
-        images = [self.source.path(i) for i in torch.cat(self.indices).tolist()]
+        indices = [i for process in gathered(torch.cat(self.indices).tolist()) for i in process]
+        images = [self.source.path(i) for i in indices]
         said = "the gradients are no longer numbers" if torch.isfinite(self.loss) else f"the loss became {loss}"
         value: dict[str, Any] = {"reason": said, "step": step, "rate": rate, "images": images}
-        write_json(self.record, value)
+        if is_first():
+            write_json(self.record, value)
         more = f" and {len(images) - NAMED} more in {self.record}" if len(images) > NAMED else ""
         raise Diverged(
             f"{said} at step {step} with rate {rate:.4g} on {', '.join(images[:NAMED])}{more}; nothing of this step "

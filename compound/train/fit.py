@@ -3,35 +3,36 @@
 import logging
 import sys
 import warnings
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from compound.data import ArraySource, DamageLog, DataSet, Preprocessing, loading, make_loader
+from compound.data import DamageLog, DataSet, Preprocessing, loading, make_loader
 from compound.errors import CompoundError, UsageError
+from compound.evaluation import Evaluation, evaluate
 from compound.files import clear_leftovers, locked, make_folder, write_json
-from compound.inference import pick_device
+from compound.inference import pick_device, workers_for
 from compound.network import Network
 from compound.nn import ConvNet, build, load_model, save_weights
 from compound.notation import load_network
+from compound.parallel import World, from_first, gathered, is_first, join, rank, share_of
 from compound.quantity import Interval
 from compound.train.averaging import Averaging
 from compound.train.changes import described, differences
 from compound.train.checkpoints import Checkpoints, Stopped
 from compound.train.display import Display
 from compound.train.divergence import Diverged, Watch
-from compound.train.evaluate import Evaluation, evaluate
 from compound.train.metrics import Damage, Metrics
 from compound.train.module import Training
 from compound.train.pace import Pace, settle
 from compound.train.recipe import Recipe
 from compound.train.run import Run, open_run
-from compound.train.selection import Patience, best_weights
-from compound.train.storage import Found, Storage, newest
+from compound.train.selection import Best
+from compound.train.storage import Found, Storage, load, newest
 from compound.train.teacher import find_teacher
 
 RETRIES = 3  # halvings of the rate after which a training that diverges is given up
@@ -60,13 +61,27 @@ def start_run(
     An existing run is never overwritten: without `resume` it is refused, with it network, data, recipe and seed must be
     the same. What the recipe leaves to the machine is settled once, when the run is fresh (see `settle`).
     """
-    out = Path(out)
+    join(pick_device(device))
+    return from_first(lambda: _start_run(network, data, spec, recipe, Path(out), seed, resume, workers, device))
+
+
+def _start_run(
+    network: Network,
+    data: DataSet,
+    spec: str,
+    recipe: Recipe,
+    out: Path,
+    seed: int,
+    resume: bool,
+    workers: int | None,
+    device: str,
+) -> Run:
     if recipe.batch > len(data.train):
         recipe = replace(recipe, batch=len(data.train))
     images = {part: len(getattr(data, part)) for part in ("train", "holdout", "test")}
     told = {
         "spec": spec, "name": data.name, "classes": list(data.classes), "channels": data.channels,
-        "holdout": data.held, "images": images, "fingerprint": data.fingerprint(),
+        "images": images, "holdout": data.held, "fingerprint": data.fingerprint(),
     }  # fmt: skip
     existing = open_run(out) if (out / "run.yaml").exists() else None
     if existing is None or existing.state == "created":  # never trained a step: nothing to lose
@@ -112,6 +127,7 @@ def train(
     damaged_limit: float = 0.01,
     save_every: Interval = Interval(seconds=600),
     on_nan: Literal["stop", "retry"] = "stop",
+    sync_norm: bool = False,
     quiet: bool = False,
 ) -> tuple[Run, Evaluation]:
     """Train the run from where it stands, then evaluate it once on the test images.
@@ -120,21 +136,32 @@ def train(
     checkpoints within an epoch; each epoch ends with one. `on_nan` "retry" goes back to the newest checkpoint and
     halves the rate when the training diverges, `RETRIES` times in a run.
 
+    Processes started by torchrun or srun share every batch of the recipe; process 0 alone writes. `sync_norm` makes
+    their batch norms use the statistics of the whole batch instead of their share.
+
     Raises `Interrupted` after Ctrl-C or SIGTERM, with the checkpoint saved, and `Diverged` when loss, gradients or
     weights are no longer numbers; then nothing of that step is kept.
     """
-    make_folder(run.checkpoints)
-    with locked(run.checkpoints / ".lock", str(run.path)):
-        for folder in (run.path, run.checkpoints):
-            clear_leftovers(folder)
+    world = join(pick_device(device))
+    with ExitStack() as stack:
+        from_first(lambda: _take(run, stack))
         while True:
             try:
-                return _train(run, data, weights, workers, device, damaged_limit, save_every, quiet)
+                return _train(run, data, weights, workers, device, damaged_limit, save_every, sync_norm, world, quiet)
             except Diverged as error:
                 if on_nan == "stop" or run.lowered == RETRIES:
                     raise
                 run = replace(run, lowered=run.lowered + 1)
-                print(f"{error}; going back, with the rate × {0.5**run.lowered:g}", file=sys.stderr)
+                if is_first():
+                    print(f"{error}; going back, with the rate × {0.5**run.lowered:g}", file=sys.stderr)
+
+
+def _take(run: Run, stack: ExitStack) -> None:
+    """The run directory for this process until `stack` ends, rid of what a killed one left."""
+    make_folder(run.checkpoints)
+    stack.enter_context(locked(run.checkpoints / ".lock", str(run.path)))
+    for folder in (run.path, run.checkpoints):
+        clear_leftovers(folder)
 
 
 def _train(
@@ -145,40 +172,48 @@ def _train(
     device: str,
     damaged_limit: float,
     save_every: Interval,
+    sync_norm: bool,
+    world: World,
     quiet: bool,
 ) -> tuple[Run, Evaluation]:
     recipe, where = run.recipe, pick_device(device)
+    if sync_norm and where.type != "cuda":
+        raise UsageError(f"--sync-norm needs GPUs: torch's SyncBatchNorm does not run on {where.type}; leave it out")
     preprocessing = Preprocessing.of(run.network, data.channels)
     workers = default_workers(data) if workers is None else workers
     steps = max(len(data.train) // recipe.batch, 1)
-    found = newest(run.checkpoints)
+    found = find_checkpoint(run)
     tell(found, quiet)
+    share = share_of(recipe.batch, len(data.holdout), recipe.accumulate)
     done_epochs, done_steps = divmod(found.step if found else 0, steps)
     loader = make_loader(
-        data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
-        seed=run.seed, workers=workers, epoch=done_epochs, start_batch=done_steps,
+        data.train, preprocessing, share, augment=recipe.augment, shuffle=True, drop_last=True,
+        seed=run.seed, workers=workers, epoch=done_epochs, start_batch=done_steps, rank=rank(), world=world.size,
     )  # fmt: skip
-    holdout = make_loader(data.holdout, preprocessing, recipe.batch, workers=workers)
+    holdout = make_loader(data.holdout, preprocessing, share, workers=workers, rank=rank(), world=world.size)
     model = first_model(run, data, weights)
     lowered = replace(recipe, rate=recipe.rate * 0.5**run.lowered)
     module = Training(model, lowered, steps, run.seed, find_teacher(recipe, data))
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
-    patience = [Patience(recipe.patience)] if recipe.patience else []
+    chosen = recipe.select == "best" or recipe.patience is not None
+    best = [Best(run.checkpoints / "best.ckpt", recipe.patience)] if chosen else []
     pace = [Pace(recipe.minutes)] if recipe.minutes else []
     watch = Watch(data.train, run.path / "diverged.json")
     checkpoints = Checkpoints(run.checkpoints, save_every)
     # In this order: what a checkpoint holds comes before the one that writes it.
-    watches = [watch, Damage(damage), Metrics(run.metrics), *patience]
-    callbacks = [*averaging, *watches, *pace, Display(quiet), checkpoints]
+    callbacks = [*best, *averaging, watch, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]
     quieten()
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(where.type, where.type),
-        devices=1,
+        strategy="ddp" if world.size > 1 else "auto",
+        devices=world.local,
+        num_nodes=world.nodes,
+        sync_batchnorm=sync_norm and world.size > 1,
         precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
         max_epochs=recipe.epochs,
         callbacks=callbacks,
-        plugins=[Storage(found)],
+        plugins=[Storage(found), *([world.environment] if world.environment else [])],
         logger=TensorBoardLogger(run.path, name="", version="tensorboard"),
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -197,23 +232,38 @@ def _train(
         ) from None
     seconds = checkpoints.seconds
     run = replace(run, recipe=replace(recipe, epochs=int(module.timeline.epochs)))  # `Pace` may have moved the end
-    for average in averaging:
-        average.apply(module)
-    if recipe.select == "best":
-        model.load_state_dict(best_weights(run.checkpoints) or model.state_dict())
-    save_weights(model, run.weights, data.classes)
+    for weights_to_keep in (*averaging, *(best if recipe.select == "best" else ())):
+        weights_to_keep.apply(module)
+    if is_first():
+        save_weights(model, run.weights, data.classes)
     result = evaluate(
         model, data.test, data.classes, batch=recipe.batch, workers=workers, device=device, damaged_limit=damaged_limit
     )
     summary = result.summary() | {"training_seconds": round(seconds, 1)}
-    summary["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damage.damaged.items()]
-    write_json(run.evaluation, summary)
+    damaged = {path: reason for process in gathered(damage.damaged) for path, reason in process.items()}
+    summary["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damaged.items()]
+    if is_first():
+        write_json(run.evaluation, summary)
     return run.now("done"), result
+
+
+def find_checkpoint(run: Run) -> Found | None:
+    """The newest whole checkpoint; process 0 looks, for all."""
+    mine: list[Found] = []
+
+    def look() -> Path | None:
+        mine.extend(found for found in [newest(run.checkpoints)] if found)
+        return mine[0].path if mine else None
+
+    path = from_first(look)
+    if path is None:
+        return None
+    return mine[0] if mine else Found(path, load(path), [])
 
 
 def tell(found: Found | None, quiet: bool) -> None:
     """On standard error, which checkpoint a resumed run goes on from; what is damaged is said in any case."""
-    if found and (found.wrong or not quiet):
+    if found and is_first() and (found.wrong or not quiet):
         reasons = "".join(f"warning: {said}\n" for said in found.wrong)
         print(f"{reasons}going on from {found.path} at step {found.step}", file=sys.stderr)
 
@@ -236,8 +286,8 @@ def first_model(run: Run, data: DataSet, weights: str | Path | None) -> ConvNet:
 
 
 def default_workers(data: DataSet) -> int:
-    """Decoding needs processes of its own; arrays in memory do not."""
-    return 0 if isinstance(data.train, ArraySource) else max(torch.get_num_threads() - 1, 1)
+    """See `workers_for`."""
+    return workers_for(data.train)
 
 
 def quieten() -> None:

@@ -10,6 +10,7 @@ from torchvision.transforms.v2 import functional as V
 
 from compound.data import Batch, Preprocessing
 from compound.nn import ConvNet
+from compound.parallel import rank
 from compound.train.losses import classification_loss, distillation_loss, mixed
 from compound.train.optim import make_optimizer, set_rate
 from compound.train.recipe import Recipe, rate_at
@@ -53,7 +54,7 @@ class Training(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Rate, size and randomness of a step follow from its number alone, so that a resumed run repeats them."""
         step = self.trainer.global_step
-        torch.manual_seed(self.seed * 1_000_003 + step)
+        torch.manual_seed(self.seed * 1_000_003 + step + (rank() << 40))
         set_rate(self.trainer.optimizers[0], rate_at(self.recipe, step, self.steps_per_epoch, self.timeline))
         stage = int((1 - self.timeline.left(step / self.steps_per_epoch)) * self.recipe.grow_stages)
         self.grown = min(stage / (self.recipe.grow_stages - 1), 1.0)
@@ -113,5 +114,5 @@ class Training(LightningModule):
         loss = F.cross_entropy(logits, batch.labels)
         self.accuracy(logits, batch.labels)
         size = len(batch.labels)
-        self.log("val_loss", loss, on_epoch=True, batch_size=size)
-        self.log("val_top1", self.accuracy, on_epoch=True, batch_size=size)
+        self.log("val_loss", loss, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log("val_top1", self.accuracy, on_epoch=True, batch_size=size, sync_dist=True)

@@ -3,7 +3,7 @@
 run.yaml            recipe, data, seed, versions, state
 network.yaml        the network
 metrics.csv         a line an epoch
-checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, the best on the held-out images
+checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, where the recipe chooses it
 model.safetensors   the result, with network, classes and preprocessing in its metadata
 evaluation.json     accuracy on the test images
 """
@@ -21,6 +21,7 @@ from compound.files import make_folder, write_text
 from compound.mapping import from_mapping, to_mapping
 from compound.network import Network
 from compound.notation import load_network, save_network
+from compound.parallel import is_first
 from compound.train.recipe import Recipe
 
 
@@ -53,6 +54,8 @@ class Run:
         return self.path / "evaluation.json"
 
     def save(self) -> "Run":
+        if not is_first():
+            return self
         make_folder(self.path)
         save_network(self.network, self.path / "network.yaml")
         value = {

@@ -13,11 +13,11 @@ import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from compound.errors import CompoundError
-from compound.files import link, write_with
+from compound.files import write_with
 
 MARK = b"compound"
 SUM_BYTES = 32
-LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
 
 class DamagedCheckpoint(CompoundError):
@@ -48,8 +48,8 @@ class SummedFile:
         self.file.close()
 
 
-def save(checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Write `checkpoint` in place of `path`, which is kept as previous.ckpt beside it."""
+def save(checkpoint: dict[str, Any], path: str | Path, previous: str | Path | None = None) -> None:
+    """Write `checkpoint` in place of the file at `path`, which is kept as `previous`."""
 
     def write(temporary: str) -> None:
         # A file of ours: torch's own ends the process where the disk is full.
@@ -61,7 +61,7 @@ def save(checkpoint: dict[str, Any], path: str | Path) -> None:
                 raise summed.failure or error from None  # torch finds its file too short and forgets why
             summed.close_with_sum()
 
-    write_with(path, write, previous=Path(path).with_name(PREVIOUS))
+    write_with(path, write, previous)
 
 
 def check(path: str | Path) -> None:
@@ -110,7 +110,7 @@ def newest(folder: Path) -> Found | None:
     Raises `DamagedCheckpoint` where there are checkpoints and none is whole.
     """
     damaged: dict[Path, str] = {}
-    for path in (folder / name for name in (LAST, PREVIOUS, BEST)):
+    for path in (folder / LAST, folder / PREVIOUS):
         if not path.exists():
             continue
         try:
@@ -127,11 +127,6 @@ def newest(folder: Path) -> Found | None:
     return None
 
 
-def keep_best(folder: Path) -> None:
-    """The last checkpoint is the best so far."""
-    link(folder / LAST, folder / BEST)
-
-
 class Storage(TorchCheckpointIO):
     """Lightning's way to the functions above; a checkpoint that was `found` is not read twice."""
 
@@ -140,7 +135,7 @@ class Storage(TorchCheckpointIO):
         self.found = found
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        save(checkpoint, path)
+        save(checkpoint, path, previous=Path(path).with_name(PREVIOUS))
 
     def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
         found, self.found = self.found, None

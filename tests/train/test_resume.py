@@ -89,9 +89,7 @@ def test_every_feature_resumes_in_the_same_bits(tmp_path, network, data, recipe,
         run_once(tmp_path / "parts", network, data, recipe)
     monkeypatch.undo()
     parts, _ = run_once(tmp_path / "parts", network, data, recipe, resume=True)
-    a, b = load_file(whole.weights), load_file(parts.weights)
-    assert all((a[name] == b[name]).all() for name in a)
-    assert whole.metrics.read_text() == parts.metrics.read_text()
+    assert_same(whole, parts)
 
 
 class StopInValidation(fit.Checkpoints):

@@ -10,9 +10,19 @@ from safetensors.torch import load_file
 import compound.train.fit as fit
 from compound.data import DataSet
 from compound.train import Interrupted, start_run, train
-from compound.train.module import Training
-from compound.train.selection import best_weights
-from compound.train.storage import load
+from compound.train.selection import Best
+
+
+class Scripted(Best):
+    """Epochs with the accuracies of a list."""
+
+    accuracies = ()
+
+    def on_validation_epoch_end(self, trainer, pl_module):
+        value = torch.tensor(self.accuracies[trainer.current_epoch])
+        pl_module.accuracy.compute = lambda: value  # in place of the metric's
+        super().on_validation_epoch_end(trainer, pl_module)
+        del pl_module.accuracy.compute
 
 
 def run_once(out, network, data, recipe, resume=False):
@@ -27,14 +37,8 @@ def epochs_of(run):
 
 @pytest.fixture
 def scripted(monkeypatch):
-    """Epochs with the accuracies that are given."""
-
     def use(*accuracies):
-        def validation_step(self, batch, batch_idx):
-            self.log("val_loss", torch.tensor(1.0), on_epoch=True, batch_size=len(batch))
-            self.log("val_top1", torch.tensor(accuracies[self.current_epoch]), on_epoch=True, batch_size=len(batch))
-
-        monkeypatch.setattr(Training, "validation_step", validation_step)
+        monkeypatch.setattr(fit, "Best", type("One", (Scripted,), {"accuracies": accuracies}))
 
     return use
 
@@ -42,28 +46,30 @@ def scripted(monkeypatch):
 def test_the_best_epochs_averaged_weights_are_the_result(tmp_path, network, data, recipe, scripted):
     scripted(0.3, 0.6, 0.6, 0.5)
     run, _ = run_once(tmp_path / "best", network, data, replace(recipe, select="best"))
-    assert load(run.checkpoints / "best.ckpt")["global_step"] == 12  # two epochs of six steps; of equals the first
+    kept = torch.load(run.path / "checkpoints" / "best.ckpt", weights_only=True)
+    assert kept["epoch"] == 2  # of equals the first
+    assert kept["val_top1"] == pytest.approx(0.6)
     weights = load_file(run.weights)
-    kept = best_weights(run.checkpoints)
-    assert kept.keys() == weights.keys()
-    assert all(torch.equal(weights[name], tensor) for name, tensor in kept.items())
+    assert all(torch.equal(weights[name], tensor) for name, tensor in kept["state_dict"].items())
+    # The average at the end of epoch 2 is what a run has that is stopped there and saved.
     scripted(0.1, 0.9, 0.2, 0.2)
     same, _ = run_once(tmp_path / "same", network, data, replace(recipe, select="best"))
     assert all(torch.equal(tensor, weights[name]) for name, tensor in load_file(same.weights).items())
     last, _ = run_once(tmp_path / "last", network, data, recipe)
     assert not all(torch.equal(tensor, weights[name]) for name, tensor in load_file(last.weights).items())
+    assert not (last.path / "checkpoints" / "best.ckpt").exists()
 
 
 def test_averaged_weights_are_what_was_validated(tmp_path, network, data, recipe):
     """The kept weights have the kept accuracy on the holdout."""
+    from compound.evaluation import evaluate
     from compound.nn import build
-    from compound.train import evaluate
 
     run, _ = run_once(tmp_path / "run", network, data, replace(recipe, select="best", epochs=6))
+    kept = torch.load(run.path / "checkpoints" / "best.ckpt", weights_only=True)
     model = build(network, 3, 1)
-    model.load_state_dict(best_weights(run.checkpoints))
-    best = max(float(row["val_top1"]) for row in csv.DictReader(run.metrics.read_text().splitlines()))
-    assert evaluate(model, data.holdout, data.classes, device="cpu").top(1) == pytest.approx(best)
+    model.load_state_dict(kept["state_dict"])
+    assert evaluate(model, data.holdout, data.classes, device="cpu").top(1) == pytest.approx(kept["val_top1"])
 
 
 def test_patience_ends_the_training_and_resuming_does_not_prolong_it(
