@@ -41,10 +41,14 @@ def small(**changes):
     return CoefficientProblem(MINI, Ruler(), classes=10, channels=1, **changes)
 
 
-def test_the_papers_triple_is_a_candidate_on_theory():
+def test_the_papers_network_is_a_candidate_on_theory():
     problem = CoefficientProblem(B0, Ruler(), target=Target(2.0, 0.05, "theory"))
     rules = [rule for rule, _ in problem.candidates.values()]
-    assert CompoundRule(1.2, 1.1, 1.15) in rules  # Section 3.3; its product is 1.92
+    # Section 3.3: 1.2, 1.1, 1.15, whose product is 1.92; α = 1.25 makes the same network and its product is nearer to 2.
+    paper = scale(B0, CompoundRule(1.2, 1.1, 1.15)(1), name="efficientnet-b0 φ1")
+    assert [rule for rule, network in problem.candidates.values() if network == paper] == [
+        CompoundRule(1.25, 1.1, 1.15)
+    ]
     assert all(1.9 <= rule(1).theory <= 2.1 for rule in rules)
     assert all(abs(value * 20 - round(value * 20)) < 1e-9 for rule in rules for value in vars(rule).values())
 
@@ -81,8 +85,8 @@ def test_a_measure_of_ones_own():
     def seconds(network):
         return network.resolution**2 / 1e6
 
-    problem = small(target=Target(2.0, 0.02, "latency", own=seconds))
-    assert all(abs(n.resolution**2 / 784 / 2 - 1) <= 0.02 for _, n in problem.candidates.values())
+    problem = small(target=Target(2.0, 0.03, "latency", own=seconds))
+    assert all(abs(n.resolution**2 / 784 / 2 - 1) <= 0.03 for _, n in problem.candidates.values())
     with pytest.raises(UsageError, match="cost 'latency' is unknown; use macs"):
         Target(2.0, 0.02, "latency")
 
@@ -186,7 +190,7 @@ def test_a_rule_file_with_a_mistake(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(UsageError, match=said):
         load_rule(path)
-    with pytest.raises(UsageError, match="cannot read rule absent.yaml"):
+    with pytest.raises(UsageError, match=r"cannot read rule absent\.yaml"):
         load_rule("absent.yaml")
 
 
