@@ -32,9 +32,10 @@ class Deployable(nn.Module):
 
     def __init__(self, model: ConvNet, takes: Input) -> None:
         super().__init__()
+        self.network, self.channels = model.network, model.channels
+        self.takes = takes
         preprocessing = Preprocessing.of(model.network, model.channels)
         mean, std = (torch.tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
-        self.takes = takes
         self.register_buffer("factor", 1 / (255 * std))
         self.register_buffer("offset", -mean / std)
         self.model = fold(model).cpu()
@@ -45,11 +46,14 @@ class Deployable(nn.Module):
         logits: Tensor = self.model(images)
         return logits
 
+    def prepare(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels as this module takes them."""
+        return pixels if self.takes == "uint8" else Preprocessing.of(self.network, self.channels).normalise(pixels)
+
     def example(self, images: int) -> Tensor:
         """Images of the right shape and type."""
-        network, channels = self.model.network, self.model.channels
-        kind = torch.uint8 if self.takes == "uint8" else torch.float32
-        return torch.zeros(images, channels, network.resolution, network.resolution, dtype=kind)  # type: ignore[arg-type]
+        side = self.network.resolution
+        return self.prepare(torch.zeros(images, self.channels, side, side, dtype=torch.uint8))
 
 
 @dataclass(frozen=True)
