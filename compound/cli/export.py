@@ -51,12 +51,14 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a trained network for ONNX Runtime, OpenVINO, torch.export or the Hugging Face hub."""
-    from compound.deploy import load_predictor
+    from compound.deploy import load_predictor, weights_file
     from compound.deploy.choose import choose, compare_ways, write_choice
     from compound.deploy.export import export as run_export
     from compound.deploy.export import probe
 
     size = batch_size(batch)
+    if "auto" in to and weights:
+        raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
     net, described = load_predictor(weights or model, find_network(model) if weights else None)
     out = out or default_folder(model)
     formats = [name for name in ("onnx", "openvino", "torch") if name in to or ("auto" in to and name != "torch")]
@@ -74,7 +76,7 @@ def export(
     if "auto" in to:
         done = compare_ways(net, described, out, done, checked)
         chosen = choose(done, most_drop)
-        write_choice(out, chosen, done)
+        write_choice(out, chosen, done, weights_file(model))
     hub = write_hub(model, net, described, out) if "hub" in to else None
     answer(json, fields(out, done, chosen, hub), text(out, done, chosen, hub))
 

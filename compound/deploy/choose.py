@@ -1,5 +1,7 @@
 """The fastest way to run a network on this machine that keeps its accuracy: measured, never assumed."""
 
+import hashlib
+import json
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -10,8 +12,9 @@ from torch import Tensor
 
 from compound.deploy.export import Exported, Probe, size_of
 from compound.deploy.runtimes import FILES, Runtime, in_torch, open_runtime
+from compound.errors import UsageError
 from compound.files import write_json
-from compound.nn import ConvNet, Weights
+from compound.nn import ConvNet, Weights, load_model
 
 ROUNDS = 30  # timings of each candidate, in turn
 WARM_UP = 3
@@ -66,6 +69,29 @@ def points(row: Exported) -> float:
     return 100 * (row.agreement if row.top1 is None else row.top1)
 
 
-def write_choice(out: Path, chosen: Exported, rows: Sequence[Exported]) -> Path:
-    """deploy.json: which way to run, and what the choice rests on."""
-    return write_json(out / CHOICE, {"chosen": asdict(chosen), "candidates": [asdict(row) for row in rows]})
+def write_choice(out: Path, chosen: Exported, rows: Sequence[Exported], weights: Path) -> Path:
+    """deploy.json: which way to run the weights of a file, and what the choice rests on."""
+    told = {"weights_sha256": digest(weights), "chosen": asdict(chosen), "candidates": [asdict(row) for row in rows]}
+    return write_json(out / CHOICE, told)
+
+
+def open_choice(out: Path, weights: Path) -> Runtime | None:
+    """The way that was chosen in the folder `out`; None where none was, or for other weights than these."""
+    if not (out / CHOICE).is_file():
+        return None
+    try:
+        told = json.loads((out / CHOICE).read_text(encoding="utf-8"))
+        chosen = Exported(**told["chosen"])
+        current = told["weights_sha256"] == digest(weights)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{out / CHOICE} is damaged: {error}; make it again with: compound export --to auto") from None
+    if not current:
+        return None
+    if not chosen.file:
+        return in_torch(*load_model(weights), chosen.precision)
+    return open_runtime(out / chosen.file, chosen.precision)
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,7 +17,7 @@ from compound.files import make_folder
 from compound.nn import ConvNet, Weights
 
 TOLERANCE = 1e-3  # largest difference of a logit in fp32, as a share of the largest logit
-IMAGES = 256  # real images that a file is checked on
+IMAGES = 1000  # real images that a file is checked on, at most
 
 
 @dataclass(frozen=True)
