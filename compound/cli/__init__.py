@@ -21,6 +21,7 @@ VERBS = (
     "predict",
     "explain",
     "fit",
+    "export",
     "search",
 )
 

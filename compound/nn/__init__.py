@@ -5,7 +5,7 @@ from compound.nn.fold import fold
 from compound.nn.foreign import WeightsError, import_weights
 from compound.nn.modes import evaluating
 from compound.nn.reading import ReadingError, from_module
-from compound.nn.weights import Weights, load_model, read_weights, save_weights
+from compound.nn.weights import Weights, describe_model, described_by, load_model, read_weights, save_weights
 
 __all__ = [
     "ConvNet",
@@ -13,6 +13,8 @@ __all__ = [
     "Weights",
     "WeightsError",
     "build",
+    "describe_model",
+    "described_by",
     "evaluating",
     "fold",
     "from_module",
