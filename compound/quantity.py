@@ -1,4 +1,4 @@
-"""Large numbers as people write them: 400M, 2G, 8GiB."""
+"""Quantities as people write them: 400M, 2G, 8GiB, 20ms."""
 
 import math
 import re
@@ -20,6 +20,26 @@ def quantity(text: str, what: str = "value") -> float:
     return number
 
 
+def seconds(text: str, what: str = "value") -> float:
+    """`"20ms"` is 0.02; s, ms and us (or µs), with the unit always written."""
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*(s|ms|us|µs|μs)\s*", str(text).lower())
+    try:
+        number = float(match[1]) * {"s": 1.0, "ms": 1e-3}.get(match[2], 1e-6) if match else math.nan
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise UsageError(f"{what} {text!r} is not a time; write e.g. 20ms, 1.5s or 800us")
+    return number
+
+
+def brief_seconds(number: float) -> str:
+    """0.0213 is `21.3 ms`."""
+    for unit, factor in (("s", 1.0), ("ms", 1e-3)):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return f"{number / 1e-6:.3g} µs"
+
+
 def short(number: float) -> str:
     """Three digits and a letter: 385814752 is `386M`."""
     for letter, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -27,3 +47,8 @@ def short(number: float) -> str:
             scaled = number / factor
             return f"{scaled:.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f}{letter}"
     return f"{number:.3g}"
+
+
+def limit_text(name: str, value: float) -> str:
+    """The value of a budget's limit `name`, with its unit where it is a time."""
+    return brief_seconds(value) if name == "latency" else short(value)

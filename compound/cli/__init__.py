@@ -9,7 +9,7 @@ import typer
 
 from compound.errors import CompoundError
 
-VERBS = ("zoo", "show", "scale", "plan", "train", "evaluate", "predict", "fit")
+VERBS = ("zoo", "show", "scale", "plan", "train", "evaluate", "predict", "fit", "measure")
 
 # Which extra brings a package; all others come with `train`.
 EXTRAS = {

@@ -31,14 +31,13 @@ Timed = tuple[int, int, int, float]  # a unit's size, and its microseconds
 class DeviceTable:
     """Timed units of one device, runtime, number of threads and batch.
 
-    `units` maps a kind to its timed sizes; `overhead` is the time of a call beyond its units. `margin` is the share by
-    which networks that are not in the table were slower than predicted, at the 90th percentile. Times are microseconds.
+    `units` maps a kind to its timed sizes, in microseconds. `margin` is the error of the predictions for networks that
+    are not in the table, at its 90th percentile.
     """
 
     runtime: str
     threads: int
     batch: int
-    overhead: float
     margin: float
     units: dict[str, list[Timed]]
     environment: dict[str, Any] = field(default_factory=dict)
@@ -85,7 +84,7 @@ def latency(network: Network, table: DeviceTable, classes: int = 1000, channels:
             stages[row.label] = stages.get(row.label, 0.0) + microseconds
             if not within:
                 extrapolated[f"{unit.kind} at {describe(unit.size)}"] = None
-    total = table.overhead + sum(stages.values())
+    total = sum(stages.values())
     return Latency(total, table.margin, stages, tuple(extrapolated), tuple(missing))
 
 
@@ -161,11 +160,11 @@ def load_table(path: str | Path) -> DeviceTable:
         raise CompoundError(f"device table {path} is damaged: {error}; {remedy}") from None
     if not isinstance(given, Mapping) or given.get("format") != FORMAT:
         raise UsageError(f"{path} is not a device table (its format is not {FORMAT}); {remedy}")
-    table = from_mapping(
-        DeviceTable, {n: v for n, v in given.items() if n != "format"}, f"device table {path}"
-    )
+    table = from_mapping(DeviceTable, {n: v for n, v in given.items() if n != "format"}, f"device table {path}")
     for kind, timed in table.units.items():
         for one in timed:
             if not all(math.isfinite(number) and number > 0 for number in one):
-                raise CompoundError(f"device table {path} is damaged: {kind!r} has a time or size of {list(one)}; {remedy}")
+                raise CompoundError(
+                    f"device table {path} is damaged: {kind!r} has a size or time {list(one)}; {remedy}"
+                )
     return table

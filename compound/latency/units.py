@@ -32,7 +32,10 @@ Size = tuple[int, int, int]
 
 
 class Unit(NamedTuple):
-    """One unit: `size` is (input channels, output channels, output positions)."""
+    """One unit: `size` is (input channels, output channels, output positions).
+
+    A convolution in groups has the input channels of one group; a global pooling has the positions it reads.
+    """
 
     kind: str
     size: Size
@@ -73,7 +76,11 @@ def unit(trace: Trace, steps: list[Step]) -> Unit:
     if isinstance(first.operator, Linear):
         inputs = math.prod(shape)
     positions = shape[1] * shape[2] if isinstance(first.operator, GlobalPool) else output[1] * output[2]
+    if isinstance(first.operator, Conv) and 1 < first.operator.groups < shape[0]:
+        inputs = shape[0] // first.operator.groups  # what an output channel reads
     words = [kind(first.operator, shape, output), *(behind(step.operator) for step in steps[1:])]
+    if words[0] == "conv 1×1" and output[1:] == (1, 1) and "norm" not in words:
+        words[0] = "gate"  # weights are read once and hardly used: bound by memory
     return Unit(" ".join(word for word in words if word), (inputs, output[0], positions))
 
 
@@ -89,10 +96,8 @@ def kind(operator: Operator, shape: Shape, output: Shape) -> str:
         operator = operator.conv(shape[0])
     if isinstance(operator, Conv):
         stride = operator.stride if isinstance(operator.stride, int) else operator.stride[0]
-        if operator.window == (1, 1) and output[1] * output[2] == 1:
-            return "conv 1×1 of one position"
-        grouped = "" if operator.groups == 1 else f" in {operator.groups}"
-        name = "depthwise" if operator.groups == shape[0] > 1 else f"conv{grouped}"
+        grouped = "grouped conv" if operator.groups > 1 else "conv"
+        name = "depthwise" if operator.groups == shape[0] > 1 else grouped
         dilation = "" if operator.dilation == 1 else f" dilated {operator.dilation}"
         return window(name + dilation, operator.window, stride, operator.padding, shape)
     if isinstance(operator, Pool):

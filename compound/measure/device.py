@@ -2,7 +2,7 @@
 
 A unit by itself, in a loop, finds its weights and maps in the cache and its memory mapped; inside a network it does
 not. So whole networks run, small in depth, over a spread of widths and resolutions, and the time of each is split among
-its units. Every sixth network is left out of the table and tells how far predictions are off.
+its units. Every fourth network is left out of the table and tells how far predictions are off.
 """
 
 import math
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from compound.cost import cost
 from compound.errors import UsageError
 from compound.latency import DeviceTable, Unit, latency, units
 from compound.measure.machine import environment
@@ -26,20 +27,28 @@ from compound.nn import build
 from compound.scaling import Scaling, scale
 
 DEPTH = 0.51  # of the networks that are timed: two repeats of a stage hold all the units that more would have
-LEFT_OUT = 6  # one network of so many is predicted, not timed for the table
+LEFT_OUT = 4  # one network of so many is predicted, not timed for the table
 RUNS = 3  # timed calls of a network in a round, after one that is not
 ROUNDS = 3  # at the least
 
 
-@dataclass
-class Sample:
-    """One network of the session, and its times in seconds."""
+@dataclass(frozen=True)
+class Choice:
+    """A network to run, and whether it is left out of the table."""
 
     network: Network
-    runner: Runner
+    classes: int
+    channels: int
     left_out: bool
+
+
+@dataclass
+class Sample:
+    """A choice in the session, and its times in seconds."""
+
+    choice: Choice
+    runner: Runner
     calls: list[float]
-    lapped: list[float]  # calls that were split among their modules
     laps: list[Laps]
 
 
@@ -61,45 +70,42 @@ def measure_device(
     """
     about = environment(threads) | {"families": [family.name for family in families], "seed": seed}
     chosen = choose(families, samples, span, seed)
-    refuse_more_than_memory([network for network, _ in chosen])
+    refuse_more_than_memory([one.network for one in chosen])
     say(f"{len(chosen)} networks of {', '.join(about['families'])} on {about['cpu']}, {runtime}, {threads} threads")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        running = [prepare(network, left_out, runtime, threads, batch) for network, left_out in chosen]
+        running = [prepare(one, runtime, threads, batch) for one in chosen]
     rounds = run_rounds(running, seconds, seed)
-    table = tabulate([one for one in running if not one.left_out], runtime, threads, batch, about | {"rounds": rounds})
-    errors = sorted(slower(one, table) for one in running if one.left_out)
-    margin = max(0.0, errors[math.ceil(0.9 * len(errors)) - 1])
+    in_table = [one for one in running if not one.choice.left_out]
+    table = tabulate(in_table, runtime, threads, batch, about | {"rounds": rounds})
+    errors = sorted(slower(one, table) for one in running if one.choice.left_out)
+    margin = sorted(map(abs, errors))[math.ceil(0.9 * len(errors)) - 1]
     say(f"{rounds} rounds; {sum(map(len, table.units.values()))} units of {len(table.units)} kinds")
     checked = {"networks": len(errors), "median_error": statistics.median(map(abs, errors)), "errors": errors}
     return replace(table, margin=margin, environment=table.environment | {"left_out": checked})
 
 
-def choose(families: Sequence[Network], samples: int, span: float, seed: int) -> list[tuple[Network, bool]]:
-    """Scaled networks, evenly spread over the logarithms of width and resolution, and whether each is left out.
+def choose(families: Sequence[Network], samples: int, span: float, seed: int) -> list[Choice]:
+    """Scaled networks, evenly spread over the logarithms of width and resolution.
 
-    Those that are left out have any depth, too.
+    Those that are left out have any depth, too. Classes and image channels vary, for the linear layers and the stems.
     """
     rng = random.Random(seed)
     chosen = []
-    for number in range(samples):
-        family = families[number % len(families)]
+    for turn, family in ((turn, family) for turn in range(-(-samples // len(families))) for family in families):
         # Additive recurrence with the plastic number (Roberts 2018): no two samples fall close together.
-        places = [(0.5 + (number // len(families) + 1) / 1.32471795724474602596**axis) % 1 for axis in (1, 2)]
+        places = [(0.5 + (turn + 1) / 1.32471795724474602596**axis) % 1 for axis in (1, 2)]
         width, resolution = (span ** (2 * place - 1) for place in places)
-        left_out = number // len(families) % LEFT_OUT == LEFT_OUT - 1
-        depth = rng.uniform(0.5, 1.5) if left_out else DEPTH
-        wanted = {"depth": depth, "width": width, "resolution": resolution}
+        left_out = turn % LEFT_OUT == LEFT_OUT - 1
+        wanted = {"depth": rng.uniform(0.5, 1.5) if left_out else DEPTH, "width": width, "resolution": resolution}
         fixed = {dimension for dimension, _ in family.unscalable}
         scaling = Scaling(**{name: 1.0 if name in fixed else value for name, value in wanted.items()})
-        chosen.append((scale(family, scaling), left_out))
+        chosen.append(Choice(scale(family, scaling), rng.choice((10, 100, 1000)), rng.choice((1, 3, 3)), left_out))
     return chosen
 
 
 def refuse_more_than_memory(networks: Sequence[Network]) -> None:
     """All networks are in memory at once, so that their turns can be interleaved."""
-    from compound.cost import cost
-
     needed = sum(cost(network).memory() for network in networks)
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > 0.6 * there:
@@ -109,14 +115,15 @@ def refuse_more_than_memory(networks: Sequence[Network]) -> None:
         )
 
 
-def prepare(network: Network, left_out: bool, runtime: str, threads: int, batch: int) -> Sample:
+def prepare(choice: Choice, runtime: str, threads: int, batch: int) -> Sample:
     """The built network, ready to run."""
-    images = torch.randn(batch, 3, network.resolution, network.resolution)
-    runner = find_runtime(runtime)(build(network).eval(), images, threads)
+    images = torch.randn(batch, choice.channels, choice.network.resolution, choice.network.resolution)
+    model = build(choice.network, choice.classes, choice.channels).eval()
+    runner = find_runtime(runtime)(model, images, threads)
     if runner.laps is None:
         raise UsageError(f"runtime {runtime} does not tell where its time goes; use eager or channels-last for a table")
     runner.run()
-    return Sample(network, runner, left_out, [], [], [])
+    return Sample(choice, runner, [], [])
 
 
 def run_rounds(running: Sequence[Sample], seconds: float, seed: int) -> int:
@@ -128,11 +135,8 @@ def run_rounds(running: Sequence[Sample], seconds: float, seed: int) -> int:
         for one in order:
             one.runner.run()
             one.calls += [seconds_of(one.runner.run) for _ in range(RUNS)]
-            if one.runner.laps is not None and not one.left_out:
-                for _ in range(RUNS):
-                    laps: list[Laps] = []
-                    one.lapped.append(seconds_of(lambda one=one, laps=laps: laps.append(one.runner.laps())))
-                    one.laps += laps
+            if one.runner.laps is not None and not one.choice.left_out:
+                one.laps += [one.runner.laps() for _ in range(RUNS)]
         rounds += 1
     return rounds
 
@@ -140,40 +144,43 @@ def run_rounds(running: Sequence[Sample], seconds: float, seed: int) -> int:
 def tabulate(
     running: Sequence[Sample], runtime: str, threads: int, batch: int, about: dict[str, object]
 ) -> DeviceTable:
-    """The lower quartile of every unit's time over the rounds; what a whole call takes beyond them is the overhead."""
+    """The median of every unit's times over the networks it stands in."""
     times: dict[Unit, list[float]] = defaultdict(list)
-    overheads = []
     for one in running:
-        parts = unit_times(one)
-        for unit, microseconds in parts:
+        for unit, microseconds in unit_times(one):
             times[unit].append(microseconds)
-        overheads.append(lower_quartile(one.calls) * 1e6 - sum(microseconds for _, microseconds in parts))
     kinds: dict[str, list[tuple[int, int, int, float]]] = {}
     for unit in sorted(times):
         kinds.setdefault(unit.kind, []).append((*unit.size, round(statistics.median(times[unit]), 3)))
-    return DeviceTable(runtime, threads, batch, round(statistics.median(overheads), 3), 0.0, kinds, about)
+    return DeviceTable(runtime, threads, batch, 0.0, kinds, about)
 
 
 def unit_times(one: Sample) -> list[tuple[Unit, float]]:
-    """Microseconds of every unit of a network, without what the timing itself took."""
+    """Microseconds of every unit of a network; their sum is the lower quartile of its calls without laps.
+
+    Taking laps costs every module the same small time, which is taken off before the rest is brought to that sum.
+    """
     names = set(one.laps[0])
-    watching = max(0.0, lower_quartile([sum(laps.values()) for laps in one.laps]) - lower_quartile(one.calls)) / len(names)
     spent = {name: lower_quartile([laps[name] for laps in one.laps]) for name in names}
+    whole = lower_quartile(one.calls)
+    watching = max(0.0, sum(spent.values()) - whole) / len(names)
     spent = {name: max(seconds - watching, seconds / 2) for name, seconds in spent.items()}
-    placed = [(unit, [lapped(place, names) for place in places]) for unit, places in unit_places(one.network)]
-    shared = Counter(place for _, places in placed for place in places)
-    return [(unit, 1e6 * sum(spent[place] / shared[place] for place in places)) for unit, places in placed]
+    share = whole / sum(spent.values())
+    placed = [(unit, [lapped(place, names) for place in places]) for unit, places in unit_places(one.choice)]
+    used = Counter(place for _, places in placed for place in places)
+    return [(unit, 1e6 * share * sum(spent[place] / used[place] for place in places)) for unit, places in placed]
 
 
-def unit_places(network: Network) -> list[tuple[Unit, list[str]]]:
+def unit_places(choice: Choice) -> list[tuple[Unit, list[str]]]:
     """Every unit in order of execution, and the names of the modules its operators became."""
-    found = []
+    found, network = [], choice.network
     features = {name for name, _ in network.head.features(network.style).parts}
-    for row in network.blocks():
+    for row in network.blocks(choice.classes, choice.channels):
         for unit, steps in units(row.trace):
             paths = [step.path for step in steps]
             if row.label == "head":
-                places = [f"{'features' if path.partition('.')[0] in features else 'classifier'}.{path}" for path in paths]
+                parents = ["features" if path.partition(".")[0] in features else "classifier" for path in paths]
+                places = [f"{parent}.{path}" for parent, path in zip(parents, paths, strict=True)]
             else:
                 block = f"stage{row.stage}.block{row.repeat}" if row.stage else "stem"
                 places = [f"{block}.{path}".rstrip(".") for path in paths]
@@ -192,4 +199,5 @@ def lapped(place: str, names: set[str]) -> str:
 
 def slower(one: Sample, table: DeviceTable) -> float:
     """By which share a network was slower than predicted."""
-    return lower_quartile(one.calls) * 1e6 / latency(one.network, table).microseconds - 1
+    predicted = latency(one.choice.network, table, one.choice.classes, one.choice.channels)
+    return lower_quartile(one.calls) * 1e6 / predicted.microseconds - 1

@@ -52,8 +52,8 @@ class Timing:
 def interleaved(calls: Mapping[str, Callable[[], object]], runs: int, rounds: int, seed: int = 0) -> dict[str, Timing]:
     """Time every call `runs` times, spread over `rounds` rounds of changing order.
 
-    Each turn begins with a call that is not timed, so that no call pays for the one before it. Whatever slows the machine
-    for a while then meets all calls alike.
+    Each turn begins with a call that is not timed, so that no call pays for the one before it. Whatever slows the
+    machine for a while then meets all calls alike.
     """
     rng, names = random.Random(seed), list(calls)
     taken: dict[str, list[tuple[float, ...]]] = {name: [] for name in names}
