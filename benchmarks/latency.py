@@ -1,6 +1,6 @@
 """How well a device table predicts: random scaled networks that were not timed for it, and plans by latency.
 
-    compound measure device --family efficientnet-b0 --family resnet-50 -o table.json
+    compound measure device --family efficientnet-b0 --family resnet-50 --family mobilenet-v2 --samples 72 -o table.json
     python benchmarks/latency.py table.json -o benchmarks/results/latency.json
 
 Both run on the machine of the table with nothing else running. Every network's error is predicted / measured − 1, for
@@ -13,6 +13,7 @@ import random
 import statistics
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 
@@ -54,7 +55,12 @@ def main() -> None:
         "plans_within_limit": sum(one["measured_ms"] <= one["limit_ms"] for one in planned),
         "plans_using_90_percent": sum(one["measured_ms"] >= 0.9 * one["limit_ms"] for one in planned),
         "plans_with_both": sum(0.9 <= one["measured_ms"] / one["limit_ms"] <= 1 for one in planned),
-        "table": {"file": given.table, "margin": table.margin, "runtime": table.runtime, "batch": table.batch},
+        "table": {
+            "file": Path(given.table).name,
+            "margin": table.margin,
+            "runtime": table.runtime,
+            "batch": table.batch,
+        },
         "table_environment": table.environment,
         "environment": about,
         "seed": given.seed,

@@ -32,7 +32,7 @@ class DeviceTable:
     """Timed units of one device, runtime, number of threads and batch.
 
     `units` maps a kind to its timed sizes, in microseconds. `margin` is the error of the predictions for networks that
-    are not in the table, at its 90th percentile.
+    are not in the table, at its 90th percentile, or the drift of a machine's speed where that is more.
     """
 
     runtime: str

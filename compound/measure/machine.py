@@ -37,7 +37,7 @@ def environment(threads: int) -> dict[str, Any]:
         "flags": [flag for flag in FLAGS if flag in present],
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "threads": threads,
-        "system": f"{platform.system()} {platform.release()}",
+        "system": platform.system(),
         "python": platform.python_version(),
         "versions": _versions(),
         "freed_memory_is_kept": keep_freed_memory(),
