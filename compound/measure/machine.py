@@ -4,11 +4,13 @@ import ctypes
 import os
 import platform
 import time
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.nn.functional import conv2d
 
 FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "asimd", "sve")
 PACKAGES = ("compound", "torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
@@ -44,20 +46,31 @@ def environment(threads: int) -> dict[str, Any]:
     }
 
 
-def peak_gflops(threads: int, size: int = 1024, seconds: float = 0.5) -> float:
-    """The fastest single-precision matrix product of torch on this machine, in billions of operations a second.
+def peak_gflops(threads: int, seconds: float = 0.5) -> float:
+    """The fastest single-precision operator of torch on this machine, in billions of operations a second.
 
-    A multiply-add is two operations.
+    A multiply-add is two operations. A matrix product and a 3×3 convolution run for half of `seconds` each: which library
+    is the faster one depends on the processor.
     """
     torch.set_num_threads(threads)
+    size, channels, pixels = 1024, 256, 28
     a, b = torch.rand(size, size), torch.rand(size, size)
+    maps = torch.rand(1, channels, pixels, pixels).contiguous(memory_format=torch.channels_last)
+    weight = torch.rand(channels, channels, 3, 3).contiguous(memory_format=torch.channels_last)
+    product = _fastest(lambda: torch.mm(a, b), seconds / 2)
+    convolution = _fastest(lambda: conv2d(maps, weight, padding=1), seconds / 2)
+    return max(2 * size**3 / product, 2 * 9 * channels**2 * pixels**2 / convolution) / 1e9
+
+
+def _fastest(call: Callable[[], object], seconds: float) -> float:
     best, end = float("inf"), time.perf_counter() + seconds
     with torch.inference_mode():
+        call()
         while time.perf_counter() < end:
             start = time.perf_counter()
-            torch.mm(a, b)
+            call()
             best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best / 1e9
+    return best
 
 
 def _versions() -> dict[str, str]:

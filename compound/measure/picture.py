@@ -49,10 +49,10 @@ def draw(measured: Sequence[Measured], path: Path) -> Path:
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.margins(x=0.25, y=0.12)
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    threads = {one.subject.top1_from for one in known}
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    sources = {one.subject.top1_from for one in known}
     axes.set_xlabel("median latency of a call, ms (logarithmic)")
-    axes.set_ylabel("top-1 accuracy" + (" (as the paper prints it)" if threads == {"paper"} else ""))
+    axes.set_ylabel("top-1 accuracy" + (" (as the paper prints it)" if sources == {"paper"} else ""))
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
