@@ -49,8 +49,8 @@ def environment(threads: int) -> dict[str, Any]:
 def peak_gflops(threads: int, seconds: float = 0.5) -> float:
     """The fastest single-precision operator of torch on this machine, in billions of operations a second.
 
-    A multiply-add is two operations. A matrix product and a 3×3 convolution run for half of `seconds` each: which library
-    is the faster one depends on the processor.
+    A multiply-add is two operations. A matrix product and a 3×3 convolution run for half of `seconds` each: which of
+    the libraries behind them is the faster one depends on the processor.
     """
     torch.set_num_threads(threads)
     size, channels, pixels = 1024, 256, 28
