@@ -22,6 +22,7 @@ VERBS = (
     "explain",
     "fit",
     "export",
+    "measure",
     "search",
 )
 
