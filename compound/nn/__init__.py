@@ -2,15 +2,19 @@
 
 from compound.nn.build import ConvNet, build
 from compound.nn.foreign import WeightsError, import_weights
+from compound.nn.hub import best_published, load_weights, same_layers
 from compound.nn.weights import Weights, load_model, read_weights, save_weights
 
 __all__ = [
     "ConvNet",
     "Weights",
     "WeightsError",
+    "best_published",
     "build",
     "import_weights",
     "load_model",
+    "load_weights",
     "read_weights",
+    "same_layers",
     "save_weights",
 ]

@@ -3,8 +3,8 @@
 A state dict lists its layers in the order they were made, which is the order they run in for torchvision, timm and
 EfficientNet-PyTorch (`tf_` and Lite included). Others are tried by structure: shortcuts before bodies (torchvision's
 RegNet, timm's Xception), neighbours exchanged (the entries of some cells of timm's NASNet). Layers with weights and
-norms are lined up separately; a 1×1 convolution and a linear layer of one size are the same thing. Nothing is guessed:
-every shape must agree.
+norms are lined up separately; a 1×1 convolution and a linear layer of one size are the same thing. Where names were
+sorted by alphabet, the order is restored first (see `order.py`). Nothing is guessed: every shape must agree.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from compound.errors import CompoundError
 from compound.nn.build import ConvNet
+from compound.nn.order import UnknownOrder, defined_order
 
 
 class WeightsError(CompoundError):
@@ -89,11 +90,8 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
     Raises `WeightsError` naming the layers that differ; then `model` is unchanged.
     """
     ours, theirs = layers(model.state_dict()), layers(state)
-    if len(state) > 8 and list(state) == sorted(state) and {x.name for x in ours} != {x.name for x in theirs}:
-        raise WeightsError(
-            "the weights' names are sorted by alphabet, so the order of the layers is lost; "
-            "give the original state dict (.pth) instead"
-        )
+    if {x.name for x in ours} != {x.name for x in theirs}:
+        theirs = layers(in_order(state))
     pairs, problems = aligned(ours, theirs)
     if problems:
         others = ((shortcuts_first(ours), theirs), (ours, in_order_of(ours, theirs)))
@@ -106,6 +104,19 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
         for a, b in pairs:
             for word, tensor in a.tensors.items():
                 tensor.copy_(b.tensors[word].reshape(tensor.shape))
+
+
+def in_order(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """`state` in the order of definition, where its names were sorted by alphabet."""
+    if len(state) <= 8 or list(state) != sorted(state):
+        return state
+    try:
+        return defined_order(state)
+    except UnknownOrder as error:
+        raise WeightsError(
+            f"the weights' names are sorted by alphabet, and the order of {error} is not known; "
+            "give the original state dict (.pth) instead"
+        ) from None
 
 
 def groups(layers: list[Layer]) -> list[list[Layer]]:

@@ -5,6 +5,7 @@ No file is ever unpickled with code: `.pth` files of other libraries are read wi
 
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from compound.files import write_with
 from compound.mapping import plain_value
 from compound.network import Network
 from compound.nn.build import ConvNet, build
-from compound.nn.foreign import WeightsError, import_weights
+from compound.nn.foreign import WeightsError, import_weights, in_order
 from compound.notation import dump_network, parse_network
 
 FORMAT = "compound-1"
@@ -88,7 +89,7 @@ def load_model(path: str | Path, network: Network | None = None) -> tuple[ConvNe
     if described is None:
         if network is None:
             raise WeightsError(f"{path} does not say which network it belongs to; name it: NETWORK --weights {path}")
-        return _foreign(network, state)
+        return foreign_model(network, state)
     if network is not None and layers_of(network) != layers_of(described.network):
         raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")
     model = build(described.network, len(described.classes), described.channels)
@@ -104,8 +105,9 @@ def layers_of(network: Network) -> tuple[object, ...]:
     return network.stem, network.stages, network.head, network.style
 
 
-def _foreign(network: Network, state: dict[str, Tensor]) -> tuple[ConvNet, Weights]:
-    """Classes and input channels follow from the first and the last layer with weights."""
+def foreign_model(network: Network, state: Mapping[str, Tensor]) -> tuple[ConvNet, Weights]:
+    """Another library's state dict as `network`: classes and channels follow from the last and the first layer."""
+    state = in_order(state)
     matrices = [tensor for tensor in state.values() if tensor.dim() >= 2]
     if not matrices:
         raise WeightsError(f"the weights hold no layer, so they are not of {network.name}")
