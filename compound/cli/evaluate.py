@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from compound.cli.common import Json, answer, find_network
-from compound.cli.train import DamagedLimit, Device, Download, Root, Workers, evaluation_text
+from compound.cli.train import evaluation_text
+from compound.cli.training import DamagedLimit, Device, Download, Root, Workers
 from compound.errors import UsageError
 
 Model = Annotated[

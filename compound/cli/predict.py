@@ -7,7 +7,7 @@ import typer
 
 from compound.cli.common import Json, answer, find_network
 from compound.cli.evaluate import ForeignWeights, Model
-from compound.cli.train import Device
+from compound.cli.training import Device
 from compound.errors import CompoundError
 
 
