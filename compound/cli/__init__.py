@@ -9,7 +9,7 @@ import typer
 
 from compound.errors import CompoundError
 
-VERBS = ("zoo", "show", "scale", "plan", "train", "evaluate", "predict", "fit")
+VERBS = ("zoo", "show", "scale", "plan", "train", "probe", "evaluate", "predict", "fit")
 
 # Which extra brings a package; all others come with `train`.
 EXTRAS = {

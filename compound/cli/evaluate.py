@@ -1,6 +1,5 @@
 """`compound evaluate`: a trained network on the test images of a data set."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +13,9 @@ Model = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="A run directory, a .safetensors file, or a network's name with --weights."),
 ]
-ForeignWeights = Annotated[Path | None, typer.Option("--weights", help="Another library's .pth file for NETWORK.")]
+ForeignWeights = Annotated[
+    str | None, typer.Option("--weights", help="For NETWORK: another library's .pth file, or a published name.")
+]
 
 
 def evaluate(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.budget import Plan, fit_budget
+from compound.budget import Budget, Plan, fit_budget
 from compound.cli.common import Json, RuleName, answer, cost_fields, find_network, find_rule, note
 from compound.cli.plan import Activations, Macs, Memory, Params, TrainingMemory, budget_of, plan_fields, plan_text
 from compound.cli.train import result_fields, result_text
@@ -47,7 +47,9 @@ def fit(
         "training_memory": training_memory,
     }
     plan = None
-    if any(limits.values()):
+    if training.weights == "auto" and not baseline:
+        start = published(budget_of(recipe.batch, **limits) if any(limits.values()) else None)
+    elif any(limits.values()):
         budget = budget_of(recipe.batch, **limits)
         plan = fit_budget(start, budget, find_rule(rule), len(images.classes), images.channels)
     network = plan.network if plan else start
@@ -59,6 +61,13 @@ def fit(
     write_predictions(run, images, result)
     report = write_report(run)
     answer(json, result_fields(run, result) | {"report": str(report)}, f"{result_text(run, result)}\nreport {report}")
+
+
+def published(budget: Budget | None) -> Network:
+    """The network of the best published weights within `budget`."""
+    from compound.nn import best_published, load_weights
+
+    return load_weights(best_published(budget))[1].network
 
 
 def default_baseline(images: "DataSet") -> Network:

@@ -11,7 +11,7 @@ from compound.data.decode import SUFFIXES
 from compound.errors import UsageError
 from compound.inference import classify
 from compound.network import Network
-from compound.nn import ConvNet, Weights, load_model
+from compound.nn import ConvNet, Weights, load_weights
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,8 @@ class Prediction:
 
 
 def load_predictor(path: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
-    """The model of a run directory or a weights file; another library's file needs `network`."""
-    path = Path(path)
-    if path.is_dir():
-        if not (path / "model.safetensors").is_file():
-            raise UsageError(f"{path} has no model.safetensors; finish the training with --resume, or give another run")
-        path = path / "model.safetensors"
-    if not path.exists():
-        raise UsageError(f"there is no run or weights file {path}; for a network's name add --weights FILE")
-    return load_model(path, network)
+    """The model of a run directory, a weights file or a published name; another library's file needs `network`."""
+    return load_weights(path, network)
 
 
 def find_images(places: list[Path]) -> list[Path]:

@@ -1,9 +1,11 @@
 """Floor 4: networks as torch modules, their initialisation, and their weights in and out."""
 
+from compound.nn.adapt import with_channels
 from compound.nn.build import ConvNet, build
 from compound.nn.foreign import WeightsError, import_weights
-from compound.nn.hub import best_published, load_weights, same_layers
-from compound.nn.weights import Weights, load_model, read_weights, save_weights
+from compound.nn.hub import best_published, load_weights
+from compound.nn.inherit import inherit
+from compound.nn.weights import Weights, load_model, read_weights, same_layers, save_weights
 
 __all__ = [
     "ConvNet",
@@ -12,9 +14,11 @@ __all__ = [
     "best_published",
     "build",
     "import_weights",
+    "inherit",
     "load_model",
     "load_weights",
     "read_weights",
     "same_layers",
     "save_weights",
+    "with_channels",
 ]

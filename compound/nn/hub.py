@@ -26,7 +26,7 @@ from compound.cost import cost
 from compound.network import Inputs, Network
 from compound.nn.build import ConvNet
 from compound.nn.foreign import WeightsError
-from compound.nn.weights import Weights, foreign_model, load_model, read_weights
+from compound.nn.weights import Weights, foreign_model, load_model, read_weights, same_layers
 from compound.zoo import ZOO
 
 AUTO = "auto"
@@ -69,11 +69,6 @@ def load_weights(name: str | Path, network: Network | None = None) -> tuple[Conv
     if network is not None and not same_layers(network, weights.network):
         raise WeightsError(f"{name} holds {weights.network.name}, which is not the {network.name} that was asked for")
     return model, weights
-
-
-def same_layers(one: Network, other: Network) -> bool:
-    """Whether the two have the same layers; style, resolution and preprocessing may differ."""
-    return (one.stem, one.stages, one.head) == (other.stem, other.stages, other.head)
 
 
 def best_published(budget: Budget | None = None, network: Network | None = None) -> str:

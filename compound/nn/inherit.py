@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from compound.blocks import block_name
 from compound.errors import UsageError
 from compound.network import Network
 from compound.nn.build import ConvNet, build
@@ -72,13 +73,18 @@ def inherit(
 def check_kinds(old: Network, new: Network) -> None:
     """Raise `InheritError` unless stages differ in layers, channels and the blocks' own widths only."""
     if len(old.stages) != len(new.stages):
-        raise InheritError(f"{new.name} has {len(new.stages)} stages and {old.name} {len(old.stages)}; scale the same net")
+        raise InheritError(
+            f"{new.name} has {len(new.stages)} stages and {old.name} {len(old.stages)}; scale the same net"
+        )
     for number, (a, b) in enumerate(zip((old.stem, *old.stages), (new.stem, *new.stages), strict=True)):
         where = f"stage {number}" if number else "stem"
         if (type(a.block), a.stride) != (type(b.block), b.stride):
-            raise InheritError(f"{where} is {a.block}, stride {a.stride}, in {old.name} and {b.block}, stride {b.stride}, in {new.name}")
+            kinds = [f"{block_name(type(s.block))} of stride {s.stride}" for s in (a, b)]
+            raise InheritError(f"{where} is {kinds[0]} in {old.name} and {kinds[1]} in {new.name}; scale the same net")
         if a.block.reads_previous:
-            raise InheritError(f"{where}: cells read two maps, and their weights are not carried over; train from scratch")
+            raise InheritError(
+                f"{where}: cells read two maps, and their weights are not carried over; train from scratch"
+            )
 
 
 @dataclass
@@ -87,7 +93,9 @@ class Walk:
 
     random: torch.Generator
 
-    def through(self, old: nn.Module, new: nn.Module, maps: Channels, where: str, want: Tensor | None = None) -> Channels:
+    def through(
+        self, old: nn.Module, new: nn.Module, maps: Channels, where: str, want: Tensor | None = None
+    ) -> Channels:
         """The channels that leave. `want` is the map they must have: both sides of a sum need the same."""
         if type(old) is not type(new) or len(list(old.children())) != len(list(new.children())):
             raise InheritError(f"{where}: the layers of the two networks are not of one kind, so weights cannot pass")
@@ -138,7 +146,9 @@ class Walk:
             out, weight = maps.index, old.weight[maps.index]
         elif groups > 1:
             if old.weight.shape != new.weight.shape:
-                raise InheritError(f"{where}: a convolution in {groups} groups cannot change its width; train from scratch")
+                raise InheritError(
+                    f"{where}: a convolution in {groups} groups cannot change its width; train from scratch"
+                )
             out, weight = torch.arange(len(old.weight)), old.weight
         else:
             out = self.chosen(old.weight, len(new.weight)) if want is None else want

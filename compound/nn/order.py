@@ -37,12 +37,14 @@ conv1 stage# conv5 fc                                       | torchvision: Shuff
 conv1 conv2 conv3 inception3* inception4* inception5* fc    | torchvision: GoogLeNet
 Conv2d_* Mixed_* fc                                         | Inception v3
 branch1x1 branch5x5_* branch3x3* branch_pool
-conv2d_1a conv2d_2a conv2d_2b conv2d_3b conv2d_4a mixed_5b repeat mixed_6a repeat_1 mixed_7a repeat_2 block8 conv2d_7b classif
+conv2d_1a conv2d_2a conv2d_2b conv2d_3b conv2d_4a mixed_5b repeat mixed_6a repeat_1 \
+mixed_7a repeat_2 block8 conv2d_7b classif                   | Inception-ResNet v2
 branch* conv2d
 conv1 bn1 conv2 bn2 block# conv3 bn3 conv4 bn4 fc           | timm: Xception
 skip skipbn rep
 conv1 pointwise
-conv0 cell_stem_# cell_0 cell_1 cell_2 cell_3 cell_4 cell_5 reduction_cell_0 cell_6 cell_7 cell_8 cell_9 cell_10 cell_11 reduction_cell_1 cell_12 cell_13 cell_14 cell_15 cell_16 cell_17 last_linear
+conv0 cell_stem_# cell_0 cell_1 cell_2 cell_3 cell_4 cell_5 reduction_cell_0 cell_6 cell_7 \
+cell_8 cell_9 cell_10 cell_11 reduction_cell_1 cell_12 cell_13 cell_14 cell_15 cell_16 cell_17 last_linear | timm: NASNet
 conv_0 cell_stem_# cell_# last_linear                       | timm: PNASNet
 conv_prev_1x1 conv_1x1 path_1 path_2 final_path_bn comb_iter_*
 separable_1 bn_sep_1 separable_2 bn_sep_2

@@ -32,6 +32,7 @@ class Weights:
     network: Network
     classes: tuple[str, ...]
     channels: int
+    complete: bool = True  # the file or its publisher said which preprocessing, padding and ε they need
 
 
 def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> Path:
@@ -91,7 +92,7 @@ def load_model(path: str | Path, network: Network | None = None) -> tuple[ConvNe
         if network is None:
             raise WeightsError(f"{path} does not say which network it belongs to; name it: NETWORK --weights {path}")
         return foreign_model(network, state)
-    if network is not None and layers_of(network) != layers_of(described.network):
+    if network is not None and not same_layers(network, described.network):
         raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")
     model = build(described.network, len(described.classes), described.channels)
     try:
@@ -101,9 +102,9 @@ def load_model(path: str | Path, network: Network | None = None) -> tuple[ConvNe
     return model.eval(), described
 
 
-def layers_of(network: Network) -> tuple[object, ...]:
-    """What weights depend on; the same weights serve another resolution, dropout or preprocessing."""
-    return network.stem, network.stages, network.head, network.style
+def same_layers(one: Network, other: Network) -> bool:
+    """Whether weights of one can be the other's; style, resolution, dropout and preprocessing may differ."""
+    return (one.stem, one.stages, one.head) == (other.stem, other.stages, other.head)
 
 
 def foreign_model(network: Network, state: Mapping[str, Tensor]) -> tuple[ConvNet, Weights]:
@@ -115,7 +116,7 @@ def foreign_model(network: Network, state: Mapping[str, Tensor]) -> tuple[ConvNe
     classes, channels = matrices[-1].shape[0], matrices[0].shape[1]
     model = build(network, classes, channels)
     import_weights(model, state)
-    return model.eval(), Weights(network, class_names(classes), channels)
+    return model.eval(), Weights(network, class_names(classes), channels, complete=False)
 
 
 def class_names(classes: int) -> tuple[str, ...]:

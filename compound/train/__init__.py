@@ -5,6 +5,8 @@ from compound.train.fit import Interrupted, default_workers, start_run, train
 from compound.train.recipe import Recipe, rate_at
 from compound.train.recipes import RECIPES, load_recipe
 from compound.train.run import Run, open_run
+from compound.train.start import adopted
+from compound.train.transfer import Transfer
 
 __all__ = [
     "RECIPES",
@@ -12,6 +14,8 @@ __all__ = [
     "Interrupted",
     "Recipe",
     "Run",
+    "Transfer",
+    "adopted",
     "default_workers",
     "evaluate",
     "load_recipe",

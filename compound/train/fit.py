@@ -14,7 +14,7 @@ from compound.errors import CompoundError, UsageError
 from compound.files import make_folder, write_json
 from compound.inference import pick_device
 from compound.network import Network
-from compound.nn import ConvNet, build, load_model, save_weights
+from compound.nn import save_weights
 from compound.train.averaging import Averaging
 from compound.train.checkpoints import AtomicCheckpointIO, Checkpoints, Stopped
 from compound.train.display import Display
@@ -25,6 +25,7 @@ from compound.train.pace import Pace, settle
 from compound.train.recipe import Recipe
 from compound.train.run import Run, open_run
 from compound.train.selection import Best
+from compound.train.start import first_model
 from compound.train.teacher import find_teacher
 
 
@@ -91,6 +92,7 @@ def train(
     data: DataSet,
     *,
     weights: str | Path | None = None,
+    inherited: str | Path | None = None,
     workers: int | None = None,
     device: str = "auto",
     damaged_limit: float = 0.01,
@@ -111,7 +113,7 @@ def train(
         seed=run.seed, workers=workers, epoch=done_epochs, start_batch=done_steps,
     )  # fmt: skip
     holdout = make_loader(data.holdout, preprocessing, recipe.batch, workers=workers)
-    model = first_model(run, data, weights)
+    model = first_model(run, data, weights, inherited, workers=workers, device=device)
     module = Training(model, recipe, steps, run.seed, find_teacher(recipe, data))
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
@@ -157,23 +159,6 @@ def train(
     summary["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damage.damaged.items()]
     write_json(run.evaluation, summary)
     return run.now("done"), result
-
-
-def first_model(run: Run, data: DataSet, weights: str | Path | None) -> ConvNet:
-    """The network with fresh weights, or with `weights` except for a classifier of other classes."""
-    model = build(run.network, len(data.classes), data.channels, seed=run.seed)
-    if weights is None:
-        return model
-    given, _ = load_model(weights, run.network)
-    if given.channels != data.channels:
-        raise UsageError(
-            f"{weights} takes {given.channels} channels and {data.name} has {data.channels}; "
-            f"use --channels {given.channels}"
-        )
-    state = given.state_dict()
-    fresh = model.state_dict()
-    model.load_state_dict({n: state[n] if state[n].shape == t.shape else t for n, t in fresh.items()})
-    return model
 
 
 def checkpoint_step(run: Run) -> int:

@@ -19,7 +19,7 @@ from compound.data.source import Labels
 from compound.data.split import stratified
 from compound.errors import CompoundError, UsageError
 from compound.inference import pick_device
-from compound.nn import ConvNet
+from compound.nn import ConvNet, build
 
 PENALTIES = tuple(10 ** (-6 + 11 * i / 44) for i in range(45))  # 45 from 1e-6 to 1e5, evenly by logarithm
 STEPS = 100  # of L-BFGS a penalty; each starts where the one before ended
@@ -39,6 +39,13 @@ class Features:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+
+def joined(parts: list[Features]) -> Features:
+    """Several sources' features as one; positions are those within each source."""
+    return Features(
+        *(torch.cat(column) for column in zip(*((p.values, p.labels, p.indices) for p in parts), strict=True))
+    )
 
 
 def last_linear(model: ConvNet) -> nn.Linear:
@@ -141,21 +148,42 @@ def choose_penalty(given: Features, classes: int, seed: int = 0, held: Features 
     return max(scores)[2]
 
 
+def classified(model: ConvNet, given: Features, classes: int, seed: int = 0) -> ConvNet:
+    """`model` with a classifier of `classes` fitted on all of `given`, its penalty chosen on a fifth of it."""
+    built = build(model.network, classes, model.channels, seed=seed)
+    own = f"classifier.{list(model.classifier.named_children())[-1][0]}."
+    built.load_state_dict({n: t for n, t in model.state_dict().items() if not n.startswith(own)}, strict=False)
+    fit_linear(given, classes, choose_penalty(given, classes, seed)).into(built)
+    return built.eval()
+
+
 @dataclass(frozen=True)
 class Draws:
-    """Accuracies of repeated experiments."""
+    """Accuracies of repeated experiments, or of one on `images` images."""
 
     accuracies: tuple[float, ...]
     penalties: tuple[float, ...]
+    images: int | None = None
 
     @property
     def mean(self) -> float:
         return mean(self.accuracies)
 
     def interval(self) -> tuple[float, float]:
-        """Mean ± 1.96 standard errors over the draws."""
-        spread = 1.96 * stdev(self.accuracies) / math.sqrt(len(self.accuracies)) if len(self.accuracies) > 1 else 0.0
-        return self.mean - spread, self.mean + spread
+        """The mean ± 1.96 standard errors: over the images tested where each was tested once, else over the draws."""
+        if self.images is not None:
+            error = math.sqrt(self.mean * (1 - self.mean) / self.images)
+        else:
+            error = stdev(self.accuracies) / math.sqrt(len(self.accuracies)) if len(self.accuracies) > 1 else math.nan
+        return self.mean - 1.96 * error, self.mean + 1.96 * error
+
+
+def probe_test(parts: list[Features], classes: int, seed: int = 0) -> Draws:
+    """Learned from all parts but the last, tested on that; three parts: the penalty is chosen on the second."""
+    *learned, test = parts
+    held = learned[1] if len(learned) > 1 else None
+    penalty = choose_penalty(learned[0], classes, seed, held)
+    return Draws((fit_linear(joined(learned), classes, penalty).accuracy(test),), (penalty,), len(test))
 
 
 def cross_validate(given: Features, classes: int, folds: int, seed: int = 0) -> Draws:
@@ -171,7 +199,7 @@ def cross_validate(given: Features, classes: int, folds: int, seed: int = 0) -> 
         train, test = given[np.flatnonzero(fold != number)], given[np.flatnonzero(fold == number)]
         penalties.append(choose_penalty(train, classes, seed))
         accuracies.append(fit_linear(train, classes, penalties[-1]).accuracy(test))
-    return Draws(tuple(accuracies), tuple(penalties))
+    return Draws(tuple(accuracies), tuple(penalties), len(given))
 
 
 def few_shot(given: Features, classes: int, shots: int, draws: int, seed: int = 0, penalty: float = 1.0) -> Draws:

@@ -19,8 +19,9 @@ class Transfer:
     """`train`: `all`, `head` (the classifier), or `last:K` (the classifier, the maps' last layers and K stages).
 
     `norm` is batch norm in what is trained: `train` uses and keeps the statistics of the batches, `eval` those of the
-    weights it started from, `frozen` leaves scale and shift as they were too. By default `frozen` for `head`, `eval` for
-    `last:K`, whose few images say less than the source's many, and `train` for `all`. What is not trained never changes.
+    weights it started from, `frozen` leaves scale and shift as they were too. By default `train` for `all`, `frozen` for
+    `head`, and `eval` for `last:K`, whose few images say less than the source's many. What is not trained never
+    changes.
 
     `depth_decay`: the rate of each part is this factor of the part's above it (Howard & Ruder 2018 use 1 / 2.6).
     `unfreeze`: epochs after which each next part joins in, from the head down (gradual unfreezing, there too); 0 trains

@@ -18,10 +18,10 @@ def serving(folder: Path) -> Iterator[tuple[str, list[str]]]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
-        def do_HEAD(self) -> None:  # noqa: N802 - http.server's name
+        def do_HEAD(self) -> None:
             self.answer(body=False)
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             self.answer(body=True)
 
         def answer(self, body: bool) -> None:
@@ -32,7 +32,9 @@ def serving(folder: Path) -> Iterator[tuple[str, list[str]]]:
             self.send_response(200 if file.is_file() else 404)
             if not file.is_file():
                 self.send_header("X-Error-Code", "EntryNotFound" if (folder / repo).is_dir() else "RepoNotFound")
-            digest = hashlib.sha256(data).hexdigest() if file.suffix == ".safetensors" else hashlib.sha1(data).hexdigest()
+            digest = (
+                hashlib.sha256(data).hexdigest() if file.suffix == ".safetensors" else hashlib.sha1(data).hexdigest()
+            )
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("ETag", f'"{digest}"')
             self.send_header("Content-Length", str(len(data)))

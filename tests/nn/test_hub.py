@@ -82,7 +82,9 @@ def cache(tmp_path, monkeypatch):
 def served(repository, cache, monkeypatch):
     with serving(repository.parents[1]) as (address, asked):
         monkeypatch.setattr(constants, "ENDPOINT", address)
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}")
+        monkeypatch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
         yield asked
         hub.close_session()
 
