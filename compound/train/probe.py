@@ -56,7 +56,7 @@ def last_linear(model: ConvNet) -> nn.Linear:
     return last
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def features(
     model: ConvNet, source: Source, *, batch: int = 64, workers: int = 0, device: str = "auto", damaged: float = 0.01
 ) -> Features:
@@ -79,7 +79,7 @@ def features(
         model.train(was_training)
     if not any(len(labels) for _, labels, _ in parts):
         raise CompoundError("not one image could be read; check the paths and the files")
-    return Features(*(torch.cat(column).clone() for column in zip(*parts, strict=True)))
+    return Features(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 @dataclass(frozen=True)

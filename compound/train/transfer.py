@@ -19,8 +19,8 @@ class Transfer:
     """`train`: `all`, `head` (the classifier), or `last:K` (the classifier, the maps' last layers and K stages).
 
     `norm` is batch norm in what is trained: `train` uses and keeps the statistics of the batches, `eval` those of the
-    weights it started from, `frozen` leaves scale and shift as they were too. By default `train` for `all`, `frozen` for
-    `head`, and `eval` for `last:K`, whose few images say less than the source's many. What is not trained never
+    weights it started from, `frozen` leaves scale and shift as they were too. By default `train` for `all`, `frozen`
+    for `head`, and `eval` for `last:K`, whose few images say less than the source's many. What is not trained never
     changes.
 
     `depth_decay`: the rate of each part is this factor of the part's above it (Howard & Ruder 2018 use 1 / 2.6).
@@ -78,7 +78,7 @@ class Transfer:
 
     def by_depth(self, model: ConvNet, groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """The optimiser's groups, divided by part; `factor` multiplies the schedule's rate."""
-        if self.depth_decay == 1:
+        if self.depth_decay == 1 and not self.unfreeze:  # what joins in later needs a group of its own in fused SGD
             return groups
         depths = {
             id(parameter): depth
