@@ -10,7 +10,8 @@ from compound.cli.training import Data, TrainingOptions, with_training
 from compound.cost import cost
 
 if TYPE_CHECKING:
-    from compound.train import Evaluation, Run
+    from compound.evaluation import Evaluation
+    from compound.train import Run
 
 
 @with_training

@@ -17,13 +17,28 @@ from compound.quantity import quantity, short
 
 if TYPE_CHECKING:
     from compound.data import DataSet
+    from compound.evaluation import Evaluation
     from compound.network import Network
-    from compound.train import Evaluation, Recipe, Run
+    from compound.train import Recipe, Run
 
 Data = Annotated[
     str,
     typer.Argument(metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an idx folder, or e.g. cifar10."),
 ]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="paper, modern, transfer, small, fast, or a YAML file; by default small, or transfer with --weights.",
+    ),
+]
+BatchSize = Annotated[
+    str | None, typer.Option(help="Images a step, instead of the recipe's; auto: the largest worth its size.")
+]
+Rate = Annotated[
+    str | None, typer.Option(help="Peak learning rate per 256 images, instead of the recipe's; auto: by a sweep.")
+]
+ImageChannels = Annotated[int | None, typer.Option("--channels", help="1 or 3; default what the images have.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load images; default by the kind of data.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
 DamagedLimit = Annotated[float, typer.Option(help="Share of unreadable images that stops the run.")]
@@ -35,24 +50,14 @@ Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetc
 class TrainingOptions:
     """How to train; a verb with a parameter of this type has all of these as options (see `with_training`)."""
 
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe",
-            help="paper, modern, transfer, small, fast, or a YAML file; by default small, or transfer with --weights.",
-        ),
-    ] = None
+    recipe: RecipeName = None
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The run directory; default runs/NETWORK-DATA.")] = (
         None
     )
     epochs: Annotated[int | None, typer.Option(help="Epochs, instead of the recipe's.")] = None
     minutes: Annotated[float | None, typer.Option(help="As many epochs as fit, by a short measurement.")] = None
-    batch: Annotated[
-        str | None, typer.Option(help="Images a step, instead of the recipe's; auto: the largest worth its size.")
-    ] = None
-    rate: Annotated[
-        str | None, typer.Option(help="Peak learning rate per 256 images, instead of the recipe's; auto: by a sweep.")
-    ] = None
+    batch: BatchSize = None
+    rate: Rate = None
     accumulate: Annotated[
         int | None, typer.Option(help="Parts in which a step's images go through; norms see one part at a time.")
     ] = None
@@ -64,7 +69,7 @@ class TrainingOptions:
     holdout: Annotated[
         float | None, typer.Option(help="Images held out of training to choose by: a share, or from 1 on a number.")
     ] = None
-    channels: Annotated[int | None, typer.Option(help="1 or 3; default what the images have.")] = None
+    channels: ImageChannels = None
     weights: Annotated[
         str | None,
         typer.Option(

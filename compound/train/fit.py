@@ -5,20 +5,19 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from compound.data import ArraySource, DamageLog, DataSet, Preprocessing, make_loader
+from compound.data import DamageLog, DataSet, Preprocessing, make_loader
 from compound.errors import CompoundError, UsageError
+from compound.evaluation import Evaluation, evaluate
 from compound.files import make_folder, write_json
-from compound.inference import pick_device
+from compound.inference import pick_device, workers_for
 from compound.network import Network
 from compound.nn import save_weights
 from compound.train.averaging import Averaging
 from compound.train.checkpoints import AtomicCheckpointIO, Checkpoints, Stopped
 from compound.train.display import Display
-from compound.train.evaluate import Evaluation, evaluate
 from compound.train.metrics import Damage, Metrics
 from compound.train.module import Training
 from compound.train.pace import Pace, settle
@@ -169,8 +168,8 @@ def checkpoint_step(run: Run) -> int:
 
 
 def default_workers(data: DataSet) -> int:
-    """Decoding needs processes of its own; arrays in memory do not."""
-    return 0 if isinstance(data.train, ArraySource) else max(torch.get_num_threads() - 1, 1)
+    """See `workers_for`."""
+    return workers_for(data.train)
 
 
 def quieten() -> None:

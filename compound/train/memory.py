@@ -60,21 +60,25 @@ def parts(network: Network, classes: int, channels: int) -> list[Part]:
     return found
 
 
-def fullest(children: list[Part], recompute: frozenset[str]) -> int:
-    """Numbers kept at the fullest moment of forward and backward pass when these children are recomputed.
+def moments(children: list[Part], recompute: frozenset[str]) -> list[int]:
+    """Numbers kept when each child is at work in the backward pass, and at the end of the forward pass.
 
-    That is the end of the forward pass, or the moment when a child has been recomputed: all before it still keep what
-    they do, all after it have let go.
+    A child at work has been recomputed, if it must be: all before it still keep what they do, all after it have let go.
     """
-    most = held = 0
+    found, held = [], 0
     keeps_output = False
     for child in children:
         again = child.name in recompute
         held += child.input if again or child.keeps_input or keeps_output else 0
-        most = max(most, held + child.inside)
+        found.append(held + child.inside)
         held += 0 if again else child.inside
         keeps_output = child.keeps_output and not again
-    return max(most, held)
+    return [*found, held]
+
+
+def fullest(children: list[Part], recompute: frozenset[str]) -> int:
+    """Numbers kept at the fullest moment of a step when these children are recomputed."""
+    return max(moments(children, recompute))
 
 
 def step_bytes(counted: Cost, kept: int, recipe: Recipe, accumulate: int) -> int:
