@@ -22,6 +22,7 @@ VERBS = (
     "predict",
     "explain",
     "fit",
+    "data",
     "search",
 )
 

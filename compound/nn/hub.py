@@ -23,6 +23,7 @@ from torchvision import models
 
 from compound.budget import Budget
 from compound.cost import cost
+from compound.errors import UsageError
 from compound.network import Inputs, Network
 from compound.nn.build import ConvNet
 from compound.nn.foreign import WeightsError
@@ -42,6 +43,10 @@ HALVES = ("googlenet", "inception_v3")
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # classifiers that only training has
 
 
+class NoWeights(UsageError, WeightsError):
+    """A name under which there are no weights."""
+
+
 def load_weights(name: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
     """The trained model that `name` says, in evaluation mode: a run directory, a file, a published name, or `auto`.
 
@@ -51,18 +56,18 @@ def load_weights(name: str | Path, network: Network | None = None) -> tuple[Conv
     path, name = Path(name), str(name)
     if path.is_dir():
         if not (path / "model.safetensors").is_file():
-            raise WeightsError(
-                f"{path} has no model.safetensors; finish the training with --resume, or give another run"
-            )
+            if not (path / "run.yaml").is_file():
+                raise NoWeights(f"{path} is not a run directory (it has no run.yaml); give the --out of a training")
+            raise NoWeights(f"{path} has no model.safetensors; finish the training with --resume, or give another run")
         return load_model(path / "model.safetensors", network)
     if path.exists() or path.suffix in (".safetensors", ".pth", ".pt"):
         return load_model(path, network)
     if name == AUTO:
         name = best_published(network=network)
     if not NAME.fullmatch(name):
-        raise WeightsError(
-            f"there is no run or weights file {name}; give one, or a published name such as torchvision/resnet50 "
-            "or timm/efficientnet_b0.ra_in1k"
+        raise NoWeights(
+            f"there is no run or weights file {name}; for a network's name add --weights FILE, or give a published name "
+            "such as torchvision/resnet50 or timm/efficientnet_b0.ra_in1k"
         )
     found = _torchvision(name) if name.startswith(TORCHVISION) else _hub(name)
     model, weights = found

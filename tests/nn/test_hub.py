@@ -208,7 +208,7 @@ def test_auto_offline_takes_what_is_in_the_cache(torchvision_cache, monkeypatch)
 
 
 def test_a_name_that_is_none_is_said():
-    with pytest.raises(WeightsError, match="there is no run or weights file nothing; give one, or a published name"):
+    with pytest.raises(WeightsError, match="there is no run or weights file nothing; for a network's name add"):
         load_weights("nothing")
 
 

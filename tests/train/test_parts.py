@@ -76,7 +76,7 @@ def test_gradual_unfreezing_trains_all_in_the_end(tmp_path, network, data, recip
 
 
 def test_a_probe_first_starts_from_the_best_linear_classifier(tmp_path, network, data, recipe, weights):
-    from compound.train import evaluate
+    from compound.evaluation import evaluate
 
     plain = start_run(network, data, "pictures", recipe, tmp_path / "plain")
     probed = start_run(
