@@ -16,6 +16,7 @@ VERBS = (
     "plan",
     "table",
     "train",
+    "probe",
     "evaluate",
     "compare",
     "predict",
@@ -23,6 +24,7 @@ VERBS = (
     "fit",
     "export",
     "measure",
+    "data",
     "search",
 )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.budget import Plan, fit_budget
+from compound.budget import Budget, Plan, fit_budget
 from compound.cli.common import Json, RuleName, answer, cost_fields, find_network, find_rule, note
 from compound.cli.plan import (
     Activations,
@@ -73,7 +73,9 @@ def fit(
     where, table = which_devices(device)
     plan = None
     training = replace(training, device=where)
-    if table or any(limits.values()):
+    if training.weights == "auto" and not baseline:
+        start = published(budget_of(recipe.batch, table, **limits) if any(limits.values()) else None)
+    elif table or any(limits.values()):
         budget = budget_of(recipe.batch, table, **limits)
         plan = fit_budget(start, budget, find_rule(rule), len(images.classes), images.channels, fill=fill)
         warn_of_extrapolation(plan, len(images.classes), images.channels)
@@ -95,6 +97,13 @@ def which_devices(given: Sequence[str]) -> tuple[str, Path | None]:
     if len(tables) > 1 or len(places) > 1:
         raise UsageError(f"--device {' '.join(given)}: give one device to train on and one table at the most")
     return (places or ["auto"])[0], (tables or [None])[0]
+
+
+def published(budget: Budget | None) -> Network:
+    """The network of the best published weights within `budget`."""
+    from compound.nn import best_published, load_weights
+
+    return load_weights(best_published(budget))[1].network
 
 
 def default_baseline(images: "DataSet") -> Network:

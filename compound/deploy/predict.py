@@ -12,7 +12,7 @@ from compound.deploy.runtimes import Runtime
 from compound.errors import UsageError
 from compound.inference import classify, run_over
 from compound.network import Network
-from compound.nn import ConvNet, Weights, load_model
+from compound.nn import ConvNet, Weights, load_weights
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,14 @@ class Prediction:
 
 
 def weights_file(path: str | Path) -> Path:
-    """The weights of a run directory, or the file itself."""
+    """The weights of a run directory, or the file itself; it need not be there."""
     path = Path(path)
-    if path.is_dir():
-        if not (path / "model.safetensors").is_file():
-            raise UsageError(f"{path} has no model.safetensors; finish the training with --resume, or give another run")
-        return path / "model.safetensors"
-    if not path.exists():
-        raise UsageError(f"there is no run or weights file {path}; for a network's name add --weights FILE")
-    return path
+    return path / "model.safetensors" if path.is_dir() else path
 
 
 def load_predictor(path: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
-    """The model of a run directory or a weights file; another library's file needs `network`."""
-    return load_model(weights_file(path), network)
+    """The model of a run directory, a weights file or a published name; another library's file needs `network`."""
+    return load_weights(path, network)
 
 
 def find_images(places: list[Path]) -> list[Path]:
