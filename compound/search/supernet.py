@@ -1,0 +1,195 @@
+"""One set of weights for every network of a space (one-shot search: Guo et al. 2020; slices: Cai et al. 2020).
+
+A network of the space runs as what it is, the operators of its rows in order. Only the weights come from here: operators
+that stand in the same place and differ in size alone take the leading channels and the central positions of one layer.
+
+N images, C channels, R the resolution in px
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from compound.blocks import Block, block_name
+from compound.errors import CompoundError, NetworkError
+from compound.network import Network, Row
+from compound.nn.build import initialise
+from compound.nn.modules import make
+from compound.ops import Add, Conv, Depthwise, Dropout, Join, Multiply, Norm, Operator, Reused, Shape, Step
+from compound.search.space import Space
+
+Statistics = dict[str, tuple[Tensor, Tensor]]  # mean and variance that each norm uses, by its name
+SIZES = ("channels", "kernel", "features")  # fields of operators in which they may differ and share a layer
+
+
+class Layer(NamedTuple):
+    """An operator and the shape of its input."""
+
+    operator: Operator
+    shape: Shape
+
+
+class Supernet(nn.Module):
+    """The shared weights of `space`; `forward` maps images (N, C, R, R) to logits (N, classes).
+
+    `forward` divides the batch among `paths` networks, drawn by torch's generator; `run` is for one network.
+    """
+
+    def __init__(self, space: Space, classes: int, channels: int, *, paths: int = 1, seed: int = 0) -> None:
+        super().__init__()
+        self.space, self.classes, self.channels, self.paths = space, classes, channels, paths
+        layers: dict[str, Layer] = {}
+        for network in cover(space, random.Random(seed)):
+            self.network = network  # whose preprocessing is that of all
+            for name, step, shape in self.steps(network):
+                if step.operator.params(shape):
+                    layers[name] = larger(Layer(step.operator, shape), layers.get(name))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.layers = nn.ModuleDict({name: make(*layer) for name, layer in layers.items()})
+            initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        drawn = self.space.networks(random.Random(int(torch.randint(2**31, ()))))
+        return torch.cat([self.run(next(drawn)[1], part) for part in x.chunk(self.paths)])
+
+    def run(self, network: Network, x: Tensor, norms: Statistics | None = None) -> Tensor:
+        """Logits of `network` on preprocessed images.
+
+        Norms use the statistics of the batch. An empty mapping `norms` takes note of them; those of a filled one are
+        used in their place.
+        """
+        noted = dict(norms) if norms else None
+        entered: list[Tensor] = []  # what each row received
+        for row, names in named(network, self.classes, self.channels):
+            values = [x] if row.previous is None else [x, entered[row.previous]]
+            entered.append(x)
+            for name, step in zip(names, row.trace.steps, strict=True):
+                inputs = [values[value] for value in step.inputs]
+                if isinstance(step.operator, Norm) and norms is not None and noted is None:
+                    norms[name] = statistics(inputs[0])
+                values.append(self._step(name, step.operator, row.trace.shapes[step.inputs[0]], inputs, noted))
+            x = values[row.trace.output]
+        return x.flatten(1)
+
+    def _step(
+        self, name: str, operator: Operator, shape: Shape, inputs: list[Tensor], norms: Statistics | None
+    ) -> Tensor:
+        x = inputs[0]
+        if isinstance(operator, Add):
+            return x + inputs[1]
+        if isinstance(operator, Multiply):
+            return x * inputs[1]
+        if isinstance(operator, Join):
+            return torch.cat(inputs, 1)
+        if isinstance(operator, Dropout):  # drawing networks regularises enough
+            return x
+        module = module_of(operator, shape)
+        weights = {part: self._slice(name, part, like.shape) for part, like in module.named_parameters()}
+        if isinstance(operator, Norm):
+            mean, variance = norms[name] if norms else (None, None)
+            return F.batch_norm(x, mean, variance, weights["weight"], weights["bias"], norms is None, eps=operator.eps)
+        result: Tensor = functional_call(module, weights, x) if weights else module(x)
+        return result
+
+    def _slice(self, name: str, part: str, size: torch.Size) -> Tensor:
+        """The leading channels and the central positions of a shared tensor."""
+        whole = getattr(self.layers[name], part) if name in self.layers else torch.empty(0)
+        if whole.dim() != len(size) or any(have < need for have, need in zip(whole.shape, size, strict=True)):
+            raise CompoundError(f"the shared weights of {self.space.name} do not cover {name}; train them anew")
+        for axis, (have, need) in enumerate(zip(whole.shape, size, strict=True)):
+            if have > need:
+                whole = whole.narrow(axis, (have - need) // 2 if axis > 1 else 0, need)
+        return whole
+
+    def steps(self, network: Network) -> Iterator[tuple[str, Step, Shape]]:
+        """Every step of `network` with the name of its layer and the shape of its input."""
+        for row, names in named(network, self.classes, self.channels):
+            for name, step in zip(names, row.trace.steps, strict=True):
+                if isinstance(step.operator, Reused):
+                    raise CompoundError(f"{network.name}: {row.label} uses weights twice, which cannot be shared")
+                yield name, step, row.trace.shapes[step.inputs[0]]
+
+
+def named(network: Network, classes: int, channels: int) -> Iterator[tuple[Row, list[str]]]:
+    """The rows of `network` with the name of each step's layer. Equal names share: same place, same structure.
+
+    The place of a stage is counted from the last stage that strided, so that a left-out row does not move all others.
+    """
+    strided = since = 0
+    places = ["stem"]
+    for stage in network.stages:
+        strided, since = (strided + 1, 0) if stage.stride > 1 else (strided, since + 1)
+        places.append(f"{strided}-{since}")
+    for row in network.blocks(classes, channels):
+        prefix = f"{[*places, 'head'][row.stage]}/{row.repeat}/{structure(row)}"
+        yield row, [f"{prefix}/{path_of(step)}/{kind(step.operator)}" for step in row.trace.steps]
+
+
+def structure(row: Row) -> str:
+    """What a block is apart from sizes, shortcut and gate; cells share every operation by itself."""
+    if not isinstance(row.block, Block):
+        return "head"
+    weighted = [path_of(step) for step in row.trace.steps if isinstance(step.operator, Conv | Depthwise)]
+    roles = [] if row.block.reads_previous else [path.partition("/")[0] for path in weighted if "gate" not in path]
+    return "+".join([block_name(type(row.block)), *roles])
+
+
+def path_of(step: Step) -> str:
+    """The step's path in its block, which a shortcut does not change."""
+    return step.path.replace("body.", "").replace(".", "/")
+
+
+def kind(operator: Operator) -> str:
+    return f"{type(operator).__name__}{getattr(operator, 'dilation', '')}"
+
+
+def larger(one: Layer, other: Layer | None) -> Layer:
+    """The layer that both are parts of."""
+    if other is None:
+        return one
+    sizes = {
+        field: max(getattr(one.operator, field), getattr(other.operator, field))
+        for field in SIZES
+        if hasattr(one.operator, field)
+    }
+    channels = max(one.shape[0], other.shape[0])
+    return Layer(replace(one.operator, **sizes), (channels, *one.shape[1:]))
+
+
+@lru_cache(maxsize=4096)
+def module_of(operator: Operator, shape: Shape) -> nn.Module:
+    """The module of a leaf operator, without weights of its own."""
+    with torch.device("meta"):
+        return make(operator, shape).eval()
+
+
+def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel."""
+    variance, mean = torch.var_mean(x.detach(), (0, 2, 3))
+    return mean, variance
+
+
+def cover(space: Space, rng: random.Random, rounds: int = 3) -> Iterator[Network]:
+    """Networks of the largest sizes with every option among them: all that numbers can be, at their most."""
+    most = {
+        choice.name: max(choice.labels)
+        for choice in space.choices
+        if all(isinstance(label, int | float) and not isinstance(label, bool) for label in choice.labels)
+    }
+    for choice in [c for c in space.choices if c.name not in most] or space.choices[:1]:
+        for option in choice.labels:
+            for _ in range(rounds):
+                try:
+                    network = space.network(space.sample(rng) | most | {choice.name: option})
+                    network.blocks()
+                except NetworkError:
+                    continue
+                yield network
