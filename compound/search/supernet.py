@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -91,8 +91,8 @@ class Supernet(nn.Module):
             return torch.cat(inputs, 1)
         if isinstance(operator, Dropout):  # drawing networks regularises enough
             return x
-        module = module_of(operator, shape)
-        weights = {part: self._slice(name, part, like.shape) for part, like in module.named_parameters()}
+        module, sizes = module_of(operator, shape)
+        weights = {part: self._slice(name, part, size) for part, size in sizes.items()}
         if isinstance(operator, Norm):
             mean, variance = norms[name] if norms else (None, None)
             return F.batch_norm(x, mean, variance, weights["weight"], weights["bias"], norms is None, eps=operator.eps)
@@ -104,10 +104,11 @@ class Supernet(nn.Module):
         whole = getattr(self.layers[name], part) if name in self.layers else torch.empty(0)
         if whole.dim() != len(size) or any(have < need for have, need in zip(whole.shape, size, strict=True)):
             raise CompoundError(f"the shared weights of {self.space.name} do not cover {name}; train them anew")
-        for axis, (have, need) in enumerate(zip(whole.shape, size, strict=True)):
-            if have > need:
-                whole = whole.narrow(axis, (have - need) // 2 if axis > 1 else 0, need)
-        return whole
+        if whole.shape == size:
+            return whole
+        starts = [(have - need) // 2 if axis > 1 else 0 for axis, (have, need) in enumerate(zip(whole.shape, size, strict=True))]
+        part_of: Tensor = Part.apply(whole, tuple([slice(s, s + n) for s, n in zip(starts, size, strict=True)]))
+        return part_of
 
     def steps(self, network: Network) -> Iterator[tuple[str, Step, Shape]]:
         """Every step of `network` with the name of its layer and the shape of its input."""
@@ -165,10 +166,26 @@ def larger(one: Layer, other: Layer | None) -> Layer:
 
 
 @lru_cache(maxsize=4096)
-def module_of(operator: Operator, shape: Shape) -> nn.Module:
-    """The module of a leaf operator, without weights of its own."""
+def module_of(operator: Operator, shape: Shape) -> tuple[nn.Module, dict[str, torch.Size]]:
+    """The module of a leaf operator, without weights of its own, and the sizes of those it needs."""
     with torch.device("meta"):
-        return make(operator, shape).eval()
+        module = make(operator, shape).eval()
+    return module, {part: parameter.shape for part, parameter in module.named_parameters()}
+
+
+class Part(torch.autograd.Function):
+    """A box cut out of a tensor; backward makes one tensor of zeros, where torch's slices make one an axis."""
+
+    @staticmethod
+    def forward(context: Any, whole: Tensor, box: tuple[slice, ...]) -> Tensor:
+        context.size, context.box = whole.shape, box
+        return whole[box].contiguous()
+
+    @staticmethod
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        whole = gradients[0].new_zeros(context.size)
+        whole[context.box] = gradients[0]
+        return whole, None
 
 
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
