@@ -7,7 +7,7 @@ N images, C channels, R the resolution in px
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -39,12 +39,22 @@ class Layer(NamedTuple):
 class Supernet(nn.Module):
     """The shared weights of `space`; `forward` maps images (N, C, R, R) to logits (N, classes).
 
-    `forward` divides the batch among `paths` networks, drawn by torch's generator; `run` is for one network.
+    `forward` divides the batch among `paths` networks that `admits` allows, drawn by torch's generator; `run` is for
+    one network.
     """
 
-    def __init__(self, space: Space, classes: int, channels: int, *, paths: int = 1, seed: int = 0) -> None:
+    def __init__(
+        self,
+        space: Space,
+        classes: int,
+        channels: int,
+        *,
+        paths: int = 1,
+        admits: Callable[[Network], bool] = lambda network: True,
+        seed: int = 0,
+    ) -> None:
         super().__init__()
-        self.space, self.classes, self.channels, self.paths = space, classes, channels, paths
+        self.space, self.classes, self.channels, self.paths, self.admits = space, classes, channels, paths, admits
         layers: dict[str, Layer] = {}
         for network in cover(space, random.Random(seed)):
             self.network = network  # whose preprocessing is that of all
@@ -58,7 +68,8 @@ class Supernet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         drawn = self.space.networks(random.Random(int(torch.randint(2**31, ()))))
-        return torch.cat([self.run(next(drawn)[1], part) for part in x.chunk(self.paths)])
+        networks = (network for _, network in drawn if self.admits(network))
+        return torch.cat([self.run(next(networks), part) for part in x.chunk(self.paths)])
 
     def run(self, network: Network, x: Tensor, norms: Statistics | None = None) -> Tensor:
         """Logits of `network` on preprocessed images.
