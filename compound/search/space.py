@@ -66,11 +66,17 @@ def label(option: Any) -> Any:
 
 @dataclass(frozen=True)
 class Space:
-    """All networks of a space file. `template` is the file with a `Choice` where it leaves one."""
+    """All networks of a space file: `source` as it was written, `template` with a `Choice` where it leaves one."""
 
     name: str
     choices: tuple[Choice, ...]
-    template: Mapping[str, Any] = field(repr=False, hash=False)
+    template: Mapping[str, Any] = field(repr=False)
+    source: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that change with any choice or field."""
+        return hashlib.sha256(json.dumps(self.source, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def size(self) -> int:
@@ -175,7 +181,7 @@ def load_space(path: str | Path) -> Space:
 def parse_space(given: Mapping[str, Any], where: str = "space") -> Space:
     """A space from the plain values that YAML holds."""
     found: dict[str, Choice] = {}
-    rows = given.get("stages")
+    source, rows = given, given.get("stages")
     if isinstance(rows, list):
         given = {**given, "stages": [row for each in rows for row in repeated(each, where)]}
     template = {
@@ -186,7 +192,7 @@ def parse_space(given: Mapping[str, Any], where: str = "space") -> Space:
     }
     if not found:
         raise SpaceError(f"{where}: nothing to search: no field has choices; write e.g. kernel: {{choices: [3, 5]}}")
-    space = Space(str(given.get("name", "space")), tuple(found.values()), template)
+    space = Space(str(given.get("name", "space")), tuple(found.values()), template, source)
     check(space, where)
     return space
 
