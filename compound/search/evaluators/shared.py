@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +14,45 @@ from compound.data import Preprocessing, Source, make_loader
 from compound.data.source import subset
 from compound.inference import pick_device
 from compound.network import Network
-from compound.search.evaluators.images import SearchData
 from compound.search.problem import Report
 from compound.search.supernet import Statistics, Supernet
 from compound.search.supernet_file import load_supernet, weights_fingerprint
+from compound.search.training import Images
 
 BATCH = 256
 
 
 @dataclass(frozen=True)
 class SharedWeights:
-    """Accuracy on at most `images` held-out ones with the weights of the file `weights`.
+    """Accuracy on at most `judged` held-out images with the weights of the file `weights`.
 
     Norms get the statistics of `calibration` training images in this very network (Guo et al. 2020): those met while
     the supernet was trained were of other networks.
     """
 
     weights: Path
-    data: SearchData
+    images: Images
     calibration: int = 512
-    images: int = 2000
+    judged: int = 2000
+    threads: int | None = None
     device: str = "auto"
 
-    @property
+    @cached_property
     def settings(self) -> Mapping[str, Any]:
-        told = {"calibration": self.calibration, "images": self.images}
-        return {"evaluation": "shared", "weights": weights_fingerprint(self.weights), **told, **self.data.settings}
+        data = self.images.open()
+        told = {"calibration": self.calibration, "judged": self.judged, "holdout": self.images.holdout}
+        return {
+            "data": data.name,
+            "fingerprint": data.fingerprint(),
+            "weights": weights_fingerprint(self.weights),
+            "split": self.images.seed,
+            **told,
+        }
 
     def __call__(self, network: Network, seed: int, report: Report) -> float:
-        supernet = _loaded(self.weights, self.device)
-        return inherited_accuracy(supernet, network, *_images(self), self.device)
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        return inherited_accuracy(_loaded(self.weights, self.device), network, *_sources(self), self.device)
 
 
 def inherited_accuracy(
@@ -75,12 +84,12 @@ def _loaded(weights: Path, device: str) -> Supernet:
 
 
 @lru_cache(maxsize=1)
-def _images(evaluator: SharedWeights) -> tuple[Source, Source]:
+def _sources(evaluator: SharedWeights) -> tuple[Source, Source]:
     """The images for calibration and those to judge by, drawn evenly."""
-    data = evaluator.data.open()
-    rng = np.random.default_rng(evaluator.data.seed)
+    data = evaluator.images.open()
+    rng = np.random.default_rng(evaluator.images.seed)
 
     def some(source: Source, count: int) -> Source:
         return subset(source, np.sort(rng.permutation(len(source))[:count]))
 
-    return some(data.train, evaluator.calibration), some(data.holdout, evaluator.images)
+    return some(data.train, evaluator.calibration), some(data.holdout, evaluator.judged)
