@@ -41,6 +41,11 @@ def is_settled(trial: FrozenTrial) -> bool:
     return trial.state.is_finished() or SETTLED in trial.system_attrs
 
 
+def of_sampler(trial: FrozenTrial) -> dict[str, Any]:
+    """What the sampler noted with a trial, such as its generation."""
+    return {name: value for name, value in trial.system_attrs.items() if not name.startswith("compound:")}
+
+
 class Board:
     """Reads and changes one study. `pause` lets time pass between two looks."""
 
@@ -63,11 +68,13 @@ class Board:
         """Those that hold a place. Trials that wait were enqueued by another program and are left to it."""
         return [trial for trial in trials if trial.state != TrialState.WAITING and not is_void(trial)]
 
-    def lost(self, trials: list[FrozenTrial]) -> list[dict[str, Any]]:
-        """Configurations whose worker died and that nobody has taken up again, the oldest first."""
+    def lost(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Trials whose worker died and whose configuration nobody has taken up again, the oldest first."""
         taken = {configuration(trial.params) for trial in self.placed(trials) if trial.params}
-        gone = {configuration(t.params): t.params for t in trials if is_void(t) and SETTLED in t.system_attrs}
-        return [parameters for key, parameters in gone.items() if key not in taken]
+        gone = {
+            configuration(trial.params): trial for trial in trials if is_void(trial) and SETTLED in trial.system_attrs
+        }
+        return [trial for key, trial in gone.items() if key not in taken]
 
     def draw_ticket(self) -> FrozenTrial:
         """A new running trial of this process, without a configuration."""
@@ -88,10 +95,16 @@ class Board:
             wait = min(2 * wait, 0.2)
 
     def settle(
-        self, ticket: FrozenTrial, parameters: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]
+        self,
+        ticket: FrozenTrial,
+        parameters: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        notes: Mapping[str, Any] | None = None,
     ) -> None:
-        """Give the trial its configuration; the turn goes to the next. Raises `Lost`."""
+        """Give the trial its configuration, and a sampler's `notes`; the turn goes to the next. Raises `Lost`."""
         try:
+            for name, value in (notes or {}).items():
+                self.storage.set_trial_system_attr(ticket._trial_id, name, value)
             for name, distribution in distributions.items():
                 internal = distribution.to_internal_repr(parameters[name])
                 self.storage.set_trial_param(ticket._trial_id, name, internal, distribution)

@@ -15,7 +15,7 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from compound.search.board import ERROR, Board, Lost, configuration, is_settled
+from compound.search.board import ERROR, Board, Lost, configuration, is_settled, of_sampler
 from compound.search.liveness import Heartbeat
 from compound.search.problem import Problem
 from compound.search.proposals import STRATEGIES, Proposer, Strategy
@@ -129,8 +129,12 @@ class Worker:
         if len(before) >= self.search.trials:
             self.board.void(ticket._trial_id, "another worker took the last place")
             return None
+        lost = self.board.lost(trials)
+        if lost:
+            self.board.settle(ticket, lost[0].params, lost[0].distributions, of_sampler(lost[0]))
+            return lost[0].params
         taken = {configuration(trial.params) for trial in before if is_settled(trial)}
-        parameters = self.proposer.propose(study, ticket, len(before), taken, self.board.lost(trials))
+        parameters = self.proposer.propose(study, ticket, len(before), taken)
         if parameters is None:
             self.exhausted = True
             self.board.void(ticket._trial_id, "every configuration of the space was taken")

@@ -1,4 +1,4 @@
-"""The next configuration: of a lost trial, of the sampler, or the next one of a sweep over all there are.
+"""The next configuration: of the sampler, or the next one of a sweep over all there are.
 
 A draw is a pure function of the seed, of how many places were taken before, and of the history that the sampler reads:
 a fresh sampler is made for every draw. So a search with one worker chooses the same after any number of restarts.
@@ -23,6 +23,7 @@ from compound.search.board import configuration
 from compound.search.problem import Problem
 
 DRAWS = 50  # of the sampler, before the sweep takes over
+STUBBORN = 4  # draws of configurations that are taken, after which the sampler is not asked again
 RANDOM_DRAWS = 1000  # where the space is too large for a sweep
 SWEEP_LIMIT = 100_000  # configurations that a sweep may have to look through
 
@@ -43,8 +44,15 @@ def _gp(seed: int) -> BaseSampler:
     return optuna.samplers.GPSampler(seed=seed, n_startup_trials=8, deterministic_objective=False)
 
 
+class _NSGAII(optuna.samplers.NSGAIISampler):
+    """Optuna's, with parents in one order: its own is another where a generation was begun before (and cached)."""
+
+    def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        return sorted(super().get_parent_population(study, generation), key=lambda trial: trial.number)
+
+
 def _nsga2(seed: int) -> BaseSampler:
-    return optuna.samplers.NSGAIISampler(seed=seed, population_size=10)
+    return _NSGAII(seed=seed, population_size=10)
 
 
 def _random(seed: int) -> BaseSampler:
@@ -80,24 +88,26 @@ class Proposer:
         self._infeasible: set[str] = set()
         self._order: list[tuple[Any, ...]] | None = None
 
-    def propose(
-        self, study: optuna.Study, ticket: FrozenTrial, place: int, taken: set[str], lost: list[dict[str, Any]]
-    ) -> dict[str, Any] | None:
+    def propose(self, study: optuna.Study, ticket: FrozenTrial, place: int, taken: set[str]) -> dict[str, Any] | None:
         """Parameters for `ticket`, which has `place` taken places before it; None when the space is exhausted."""
-        for parameters in lost:
-            if set(parameters) == set(self.distributions):
-                return parameters
-        for parameters in self._candidates(study, ticket, place):
+        for parameters in self._candidates(study, ticket, place, taken):
             key = configuration(parameters)
             if (key not in taken or self.repeats) and self._feasible(parameters, key):
                 return parameters
         return None
 
-    def _candidates(self, study: optuna.Study, ticket: FrozenTrial, place: int) -> Iterator[dict[str, Any]]:
+    def _candidates(
+        self, study: optuna.Study, ticket: FrozenTrial, place: int, taken: set[str]
+    ) -> Iterator[dict[str, Any]]:
         if self.strategy.sampler:
+            stubborn = 0
             for attempt in range(DRAWS):
                 study.sampler = self.strategy.sampler(derived(self.seed, place, attempt))
-                yield self._drawn(study, ticket)
+                parameters = self._drawn(study, ticket)
+                yield parameters
+                stubborn += configuration(parameters) in taken
+                if stubborn >= STUBBORN:
+                    break
         if self._sweepable():
             yield from self._sweep()
         else:

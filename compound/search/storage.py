@@ -108,6 +108,8 @@ def reachable(where: str) -> Iterator[None]:
         yield
     except CompoundError:
         raise
+    except ImportError as error:
+        raise StorageError(f"storage {_without_password(where)} needs more packages: {error}") from None
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         if "://" in where:
             raise
@@ -122,7 +124,7 @@ def reachable(where: str) -> Iterator[None]:
 
 def of_storage(error: BaseException) -> bool:
     """Whether a storage raised this: the disk, Optuna, or the libraries under it (which are not imported here)."""
-    ours = (OSError, ImportError, optuna.exceptions.StorageInternalError)
+    ours = (OSError, optuna.exceptions.StorageInternalError)
     return isinstance(error, ours) or type(error).__module__.split(".")[0] in ("sqlalchemy", "grpc", "psycopg2")
 
 

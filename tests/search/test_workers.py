@@ -109,7 +109,10 @@ def test_two_machines_share_one_search(tmp_path, storage):
 
 def test_a_killed_worker_is_replaced_and_a_deadly_configuration_is_blamed_after_three(tmp_path):
     search = Search(
-        Hill(tmp_path / "log", side=3, trouble={1: "killed"}), str(tmp_path / "j"), trials=9, strategy=STRATEGIES["grid"]
+        Hill(tmp_path / "log", side=3, trouble={1: "killed"}),
+        str(tmp_path / "j"),
+        trials=9,
+        strategy=STRATEGIES["grid"],
     )
     assert run(search, workers=2)
     trials = trials_of(search)
