@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import torch
@@ -207,19 +208,36 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, variance
 
 
-def cover(space: Space, rng: random.Random, rounds: int = 3) -> Iterator[Network]:
-    """Networks of the largest sizes with every option among them: all that numbers can be, at their most."""
-    most = {
-        choice.name: max(choice.labels)
-        for choice in space.choices
-        if all(isinstance(label, int | float) and not isinstance(label, bool) for label in choice.labels)
-    }
-    for choice in [c for c in space.choices if c.name not in most] or space.choices[:1]:
+def cover(space: Space, rng: random.Random) -> Iterator[Network]:
+    """Networks that among them have every layer of the space at its largest.
+
+    Numbers are at their most (channels) or at their least (the states that a cell's nodes read, where most are then
+    joined); within a row every two options meet, as the structure of a block may depend on two fields.
+    """
+    for extreme in (max, min):
+        ends = {
+            choice.name: extreme(choice.labels)
+            for choice in space.choices
+            if all(isinstance(label, int | float) and not isinstance(label, bool) for label in choice.labels)
+        }
+        for pinned in [*singles(space), *(pairs(space) if extreme is max else [])]:
+            try:
+                network = space.network(space.sample(rng) | ends | pinned)
+                network.blocks()
+            except NetworkError:
+                continue
+            yield network
+
+
+def singles(space: Space) -> Iterator[dict[str, Any]]:
+    for choice in space.choices:
         for option in choice.labels:
-            for _ in range(rounds):
-                try:
-                    network = space.network(space.sample(rng) | most | {choice.name: option})
-                    network.blocks()
-                except NetworkError:
-                    continue
-                yield network
+            yield {choice.name: option}
+
+
+def pairs(space: Space) -> Iterator[dict[str, Any]]:
+    """Every two options of two choices of a row."""
+    for one, two in combinations(space.choices, 2):
+        if one.name.startswith("stage") and one.name.partition(".")[0] == two.name.partition(".")[0]:
+            for first, second in product(one.labels, two.labels):
+                yield {one.name: first, two.name: second}
