@@ -27,6 +27,7 @@ from compound.ops import Add, Conv, Depthwise, Dropout, Join, Multiply, Norm, Op
 from compound.search.space import Space
 
 Statistics = dict[str, tuple[Tensor, Tensor]]  # mean and variance that each norm uses, by its name
+MEASURES = ("channels", "kernel", "layers", "se")  # fields of rows that leave a block's structure as it is
 SIZES = ("channels", "kernel", "features")  # fields of operators in which they may differ and share a layer
 
 
@@ -236,8 +237,9 @@ def singles(space: Space) -> Iterator[dict[str, Any]]:
 
 
 def pairs(space: Space) -> Iterator[dict[str, Any]]:
-    """Every two options of two choices of a row."""
-    for one, two in combinations(space.choices, 2):
-        if one.name.startswith("stage") and one.name.partition(".")[0] == two.name.partition(".")[0]:
+    """Every two options of two choices of a row that say how it is built, not how large it is."""
+    built = [c for c in space.choices if c.name.startswith("stage") and c.name.rpartition(".")[2] not in MEASURES]
+    for one, two in combinations(built, 2):
+        if one.name.partition(".")[0] == two.name.partition(".")[0]:
             for first, second in product(one.labels, two.labels):
                 yield {one.name: first, two.name: second}
