@@ -9,11 +9,12 @@ import typer
 
 from compound.errors import CompoundError
 
-VERBS = ("zoo", "show", "scale", "plan", "train", "evaluate", "predict", "fit")
+VERBS = ("zoo", "show", "scale", "plan", "train", "evaluate", "predict", "fit", "search")
 
 # Which extra brings a package; all others come with `train`.
 EXTRAS = {
     "optuna": "search",
+    "scipy": "search",
     "onnx": "deploy",
     "onnxscript": "deploy",
     "onnxruntime": "deploy",

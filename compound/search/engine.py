@@ -5,7 +5,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
@@ -36,7 +36,7 @@ class Search:
     strategy: Strategy = STRATEGIES["tpe"]
     seed: int = 0
     study: str = ""
-    pruner: BasePruner = NopPruner()
+    pruner: BasePruner = field(default_factory=NopPruner)
     timeout: float | None = None
     lease: float = 60.0
     repeats: bool = False
