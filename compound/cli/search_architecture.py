@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compound.cli.common import Json, answer, note
-from compound.cli.train import Data, ImageChannels, Root
+from compound.cli.search_coefficients import (
+    Lease,
+    SearchOut,
+    SearchSeed,
+    SearchWorkers,
+    Storage,
+    StudyName,
+    Timeout,
+    _cores,
+    _default_workers,
+)
+from compound.cli.train import Data, Device, Download, ImageChannels, Root
 from compound.errors import UsageError
 from compound.quantity import quantity, short
 
@@ -30,14 +41,12 @@ ScreenName = Annotated[str, typer.Option("--screen", help="Pick among proposals:
 EvaluationName = Annotated[str, typer.Option("--evaluation", help="shared, full, short, shrunken, or halving.")]
 Minutes = Annotated[float, typer.Option(min=0.01, help="Of training the shared weights.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of a candidate's training, instead of the recipe's.")]
-RecipeName = Annotated[str, typer.Option("--recipe", help="How networks are trained: paper, transfer, small, or a file.")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="How networks are trained: paper, transfer, small, or a file.")
+]
 Holdout = Annotated[float, typer.Option(help="Share of the training images that candidates are judged by.")]
 Finalists = Annotated[int | None, typer.Option(min=0, help="Best candidates that are trained in full; default 3.")]
 Trials = Annotated[int, typer.Option(min=1, help="Candidates to evaluate.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes on this machine that evaluate.")]
-Seed = Annotated[int, typer.Option(help="Seed of the search, the weights and the split.")]
-Storage = Annotated[str | None, typer.Option(help="Journal file, database URL or grpc://HOST:PORT that workers share.")]
-Out = Annotated[Path | None, typer.Option("-o", "--out", help="The search's directory.")]
 Sample = Annotated[int, typer.Option(min=3, help="Networks that are trained in full.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each.")]
 
@@ -62,19 +71,27 @@ def architecture(
     holdout: Holdout = 0.2,
     finalists: Finalists = None,
     trials: Trials = 200,
-    workers: Workers = 1,
-    seed: Seed = 0,
+    workers: SearchWorkers = None,
+    seed: SearchSeed = 0,
     storage: Storage = None,
-    out: Out = None,
+    study: StudyName = None,
+    timeout: Timeout = None,
+    lease: Lease = 60.0,
+    out: SearchOut = None,
     channels: ImageChannels = None,
+    device: Device = "auto",
     root: Root = None,
+    download: Download = False,
     json: Json = False,
 ) -> None:
     """Search a space of networks for the one of the best accuracy at a cost (Section 4)."""
+    import optuna
+
     from compound.mapping import from_mapping
+    from compound.report.front import write_front
     from compound.search.architecture_plan import Plan, share_weights
     from compound.search.engine import Search
-    from compound.search.finish import choose, objectives, winner_fields, write_results
+    from compound.search.finish import choose, figures, objectives, winner_fields, write_results
     from compound.search.leaderboard import leaderboard
     from compound.search.live import SearchDisplay
     from compound.search.space import find_space
@@ -86,7 +103,8 @@ def architecture(
     asked = {
         "data": data, "cost": cost, "target": target, "objective": objective, "cost_exponent": cost_exponent,
         "least": least, "most": most, "evaluation": evaluation, "minutes": minutes, "epochs": epochs,
-        "recipe": recipe, "holdout": holdout, "channels": channels, "root": str(root) if root else None, "seed": seed,
+        "recipe": recipe, "holdout": holdout, "channels": channels, "root": str(root) if root else None,
+        "download": download, "seed": seed, "device": device,
     }  # fmt: skip
     plan = from_mapping(Plan, asked, "options")
     images = plan.images.open()
@@ -99,15 +117,24 @@ def architecture(
     plan.save(folder, found)
     say = (lambda text: None) if json else note
     share_weights(plan, found, folder, say)
-    problem = plan.problem(found, plan.evaluator(folder, 1 if workers > 1 else None))
-    search = Search(problem, storage or str(folder / "journal.log"), trials, chosen, seed, pruner=plan.pruner)
-    names = objectives(plan)
-    with SearchDisplay(f"{found.name} on {images.name}", trials, problem.directions, names, quiet=json) as display:
-        run(search, workers, display.show, say)
-    entries = leaderboard(search_trials(search), problem.directions)
+    crew = workers or _default_workers(device)
+    problem = plan.problem(found, plan.evaluator(folder, max(_cores() // crew, 1)))
+    journal = storage or str(folder / "search.journal")
+    search = Search(problem, journal, trials, chosen, seed, study or "", plan.pruner, timeout, lease)
+    title = f"{found.name} on {images.name}, {chosen.name}, {crew} workers -> {journal}"
+    with SearchDisplay(title, trials, problem.directions, objectives(plan), quiet=json) as display:
+        display.say(title)
+        run(search, crew, display.show, display.say)
+    history = optuna.load_study(study_name=search.name, storage=search.open())
+    entries = leaderboard(history.get_trials(deepcopy=False), problem.directions)
     wanted = finalists if finalists is not None else 0 if evaluation == "full" else 3
     winner = choose(plan, problem, entries, wanted, say)
-    write_results(folder, plan, problem, entries, winner)
+    write_results(folder, plan, entries, winner)
+    complete = [entry for entry in entries if entry.state == "complete"]
+    write_front(
+        [figures(entry, problem) for entry in complete], figures(winner.entry, problem), folder,
+        cost=plan.cost, target=plan.target, judged=f"held-out accuracy, evaluation {plan.evaluation}",
+    )  # fmt: skip
     value = {
         "completed": sum(entry.state == "complete" for entry in entries),
         "failed": sum(entry.state == "failed" for entry in entries),
@@ -119,7 +146,7 @@ def architecture(
 
 
 def validate(
-    search: Annotated[Path, typer.Argument(metavar="SEARCH", help="The directory of an architecture search.")],
+    folder: Annotated[Path, typer.Argument(metavar="SEARCH", help="The directory of an architecture search.")],
     sample: Sample = 20,
     seeds: Seeds = 1,
     epochs: Epochs = None,
@@ -131,12 +158,12 @@ def validate(
     from compound.search.architecture_plan import open_plan
     from compound.search.truth import validate as compare
 
-    plan, space = open_plan(search)
-    proxy = plan.evaluator(search)
+    plan, space = open_plan(folder)
+    proxy = plan.evaluator(folder)
     problem = plan.problem(space, proxy)
     truth = replace(plan, epochs=epochs or plan.epochs).trainer()
     numbers = range(plan.seed, plan.seed + seeds)
-    file = search / f"validation-{truth.recipe.epochs}-epochs.json"
+    file = folder / f"validation-{truth.recipe.epochs}-epochs.json"
     result = compare(problem, proxy, truth, sample, numbers, file, (lambda text: None) if json else note)
     tau = result["proxy"]
     answer(
@@ -175,14 +202,6 @@ def affordable(problem: "ArchitectureSearch", seed: int) -> None:
         f"{short(objective.target)} {objective.cost}; theirs is {short(min(costs))} to {short(max(costs))}: "
         "change the target, --least or --most"
     )
-
-
-def search_trials(search: Any) -> Any:
-    """All trials of a search as its storage has them."""
-    from compound.search.board import Board
-
-    storage = search.open()
-    return Board(storage, search.name, search.lease).look()
 
 
 def winner_text(winner: "Winner", problem: "ArchitectureSearch", folder: Path, value: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The search for a baseline (Section 4, the paper's way to EfficientNet-B0) as a problem: space, objective, evaluator."""
+"""The search for a baseline (Section 4, the way to EfficientNet-B0): space, objective, evaluator."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

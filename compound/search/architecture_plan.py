@@ -48,17 +48,23 @@ class Plan:
     holdout: float = 0.2
     channels: int | None = None
     root: str | None = None
+    download: bool = False
+    device: str = "auto"
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.least < self.most:
-            raise UsageError(f"no cost lies between {self.least:g} and {self.most:g} times the target; use e.g. 0.5 and 1.2")
+            raise UsageError(
+                f"no cost lies between {self.least:g} and {self.most:g} times the target; use e.g. 0.5 and 1.2"
+            )
         if not 0 < self.holdout < 1:
             raise UsageError(f"holdout {self.holdout:g} leaves no images to choose or to train by; use e.g. 0.2")
 
     @cached_property
     def images(self) -> Images:
-        return Images(self.data, self.holdout, self.channels, self.seed, Path(self.root) if self.root else None)
+        return Images(
+            self.data, self.holdout, self.channels, self.seed, Path(self.root) if self.root else None, self.download
+        )
 
     @cached_property
     def training(self) -> Recipe:
@@ -73,11 +79,11 @@ class Plan:
 
     def trainer(self, threads: int | None = None) -> ShortTraining:
         """The evaluator that is the truth: full training."""
-        return ShortTraining(self.images, self.training, threads)
+        return ShortTraining(self.images, self.training, threads, self.device)
 
     def evaluator(self, folder: Path, threads: int | None = None) -> Evaluator:
         if self.evaluation == "shared":
-            return SharedWeights(weights_of(folder), self.images, threads=threads)
+            return SharedWeights(weights_of(folder), self.images, threads=threads, device=self.device)
         full = self.trainer(threads)
         if self.evaluation == "short":
             return replace(full, recipe=replace(self.training, epochs=self.epochs or SHORT_EPOCHS))
@@ -92,7 +98,14 @@ class Plan:
         data = self.images.open()
         objective = Objective(self.cost, self.target, self.objective, self.cost_exponent)
         return ArchitectureSearch(
-            space, objective, evaluator, len(data.classes), data.channels, self.least, self.most, f"architecture-{space.name}"
+            space,
+            objective,
+            evaluator,
+            len(data.classes),
+            data.channels,
+            self.least,
+            self.most,
+            f"architecture-{space.name}",
         )
 
     def save(self, folder: Path, space: Space) -> None:
@@ -127,8 +140,6 @@ def share_weights(plan: Plan, space: Space, folder: Path, say: Callable[[str], N
         return
     data = plan.images.open()
     window = plan.problem(space, plan.trainer())
-    supernet = Supernet(
-        space, len(data.classes), data.channels, paths=paths, admits=window.admits, seed=plan.seed
-    )
+    supernet = Supernet(space, len(data.classes), data.channels, paths=paths, admits=window.admits, seed=plan.seed)
     recipe = replace(plan.training, minutes=plan.minutes, epochs=1000, warmup_epochs=1)
-    train_supernet(supernet, data, recipe, weights_of(folder), seed=plan.seed, say=say)
+    train_supernet(supernet, data, recipe, weights_of(folder), seed=plan.seed, device=plan.device, say=say)

@@ -12,7 +12,6 @@ from compound.search.architecture import ArchitectureSearch
 from compound.search.architecture_plan import Plan
 from compound.search.leaderboard import Entry, write_leaderboard
 from compound.search.objective import front, knee
-from compound.search.picture import draw
 
 
 @dataclass(frozen=True)
@@ -79,19 +78,10 @@ def figures(entry: Entry, problem: ArchitectureSearch) -> tuple[float, float]:
     return float(entry.fields["accuracy"]), float(entry.fields[problem.objective.cost])
 
 
-def write_results(
-    folder: Path, plan: Plan, problem: ArchitectureSearch, entries: Sequence[Entry], winner: Winner
-) -> None:
-    """network.yaml, leaderboard.csv and .json, search.svg and .png."""
+def write_results(folder: Path, plan: Plan, entries: Sequence[Entry], winner: Winner) -> None:
+    """network.yaml, leaderboard.csv and leaderboard.json."""
     save_network(winner.network, folder / "network.yaml")
     write_leaderboard(entries, folder, objectives(plan))
-    points = [figures(entry, problem) for entry in entries if entry.state == "complete"]
-    judged = "held-out accuracy" + (" with shared weights" if plan.evaluation == "shared" else f", {plan.evaluation} training")
-    for kind in ("svg", "png"):
-        draw(
-            points, figures(winner.entry, problem), folder / f"search.{kind}",
-            cost=plan.cost, target=plan.target, judged=judged,
-        )  # fmt: skip
 
 
 def objectives(plan: Plan) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from compound.search.space import Space
@@ -29,7 +30,7 @@ class Simulated:
         alone = {(c.name, label): rng.gauss(0, 1) for c in choices for label in c.labels}
         pairs = {
             (after.name, one, two): rng.gauss(0, self.interaction)
-            for before, after in zip(choices, choices[1:], strict=False)
+            for before, after in pairwise(choices)
             for one in before.labels
             for two in after.labels
         }
@@ -43,8 +44,7 @@ class Simulated:
         names = [choice.name for choice in self.space.choices]
         total = sum(self.alone[name, parameters[name]] for name in names)
         return total + sum(
-            self.pairs[after, parameters[before], parameters[after]]
-            for before, after in zip(names, names[1:], strict=False)
+            self.pairs[after, parameters[before], parameters[after]] for before, after in pairwise(names)
         )
 
     def __call__(self, parameters: Mapping[str, Any]) -> float:

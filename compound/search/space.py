@@ -8,9 +8,9 @@
     - {choices: [{block: mbconv, expand: 4}, {block: conv}], kernel: 3, layers: 2, channels: 48, stride: 2}
 
 `{choices: […]}` stands for one of its options, wherever a value may stand; options that are fields themselves join
-those beside `choices`. Choices that are given the same name by `as` are one choice. `repeat: 3` writes a row three times,
-each with choices of its own. A row of 0 layers is left out. `joined: unread` of a cell joins the states that no node
-reads (Zoph et al. 2018).
+those beside `choices`. Choices that are given the same name by `as` are one choice. `repeat: 3` writes a row three
+times, each with choices of its own. A row of 0 layers is left out. `joined: unread` of a cell joins the states that no
+node reads (Zoph et al. 2018).
 """
 
 import hashlib
@@ -97,9 +97,7 @@ class Space:
 
     def canonical(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters with the first option wherever a left-out row makes the choice without effect."""
-        return {
-            c.name: c.labels[0] if c.gate and parameters[c.gate] == 0 else parameters[c.name] for c in self.choices
-        }
+        return {c.name: c.labels[0] if c.gate and parameters[c.gate] == 0 else parameters[c.name] for c in self.choices}
 
     def network(self, parameters: Mapping[str, Any]) -> Network:
         """The network of these parameters, named by the space and what was chosen.
@@ -112,7 +110,9 @@ class Space:
         for number, row in enumerate(plain["stages"], 1):
             if row.get("layers") == 0:
                 if row.get("stride", 1) != 1:
-                    raise NetworkError(f"{self.name}: stage {number} strides and cannot be left out; use layers 1 or more")
+                    raise NetworkError(
+                        f"{self.name}: stage {number} strides and cannot be left out; use layers 1 or more"
+                    )
                 continue
             if row.get("joined") == "unread":
                 row["joined"] = unread(row["nodes"])

@@ -14,7 +14,9 @@ from compound.search.space import Space
 
 NAMES = ("random", "evolution", "ppo", "tpe", "nsga2")
 SCREENS = ("none", "surrogate", "naswot", "synflow")
-PAPER_TRIALS = 400  # from here on evolution has the paper's population of 100; shorter searches a quarter of their trials
+PAPER_TRIALS = (
+    400  # from here on evolution has the paper's population of 100; shorter searches a quarter of their trials
+)
 
 
 def architecture_strategy(

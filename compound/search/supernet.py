@@ -1,7 +1,8 @@
 """One set of weights for every network of a space (one-shot search: Guo et al. 2020; slices: Cai et al. 2020).
 
-A network of the space runs as what it is, the operators of its rows in order. Only the weights come from here: operators
-that stand in the same place and differ in size alone take the leading channels and the central positions of one layer.
+A network of the space runs as what it is, the operators of its rows in order. Only the weights come from here:
+operators that stand in the same place and differ in size alone take the leading channels and the central positions of
+one layer.
 
 N images, C channels, R the resolution in px
 """
@@ -24,10 +25,9 @@ from compound.network import Network, Row
 from compound.nn.build import initialise
 from compound.nn.modules import make
 from compound.ops import Add, Conv, Depthwise, Dropout, Join, Multiply, Norm, Operator, Reused, Shape, Step
-from compound.search.space import Space
+from compound.search.space import Choice, Space
 
 Statistics = dict[str, tuple[Tensor, Tensor]]  # mean and variance that each norm uses, by its name
-MEASURES = ("channels", "kernel", "layers", "se")  # fields of rows that leave a block's structure as it is
 SIZES = ("channels", "kernel", "features")  # fields of operators in which they may differ and share a layer
 
 
@@ -121,7 +121,10 @@ class Supernet(nn.Module):
             raise CompoundError(f"the shared weights of {self.space.name} do not cover {name}; train them anew")
         if whole.shape == size:
             return whole
-        starts = [(have - need) // 2 if axis > 1 else 0 for axis, (have, need) in enumerate(zip(whole.shape, size, strict=True))]
+        starts = [
+            (have - need) // 2 if axis > 1 else 0
+            for axis, (have, need) in enumerate(zip(whole.shape, size, strict=True))
+        ]
         part_of: Tensor = Part.apply(whole, tuple([slice(s, s + n) for s, n in zip(starts, size, strict=True)]))
         return part_of
 
@@ -213,7 +216,7 @@ def cover(space: Space, rng: random.Random) -> Iterator[Network]:
     """Networks that among them have every layer of the space at its largest.
 
     Numbers are at their most (channels) or at their least (the states that a cell's nodes read, where most are then
-    joined); within a row every two options meet, as the structure of a block may depend on two fields.
+    joined). Every two options of a row or node meet, as what a block is made of may depend on two fields.
     """
     for extreme in (max, min):
         ends = {
@@ -221,7 +224,7 @@ def cover(space: Space, rng: random.Random) -> Iterator[Network]:
             for choice in space.choices
             if all(isinstance(label, int | float) and not isinstance(label, bool) for label in choice.labels)
         }
-        for pinned in [*singles(space), *(pairs(space) if extreme is max else [])]:
+        for pinned in pairs(space) if extreme is max else singles(space):
             try:
                 network = space.network(space.sample(rng) | ends | pinned)
                 network.blocks()
@@ -231,15 +234,31 @@ def cover(space: Space, rng: random.Random) -> Iterator[Network]:
 
 
 def singles(space: Space) -> Iterator[dict[str, Any]]:
-    for choice in space.choices:
-        for option in choice.labels:
-            yield {choice.name: option}
+    """Each option of a field, in all rows at once."""
+    for group in groups(space):
+        for option in range(longest(group)):
+            yield pinned_to(group, option)
 
 
 def pairs(space: Space) -> Iterator[dict[str, Any]]:
-    """Every two options of two choices of a row that say how it is built, not how large it is."""
-    built = [c for c in space.choices if c.name.startswith("stage") and c.name.rpartition(".")[2] not in MEASURES]
-    for one, two in combinations(built, 2):
-        if one.name.partition(".")[0] == two.name.partition(".")[0]:
-            for first, second in product(one.labels, two.labels):
-                yield {one.name: first, two.name: second}
+    """Each two options of two fields, in all rows at once."""
+    fields = groups(space)
+    for one, two in combinations(fields, 2) if len(fields) > 1 else [(fields[0], fields[0])]:
+        for first, second in product(range(longest(one)), range(longest(two))):
+            yield pinned_to(one, first) | pinned_to(two, second)
+
+
+def groups(space: Space) -> list[list[Choice]]:
+    """The choices by field: `kernel` of all rows, `left` of all nodes, …"""
+    found: dict[str, list[Choice]] = {}
+    for choice in space.choices:
+        found.setdefault(choice.name.partition(".")[2], []).append(choice)
+    return list(found.values())
+
+
+def longest(group: list[Choice]) -> int:
+    return max(len(choice.labels) for choice in group)
+
+
+def pinned_to(group: list[Choice], option: int) -> dict[str, Any]:
+    return {choice.name: choice.labels[option % len(choice.labels)] for choice in group}

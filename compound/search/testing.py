@@ -130,4 +130,11 @@ def tries_everything(make: Make) -> None:
 
 
 REPEATABLE = (repeats_with_the_same_seed, goes_on_after_a_restart)
-CHECKS = (stays_in_the_space, *REPEATABLE, differs_with_the_seed, bears_what_went_wrong, minimises_too, tries_everything)
+CHECKS = (
+    stays_in_the_space,
+    *REPEATABLE,
+    differs_with_the_seed,
+    bears_what_went_wrong,
+    minimises_too,
+    tries_everything,
+)

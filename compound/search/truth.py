@@ -1,4 +1,4 @@
-"""What a search's evaluation is worth: a sample of networks trained in full, and how well their ranking was foreseen."""
+"""What a search's evaluation is worth: networks trained in full, and how well their ranking was foreseen."""
 
 import json
 import random
@@ -19,7 +19,9 @@ from compound.search.validation import agreement
 DRAWS = 100_000  # of the space, to find the networks in the window
 
 
-def sample_networks(space: Space, problem: ArchitectureSearch, count: int, seed: int) -> list[tuple[dict[str, Any], Network]]:
+def sample_networks(
+    space: Space, problem: ArchitectureSearch, count: int, seed: int
+) -> list[tuple[dict[str, Any], Network]]:
     """Different networks of the space in the window of cost, each equally likely."""
     found: dict[str, tuple[dict[str, Any], Network]] = {}
     for _, (parameters, network) in zip(range(DRAWS), space.networks(random.Random(seed)), strict=False):
@@ -28,7 +30,9 @@ def sample_networks(space: Space, problem: ArchitectureSearch, count: int, seed:
         if network.name not in found and problem.admits(network):
             found[network.name] = parameters, network
     if len(found) < count:
-        raise UsageError(f"{space.name} has only {len(found)} networks in the window of cost; ask for fewer, or widen it")
+        raise UsageError(
+            f"{space.name} has only {len(found)} networks in the window of cost; ask for fewer, or widen it"
+        )
     return list(found.values())
 
 
@@ -62,14 +66,16 @@ def validate(
         rows.append(row)
         shown = ", ".join(f"{value:.2%}" for value in row["true"])
         say(f"{number}/{count}  {network.name}  foreseen {row['proxy']:.2%}, trained in full {shown}")
-        write_json(file, {"rows": [*rows, *(r for name, r in known.items() if name not in {x["network"] for x in rows})]})
+        write_json(
+            file, {"rows": [*rows, *(r for name, r in known.items() if name not in {x["network"] for x in rows})]}
+        )
     result = summary(rows) | {"rows": rows}
     write_json(file, result)
     return result
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """τ of the proxy and, to compare, of multiply-adds and parameters; and of two seeds of the truth where there are."""
+    """τ of the proxy and, to compare, of multiply-adds and parameters; and of two seeds of the truth."""
     true = [sum(row["true"]) / len(row["true"]) for row in rows]
     found: dict[str, Any] = {
         name: asdict(agreement([float(row[name]) for row in rows], true)) for name in ("proxy", "macs", "params")
@@ -91,5 +97,3 @@ def _rows(file: Path) -> list[dict[str, Any]]:
 
 def _ignore(step: int, value: float) -> None:
     """`Report` of nobody."""
-
-

@@ -47,7 +47,6 @@ def test_the_suite_sees_a_sampler_that_keeps_a_generator():
         repeats_with_the_same_seed(Forgetful)
 
 
-
 def test_a_child_differs_from_the_best_living_in_one_choice():
     study = new_study(RandomSearch(SPACE, 1))
     search(study, 12)
@@ -137,7 +136,10 @@ def rank_sum_z(ours, theirs):
 def beats_random(name, make, trials, seeds):
     space = find_space("small")
     objectives = [Simulated(space, seed) for seed in range(seeds)]
-    ours = [found(partial(make, **({"controller_seed": seed} if name == "ppo" else {})), o, trials, seed) for seed, o in enumerate(objectives)]
+    ours = [
+        found(partial(make, **({"controller_seed": seed} if name == "ppo" else {})), o, trials, seed)
+        for seed, o in enumerate(objectives)
+    ]
     theirs = [found(RandomSearch, o, trials, seed) for seed, o in enumerate(objectives)]
     z = rank_sum_z(ours, theirs)
     wins = sum(a > b for a, b in zip(ours, theirs, strict=True))
@@ -148,7 +150,9 @@ def beats_random(name, make, trials, seeds):
     return z, wins
 
 
-@pytest.mark.parametrize(("name", "make"), [("evolution", partial(RegularizedEvolution, population=40, sample=10)), ("ppo", PPO)])
+@pytest.mark.parametrize(
+    ("name", "make"), [("evolution", partial(RegularizedEvolution, population=40, sample=10)), ("ppo", PPO)]
+)
 def test_strategies_beat_random_search(name, make):
     """Four seeds, 160 trials; one-sided 5 % of the exact rank-sum test at 4 against 4 is U ≥ 15, z = 2.02."""
     z, _ = beats_random(name, make, 160, 4)
@@ -170,8 +174,15 @@ def test_the_simulated_optimum_is_the_optimum():
 
     from compound.search.space import parse_space
 
-    row = {"block": "mbconv", "kernel": {"choices": [3, 5]}, "layers": {"choices": [1, 2, 3]}, "channels": {"choices": [8, 16]}}
-    space = parse_space({"resolution": 16, "stem": {"block": "conv", "channels": 8}, "stages": [row, {**row, "stride": 2}]})
+    row = {
+        "block": "mbconv",
+        "kernel": {"choices": [3, 5]},
+        "layers": {"choices": [1, 2, 3]},
+        "channels": {"choices": [8, 16]},
+    }
+    space = parse_space(
+        {"resolution": 16, "stem": {"block": "conv", "channels": 8}, "stages": [row, {**row, "stride": 2}]}
+    )
     objective = Simulated(space, 1)
     worths = [
         objective.worth(dict(zip([c.name for c in space.choices], values, strict=True)))

@@ -16,7 +16,9 @@ SPACES = ("mnasnet", "small", "layers", "cells")
 
 
 def space(*rows, **fields):
-    return parse_space({"name": "s", "resolution": 28, "stem": {"block": "conv", "channels": 8}, "stages": list(rows)} | fields)
+    return parse_space(
+        {"name": "s", "resolution": 28, "stem": {"block": "conv", "channels": 8}, "stages": list(rows)} | fields
+    )
 
 
 def refusal(*rows, **fields):
@@ -67,7 +69,9 @@ def test_networks_of_a_space_can_be_the_zoos():
 def test_the_size_is_the_number_of_different_networks():
     """Counted by looking at all of them, with a row that may be left out."""
     found = space(ROW, {**ROW, "channels": {"choices": [16, 24]}, "layers": {"choices": [0, 1, 2]}})
-    every = [dict(zip([c.name for c in found.choices], v, strict=True)) for v in product(*(c.labels for c in found.choices))]
+    every = [
+        dict(zip([c.name for c in found.choices], v, strict=True)) for v in product(*(c.labels for c in found.choices))
+    ]
     assert len(every) == 24
     assert len({found.network(parameters).stages for parameters in every}) == found.size == 2 * (1 + 2 * 2 * 2)
 
@@ -154,7 +158,7 @@ def test_an_invalid_combination_is_named_when_it_is_chosen():
 def test_files_that_are_no_space(tmp_path):
     with pytest.raises(SpaceError, match="there is no space 'smal'; did you mean 'small'"):
         find_space("smal")
-    with pytest.raises(SpaceError, match="cannot read space file .*none.yaml: No such file"):
+    with pytest.raises(SpaceError, match=r"cannot read space file .*none\.yaml: No such file"):
         find_space(str(tmp_path / "none.yaml"))
     (tmp_path / "list.yaml").write_text("- 1\n")
     with pytest.raises(SpaceError, match="not a space"):

@@ -1,7 +1,7 @@
 """Candidates judged by smaller relatives of theirs, which train faster."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from compound.network import Network
@@ -15,7 +15,7 @@ class Shrunken:
 
     evaluator: Evaluator
     phi: float = -1.0
-    rule: Rule = CompoundRule()
+    rule: Rule = field(default_factory=CompoundRule)
 
     @property
     def settings(self) -> Mapping[str, Any]:

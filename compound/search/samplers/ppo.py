@@ -1,14 +1,12 @@
 """Reinforcement learning: an RNN controller that writes configurations, trained by PPO.
 
 The controller is NASNet's (Zoph et al. 2018), a one-layer LSTM that reads its last choice and makes the next; PPO
-(Schulman et al. 2017) as in MnasNet. The clip and the entropy's weight are theirs; rate and batch are for some hundred trials
-instead of 8,000.
+(Schulman et al. 2017) as in MnasNet. Rate and batch are for some hundred trials instead of 8,000.
 """
 
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from optuna.distributions import BaseDistribution
@@ -74,8 +72,8 @@ class Training:
 class PPO(HistorySampler):
     """The controller learns after every `batch` finished trials, for `epochs` steps of Adam at `rate`.
 
-    Its beginning is drawn by `controller_seed`, its choices by `seed` and the trial's number. `trained` may be handed from
-    one sampler to the next, so that a controller need not learn the same history twice.
+    Its beginning is drawn by `controller_seed`, its choices by `seed` and the trial's number. `trained` may be handed
+    from one sampler to the next, so that a controller need not learn the same history twice.
     """
 
     def __init__(
@@ -97,9 +95,7 @@ class PPO(HistorySampler):
     def propose(self, history: Sequence[Past], rng: random.Random) -> Parameters:
         training = self.after(history)
         numbers = training.controller.write(torch.Generator().manual_seed(rng.getrandbits(63)))
-        return {
-            name: options[number] for (name, options), number in zip(self.options.items(), numbers, strict=True)
-        }
+        return {name: options[number] for (name, options), number in zip(self.options.items(), numbers, strict=True)}
 
     def after(self, history: Sequence[Past]) -> Training:
         """The controller that has learnt from all whole batches of `history`."""

@@ -111,4 +111,3 @@ class Ridge:
         """(n, features) to (n,)."""
         predicted: Array = (features - self.mean) / self.scale @ self.weights + self.level
         return predicted
-
