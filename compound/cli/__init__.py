@@ -9,7 +9,20 @@ import typer
 
 from compound.errors import CompoundError
 
-VERBS = ("zoo", "show", "scale", "plan", "train", "evaluate", "predict", "fit", "search")
+VERBS = (
+    "zoo",
+    "show",
+    "scale",
+    "plan",
+    "table",
+    "train",
+    "evaluate",
+    "compare",
+    "predict",
+    "explain",
+    "fit",
+    "search",
+)
 
 # Which extra brings a package; all others come with `train`.
 EXTRAS = {

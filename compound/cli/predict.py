@@ -1,14 +1,22 @@
 """`compound predict`: the classes of photos."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from compound.cli.common import Json, answer, find_network
 from compound.cli.evaluate import ForeignWeights, Model
-from compound.cli.train import Device
-from compound.errors import CompoundError
+from compound.cli.training import Device
+from compound.errors import CompoundError, UsageError
+
+if TYPE_CHECKING:
+    from compound.deploy import Prediction
+    from compound.evaluation import Submission
+    from compound.nn import Weights
+
+GUESSES = 5  # classes a line of a submission names
 
 
 def predict(
@@ -16,7 +24,13 @@ def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or folders of them.")],
     weights: ForeignWeights = None,
     top: Annotated[int, typer.Option(min=1, help="Classes to name for each image.")] = 5,
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 32,
+    batch: Annotated[int, typer.Option(min=1, help="Images loaded at once; no figure depends on it.")] = 32,
+    submission: Annotated[
+        Path | None, typer.Option(help="Write a challenge's file: .txt of class numbers, .csv of names, five an image.")
+    ] = None,
+    class_numbers: Annotated[
+        Path | None, typer.Option(help="The challenge's numbers of the classes, as ImageNet's map_clsloc.txt.")
+    ] = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -26,7 +40,12 @@ def predict(
 
     found = find_images(images)
     net, described = load_predictor(weights or model, find_network(model) if weights else None)
-    predictions, damaged = run_prediction(net, described, found, top=top, batch=batch, device=device)
+    wanted = submission_of(submission, class_numbers, described)
+    asked = max(top, GUESSES) if wanted else top
+    predictions, damaged = run_prediction(net, described, found, top=asked, batch=batch, device=device)
+    if wanted and not damaged:
+        submit(wanted, predictions)
+    predictions = [replace(one, classes=one.classes[:top]) for one in predictions]
     lines = []
     for one in predictions:
         lines.append(one.path)
@@ -39,4 +58,26 @@ def predict(
         answer(json, value, "\n".join(lines))
     if damaged:
         named = "; ".join(f"{path}: {reason}" for path, reason in damaged)
-        raise CompoundError(f"{len(damaged)} of {len(found)} images could not be read: {named}")
+        kept = f"; {submission} needs all of them and was not written" if wanted else ""
+        raise CompoundError(f"{len(damaged)} of {len(found)} images could not be read: {named}{kept}")
+
+
+def submission_of(path: Path | None, numbers: Path | None, described: "Weights") -> "Submission | None":
+    """What to submit, checked before any image is read."""
+    from compound.evaluation import Submission, read_numbers
+
+    if path is None:
+        if numbers:
+            raise UsageError("--class-numbers belongs to --submission FILE.txt")
+        return None
+    return Submission(path, described.classes, read_numbers(numbers) if numbers else None)
+
+
+def submit(wanted: "Submission", predictions: "list[Prediction]") -> None:
+    """A challenge knows an image by its file name alone, so no two may share one."""
+    from compound.evaluation import write_submission
+
+    best = {Path(one.path).name: [index for index, _, _ in one.classes] for one in predictions}
+    if len(best) < len(predictions):
+        raise UsageError(f"{wanted.path} names images by file name, and {len(predictions) - len(best)} share one")
+    write_submission(wanted, best)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compound.cli.common import Json, answer, find_network, note
-from compound.cli.train import (
+from compound.cli.training import (
     BatchSize,
     Data,
     Device,
@@ -16,7 +16,7 @@ from compound.cli.train import (
     Rate,
     RecipeName,
     Root,
-    find_recipe,
+    TrainingOptions,
 )
 from compound.errors import CompoundError, UsageError
 from compound.files import make_folder, write_json
@@ -91,7 +91,8 @@ def coefficients(
 
     strategy = find_strategy(sampler)
     network = find_network(baseline)
-    chosen = find_recipe(recipe, epochs or EPOCHS, minutes, batch, rate)
+    options = TrainingOptions(recipe=recipe, epochs=epochs or EPOCHS, minutes=minutes, batch=batch, rate=rate)
+    chosen = options.find_recipe()
     if chosen.precision == "auto":  # what a machine measures must not decide between candidates
         chosen = replace(chosen, precision="fp32")
     crew = workers or _default_workers(device)

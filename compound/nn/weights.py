@@ -44,6 +44,7 @@ def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> 
         "interpolation": inputs.interpolation,
         "fit": inputs.fit,
         "margin": inputs.margin,
+        "share": inputs.share,
     }
     metadata = {
         "format": FORMAT,

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from compound.data.open import HELD
 from compound.mapping import to_mapping
 from compound.train.run import Run
 
@@ -29,6 +30,7 @@ def commands(run: Run) -> list[Command]:
     train = (
         f"compound train {shlex.quote(str(run.path / 'network.yaml'))} {shlex.quote(str(run.data['spec']))}"
         f" --recipe recipe.yaml --seed {run.seed} --channels {run.data['channels']}"
+        f" --holdout {run.data.get('holdout', HELD):g}"
     )
     return [
         Command("The recipe as a file", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),
@@ -40,7 +42,7 @@ def commands(run: Run) -> list[Command]:
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or value is None or value == ():
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value))

@@ -5,25 +5,26 @@ import warnings
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from compound.data import ArraySource, DamageLog, DataSet, Preprocessing, make_loader
+from compound.data import DamageLog, DataSet, Preprocessing, make_loader
 from compound.errors import CompoundError, UsageError
+from compound.evaluation import Evaluation, evaluate
 from compound.files import make_folder, write_json
-from compound.inference import pick_device
+from compound.inference import pick_device, workers_for
 from compound.network import Network
 from compound.nn import ConvNet, build, load_model, save_weights
 from compound.train.averaging import Averaging
 from compound.train.checkpoints import AtomicCheckpointIO, Checkpoints, Stopped
 from compound.train.display import Display
-from compound.train.evaluate import Evaluation, evaluate
 from compound.train.metrics import Damage, Metrics
 from compound.train.module import Training
 from compound.train.pace import Pace, settle
 from compound.train.recipe import Recipe
 from compound.train.run import Run, open_run
+from compound.train.selection import Best
+from compound.train.teacher import find_teacher
 
 
 class Interrupted(CompoundError):
@@ -52,7 +53,8 @@ def start_run(
     out = Path(out)
     if recipe.batch > len(data.train):
         recipe = replace(recipe, batch=len(data.train))
-    told = {"spec": spec, "name": data.name, "channels": data.channels, "fingerprint": data.fingerprint()}
+    told = {"spec": spec, "name": data.name, "channels": data.channels, "holdout": data.held}
+    told["fingerprint"] = data.fingerprint()
     existing = open_run(out) if (out / "run.yaml").exists() else None
     if existing is None or existing.state == "created":  # never trained a step: nothing to lose
         if resume:
@@ -65,8 +67,7 @@ def start_run(
         return Run(out, network, recipe, told | {"classes": list(data.classes)}, seed).save()
     if not resume:
         raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
-    settled = {"epochs": recipe.minutes is not None, "precision": recipe.precision == "auto"}
-    recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name, measured in settled.items() if measured})
+    recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name in recipe.settled})
     changed = [
         name
         for name, then, now in (
@@ -110,13 +111,15 @@ def train(
     )  # fmt: skip
     holdout = make_loader(data.holdout, preprocessing, recipe.batch, workers=workers)
     model = first_model(run, data, weights)
-    module = Training(model, recipe, steps, run.seed)
+    module = Training(model, recipe, steps, run.seed, find_teacher(recipe, data))
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
+    chosen = recipe.select == "best" or recipe.patience is not None
+    best = [Best(run.path / "checkpoints" / "best.ckpt", recipe.patience)] if chosen else []
     pace = [Pace(recipe.minutes)] if recipe.minutes else []
     checkpoints = Checkpoints(run.checkpoint)
     # In this order: what a checkpoint holds comes before the one that writes it.
-    callbacks = [*averaging, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]
+    callbacks = [*best, *averaging, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]
     quieten()
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(where.type, where.type),
@@ -143,8 +146,8 @@ def train(
         ) from None
     seconds = checkpoints.seconds
     run = replace(run, recipe=replace(recipe, epochs=int(module.timeline.epochs)))  # `Pace` may have moved the end
-    for average in averaging:
-        average.apply(module)
+    for weights_to_keep in (*averaging, *(best if recipe.select == "best" else ())):
+        weights_to_keep.apply(module)
     save_weights(model, run.weights, data.classes)
     result = evaluate(
         model, data.test, data.classes, batch=recipe.batch, workers=workers, device=device, damaged_limit=damaged_limit
@@ -180,8 +183,8 @@ def checkpoint_step(run: Run) -> int:
 
 
 def default_workers(data: DataSet) -> int:
-    """Decoding needs processes of its own; arrays in memory do not."""
-    return 0 if isinstance(data.train, ArraySource) else max(torch.get_num_threads() - 1, 1)
+    """See `workers_for`."""
+    return workers_for(data.train)
 
 
 def quieten() -> None:

@@ -12,6 +12,8 @@ import pytest
 from safetensors.torch import load_file
 
 import compound.train.fit as fit
+from compound.data import Augment
+from compound.nn import build, save_weights
 from compound.train import Interrupted, open_run, start_run, train
 
 
@@ -44,6 +46,41 @@ def test_stop_and_resume_changes_nothing(tmp_path, network, data, recipe, monkey
     assert all((a[name] == b[name]).all() for name in a)
     assert whole.metrics.read_text() == parts.metrics.read_text()
     assert parts.state == "done"
+
+
+@pytest.fixture
+def teacher(tmp_path, network, data):
+    other = network.with_(name="teacher", resolution=16)
+    return str(save_weights(build(other, 3, 1, seed=5), tmp_path / "teacher.safetensors", data.classes))
+
+
+FEATURES = {
+    "mixup or cutmix": {"mixup": 0.3, "cutmix": 1.0, "loss": "bce", "optimizer": "lamb", "rate": 0.05},
+    "parts": {"accumulate": 3, "optimizer": "rmsprop", "rate": 0.02},
+    "recomputed": {"recompute": ("stage1", "stage2")},
+    "growing": {"grow_from": 0.5, "grow_stages": 3, "warmup_epochs": 0.0},
+    "distilled": {"teacher": "", "select": "best"},
+    "official policy": {
+        "augment": Augment(crop="inception", policy="autoaugment-v0"),
+        "optimizer": "adamw",
+        "rate": 0.01,
+    },
+}
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_every_feature_resumes_in_the_same_bits(tmp_path, network, data, recipe, teacher, monkeypatch, feature):
+    fields = FEATURES[feature] | ({"teacher": teacher} if "teacher" in FEATURES[feature] else {})
+    recipe = replace(recipe, epochs=3, **fields)
+    whole, _ = run_once(tmp_path / "whole", network, data, recipe)
+    monkeypatch.setattr(fit, "Checkpoints", type("Stop", (StopAt,), {"step": 9}))
+    with pytest.raises(Interrupted):
+        run_once(tmp_path / "parts", network, data, recipe)
+    monkeypatch.undo()
+    parts, _ = run_once(tmp_path / "parts", network, data, recipe, resume=True)
+    a, b = load_file(whole.weights), load_file(parts.weights)
+    assert all((a[name] == b[name]).all() for name in a)
+    assert whole.metrics.read_text() == parts.metrics.read_text()
 
 
 class SlowFrom(fit.Pace):

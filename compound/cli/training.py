@@ -1,0 +1,177 @@
+"""The options of every verb that trains, each said once, and what such a verb does with them."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compound.cli.common import note
+from compound.cost import cost
+from compound.errors import UsageError
+from compound.quantity import quantity, short
+
+if TYPE_CHECKING:
+    from compound.data import DataSet
+    from compound.evaluation import Evaluation
+    from compound.network import Network
+    from compound.train import Recipe, Run
+
+Data = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an idx folder, or e.g. cifar10."),
+]
+RecipeName = Annotated[str, typer.Option("--recipe", help="paper, modern, transfer, small, fast, or a YAML file.")]
+BatchSize = Annotated[
+    str | None, typer.Option(help="Images a step, instead of the recipe's; auto: the largest worth its size.")
+]
+Rate = Annotated[
+    str | None, typer.Option(help="Peak learning rate per 256 images, instead of the recipe's; auto: by a sweep.")
+]
+ImageChannels = Annotated[int | None, typer.Option("--channels", help="1 or 3; default what the images have.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load images; default by the kind of data.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
+DamagedLimit = Annotated[float, typer.Option(help="Share of unreadable images that stops the run.")]
+Root = Annotated[Path | None, typer.Option(help="Where torchvision's data sets lie.")]
+Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch the data set.")]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train; a verb with a parameter of this type has all of these as options (see `with_training`)."""
+
+    recipe: RecipeName = "small"
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The run directory; default runs/NETWORK-DATA.")] = (
+        None
+    )
+    epochs: Annotated[int | None, typer.Option(help="Epochs, instead of the recipe's.")] = None
+    minutes: Annotated[float | None, typer.Option(help="As many epochs as fit, by a short measurement.")] = None
+    batch: BatchSize = None
+    rate: Rate = None
+    accumulate: Annotated[
+        int | None, typer.Option(help="Parts in which a step's images go through; norms see one part at a time.")
+    ] = None
+    memory: Annotated[
+        str | None, typer.Option(help="Bytes a step may take, e.g. 8G: stages are recomputed, batches divided to fit.")
+    ] = None
+    teacher: Annotated[str | None, typer.Option(help="A run or .safetensors file whose answers are learned.")] = None
+    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better holdout.")] = None
+    holdout: Annotated[
+        float | None, typer.Option(help="Images held out of training to choose by: a share, or from 1 on a number.")
+    ] = None
+    channels: ImageChannels = None
+    weights: Annotated[Path | None, typer.Option(help="Start from a run, a .safetensors or a .pth file.")] = None
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
+    workers: Workers = None
+    device: Device = "auto"
+    damaged_limit: DamagedLimit = 0.01
+    root: Root = None
+    download: Download = False
+
+    def open_data(self, spec: str) -> "DataSet":
+        """The data set that `spec` says, divided and converted as the options have it."""
+        from compound.data import open_data
+        from compound.data.open import HELD
+
+        held = HELD if self.holdout is None else self.holdout
+        return open_data(
+            spec, channels=self.channels, holdout=held, seed=self.seed, root=self.root, download=self.download
+        )
+
+    def find_recipe(self) -> "Recipe":
+        """A preset or a YAML file, with the options on top."""
+        from compound.train import RECIPES, load_recipe
+
+        if self.recipe.endswith((".yaml", ".yml")):
+            recipe = load_recipe(self.recipe)
+        elif self.recipe in RECIPES:
+            recipe = RECIPES[self.recipe]
+        else:
+            raise UsageError(f"there is no recipe {self.recipe!r}; use {', '.join(RECIPES)} or a YAML file")
+        given: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("epochs", "minutes", "accumulate", "teacher", "patience")
+            if getattr(self, name) is not None
+        }
+        find = set(recipe.find)
+        for name, kind in (("batch", int), ("rate", float)):
+            value = getattr(self, name)
+            if value is not None:
+                find = find | {name} if value == "auto" else find - {name}
+                given |= {} if value == "auto" else {name: _number(value, name, kind)}
+        if self.memory is not None:
+            given["memory"] = quantity(self.memory, "--memory")
+        return replace(recipe, find=tuple(sorted(find)), **given)
+
+    def run(
+        self, network: "Network", images: "DataSet", spec: str, recipe: "Recipe", out: Path, quiet: bool
+    ) -> tuple["Run", "Evaluation"]:
+        """Start or resume the run and train it to its end."""
+        from compound.train import start_run, train
+
+        for warning in network.warnings(images.channels):
+            note(f"warning: {warning}")
+        measured: dict[str, Any] = {"workers": self.workers, "device": self.device}
+        run = start_run(network, images, spec, recipe, out, seed=self.seed, resume=self.resume, **measured)
+        if not quiet:
+            note(start_text(run, images))
+        return train(run, images, weights=self.weights, damaged_limit=self.damaged_limit, quiet=quiet, **measured)
+
+
+def with_training(verb: Callable[..., None]) -> Callable[..., None]:
+    """`verb` as Typer reads it: its parameter `training: TrainingOptions` stands for an option for each field.
+
+    A field that is also a parameter of the verb is the verb's.
+    """
+    signature = inspect.signature(verb)
+    given = [field for field in fields(TrainingOptions) if field.name not in signature.parameters]
+    listed: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.name != "training":
+            listed.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        listed += [
+            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
+            for f in given
+        ]
+
+    @functools.wraps(verb)
+    def called(**values: Any) -> None:
+        verb(training=TrainingOptions(**{f.name: values.pop(f.name) for f in given}), **values)
+
+    called.__signature__ = signature.replace(parameters=listed)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in listed}
+    return called
+
+
+def start_text(run: "Run", images: "DataSet") -> str:
+    """What is about to be trained, in lines."""
+    from compound.train.memory import predicted_bytes
+
+    network, recipe = run.network, run.recipe
+    counted = cost(network, len(images.classes), images.channels)
+    lines = [
+        f"{network.name}: {counted.params:,} parameters, {counted.macs:,} MACs at {network.resolution} px",
+        f"{images.name}: {len(images.train):,} images to train, {len(images.holdout):,} held out, "
+        f"{len(images.test):,} to test, {len(images.classes)} classes",
+        f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",
+    ]
+    lines += [f"{name} {getattr(recipe, name):.4g}, by a sweep" for name in recipe.find]
+    if recipe.memory is not None:
+        needed = predicted_bytes(network, len(images.classes), images.channels, recipe)
+        how = [f"{', '.join(recipe.recompute)} computed again in the backward pass"] if recipe.recompute else []
+        how += [f"steps in {recipe.accumulate} parts"] if recipe.accumulate > 1 else []
+        lines.append(f"memory {short(needed)}B predicted of {short(recipe.memory)}B: {'; '.join(how) or 'as it is'}")
+    return "\n".join(lines)
+
+
+def _number(value: str, name: str, kind: type[int] | type[float]) -> float:
+    try:
+        return kind(value)
+    except ValueError:
+        example = "64" if kind is int else "0.1"
+        raise UsageError(f"--{name} {value!r} is neither a number nor auto; use e.g. {example}") from None
