@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
@@ -67,11 +68,13 @@ class Crew:
         self.exhausted = False
         self.idle_deaths = 0
         # A clean process that has Optuna forks each worker: cheap, and no thread of this process is cut off in it.
-        methods = multiprocessing.get_all_start_methods()
-        self.context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
+        self.context: ForkServerContext | SpawnContext
+        if "forkserver" in multiprocessing.get_all_start_methods():
+            self.context = multiprocessing.get_context("forkserver")
             database = ["sqlalchemy.orm", "alembic.script"] if "://" in search.storage else []
-            multiprocessing.set_forkserver_preload(["compound.search.engine", *database])
+            self.context.set_forkserver_preload(["compound.search.engine", *database])
+        else:
+            self.context = multiprocessing.get_context("spawn")
 
     def run(self, show: Show) -> bool:
         told = False
