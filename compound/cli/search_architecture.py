@@ -17,7 +17,7 @@ from compound.cli.search_coefficients import (
     _cores,
     _default_workers,
 )
-from compound.cli.train import Data, Device, Download, ImageChannels, Root
+from compound.cli.training import Data, Device, Download, ImageChannels, Root
 from compound.errors import UsageError
 from compound.quantity import quantity, short
 

@@ -1,5 +1,6 @@
 """Scores of untrained networks, in seconds: for screening proposals, never for choosing a winner."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -40,8 +41,8 @@ def synflow(model: nn.Module, seed: int) -> float:
         if isinstance(module, nn.BatchNorm2d):
             model.set_submodule(name, nn.Identity())
     model(ones(model)).sum().backward()
-    total = sum((p * p.grad).abs().sum() for p in model.parameters() if p.grad is not None)
-    return float(torch.as_tensor(total).clamp_min(1e-300).log())
+    total = sum(float((p.detach() * p.grad).abs().sum()) for p in model.parameters() if p.grad is not None)
+    return math.log(total) if total > 0 else -math.inf
 
 
 @torch.no_grad()

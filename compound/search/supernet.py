@@ -8,7 +8,7 @@ N images, C channels, R the resolution in px
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
 from itertools import combinations, product
@@ -72,6 +72,11 @@ class Supernet(nn.Module):
         drawn = self.space.networks(random.Random(int(torch.randint(2**31, ()))))
         networks = (network for _, network in drawn if self.admits(network))
         return torch.cat([self.run(next(networks), part) for part in x.chunk(self.paths)])
+
+    def recompute(self, names: Iterable[str]) -> None:
+        """`ConvNet.recompute`; there are no parts here whose maps could be left out."""
+        if list(names):
+            raise CompoundError("shared weights cannot recompute parts; leave recompute and memory out of the recipe")
 
     def run(self, network: Network, x: Tensor, norms: Statistics | None = None) -> Tensor:
         """Logits of `network` on preprocessed images.

@@ -141,7 +141,13 @@ def test_every_network_of_the_space_has_its_weights():
 
 
 def test_cells_share_operations():
-    space = find_space("cells")
+    operations = ["identity", "separable-3x3", "max-3x3", "separable-5x5"]
+    nodes = [
+        [[{"choices": list(range(i + 2))}, 0], [{"choices": operations}, {"choices": operations[1:]}]] for i in range(2)
+    ]
+    row = {"block": "cell", "nodes": nodes, "joined": "unread", "layers": 2, "channels": 8}
+    stem = {"block": "bare-conv", "channels": 12}
+    space = parse_space({"resolution": 16, "stem": stem, "stages": [row, {**row, "stride": 2, "channels": 16}]})
     supernet = Supernet(space, 3, 1)
     with torch.no_grad():
         for _, (_, network) in zip(range(5), space.networks(random.Random(2)), strict=False):
