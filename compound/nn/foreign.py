@@ -4,8 +4,8 @@ A state dict lists its layers in the order they were made, which is the order th
 EfficientNet-PyTorch (`tf_` and Lite included). Others are tried by structure: shortcuts before bodies (torchvision's
 RegNet, timm's Xception), neighbours exchanged (the entries of some cells of timm's NASNet). Layers with weights and
 norms are lined up separately, and so are learned factors. A 1×1 convolution and a linear layer of one size are the same
-thing, and so are a convolution over a whole map and a linear layer on all of it (timm's VGG). Nothing is guessed: every
-shape must agree.
+thing, and so are a convolution over a whole map and a linear layer on all of it (timm's VGG). Where names were sorted
+by alphabet, the order is restored first (see `order.py`). Nothing is guessed: every shape must agree.
 """
 
 import math
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from compound.errors import CompoundError
 from compound.nn.build import ConvNet
+from compound.nn.order import UnknownOrder, defined_order
 
 
 class WeightsError(CompoundError):
@@ -114,11 +115,8 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
     Raises `WeightsError` naming the layers that differ; then `model` is unchanged.
     """
     ours, theirs = layers(model.state_dict()), layers(state)
-    if len(state) > 8 and list(state) == sorted(state) and {x.name for x in ours} != {x.name for x in theirs}:
-        raise WeightsError(
-            "the weights' names are sorted by alphabet, so the order of the layers is lost; "
-            "give the original state dict (.pth) instead"
-        )
+    if {x.name for x in ours} != {x.name for x in theirs}:
+        theirs = layers(in_order(state))
     pairs, problems = aligned(ours, theirs)
     if problems:
         others = ((shortcuts_first(ours), theirs), (ours, in_order_of(ours, theirs)))
@@ -132,6 +130,19 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
             for word, tensor in a.tensors.items():
                 given = next(iter(b.tensors.values())) if a.kind == "scales" else b.tensors[word]
                 tensor.copy_(given.reshape(tensor.shape))
+
+
+def in_order(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """`state` in the order of definition, where its names were sorted by alphabet."""
+    if len(state) <= 8 or list(state) != sorted(state):
+        return state
+    try:
+        return defined_order(state)
+    except UnknownOrder as error:
+        raise WeightsError(
+            f"the weights' names are sorted by alphabet, and the order of {error} is not known; "
+            "give the original state dict (.pth) instead"
+        ) from None
 
 
 def groups(layers: list[Layer]) -> list[list[Layer]]:

@@ -173,13 +173,17 @@ class SameConv2d(nn.Conv2d):
         return self.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.filters()
+        x, padding = self.padded(x)
+        return F.conv2d(x, self.filters(), self.bias, self.stride, padding, self.dilation, self.groups)
+
+    def padded(self, x: Tensor) -> tuple[Tensor, list[int]]:
+        """x, and how many zeros the convolution is to add on both sides; a copy of x only where they are uneven."""
         (kh, kw), (down, along) = ops.spread(self.kernel_size, self.dilation[0]), self.stride
         top, bottom = padding_pair(self.rule, x.shape[-2], kh, down, 0)
         left, right = padding_pair(self.rule, x.shape[-1], kw, along, 1)
-        if (top, left) == (bottom, right):  # no copy of the input
-            return F.conv2d(x, weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
-        return self._conv_forward(F.pad(x, (left, right, top, bottom)), weight, self.bias)
+        if (top, left) == (bottom, right):
+            return x, [top, left]
+        return F.pad(x, (left, right, top, bottom)), [0, 0]
 
 
 class ShiftedConv2d(SameConv2d):
