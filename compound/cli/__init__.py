@@ -16,11 +16,15 @@ VERBS = (
     "plan",
     "table",
     "train",
+    "probe",
     "evaluate",
     "compare",
     "predict",
     "explain",
     "fit",
+    "export",
+    "measure",
+    "data",
     "search",
 )
 
