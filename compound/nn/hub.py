@@ -66,8 +66,8 @@ def load_weights(name: str | Path, network: Network | None = None) -> tuple[Conv
         name = best_published(network=network)
     if not NAME.fullmatch(name):
         raise NoWeights(
-            f"there is no run or weights file {name}; for a network's name add --weights FILE, or give a published name "
-            "such as torchvision/resnet50 or timm/efficientnet_b0.ra_in1k"
+            f"there is no run or weights file {name}; for a network's name add --weights FILE, or give a published "
+            "name such as torchvision/resnet50 or timm/efficientnet_b0.ra_in1k"
         )
     found = _torchvision(name) if name.startswith(TORCHVISION) else _hub(name)
     model, weights = found
