@@ -51,7 +51,7 @@ def test_what_is_wrong_with_a_folder_is_found(folder):
 
 def test_a_hash_survives_size_and_compression_and_tells_pictures_apart(tmp_path):
     def pixels(image):
-        return torch.from_numpy(np.asarray(image)).permute(2, 0, 1)
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1)
 
     codes = [dhash(pixels(picture(seed))) for seed in range(30)]
     again = [dhash(pixels(picture(seed).resize((96, 80)))) for seed in range(30)]
