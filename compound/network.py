@@ -151,8 +151,9 @@ class Network:
         second: tuple[int, Shape] | None = None  # the map before the input, after the row whose input it is
         for number, stage in enumerate((self.stem, *self.stages)):
             label = f"stage {number}" if number else "stem"
-            block = stage.block
+            before = self.stages[number - 2].layers if number > 1 else 0
             for repeat in range(1, stage.layers + 1):
+                block = stage.block.placed(repeat, before)
                 stride = stage.stride if repeat == 1 else 1
                 source, previous = second if second and block.reads_previous else (None, None)
                 keep = block.keep_previous and source is not None

@@ -22,6 +22,8 @@ VERBS = (
     "predict",
     "explain",
     "fit",
+    "export",
+    "measure",
     "data",
     "search",
 )

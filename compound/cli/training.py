@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,7 +13,7 @@ from compound.cli.common import note
 from compound.cost import cost
 from compound.errors import UsageError
 from compound.mapping import from_mapping, to_mapping
-from compound.quantity import quantity, short
+from compound.quantity import interval, quantity, short
 
 if TYPE_CHECKING:
     from compound.data import DataSet
@@ -96,6 +96,16 @@ class TrainingOptions:
     ] = None
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
+    save_every: Annotated[
+        str, typer.Option(help="Save within epochs too: a time such as 10m or 30s, or a number of steps.")
+    ] = "10m"
+    on_nan: Annotated[
+        Literal["stop", "retry"],
+        typer.Option(help="When loss or gradients are no numbers: stop, or go back and halve the rate."),
+    ] = "stop"
+    sync_norm: Annotated[
+        bool, typer.Option("--sync-norm", help="Batch norm over the images of all processes (GPUs).")
+    ] = False
     workers: Workers = None
     device: Device = "auto"
     damaged_limit: DamagedLimit = 0.01
@@ -150,6 +160,7 @@ class TrainingOptions:
         from compound.train.setups import doubts
         from compound.train.weighting import find_class_weights
 
+        every = interval(self.save_every, "--save-every")
         if self.weights is not None and self.inherit is not None:
             raise UsageError("--weights and --inherit both say what to start from; give one of them")
         if self.weights is not None:
@@ -165,14 +176,9 @@ class TrainingOptions:
         if not quiet:
             note(start_text(run, images))
         return train(
-            run,
-            images,
-            weights=self.weights,
-            inherited=self.inherit,
-            damaged_limit=self.damaged_limit,
-            quiet=quiet,
-            **measured,
-        )
+            run, images, weights=self.weights, inherited=self.inherit, damaged_limit=self.damaged_limit,
+            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, quiet=quiet, **measured,
+        )  # fmt: skip
 
 
 def with_training(verb: Callable[..., None]) -> Callable[..., None]:

@@ -8,8 +8,9 @@ import numpy as np
 
 from compound.data import DamageLog, FileSource
 from compound.data.decode import SUFFIXES
+from compound.deploy.runtimes import Runtime
 from compound.errors import UsageError
-from compound.inference import classify
+from compound.inference import classify, run_over
 from compound.network import Network
 from compound.nn import ConvNet, Weights, load_weights
 
@@ -24,6 +25,12 @@ class Prediction:
     def to_json(self) -> dict[str, Any]:
         keys = ("index", "name", "probability")
         return {"path": self.path, "classes": [dict(zip(keys, one, strict=True)) for one in self.classes]}
+
+
+def weights_file(path: str | Path) -> Path:
+    """The weights of a run directory, or the file itself; it need not be there."""
+    path = Path(path)
+    return path / "model.safetensors" if path.is_dir() else path
 
 
 def load_predictor(path: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
@@ -48,7 +55,7 @@ def find_images(places: list[Path]) -> list[Path]:
 
 
 def predict(
-    model: ConvNet,
+    model: ConvNet | Runtime,
     weights: Weights,
     images: list[Path],
     *,
@@ -56,11 +63,18 @@ def predict(
     batch: int = 32,
     device: str = "auto",
 ) -> tuple[list[Prediction], list[tuple[str, str]]]:
-    """The `top` classes of every readable image, in order, and the damaged ones with the reason."""
+    """The `top` classes of every readable image, in order, and the damaged ones with the reason.
+
+    `device` is for networks in PyTorch; a runtime has its own.
+    """
     source = FileSource(images, np.zeros(len(images), dtype=np.int64), weights.channels)
     damage = DamageLog(limit=1.0)
+    if isinstance(model, Runtime):
+        answers = run_over(model, source, damage, batch=batch)
+    else:
+        answers = classify(model, source, damage, batch=batch, device=device)
     predictions = []
-    for probabilities, _, indices in classify(model, source, damage, batch=batch, device=device):
+    for probabilities, _, indices in answers:
         best = probabilities.topk(min(top, len(weights.classes)))
         for position, values, order in zip(indices.tolist(), best.values.tolist(), best.indices.tolist(), strict=True):
             named = [(index, weights.classes[index], value) for index, value in zip(order, values, strict=True)]

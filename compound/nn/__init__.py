@@ -8,7 +8,15 @@ from compound.nn.hub import best_published, load_weights
 from compound.nn.inherit import inherit
 from compound.nn.modes import evaluating
 from compound.nn.reading import ReadingError, from_module
-from compound.nn.weights import Weights, load_model, read_weights, same_layers, save_weights
+from compound.nn.weights import (
+    Weights,
+    describe_model,
+    described_by,
+    load_model,
+    read_weights,
+    same_layers,
+    save_weights,
+)
 
 __all__ = [
     "ConvNet",
@@ -17,6 +25,8 @@ __all__ = [
     "WeightsError",
     "best_published",
     "build",
+    "describe_model",
+    "described_by",
     "evaluating",
     "fold",
     "from_module",

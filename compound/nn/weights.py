@@ -35,8 +35,8 @@ class Weights:
     complete: bool = True  # the file or its publisher said which preprocessing, padding and ε they need
 
 
-def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> Path:
-    """Write the weights of `model` with everything needed to use them."""
+def describe_model(model: ConvNet, classes: tuple[str, ...]) -> dict[str, str]:
+    """What every file of a trained network says of itself: network, classes, preprocessing."""
     inputs = model.network.inputs
     preprocessing = {
         "resolution": model.network.resolution,
@@ -48,14 +48,18 @@ def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> 
         "margin": inputs.margin,
         "share": inputs.share,
     }
-    metadata = {
+    return {
         "format": FORMAT,
         "network": dump_network(model.network),
         "classes": json.dumps(plain_value(classes), ensure_ascii=False),
         "preprocessing": json.dumps(preprocessing),
     }
+
+
+def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> Path:
+    """Write the weights of `model` with everything needed to use them."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    return write_with(path, lambda temporary: save_file(state, temporary, metadata))
+    return write_with(path, lambda temporary: save_file(state, temporary, describe_model(model, classes)))
 
 
 def read_weights(path: str | Path) -> tuple[Weights | None, dict[str, Tensor]]:
@@ -70,7 +74,7 @@ def read_weights(path: str | Path) -> tuple[Weights | None, dict[str, Tensor]]:
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{path} is damaged or not a safetensors file: {error}") from None
-        return _described(metadata, path), state
+        return described_by(metadata, path), state
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
@@ -128,7 +132,8 @@ def class_names(classes: int) -> tuple[str, ...]:
     return tuple(str(number) for number in range(classes))
 
 
-def _described(metadata: dict[str, str], path: Path) -> Weights | None:
+def described_by(metadata: Mapping[str, str], path: Path) -> Weights | None:
+    """What a file says of itself (see `describe_model`); None where it is not ours."""
     if metadata.get("format") != FORMAT:
         return None
     try:

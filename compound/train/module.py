@@ -9,16 +9,12 @@ from torchmetrics.classification import MulticlassAccuracy
 from torchvision.transforms.v2 import functional as V
 
 from compound.data import Batch, Preprocessing
-from compound.errors import CompoundError
 from compound.nn import ConvNet
+from compound.parallel import rank
 from compound.train.losses import classification_loss, distillation_loss, mixed
 from compound.train.optim import make_optimizer, set_rate
 from compound.train.recipe import Recipe, rate_at
 from compound.train.teacher import Teacher
-
-
-class Diverged(CompoundError):
-    """The loss is no longer a number."""
 
 
 class Training(LightningModule):
@@ -62,7 +58,7 @@ class Training(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Rate, size and randomness of a step follow from its number alone, so that a resumed run repeats them."""
         step = self.trainer.global_step
-        torch.manual_seed(self.seed * 1_000_003 + step)
+        torch.manual_seed(self.seed * 1_000_003 + step + (rank() << 40))
         set_rate(self.trainer.optimizers[0], rate_at(self.recipe, step, self.steps_per_epoch, self.timeline))
         stage = int((1 - self.timeline.left(step / self.steps_per_epoch)) * self.recipe.grow_stages)
         self.grown = min(stage / (self.recipe.grow_stages - 1), 1.0)
@@ -89,7 +85,6 @@ class Training(LightningModule):
         ):
             logits = self(x)
             loss = self.loss(logits, y, x) * (len(x) / count)
-            self._check(loss)
             right += (logits.detach().argmax(1) == labels).sum()
             if number < parts:
                 with torch.autocast(loss.device.type, enabled=False):
@@ -116,13 +111,6 @@ class Training(LightningModule):
         taught = distillation_loss(logits, self.teacher(images), self.recipe.teacher_temperature)
         return loss.lerp(taught, self.recipe.teacher_weight)
 
-    def _check(self, loss: Tensor) -> None:
-        if not torch.isfinite(loss):
-            raise Diverged(
-                f"the loss became {loss.item()} at step {self.trainer.global_step} with rate "
-                f"{self.trainer.optimizers[0].param_groups[0]['lr']:.4g}; lower --rate, nothing of this step was kept"
-            )
-
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not len(batch.labels):
             return
@@ -130,5 +118,5 @@ class Training(LightningModule):
         loss = F.cross_entropy(logits, batch.labels)
         self.accuracy(logits, batch.labels)
         size = len(batch.labels)
-        self.log("val_loss", loss, on_epoch=True, batch_size=size)
-        self.log("val_top1", self.accuracy, on_epoch=True, batch_size=size)
+        self.log("val_loss", loss, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log("val_top1", self.accuracy, on_epoch=True, batch_size=size, sync_dist=True)

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from compound.files import make_folder, write_with
+from compound.parallel import is_first
+from compound.train.storage import load, save
 
 
 class Best(Callback):
@@ -28,8 +28,8 @@ class Best(Callback):
         if accuracy > self.accuracy:
             self.accuracy, self.epoch, self.waited = accuracy, trainer.current_epoch + 1, 0
             value = {"state_dict": pl_module.model.state_dict(), "epoch": self.epoch, "val_top1": accuracy}
-            make_folder(self.path.parent)
-            write_with(self.path, lambda temporary: torch.save(value, temporary))
+            if is_first():
+                save(value, self.path)
         else:
             self.waited += 1
 
@@ -43,7 +43,7 @@ class Best(Callback):
     def apply(self, module: LightningModule) -> None:
         """Put the best weights into `module`; without a holdout there is no best, and the last stay."""
         if self.epoch:
-            module.model.load_state_dict(torch.load(self.path, map_location="cpu", weights_only=True)["state_dict"])
+            module.model.load_state_dict(load(self.path)["state_dict"])
 
     def state_dict(self) -> dict[str, Any]:
         return {"accuracy": self.accuracy, "epoch": self.epoch, "waited": self.waited}

@@ -48,7 +48,7 @@ def first_model(
         model = build(run.network, classes, data.channels, seed=seed)
         fresh = model.state_dict()
         model.load_state_dict({n: state[n] if state[n].shape == t.shape else t for n, t in fresh.items()})
-    if run.recipe.transfer.probe_first and not run.checkpoint.exists():
+    if run.recipe.transfer.probe_first:
         learned = features(model, data.train, workers=workers, device=device)
         held = features(model, data.holdout, workers=workers, device=device) if len(data.holdout) else None
         penalty = choose_penalty(learned, classes, seed, held)

@@ -13,13 +13,14 @@ Arguments = dict[str, Any]
 
 
 class Value(NamedTuple):
-    """A value of the graph as torch holds it: with zeros around it for the next window, or its channels in groups."""
+    """A value of the graph as torch holds it: with zeros around it for the next window, channels in groups or last."""
 
     number: int
     pads: Pads = NO_PADS
     fill: float = 0.0
     groups: int = 0
     swapped: bool = False
+    last: bool = False  # the channels
 
 
 class Weight(NamedTuple):
@@ -53,17 +54,27 @@ class Capture:
                 raise NotInAlphabet(f"which uses {name} a second time")
             self.used.add(name)
         node = node._replace(inputs=numbers, weights=tuple(names.items()), where=self.where)
-        return Value(self.graph.add(node, whole(output)))
+        return Value(self.graph.add(node, output if isinstance(output, tuple) else whole(output)))
 
     def plain(self, given: Any) -> int:
         """The number of a value that is nothing but a value."""
-        if not isinstance(given, Value) or given.groups or given.pads != NO_PADS:
+        if not isinstance(given, Value) or given.groups or given.last or given.pads != NO_PADS:
             raise NotInAlphabet("on what is not a map")
         return given.number
 
+    def anyhow(self, node: Node | None, given: Any, **tensors: Weight | None) -> Value:
+        """The value of an operator on every position by itself, for which channels may stand last."""
+        if not (isinstance(given, Value) and given.last):
+            raise NotInAlphabet("on what is not a map")
+        shape = self.graph.shapes[given.number]
+        if node is not None and node.kind in ("conv", "linear"):
+            shape = (tensors["weight"].shape[0], *shape[1:])  # type: ignore[union-attr]
+        value = self.put(node, [given._replace(last=False)], shape, **tensors)
+        return value._replace(last=True)
+
     def window(self, given: Any, padding: Any, fill: float = 0.0) -> tuple[Value, Shape, Pads]:
         """What a window slides over: the value, its shape, and all that stands around it."""
-        if not isinstance(given, Value) or given.groups or (given.pads != NO_PADS and given.fill != fill):
+        if not isinstance(given, Value) or given.groups or given.last or (given.pads != NO_PADS and given.fill != fill):
             raise NotInAlphabet("on what is not a map")
         (rows, columns), ((top, bottom), (left, right)) = pair(padding), given.pads
         pads = ((top + rows, bottom + rows), (left + columns, right + columns))
@@ -101,6 +112,10 @@ def linear(c: Capture, a: Arguments, output: Any) -> Value:
     weight, bias = a["weight"], a["bias"]
     if not isinstance(weight, Weight):
         raise NotInAlphabet("whose weights are computed")
+    if isinstance(a["input"], Value) and a["input"].last:  # at every position: a 1×1 convolution
+        shape = c.graph.shapes[a["input"].number]
+        node = conv(shape, weight.shape[0], (1, 1), (1, 1), 1, bias is not None, NO_PADS, (1, 1))
+        return c.anyhow(node, a["input"], weight=weight, bias=bias)
     node = Node("linear", (weight.shape[1], weight.shape[0], bias is not None), ())
     return c.put(node, [a["input"]], output, weight=weight, bias=bias)
 
@@ -113,11 +128,35 @@ def batch_norm(c: Capture, a: Arguments, output: Any) -> Value:
     return c.put(Node("norm", facts, ()), [a["input"]], output, **tensors)
 
 
+def layer_norm(c: Capture, a: Arguments, output: Any) -> Value:
+    weight, bias, x = a["weight"], a["bias"], a["input"]
+    if not (isinstance(weight, Weight) and isinstance(bias, Weight)) or len(a["normalized_shape"]) != 1:
+        raise NotInAlphabet("without learned scale and shift, or over more than the channels")
+    node = Node("layer_norm", (weight.shape[0], a["eps"]), ())
+    if isinstance(x, Value) and x.last:
+        return c.anyhow(node, x, weight=weight, bias=bias)
+    if len(output.shape) != 2:
+        raise NotInAlphabet("over what are not the channels")
+    return c.put(node, [x], output, weight=weight, bias=bias)
+
+
+def permute(c: Capture, a: Arguments, output: Any) -> Value:
+    x, dims = a["self"], tuple(d % 4 for d in a["dims"])
+    if isinstance(x, Value) and x.last and dims == (0, 3, 1, 2):
+        return x._replace(last=False)
+    if len(output.shape) != 4 or dims != (0, 2, 3, 1):
+        raise NotInAlphabet(f"to dimensions {list(a['dims'])}")
+    return Value(c.plain(x), last=True)
+
+
 def activation(function: str) -> Callable[[Capture, Arguments, Any], Value]:
     def put(c: Capture, a: Arguments, output: Any) -> Value:
         if a.get("approximate", "none") != "none":
             raise NotInAlphabet("approximated")
-        return c.put(Node("act", (function,), ()), [a["self"]], output)
+        node = Node("act", (function,), ())
+        if isinstance(a["self"], Value) and a["self"].last:
+            return c.anyhow(node, a["self"])
+        return c.put(node, [a["self"]], output)
 
     return put
 
@@ -251,9 +290,9 @@ def cut(c: Capture, a: Arguments, output: Any) -> Value:
     return c.put(node, [a["self"]], output)
 
 
-def dropout(c: Capture, a: Arguments, output: Any) -> Value:
-    c.dropout = a["p"]
-    return Value(c.plain(a.get("input", a.get("self"))))
+def dropout(c: Capture, a: Arguments, output: Any) -> Any:
+    c.dropout = a["p"] or c.dropout
+    return a.get("input", a.get("self"))
 
 
 def same(c: Capture, a: Arguments, output: Any) -> Any:
@@ -264,6 +303,8 @@ HANDLERS: dict[str, Callable[[Capture, Arguments, Any], Any]] = {
     "conv2d": convolution,
     "linear": linear,
     "batch_norm": batch_norm,
+    "layer_norm": layer_norm,
+    "permute": permute,
     **{name: activation(name) for name in ("relu", "relu6", "sigmoid", "gelu", "tanh")},
     "silu": activation("swish"),
     "hardswish": activation("hard_swish"),

@@ -133,6 +133,7 @@ WORDS = {
     "conv": ("weight", "bias"),
     "linear": ("weight", "bias"),
     "norm": ("weight", "bias", "running_mean", "running_var"),
+    "layer_norm": ("weight", "bias"),
     "scale": ("factor",),
 }
 
@@ -143,7 +144,7 @@ def leaf(operator: Operator, shapes: list[Shape], output: Shape) -> Node | None:
     match operator:
         case ops.Depthwise():
             return leaf(operator.conv(channels), shapes, output)
-        case ops.Conv():
+        case ops.Conv() if operator.standardise is None:
             stride = operator.stride if isinstance(operator.stride, tuple) else (operator.stride, operator.stride)
             reach, sizes = ops.spread(operator.window, operator.dilation), (rows, columns)
             pads = tuple(padding_pair(operator.padding, sizes[i], reach[i], stride[i], i) for i in (0, 1))
@@ -154,6 +155,8 @@ def leaf(operator: Operator, shapes: list[Shape], output: Shape) -> Node | None:
             return Node("linear", (channels * rows * columns, operator.features, operator.bias), ())
         case ops.Norm():
             return Node("norm", (channels, operator.decay, operator.eps), ())
+        case ops.LayerNorm():
+            return Node("layer_norm", (channels, operator.eps), ())
         case ops.Activation():
             return None if operator.function == "identity" else Node("act", (operator.function,), ())
         case ops.Pool():

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 from compound.blocks import Block, MaxPool, Style, place
 from compound.errors import NetworkError
@@ -45,9 +45,10 @@ def matched(graph: Graph, start: int, one: Proposal, style: Style) -> int | None
 
 def styles(graph: Graph) -> list[Style]:
     """What all blocks may share; raises `ReadingError` where norms differ among each other."""
-    norms = {node.facts[1:] for node in graph.nodes if node.kind == "norm"}
+    norms = {(node.kind, *node.facts[1:]) for node in graph.nodes if node.kind in ("norm", "layer_norm")}
     if len(norms) > 1:
-        shown = ", ".join(f"decay {decay:g} and eps {eps:g}" for decay, eps in sorted(norms))
+        shown = ", ".join(f"{'batch norm with decay' if kind == 'norm' else 'layer norm with eps'} "
+                          + " and eps ".join(f"{x:g}" for x in facts) for kind, *facts in sorted(norms))  # fmt: skip
         raise ReadingError(f"norms differ: {shown}; a network has one kind of norm")
     acts = Counter(str(node.facts[0]) for node in graph.nodes if node.kind == "act")
     for node in graph.nodes:
@@ -56,10 +57,12 @@ def styles(graph: Graph) -> list[Style]:
     convs = [node.facts for node in graph.nodes if node.kind == "conv"]
     uneven = any(before != after for facts in convs for before, after in facts[5])
     biased = Counter(bool(facts[4]) for facts in convs).most_common(1)
-    decay, eps = next(iter(norms), (0.99, 1e-3))
+    kind, *numbers = next(iter(norms), ("none", 0.99, 1e-3))
+    norm: Any = {"norm": "batch", "layer_norm": "layer"}.get(kind, "none")
+    decay, eps = (0.99, *numbers)[-2:]
     first: Literal["same", "symmetric"] = "same" if uneven else "symmetric"
     return [
-        Style(act, decay, eps, padding, "batch" if norms else "none", bool(norms) and biased[0][0])
+        Style(act, decay, eps, padding, norm, bool(norms) and biased[0][0])
         for act in [name for name, _ in acts.most_common(2)] or ["identity"]
         for padding in dict.fromkeys((first, "symmetric", "same"))
     ]
@@ -84,6 +87,7 @@ def heads(graph: Graph, start: int) -> Iterable[Head]:
         "pool": pooled,
         "norm": kinds[0] == "norm",
         "act": kinds[0] == "act",
+        "norm_pooled": "layer_norm" in kinds[kinds.index("global") :] if "global" in kinds else False,
     }
     return [Head(**first, activation=act) for act in (None, *acts[:1])]
 
