@@ -6,8 +6,6 @@ Needs the Debian packages that `pictures.py` names and the Python package effici
 benchmarks/results/transfer.json. Some minutes on one core; FOLDER keeps the pictures and the run.
 """
 
-import json
-import platform
 import sys
 import tempfile
 from dataclasses import replace
@@ -15,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
+from environment import write_result
 from pictures import sort_pictures
 
 from compound import ZOO
@@ -42,7 +40,6 @@ def main(folder: Path) -> None:
         "classes": counts,
         "majority": max(counts.values()) / sum(counts.values()),
         "network": NETWORK.name,
-        "environment": {"machine": platform.machine(), "torch": torch.__version__, "python": platform.python_version()},
     }
     for name, model in models.items():
         parts = [features(model, part) for part in (data.train, data.holdout, data.test)]
@@ -65,9 +62,7 @@ def main(folder: Path) -> None:
     }
     result["fine_tuned"] |= {"images": tuned.images, "accuracy": tuned.top(1), "interval": tuned.interval()}
     print("fine-tuned", round(tuned.top(1), 4), "of", tuned.images, "test images")
-    out = Path(__file__).parent / "results" / "transfer.json"
-    out.parent.mkdir(exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_result("transfer", result)
 
 
 if __name__ == "__main__":
