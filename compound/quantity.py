@@ -1,7 +1,8 @@
-"""Large numbers as people write them: 400M, 2G, 8GiB."""
+"""Quantities as people write them: 400M, 2G, 8GiB, 20ms."""
 
 import math
 import re
+from dataclasses import dataclass
 
 from compound.errors import UsageError
 
@@ -20,6 +21,26 @@ def quantity(text: str, what: str = "value") -> float:
     return number
 
 
+def seconds(text: str, what: str = "value") -> float:
+    """`"20ms"` is 0.02; s, ms and us (or µs), with the unit always written."""
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*(s|ms|us|µs|μs)\s*", str(text).lower())
+    try:
+        number = float(match[1]) * {"s": 1.0, "ms": 1e-3}.get(match[2], 1e-6) if match else math.nan
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise UsageError(f"{what} {text!r} is not a time; write e.g. 20ms, 1.5s or 800us")
+    return number
+
+
+def brief_seconds(number: float) -> str:
+    """0.0213 is `21.3 ms`."""
+    for unit, factor in (("s", 1.0), ("ms", 1e-3)):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return f"{number / 1e-6:.3g} µs"
+
+
 def short(number: float) -> str:
     """Three digits and a letter: 385814752 is `386M`."""
     for letter, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
@@ -27,3 +48,34 @@ def short(number: float) -> str:
             scaled = number / factor
             return f"{scaled:.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f}{letter}"
     return f"{number:.3g}"
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How often something is done: every so many seconds, or every so many steps."""
+
+    seconds: float = math.inf
+    steps: float = math.inf
+
+
+def interval(text: str, what: str = "interval") -> Interval:
+    """`"10m"`, `"30s"` and `"2h"` are times; `"500"` and `"500steps"` are steps."""
+    match = re.fullmatch(r"\s*([0-9.]+)\s*(s|m|h|steps?|)\s*", text.lower())
+    try:
+        number = float(match[1]) if match else 0.0
+    except ValueError:
+        number = 0.0
+    if match and number > 0:
+        if match[2] in SECONDS:
+            return Interval(seconds=number * SECONDS[match[2]])
+        if number == int(number):
+            return Interval(steps=number)
+    raise UsageError(f"{what} {text!r} is neither a time nor a number of steps; write e.g. 10m, 30s or 500")
+
+
+def limit_text(name: str, value: float) -> str:
+    """The value of a budget's limit `name`, with its unit where it is a time."""
+    return brief_seconds(value) if name == "latency" else short(value)

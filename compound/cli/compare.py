@@ -6,7 +6,7 @@ import typer
 
 from compound.cli.common import Json, answer
 from compound.cli.evaluate import Batch, DataDefault, data_of, open_test
-from compound.cli.train import DamagedLimit, Device, Download, Root, Workers
+from compound.cli.training import DamagedLimit, Device, Download, Root, Workers
 from compound.errors import UsageError
 
 if TYPE_CHECKING:

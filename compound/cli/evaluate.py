@@ -7,7 +7,8 @@ import typer
 
 from compound.cli.calibration import keep_calibration, run_calibration
 from compound.cli.common import Json, answer, find_network, note
-from compound.cli.train import DamagedLimit, Device, Download, Root, Workers, evaluation_text
+from compound.cli.train import evaluation_text
+from compound.cli.training import DamagedLimit, Device, Download, Root, Workers
 from compound.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ Model = Annotated[
     typer.Argument(metavar="MODEL", help="A run directory, a .safetensors file, or a network's name with --weights."),
 ]
 DataDefault = Annotated[str | None, typer.Argument(metavar="[DATA]", help="Default: what the run was trained on.")]
-ForeignWeights = Annotated[Path | None, typer.Option("--weights", help="Another library's .pth file for NETWORK.")]
+ForeignWeights = Annotated[
+    str | None, typer.Option("--weights", help="For NETWORK: another library's .pth file, or a published name.")
+]
 Batch = Annotated[int, typer.Option(min=1, help="Images loaded at once; no figure depends on it.")]
 
 

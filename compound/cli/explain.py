@@ -10,7 +10,7 @@ import typer
 from compound.cli.common import Json, answer, find_network
 from compound.cli.evaluate import ForeignWeights
 from compound.cli.maps import Loaded, choose, compared, explained, fixed
-from compound.cli.train import Device
+from compound.cli.training import Device
 from compound.errors import CompoundError, UsageError
 
 

@@ -13,6 +13,7 @@ from compound.errors import CompoundError
 from compound.evaluation.statistics import bootstrap, wilson
 from compound.inference import classify
 from compound.nn import ConvNet
+from compound.parallel import gathered, rank, size
 
 BINS = 15  # of confidence, as Guo et al. 2017 count the calibration error
 
@@ -149,13 +150,19 @@ def evaluate(
     device: str = "auto",
     damaged_limit: float = 0.01,
 ) -> Evaluation:
-    """Run `model` over `source` once, in order. The model is left in the mode it was in."""
+    """Run `model` over `source` once, in order. The model is left in the mode it was in.
+
+    Several processes share the images, each image once, and all return the whole.
+    """
     damage = DamageLog(damaged_limit)
-    parts = list(classify(model, source, damage, batch=batch, workers=workers, device=device))
+    mine = list(classify(model, source, damage, batch=batch, workers=workers, device=device, rank=rank(), world=size()))
+    parts = [part for process in gathered(mine) for part in process]
+    damaged = [item for process in gathered(damage.damaged) for item in process.items()]
     if not parts:
         raise CompoundError("not one image could be read; check the paths and the files")
     probabilities, labels, indices = (torch.cat(column) for column in zip(*parts, strict=True))
-    return Evaluation(classes, probabilities, labels, indices, list(damage.damaged.items()))
+    order = indices.argsort()
+    return Evaluation(classes, probabilities[order], labels[order], indices[order], damaged)
 
 
 def _known(value: float) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 from compound.cost import Cost
 from compound.network import Network
 from compound.notation import parse_network
-from compound.quantity import short
+from compound.quantity import limit_text, short
 
 NAMES = {"macs": "MACs", "params": "parameters", "activations": "activations", "memory": "memory"}
 TRAINING = "training_memory"  # a limit that only a batch size gives a figure
@@ -36,7 +36,7 @@ class PlanView:
 
 def size(name: str, value: float) -> str:
     """A figure with its unit."""
-    text = short(value)
+    text = limit_text(name, value)
     if not name.endswith("memory"):
         return text
     return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
@@ -54,7 +54,7 @@ def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: 
         sentence = f"No budget was given, so the baseline {start} was trained as it is."
         return PlanView(sentence, (), (), (), None, "")
     budget, binding, following = plan["budget"], plan["binding"], plan.get("next")
-    columns = [*NAMES, *([TRAINING] if TRAINING in budget else [])]
+    columns = [*NAMES, *(name for name in (TRAINING, "latency") if name in budget)]
     own = dict(plan) | {TRAINING: counted.training_memory(batch)}
     limit = budget[binding]
     limits = " and ".join(f"{size(name, value)} {_unit(name)}".strip() for name, value in budget.items())
@@ -100,7 +100,7 @@ def _brief(cost: Mapping[str, Any]) -> str:
 
 
 def _unit(name: str) -> str:
-    return {"memory": "of memory", TRAINING: "of training memory"}.get(name, spoken(name))
+    return {"memory": "of memory", TRAINING: "of training memory", "latency": "a call"}.get(name, spoken(name))
 
 
 def _line(role: str, cost: Mapping[str, Any], columns: list[str]) -> PlanLine:

@@ -7,7 +7,7 @@ import pytest
 from compound import ZOO
 from compound.data import open_data
 from compound.train import RECIPES, start_run, train
-from compound.train.module import Diverged
+from compound.train.divergence import Diverged
 
 
 def test_training_learns(tmp_path, network, data, recipe):
