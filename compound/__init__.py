@@ -1,7 +1,11 @@
 """compound: a ConvNet baseline and a resource budget in; a scaled, trained, deployable network out.
 
-What is imported here needs no torch; `compound.nn`, `compound.data`, `compound.train` and above do.
+What is imported here needs no torch; `compound.nn`, `compound.data`, `compound.train` and above do. `optimize` brings
+it in when it is first asked for.
 """
+
+from importlib import import_module
+from typing import Any
 
 from compound.blocks import (
     Basic,
@@ -57,8 +61,15 @@ __all__ = [
     "dump_network",
     "fit_budget",
     "load_network",
+    "optimize",
     "parse_network",
     "save_network",
     "scale",
     "stage_costs",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "optimize":
+        return import_module("compound.deploy").optimize
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,12 +1,16 @@
 """Writing files so that a crash or a full disk leaves the old file, never half of the new one."""
 
+import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from compound.errors import CompoundError
+from compound.errors import CompoundError, UsageError
+
+SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # errors where the free space is worth knowing
 
 
 def write_bytes(path: str | Path, data: bytes) -> Path:
@@ -22,8 +26,8 @@ def write_json(path: str | Path, value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def write_with(path: str | Path, write: Callable[[str], object]) -> Path:
-    """Let `write(temporary_path)` make the file, then put it in place."""
+def write_with(path: str | Path, write: Callable[[str], object], previous: str | Path | None = None) -> Path:
+    """Let `write(temporary_path)` make the file, then put it in place; the file it replaces is kept as `previous`."""
     import tempfile  # only writing needs it
 
     path = Path(path)
@@ -37,6 +41,8 @@ def write_with(path: str | Path, write: Callable[[str], object]) -> Path:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
+        if previous is not None and path.exists():
+            link(path, previous)
         os.replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -44,6 +50,55 @@ def write_with(path: str | Path, write: Callable[[str], object]) -> Path:
     finally:
         Path(temporary).unlink(missing_ok=True)
     return path
+
+
+def link(path: str | Path, other: str | Path) -> None:
+    """Let `other` be the file at `path` too, in one step; where the file system has no links, a copy."""
+    import shutil
+
+    other = Path(other)
+    temporary = other.with_name(f".{other.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(path, temporary)
+    except OSError:
+        shutil.copyfile(path, temporary)
+    os.replace(temporary, other)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove the temporary files of a process that was killed while it wrote into `folder`."""
+    for path in folder.glob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold `path` for this process; a second one is told that `what` is in use, and by whom.
+
+    The lock ends with its process, however that ends. Processes forked from it hold nothing (POSIX record locks).
+    """
+    import fcntl
+    import socket
+
+    with open_for(path, "a+") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise UsageError(f"{what} is in use by {holder}; wait for its end, or choose another place") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def open_for(path: Path, mode: str) -> Any:
+    try:
+        return open(path, mode, encoding="utf-8")
+    except OSError as error:
+        raise unwritable(path, error) from None
 
 
 def make_folder(path: str | Path) -> Path:
@@ -62,7 +117,16 @@ def make_folder(path: str | Path) -> Path:
 
 def unwritable(path: Path, error: OSError) -> CompoundError:
     reason = error.strerror or str(error) or type(error).__name__
+    if error.errno in SPACE:
+        reason += f", {_free_bytes(path):,} bytes free"
     return CompoundError(f"cannot write {path}: {reason}; choose another place or free it")
+
+
+def _free_bytes(path: Path) -> int:
+    import shutil
+
+    existing = next(folder for folder in path.absolute().parents if folder.exists())
+    return shutil.disk_usage(existing).free
 
 
 def _umask() -> int:

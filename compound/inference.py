@@ -1,13 +1,23 @@
-"""Running a model over images: what evaluation and prediction share."""
+"""Running a model over images: what evaluation and prediction share.
+
+The network always computes chunks of one size, so that no result depends on how many images were asked for at once:
+libraries choose another kernel for another batch size, and with it other last digits.
+"""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from compound.data import DamageLog, Preprocessing, Source, make_loader
+from compound.cost import cost
+from compound.data import ArraySource, DamageLog, Preprocessing, Source, loading, make_loader
 from compound.errors import CompoundError
-from compound.nn import ConvNet
+from compound.network import Network
+from compound.nn import ConvNet, evaluating
+
+CHUNK_MACS = {"cpu": 2e9, "cuda": 5e11}  # multiply-adds that keep a device busy; more only takes memory
+LARGEST_CHUNK = 256
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -22,6 +32,46 @@ def pick_device(name: str = "auto") -> torch.device:
     return device
 
 
+def workers_for(source: Source) -> int:
+    """Decoding needs processes of its own; arrays in memory do not."""
+    return 0 if isinstance(source, ArraySource) else max(torch.get_num_threads() - 1, 1)
+
+
+def chunk_size(network: Network, device: torch.device) -> int:
+    """Images that are computed at once: a power of two that follows from the network and the kind of device alone."""
+    images = CHUNK_MACS.get(device.type, CHUNK_MACS["cpu"]) / max(cost(network).macs, 1)
+    return 1 << min(max(int(images), 1).bit_length() - 1, LARGEST_CHUNK.bit_length() - 1)
+
+
+class Classifier(Protocol):
+    """Anything that turns pixels into logits, with what its images must look like."""
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """uint8 (N, channels, R, R), resized by the network's preprocessing, to (N, classes) on the CPU."""
+
+
+class Eager:
+    """A built network as PyTorch runs it, on `device`. Must be used within `evaluating(model)`."""
+
+    def __init__(self, model: ConvNet, device: torch.device) -> None:
+        self.model = model.to(device, memory_format=torch.channels_last)
+        self.network, self.channels = model.network, model.channels
+        self.device = device
+        self.preprocessing = Preprocessing.of(model.network, model.channels)
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        with torch.inference_mode():
+            images = self.preprocessing.normalise(pixels.to(self.device)).contiguous(memory_format=torch.channels_last)
+            result: Tensor = self.model(images).float().cpu()
+        return result
+
+
 def classify(
     model: ConvNet,
     source: Source,
@@ -30,21 +80,49 @@ def classify(
     batch: int = 128,
     workers: int = 0,
     device: str = "auto",
+    rank: int = 0,
+    world: int = 1,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """`run_over` with a network in PyTorch, which is left in the mode it was in."""
+    where = pick_device(device)
+    with evaluating(model):
+        yield from run_over(
+            Eager(model, where), source, damage,
+            batch=batch, workers=workers, chunk=chunk_size(model.network, where), rank=rank, world=world,
+        )  # fmt: skip
+
+
+def run_over(
+    classifier: Classifier,
+    source: Source,
+    damage: DamageLog,
+    *,
+    batch: int = 128,
+    workers: int = 0,
+    chunk: int = 1,
+    rank: int = 0,
+    world: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Probabilities (N, classes), labels (N,) and positions (N,) of the readable images, in order, on the CPU.
 
-    Damaged images go to `damage`. The model is left in the mode it was in.
+    `batch` images are loaded at once, rounded up to whole chunks (see `chunk_size`); every image has a fixed place in
+    its chunk, whatever the batch and whichever other images are damaged, so the digits do not depend on `batch`.
+    With `world` processes this one, `rank`, takes every `world`-th image. Damaged images go to `damage`.
     """
-    where, was_training = pick_device(device), model.training
-    preprocessing = Preprocessing.of(model.network, model.channels)
-    model.to(where, memory_format=torch.channels_last).eval()
-    try:
-        for one in make_loader(source, preprocessing, batch, workers=workers):
+    preprocessing = Preprocessing.of(classifier.network, classifier.channels)
+    batch = -(-batch // chunk) * chunk
+    loader = make_loader(source, preprocessing, batch, workers=workers, rank=rank, world=world)
+    with loading():
+        for number, one in enumerate(loader):
             damage.add(one)
             if len(one.labels):
-                with torch.inference_mode():
-                    images = preprocessing.normalise(one.images.to(where)).contiguous(memory_format=torch.channels_last)
-                    probabilities = model(images).float().softmax(1).cpu()
-                yield probabilities, one.labels, one.indices
-    finally:
-        model.train(was_training)
+                places = (one.indices - number * batch * world - rank) // world
+                yield _in_chunks(classifier, one.images, places, chunk), one.labels, one.indices
+
+
+def _in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: int) -> Tensor:
+    """Probabilities (N, classes) of the `readable` images (N, C, R, R), each computed at its place of the batch."""
+    size = -(-(int(places[-1]) + 1) // chunk) * chunk
+    images = readable.new_zeros(size, *readable.shape[1:])
+    images[places] = readable
+    return torch.cat([classifier.logits(part) for part in images.split(chunk)]).softmax(1)[places]

@@ -51,8 +51,9 @@ class Inputs:
     """How a photo becomes the network's input: the preprocessing that travels with the weights.
 
     `fit` says how an image of any shape meets the square: `crop` takes the central square with a border of
-    `margin` px left out (the paper's evaluation: side · size / (size + 32)), `squash` ignores the aspect ratio, `pad`
-    fits the longer side and fills up. `mean` and `std` are in units of the 0–1 range, one number or one a channel.
+    `margin` px left out (the paper's evaluation: side · size / (size + 32)) or, with `share`, of this share of the
+    shorter side (0.875 in the official code since 2021); `squash` ignores the aspect ratio, `pad` fits the longer side
+    and fills up. `mean` and `std` are in units of the 0–1 range, one number or one a channel.
     """
 
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
@@ -60,6 +61,12 @@ class Inputs:
     interpolation: Literal["bicubic", "bilinear", "nearest"] = "bicubic"
     fit: Literal["crop", "squash", "pad"] = "crop"
     margin: int = 32
+    share: float | None = None
+
+    def crop(self, short: int, resolution: int) -> int:
+        """Pixels of the central square of an image whose shorter side is `short`."""
+        side = short * resolution / (resolution + self.margin) if self.share is None else short * self.share
+        return max(int(side), 1)
 
 
 class Row(NamedTuple):
@@ -144,8 +151,9 @@ class Network:
         second: tuple[int, Shape] | None = None  # the map before the input, after the row whose input it is
         for number, stage in enumerate((self.stem, *self.stages)):
             label = f"stage {number}" if number else "stem"
-            block = stage.block
+            before = self.stages[number - 2].layers if number > 1 else 0
             for repeat in range(1, stage.layers + 1):
+                block = stage.block.placed(repeat, before)
                 stride = stage.stride if repeat == 1 else 1
                 source, previous = second if second and block.reads_previous else (None, None)
                 keep = block.keep_previous and source is not None

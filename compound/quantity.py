@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import dataclass
 
 from compound.errors import UsageError
 
@@ -47,6 +48,32 @@ def short(number: float) -> str:
             scaled = number / factor
             return f"{scaled:.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f}{letter}"
     return f"{number:.3g}"
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How often something is done: every so many seconds, or every so many steps."""
+
+    seconds: float = math.inf
+    steps: float = math.inf
+
+
+def interval(text: str, what: str = "interval") -> Interval:
+    """`"10m"`, `"30s"` and `"2h"` are times; `"500"` and `"500steps"` are steps."""
+    match = re.fullmatch(r"\s*([0-9.]+)\s*(s|m|h|steps?|)\s*", text.lower())
+    try:
+        number = float(match[1]) if match else 0.0
+    except ValueError:
+        number = 0.0
+    if match and number > 0:
+        if match[2] in SECONDS:
+            return Interval(seconds=number * SECONDS[match[2]])
+        if number == int(number):
+            return Interval(steps=number)
+    raise UsageError(f"{what} {text!r} is neither a time nor a number of steps; write e.g. 10m, 30s or 500")
 
 
 def limit_text(name: str, value: float) -> str:

@@ -5,10 +5,12 @@ N(d, w, r): layers d · L_i, channels w · C_i, resolution r · H.  F_i never ch
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from compound.errors import UsageError
 from compound.head import Head
+from compound.mapping import from_mapping, nearest
 from compound.network import Network, Stage
 from compound.rounding import round_channels, round_layers, round_resolution
 
@@ -97,6 +99,28 @@ RULES: dict[str, Rule] = {
     "resolution": RESOLUTION_RULE,
     "uniform": UNIFORM_RULE,
 }
+
+KINDS: dict[str, type[CompoundRule] | type[FastRule]] = {"compound": CompoundRule, "fast": FastRule}
+
+
+def load_rule(path: str | Path) -> Rule:
+    """A rule file: `rule: compound` with alpha, beta, gamma, or `rule: fast` with its weights.
+
+    What else a search wrote into it, how the rule was found, stands under `found` and is not read.
+    """
+    import yaml  # only reading a file needs it
+
+    try:
+        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read rule {path}: {error}") from None
+    if not isinstance(given, dict):
+        raise UsageError(f"{path}: not a rule; write fields such as rule, alpha, beta, gamma")
+    kind = given.pop("rule", "compound")
+    if kind not in KINDS:
+        raise UsageError(f"{path}: there is no kind of rule {kind!r}; {nearest(str(kind), KINDS, 'kinds')}")
+    given.pop("found", None)
+    return from_mapping(KINDS[kind], given, str(path))
 
 
 def scale(network: Network, scaling: Scaling, name: str | None = None) -> Network:

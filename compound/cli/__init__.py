@@ -9,11 +9,29 @@ import typer
 
 from compound.errors import CompoundError
 
-VERBS = ("zoo", "show", "scale", "plan", "train", "evaluate", "predict", "fit", "measure")
+VERBS = (
+    "zoo",
+    "show",
+    "scale",
+    "plan",
+    "table",
+    "train",
+    "probe",
+    "evaluate",
+    "compare",
+    "predict",
+    "explain",
+    "fit",
+    "export",
+    "measure",
+    "data",
+    "search",
+)
 
 # Which extra brings a package; all others come with `train`.
 EXTRAS = {
     "optuna": "search",
+    "scipy": "search",
     "onnx": "deploy",
     "onnxscript": "deploy",
     "onnxruntime": "deploy",

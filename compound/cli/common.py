@@ -11,7 +11,7 @@ from compound.cost import Cost
 from compound.errors import UsageError
 from compound.network import Network
 from compound.notation import load_network
-from compound.scaling import RULES, CompoundRule, Rule, Scaling
+from compound.scaling import RULES, CompoundRule, Rule, Scaling, load_rule
 from compound.zoo import ZOO
 
 NetworkName = Annotated[
@@ -20,7 +20,7 @@ NetworkName = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Classes = Annotated[int, typer.Option(min=1, help="Classes of the head that is counted.")]
 Channels = Annotated[int, typer.Option(min=1, help="Channels of the input that is counted.")]
-RuleName = Annotated[str, typer.Option("--rule", help=f"One of {', '.join(RULES)}, or three numbers α,β,γ.")]
+RuleName = Annotated[str, typer.Option("--rule", help=f"{', '.join(RULES)}; α,β,γ; or a rule file (YAML).")]
 
 
 def find_network(name: str) -> Network:
@@ -34,13 +34,17 @@ def find_network(name: str) -> Network:
 
 
 def find_rule(name: str) -> Rule:
-    """A rule by name, or the compound rule of the three coefficients given."""
+    """A rule by name, from a file, or the compound rule of the three coefficients given."""
     if name in RULES:
         return RULES[name]
+    if name.endswith((".yaml", ".yml")):
+        return load_rule(name)
     try:
         alpha, beta, gamma = (float(word) for word in name.split(","))
     except ValueError:
-        raise UsageError(f"--rule {name!r} is unknown; use {', '.join(RULES)}, or α,β,γ such as 1.2,1.1,1.15") from None
+        raise UsageError(
+            f"--rule {name!r} is unknown; use {', '.join(RULES)}, α,β,γ such as 1.2,1.1,1.15, or a file.yaml"
+        ) from None
     return CompoundRule(alpha, beta, gamma)
 
 

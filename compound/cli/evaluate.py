@@ -1,26 +1,52 @@
 """`compound evaluate`: a trained network on the test images of a data set."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compound.cli.common import Json, answer, find_network
-from compound.cli.train import DamagedLimit, Device, Download, Root, Workers, evaluation_text
+from compound.cli.calibration import keep_calibration, run_calibration
+from compound.cli.common import Json, answer, find_network, note
+from compound.cli.train import evaluation_text
+from compound.cli.training import DamagedLimit, Device, Download, Root, Workers
 from compound.errors import UsageError
+
+if TYPE_CHECKING:
+    from compound.data import DataSet, Source
+    from compound.evaluation import Evaluation
+    from compound.nn import ConvNet, Weights
 
 Model = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="A run directory, a .safetensors file, or a network's name with --weights."),
 ]
-ForeignWeights = Annotated[Path | None, typer.Option("--weights", help="Another library's .pth file for NETWORK.")]
+DataDefault = Annotated[str | None, typer.Argument(metavar="[DATA]", help="Default: what the run was trained on.")]
+ForeignWeights = Annotated[
+    str | None, typer.Option("--weights", help="For NETWORK: another library's .pth file, or a published name.")
+]
+Batch = Annotated[int, typer.Option(min=1, help="Images loaded at once; no figure depends on it.")]
 
 
 def evaluate(
     model: Model,
-    data: Annotated[str | None, typer.Argument(metavar="[DATA]", help="Default: what the run was trained on.")] = None,
+    data: DataDefault = None,
     weights: ForeignWeights = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 128,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Fit a temperature on the held-out images and keep it in the weights.")
+    ] = False,
+    reliability: Annotated[
+        Path | None, typer.Option(help="Draw accuracy by confidence: a .svg, .png or .pdf file.")
+    ] = None,
+    predictions: Annotated[Path | None, typer.Option(help="Write a CSV file with a row an image.")] = None,
+    resolutions: Annotated[str | None, typer.Option(help="Test at these too, such as 224,256,288.")] = None,
+    recalibrate: Annotated[
+        bool, typer.Option("--recalibrate", help="With --resolutions: batch norms re-estimated on training images.")
+    ] = False,
+    layout: Annotated[
+        str | None, typer.Option(help="DATA is imagenet, imagenet-real, imagenet-v2, imagenet-a, -r or -sketch.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="The real.json of imagenet-real.")] = None,
+    batch: Batch = 128,
     workers: Workers = None,
     device: Device = "auto",
     damaged_limit: DamagedLimit = 0.01,
@@ -28,27 +54,136 @@ def evaluate(
     download: Download = False,
     json: Json = False,
 ) -> None:
-    """Evaluate a trained network on test images: top-1 with its interval, top-5, loss, per class, confusion."""
-    from compound.data import open_data
+    """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class, confusion."""
     from compound.deploy import load_predictor
-    from compound.train import default_workers, open_run
-    from compound.train import evaluate as run_evaluation
+    from compound.evaluation import LAYOUTS, open_layout, write_predictions
+    from compound.evaluation import evaluate as run_evaluation
+    from compound.evaluation.figures import check_picture, reliability_diagram, save_figure
+    from compound.inference import workers_for
+
+    sizes = parse_resolutions(resolutions)
+    refuse_mixtures(data, weights, calibrate, sizes, recalibrate, layout, labels)
+    if reliability:
+        check_picture(reliability)
+    net, described = load_predictor(weights or model, find_network(model) if weights else None)
+    images: DataSet | None = None
+    source: Source
+    if layout:
+        labelled = open_layout(layout, Path(str(data)), described.classes, described.channels, labels)
+        source, name = labelled.source, layout
+        if len(source) != LAYOUTS[layout]:
+            note(f"warning: {layout} has {LAYOUTS[layout]:,} images to judge and {data} has {len(source):,}")
+    else:
+        images = open_test(model, data, described, root, download)
+        source, name = images.test, images.name
+    workers = workers_for(source) if workers is None else workers
+    running: dict[str, Any] = {"batch": batch, "workers": workers, "device": device, "damaged_limit": damaged_limit}
+    temperature = run_calibration(net, images, running) if calibrate and images else None
+    result = run_evaluation(net, source, described.classes, **running)
+    if layout:
+        result = labelled.judge(result)
+    fields, lines = result_fields(result, temperature)
+    if temperature and images:
+        keep_calibration(Path(model), net, described, temperature, fields, own=data is None)
+    if sizes and images:
+        swept = sweep_fields(net, images, sizes, recalibrate, running)
+        fields["resolutions"] = swept
+        told = ", batch norms recalibrated" if recalibrate else ""
+        lines += [f"{one['top1']:>8.2%}  at {one['resolution']} px{told}, loss {one['loss']:.4f}" for one in swept]
+    if predictions:
+        write_predictions(result, source, predictions)
+    if reliability:
+        save_figure(reliability_diagram(result, f"{net.network.name} on {name}"), reliability)
+    answer(json, {"model": model, "data": name} | fields, "\n".join(lines))
+
+
+def parse_resolutions(text: str | None) -> list[int]:
+    try:
+        sizes = [int(word) for word in text.split(",")] if text else []
+    except ValueError:
+        sizes = [0]
+    if any(size < 1 for size in sizes):
+        raise UsageError(f"--resolutions {text!r} is not a list of pixels; use e.g. 224,256,288")
+    return sizes
+
+
+def refuse_mixtures(
+    data: str | None,
+    weights: Path | None,
+    calibrate: bool,
+    sizes: list[int],
+    recalibrate: bool,
+    layout: str | None,
+    labels: Path | None,
+) -> None:
+    """Options that say nothing together."""
+    if recalibrate and not sizes:
+        raise UsageError("--recalibrate belongs to --resolutions; name them, such as --resolutions 224,256")
+    if calibrate and weights:
+        raise UsageError(f"--calibrate keeps the temperature in our own weights file, and {weights} is another's")
+    if layout and (calibrate or sizes):
+        raise UsageError("a --layout has test images alone; --calibrate and --resolutions need a data set or a run")
+    if layout and data is None:
+        raise UsageError(f"--layout {layout} says how a folder is laid out; give the folder as DATA")
+    if labels and not layout:
+        raise UsageError("--labels belongs to --layout imagenet-real")
+
+
+def open_test(model: str, data: str | None, described: "Weights", root: Path | None, download: bool) -> "DataSet":
+    """The data set of the run, or the one that is named; its classes must be those the network knows."""
+    from compound.data import open_data
+    from compound.train import open_run
 
     seed = 0
     if data is None:
         run = open_run(model)
         data, seed = str(run.data["spec"]), run.seed
-    net, described = load_predictor(weights or model, find_network(model) if weights else None)
     images = open_data(data, channels=described.channels, seed=seed, root=root, download=download)
     if images.classes != described.classes:
         raise UsageError(
             f"{images.name} has classes {', '.join(images.classes[:5])} … ({len(images.classes)}) and {model} knows "
             f"{', '.join(described.classes[:5])} … ({len(described.classes)}); evaluate on data with the same classes"
         )
-    workers = default_workers(images) if workers is None else workers
-    result = run_evaluation(
-        net, images.test, images.classes, batch=batch, workers=workers, device=device, damaged_limit=damaged_limit
-    )
-    summary = result.summary()
-    lines = [evaluation_text(result), *(f"{share:>8.1%}  {name}" for name, share in summary["per_class"].items())]
-    answer(json, {"model": model, "data": images.name} | summary, "\n".join(lines))
+    return images
+
+
+def result_fields(result: "Evaluation", temperature: float | None) -> tuple[dict[str, Any], list[str]]:
+    """The summary, and what it says in lines."""
+    fields = result.summary()
+    low, high = fields["bootstrap"]["calibration_error"]
+    lines = [
+        evaluation_text(result),
+        f"calibration error {result.calibration_error:.2%} (95 % bootstrap interval {low:.2%} to {high:.2%})",
+    ]
+    if temperature:
+        from dataclasses import replace
+
+        from compound.evaluation.calibration import tempered
+
+        before = replace(result, probabilities=tempered(result, 1 / temperature))
+        fields |= {"temperature": temperature, "calibration_error_before": before.calibration_error}
+        lines.append(
+            f"it was {before.calibration_error:.2%} before; temperature {temperature:.3f} is in the weights now"
+        )
+    lines.append("  images   recall precision       f1  class")
+    for name, one in fields["per_class"].items():
+        shares = "".join(f"{'–' if one[key] is None else format(one[key], '.1%'):>9} " for key in SHARES)
+        lines.append(f"{one['images']:>8,}{shares} {name}")
+    return fields, lines
+
+
+SHARES = ("recall", "precision", "f1")
+
+
+def sweep_fields(
+    net: "ConvNet", images: "DataSet", sizes: list[int], recalibrate: bool, running: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Figures at every resolution."""
+    from compound.evaluation import sweep
+
+    training = images.train if recalibrate else None
+    return [
+        {"resolution": size, "recalibrated": recalibrate, "top1": one.top(1), "top1_interval": list(one.interval()),
+         "top5": one.top(5), "loss": one.loss, "calibration_error": one.calibration_error}
+        for size, one in sweep(net, images.test, images.classes, sizes, training=training, **running)
+    ]  # fmt: skip

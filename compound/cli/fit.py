@@ -1,12 +1,13 @@
 """`compound fit`: the whole way from images and a budget to a trained network and a report."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.budget import Plan, fit_budget
+from compound.budget import Budget, Plan, fit_budget
 from compound.cli.common import Json, RuleName, answer, cost_fields, find_network, find_rule, note
 from compound.cli.plan import (
     Activations,
@@ -21,27 +22,8 @@ from compound.cli.plan import (
     plan_text,
     warn_of_extrapolation,
 )
-from compound.cli.train import (
-    BatchSize,
-    DamagedLimit,
-    Data,
-    Download,
-    Epochs,
-    ImageChannels,
-    Minutes,
-    Out,
-    Rate,
-    RecipeName,
-    Resume,
-    Root,
-    Seed,
-    WeightsFile,
-    Workers,
-    find_recipe,
-    result_fields,
-    result_text,
-    run_training,
-)
+from compound.cli.train import result_fields, result_text
+from compound.cli.training import Data, TrainingOptions, with_training
 from compound.cost import cost
 from compound.errors import UsageError
 from compound.files import write_json
@@ -50,7 +32,8 @@ from compound.notation import dump_network
 
 if TYPE_CHECKING:
     from compound.data import DataSet
-    from compound.train import Evaluation, Run
+    from compound.evaluation import Evaluation
+    from compound.train import Run
 
 Devices = Annotated[
     list[str],
@@ -59,8 +42,10 @@ Devices = Annotated[
 SMALL_IMAGES = 64  # px; up to here the small-image baseline is the default
 
 
+@with_training
 def fit(
     data: Data,
+    training: TrainingOptions,
     baseline: Annotated[str | None, typer.Option(help="Network to scale; default by the size of the images.")] = None,
     macs: Macs = None,
     params: Params = None,
@@ -70,29 +55,13 @@ def fit(
     latency: Latency = None,
     rule: RuleName = "compound",
     fill: Fill = False,
-    recipe: RecipeName = "small",
-    out: Out = None,
-    epochs: Epochs = None,
-    minutes: Minutes = None,
-    batch: BatchSize = None,
-    rate: Rate = None,
-    channels: ImageChannels = None,
-    weights: WeightsFile = None,
-    seed: Seed = 0,
-    resume: Resume = False,
-    workers: Workers = None,
     device: Devices = ("auto",),  # type: ignore[assignment]
-    damaged_limit: DamagedLimit = 0.01,
-    root: Root = None,
-    download: Download = False,
     json: Json = False,
 ) -> None:
     """Plan within a budget, train, evaluate, predict on samples and write report.html."""
-    from compound.data import open_data
-
-    images = open_data(data, channels=channels, seed=seed, root=root, download=download)
+    images = training.open_data(data)
     start = find_network(baseline) if baseline else default_baseline(images)
-    chosen = find_recipe(recipe, epochs, minutes, batch, rate)
+    recipe = training.find_recipe()
     limits = {
         "macs": macs,
         "params": params,
@@ -103,19 +72,18 @@ def fit(
     }
     where, table = which_devices(device)
     plan = None
-    if table or any(limits.values()):
-        budget = budget_of(chosen.batch, table, **limits)
+    training = replace(training, device=where)
+    if training.weights == "auto" and not baseline:
+        start = published(budget_of(recipe.batch, table, **limits) if any(limits.values()) else None)
+    elif table or any(limits.values()):
+        budget = budget_of(recipe.batch, table, **limits)
         plan = fit_budget(start, budget, find_rule(rule), len(images.classes), images.channels, fill=fill)
         warn_of_extrapolation(plan, len(images.classes), images.channels)
     network = plan.network if plan else start
     if not json:
         note(plan_text(plan) if plan else network.table())
-    out = out or Path("runs") / f"{start.name}-{images.name}".replace(" ", "-")
-    run, result = run_training(
-        network, images, data, chosen, out,
-        weights=weights, seed=seed, resume=resume, workers=workers, device=where,
-        damaged_limit=damaged_limit, quiet=json,
-    )  # fmt: skip
+    out = training.out or Path("runs") / f"{start.name}-{images.name}".replace(" ", "-")
+    run, result = training.run(network, images, data, recipe, out, quiet=json)
     write_plan(run, start, plan, rule)
     write_predictions(run, images, result)
     report = write_report(run)
@@ -129,6 +97,13 @@ def which_devices(given: Sequence[str]) -> tuple[str, Path | None]:
     if len(tables) > 1 or len(places) > 1:
         raise UsageError(f"--device {' '.join(given)}: give one device to train on and one table at the most")
     return (places or ["auto"])[0], (tables or [None])[0]
+
+
+def published(budget: Budget | None) -> Network:
+    """The network of the best published weights within `budget`."""
+    from compound.nn import best_published, load_weights
+
+    return load_weights(best_published(budget))[1].network
 
 
 def default_baseline(images: "DataSet") -> Network:

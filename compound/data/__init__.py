@@ -4,7 +4,7 @@ from compound.data.augment import Augment
 from compound.data.decode import decode_image
 from compound.data.errors import DamagedImage, DataError
 from compound.data.idx import CLASSES
-from compound.data.loader import Batch, DamageLog, Images, make_loader
+from compound.data.loader import Batch, DamageLog, Images, loading, make_loader
 from compound.data.open import DataSet, open_data
 from compound.data.preprocess import Preprocessing
 from compound.data.sampler import Draw, EpochSampler
@@ -26,6 +26,7 @@ __all__ = [
     "Preprocessing",
     "Source",
     "decode_image",
+    "loading",
     "make_loader",
     "open_data",
     "subset",

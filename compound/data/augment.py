@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torchvision.transforms import v2
 
+from compound.data.autoaugment import DRAWS, Posterize, policy_v0
 from compound.data.chance import Hashes, Integers, Purpose, hashes, uniforms
 from compound.data.errors import DataError
 
-Policy = Literal["none", "autoaugment", "randaugment", "trivial"]
+Policy = Literal["none", "autoaugment", "autoaugment-v0", "randaugment", "trivial"]
 ATTEMPTS = 10  # at a crop that fits, as everywhere since Inception
 
 
@@ -32,8 +33,10 @@ class Keys(NamedTuple):
 class Augment:
     """`crop`: `shift` moves the resized image by up to `shift` px, the border filled as `pad` says; `inception` takes
     a random rectangle of `scale` of the area and of an aspect in `ratio` (Section 5.2's preprocessing). Then `flip`
-    mirrors one image in two, `policy` is torchvision's, and with probability `erase` a rectangle of sides up to
-    `erase_size` of the image's is filled with the network's mean.
+    mirrors one image in two, and `policy` changes it: `autoaugment-v0` as the official EfficientNet code does, with one
+    of the readings of `posterize` (see `kept_bits`); all others are torchvision's (`autoaugment` is the published
+    policy; `operations` and `magnitude`, of 0 to 30, are RandAugment's). With probability `erase` a rectangle of sides
+    up to `erase_size` of the image's is filled with the network's mean.
     """
 
     crop: Literal["none", "shift", "inception"] = "none"
@@ -45,6 +48,9 @@ class Augment:
     erase: float = 0.0
     erase_size: float = 0.5
     policy: Policy = "none"
+    posterize: Posterize = "official"
+    operations: int = 2
+    magnitude: int = 9
 
     def __post_init__(self) -> None:
         if self.shift < 0:
@@ -55,6 +61,10 @@ class Augment:
         for field, value in (("erase", self.erase), ("erase_size", self.erase_size)):
             if not 0 <= value <= 1:
                 raise DataError(f"augment: {field} {value} is not between 0 and 1; use 0 for none")
+        if self.operations < 1:
+            raise DataError(f"augment: operations {self.operations} changes nothing; use 1 or more, or policy: none")
+        if not 0 <= self.magnitude <= 30:
+            raise DataError(f"augment: magnitude {self.magnitude} is not between 0 and 30; use e.g. 9")
 
     def attempts(self, keys: Keys) -> list[list[list[float]]]:
         """The uniform numbers of every image's inception crop, N × `ATTEMPTS` × 4, for `box`."""
@@ -81,8 +91,7 @@ class Augment:
             return images
         images = self._moved(images, keys)
         if self.policy != "none":
-            each = zip(images, hashes(*keys, Purpose.POLICY), strict=True)
-            images = torch.stack([_policed(image, self.policy, fill, state) for image, state in each])
+            images = self._policed(images, keys, fill)
         if self.erase:
             hole = torch.from_numpy(self._holes(keys, images.shape[-1]))[:, None]
             images = torch.where(hole, torch.tensor(fill, dtype=torch.uint8)[:, None, None], images)
@@ -103,6 +112,14 @@ class Augment:
             return images
         inside = _inside(rows, size)[:, :, None] & _inside(columns, size)[:, None, :]
         return images * torch.from_numpy(inside)[:, None]
+
+    def _policed(self, images: torch.Tensor, keys: Keys, fill: tuple[int, ...]) -> torch.Tensor:
+        if self.policy == "autoaugment-v0":
+            drawn = zip(images.numpy(), uniforms(*keys, Purpose.POLICY, DRAWS), strict=True)
+            return torch.from_numpy(np.stack([policy_v0(image, draws, self.posterize) for image, draws in drawn]))
+        policy = _policy(self.policy, fill, self.operations, self.magnitude)
+        each = zip(images, hashes(*keys, Purpose.POLICY), strict=True)
+        return torch.stack([_drawn(policy, image, state) for image, state in each])
 
     def _holes(self, keys: Keys, size: int) -> NDArray[np.bool_]:
         """True where erased, (N, R, R): sides uniform between 1 px and `erase_size` · R, anywhere inside."""
@@ -136,14 +153,16 @@ def _reflected(places: Integers, size: int) -> Integers:
 
 
 @lru_cache
-def _policy(name: Policy, fill: tuple[int, ...]) -> torch.nn.Module:
-    known = {"autoaugment": v2.AutoAugment, "randaugment": v2.RandAugment, "trivial": v2.TrivialAugmentWide}
+def _policy(name: Policy, fill: tuple[int, ...], operations: int, magnitude: int) -> torch.nn.Module:
+    if name == "randaugment":
+        return v2.RandAugment(operations, magnitude, fill=list(fill))
+    known = {"autoaugment": v2.AutoAugment, "trivial": v2.TrivialAugmentWide}
     policy: torch.nn.Module = known[name](fill=list(fill))
     return policy
 
 
-def _policed(image: torch.Tensor, name: Policy, fill: tuple[int, ...], state: Hashes) -> torch.Tensor:
+def _drawn(policy: torch.nn.Module, image: torch.Tensor, state: Hashes) -> torch.Tensor:
     """(C, R, R) through torchvision's policy, whose generator is set for this image and put back after."""
     with torch.random.fork_rng(devices=[]):  # devices: the processor's only, not those that train beside us
         torch.default_generator.manual_seed(int(state))
-        return _policy(name, fill)(image)  # type: ignore[no-any-return]
+        return policy(image)  # type: ignore[no-any-return]

@@ -14,7 +14,11 @@ from compound.data.errors import DamagedImage
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-PIXEL_LIMIT = 89_478_485  # Pillow's own: 256 MiB of RGB. Beyond it a file of some kilobytes can fill the memory.
+PIXEL_LIMIT = 89_478_485  # Pillow's own: 256 MiB of RGB
+# A bomb is a small file that unpacks to much: beyond 16 megapixels (48 MB of RGB), more than 200 pixels from a byte.
+# Photographs have fewer than 100 even at the lowest quality; deflate reaches 1,032 bytes from one.
+HARMLESS_PIXELS = 2**24
+PIXELS_A_BYTE = 200
 
 # The operator behind torchvision.io.decode_image, which torchvision 0.29 deprecates, warning at every call. Where a
 # later version has it no more, Pillow reads these files too, at about two thirds of the speed.
@@ -32,7 +36,8 @@ def decode_image(data: bytes | bytearray, channels: int, name: str) -> torch.Ten
     try:
         return to_channels(_decode(data, channels), channels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise DamagedImage(name, f"it unpacks to more than {PIXEL_LIMIT:,} pixels") from None
+        limits = f"more than {PIXEL_LIMIT:,} pixels, or too many for its {len(data):,} bytes"
+        raise DamagedImage(name, f"it unpacks to {limits}") from None
     except UnidentifiedImageError:
         raise DamagedImage(name, f"it is not an image in a known format ({', '.join(FORMATS)})") from None
     except MemoryError:
@@ -54,7 +59,8 @@ def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
 
 def _decode(data: bytes | bytearray, channels: int) -> torch.Tensor:
     header = Image.open(io.BytesIO(data), formats=FORMATS)  # reads the header only
-    if header.width * header.height > PIXEL_LIMIT:
+    pixels = header.width * header.height
+    if pixels > PIXEL_LIMIT or (pixels > HARMLESS_PIXELS and pixels > PIXELS_A_BYTE * len(data)):
         raise Image.DecompressionBombError
     if FAST and header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB"):
         try:

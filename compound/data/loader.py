@@ -3,7 +3,13 @@
 N images in a batch, C channels, R the resolution in px
 """
 
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Thread
 
 import numpy as np
 import torch
@@ -18,6 +24,7 @@ from compound.data.source import ArraySource, Source
 from compound.errors import CompoundError
 
 CACHE_LIMIT = 2**30  # bytes of resized images that are kept
+SHARED = "/dev/shm"
 
 
 @dataclass
@@ -40,6 +47,14 @@ class Batch:
         images, labels, indices = (
             each.to(device, non_blocking=non_blocking) for each in (self.images, self.labels, self.indices)
         )
+        return Batch(images, labels, indices, self.damaged)
+
+    def share(self) -> "Batch":
+        """The batch in shared memory.
+
+        The queue to the main process would do it as well, but in a thread of its own, whose errors reach nobody.
+        """
+        images, labels, indices = (each.share_memory_() for each in (self.images, self.labels, self.indices))
         return Batch(images, labels, indices, self.damaged)
 
 
@@ -124,9 +139,10 @@ def make_loader(
         Images(source, preprocessing, augment, seed),
         batch_sampler=sampler,
         num_workers=workers,
-        collate_fn=_as_is,  # type: ignore[arg-type]  # `__getitems__` has made the batch
+        collate_fn=_shared if workers else _as_is,  # type: ignore[arg-type]  # `__getitems__` has made the batch
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
+        worker_init_fn=_outlive_signals,
         generator=torch.Generator(),  # its own, so that loading leaves the global generator as it was
     )
 
@@ -160,5 +176,38 @@ class DamageLog:
         return f"{self.count:,} of {self.seen:,} images loaded were damaged and left out: {', '.join(first)}{more}"
 
 
+@contextmanager
+def loading() -> Iterator[None]:
+    """Say in one sentence what became of a process that loads images, wherever torch reports it."""
+    try:
+        yield
+    except RuntimeError as error:
+        lines = str(error).strip().splitlines() or [""]
+        if not (lines[0].startswith("DataLoader worker") or "shared memory" in lines[-1]):
+            raise
+        free = f" ({SHARED} has {shutil.disk_usage(SHARED).free:,} bytes free)" if os.path.isdir(SHARED) else ""
+        said = lines[-1].removeprefix("RuntimeError: ").rstrip(". ")
+        raise CompoundError(
+            f"loading images failed: {said}; memory may have run out{free}: use fewer --workers, or 0"
+        ) from error
+
+
 def _as_is(batch: Batch) -> Batch:
     return batch
+
+
+def _shared(batch: Batch) -> Batch:
+    return batch.share()
+
+
+def _outlive_signals(worker: int) -> None:
+    """Ctrl-C and SIGTERM often reach all processes of a job at once; only the main process ends its workers."""
+
+    def wait() -> None:
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+            pass
+        os._exit(0)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    Thread(target=wait, daemon=True).start()

@@ -19,12 +19,16 @@ from compound.data.tables import Tables
 
 FASHION6K = Path(__file__).parent / "fashion6k"
 CACHE = Path("~/.cache/compound")
+HELD = 0.05  # of the training images, unless something else is asked for
 TEST_SHARE = 0.2  # of the images of a data set that comes without a test part
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Images and class names. `holdout` is taken out of the training images, to choose by; `test` is only reported."""
+    """Images and class names. `holdout` is taken out of the training images, to choose by; `test` is only reported.
+
+    `held` is what was asked for: the holdout's share of the training images, or its number.
+    """
 
     name: str
     classes: tuple[str, ...]
@@ -32,6 +36,7 @@ class DataSet:
     train: Source
     holdout: Source
     test: Source
+    held: float = HELD
 
     def fingerprint(self) -> str:
         """Twelve hex digits that change when names, classes, channels, sizes or labels do (pixels are not read)."""
@@ -47,7 +52,7 @@ def open_data(
     spec: str,
     *,
     channels: int | None = None,
-    holdout: float = 0.05,
+    holdout: float = HELD,
     seed: int = 0,
     root: Path | None = None,
     download: bool = False,
@@ -58,13 +63,14 @@ def open_data(
         folder with a folder a class (perhaps within train/ and test/), a folder of MNIST's four idx files, a CSV file.
         A folder called like a data set is written with its path: `./mnist`.
     `channels`: 1 or 3, what images are converted to; by default what the data has.
-    `holdout`: the share of each class's training images that is set aside, in [0, 1).
+    `holdout`: the share of each class's training images that is set aside, in [0, 1), or from 1 on how many in all
+        (the paper's minival: 25,022). A holdout that the data comes with is taken as it is.
     `seed`: of the holdout, and of the test split where the data has none.
     """
     if channels not in (None, 1, 3):
         raise DataError(f"channels {channels} is not possible; use 1 for grey or 3 for RGB")
-    if not 0 <= holdout < 1:
-        raise DataError(f"holdout {holdout} is not a share; use 0 for none or less than 1, such as 0.05")
+    if holdout < 0 or (holdout >= 1 and holdout != int(holdout)):
+        raise DataError(f"holdout {holdout} is neither a share nor a number; use 0 for none, 0.05, or e.g. 500")
     tables = _read(spec, channels, (root or CACHE).expanduser(), download)
     if channels and channels != tables.channels:
         tables = _converted(tables, channels)
@@ -114,4 +120,4 @@ def _divided(tables: Tables, holdout: float, seed: int, spec: str) -> DataSet:
     if held is None:
         kept, taken = stratified(train.labels, holdout, seed + 1)
         train, held = subset(train, kept), subset(train, taken)
-    return DataSet(tables.name, tables.classes, tables.channels, train, held, test)
+    return DataSet(tables.name, tables.classes, tables.channels, train, held, test, holdout)

@@ -39,6 +39,8 @@ class Preprocessing:
                 raise DataError(f"preprocessing: {field} has {len(values)} numbers; give one, or one a channel of RGB")
         if min(self.inputs.std) <= 0:
             raise DataError(f"preprocessing: std {self.inputs.std} divides; use numbers above 0, such as 0.225")
+        if self.inputs.share is not None and not 0 < self.inputs.share <= 1:
+            raise DataError(f"preprocessing: share {self.inputs.share} is not of the image; use e.g. 0.875")
 
     @classmethod
     def of(cls, network: Network, channels: int) -> "Preprocessing":
@@ -65,7 +67,7 @@ class Preprocessing:
         if self.inputs.fit == "crop":
             short = min(height, width)
             # int() and the odd pixel above are those of the official decode_and_center_crop.
-            side = max(int(short * self.resolution / (self.resolution + self.inputs.margin)), 1)
+            side = self.inputs.crop(short, self.resolution)
             return self.scale(images, (height - side + 1) // 2, (width - side + 1) // 2, side, side)
         if self.inputs.fit == "squash":
             return self.scale(images, 0, 0, height, width)

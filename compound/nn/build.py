@@ -2,10 +2,14 @@
 
 import math
 from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
+from compound.errors import NetworkError
 from compound.network import Network
 from compound.nn.modules import Carrying, after, make
 
@@ -22,6 +26,7 @@ class ConvNet(nn.Module):
         self.network = network
         self.classes = classes
         self.channels = channels
+        self.recomputed: frozenset[str] = frozenset()
         *rows, head = network.blocks(classes, channels)
         stages: OrderedDict[int, OrderedDict[str, nn.Module]] = OrderedDict()
         for row in rows:
@@ -43,6 +48,13 @@ class ConvNet(nn.Module):
             network.head.classifier(classes, network.dropout, network.style), after(features, head.input)
         )
 
+    def recompute(self, names: Iterable[str]) -> None:
+        """From now on, keep only the input of these children for the backward pass; `recomputed` says which."""
+        self.recomputed = frozenset(names)
+        known = [name for name, _ in self.stages()]
+        for name in sorted(self.recomputed - set(known)):
+            raise NetworkError(f"recompute {name!r}: {self.network.name} has no such part; use {', '.join(known)}")
+
     def stages(self) -> list[tuple[str, nn.Module]]:
         """What images run through, by name, up to the maps that are pooled."""
         return [(name, child) for name, child in self.named_children() if name != "classifier"]
@@ -50,8 +62,9 @@ class ConvNet(nn.Module):
     def forward_features(self, x: Tensor) -> Tensor:
         """The last maps, (N, C, h, w): what is pooled and classified, and what class activation mapping reads."""
         previous = None
-        for _, stage in self.stages():
-            x, previous = carry(stage, x, previous)
+        for name, stage in self.stages():
+            run = carry_again if name in self.recomputed and torch.is_grad_enabled() else carry
+            x, previous = run(stage, x, previous)
         return x
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,6 +84,31 @@ class ConvNet(nn.Module):
 def carry(stage: nn.Module, x: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor | None]:
     """x through one child, and with it the map before it where the blocks of the network read that too."""
     return stage(x, previous) if isinstance(stage, Carrying) else (stage(x), previous)
+
+
+def carry_again(stage: nn.Module, x: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """`carry` that keeps its inputs only and runs again when the gradient comes, with the same random numbers.
+
+    The second time leaves the running statistics of norms alone, so that all is as if it had run once.
+    """
+    done: tuple[Tensor, Tensor | None] = checkpoint(
+        carry, stage, x, previous, use_reentrant=False, context_fn=lambda: (nullcontext(), statistics_kept(stage))
+    )
+    return done
+
+
+@contextmanager
+def statistics_kept(stage: nn.Module) -> Iterator[None]:
+    """Norms that are training use the batch's statistics and do not record them."""
+    norms = [module for module in stage.modules() if isinstance(module, nn.BatchNorm2d) and module.training]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    try:
+        for norm in norms:  # a momentum of 0 keeps what there is; without them, autograd would have less to save
+            norm.momentum, norm.num_batches_tracked = 0.0, None
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, count
 
 
 def build(network: Network, classes: int = 1000, channels: int = 3, *, seed: int | None = None) -> ConvNet:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from compound.data.open import HELD
 from compound.mapping import to_mapping
 from compound.train.run import Run
 
@@ -26,9 +27,11 @@ def commands(run: Run) -> list[Command]:
     """What to type: the recipe as a file first, because a preset may change and its options are not kept by name."""
     out = shlex.quote(str(run.path))
     recipe = yaml.safe_dump(to_mapping(run.recipe), sort_keys=False, allow_unicode=True, width=100)
+    held = run.data.get("holdout", HELD)
     train = (
         f"compound train {shlex.quote(str(run.path / 'network.yaml'))} {shlex.quote(str(run.data['spec']))}"
         f" --recipe recipe.yaml --seed {run.seed} --channels {run.data['channels']}"
+        + (f" --holdout {held:g}" if held != HELD else "")
     )
     return [
         Command("The recipe as a file", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),
@@ -40,7 +43,7 @@ def commands(run: Run) -> list[Command]:
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool) or value is None or value == ():
         return "yes" if value else "no"
     if isinstance(value, list | tuple):
         return ", ".join(map(_plain, value))

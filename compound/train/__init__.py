@@ -1,19 +1,20 @@
-"""Floor 6: recipe, optimiser, engine, run directory, evaluation."""
+"""Floor 6: recipe, optimiser, engine, run directory."""
 
-from compound.train.evaluate import Evaluation, evaluate
 from compound.train.fit import Interrupted, default_workers, start_run, train
 from compound.train.recipe import Recipe, rate_at
 from compound.train.recipes import RECIPES, load_recipe
 from compound.train.run import Run, open_run
+from compound.train.start import adopted
+from compound.train.transfer import Transfer
 
 __all__ = [
     "RECIPES",
-    "Evaluation",
     "Interrupted",
     "Recipe",
     "Run",
+    "Transfer",
+    "adopted",
     "default_workers",
-    "evaluate",
     "load_recipe",
     "open_run",
     "rate_at",

@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent, and stopping on request."""
+"""When a checkpoint is written, and stopping on request."""
 
 import signal
 import sys
@@ -9,36 +9,34 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from compound.data import Batch
-from compound.files import make_folder, write_with
+from compound.parallel import highest
+from compound.quantity import Interval
+from compound.train.averaging import Averaging
+from compound.train.divergence import Diverged
+from compound.train.storage import LAST
+
+DUE, ASKED = 1, 2
 
 
 class Stopped(Exception):
     """Training was asked to stop; the checkpoint is written."""
 
 
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoints that are whole or absent: a temporary file, flushed to the disk, then renamed."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        make_folder(Path(path).parent)
-        write_with(path, lambda temporary: torch.save(checkpoint, temporary))
-
-    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = True) -> dict[str, Any]:
-        loaded: dict[str, Any] = torch.load(path, map_location=map_location, weights_only=True)
-        return loaded
-
-
 class Checkpoints(Callback):
-    """last.ckpt after every epoch, and at once after the step in which Ctrl-C or SIGTERM arrived."""
+    """last.ckpt after every epoch, every so often within one, and at once after Ctrl-C or SIGTERM.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    The one before is kept as previous.ckpt.
+    """
+
+    def __init__(self, folder: Path, every: Interval = Interval(seconds=600)) -> None:
+        self.folder = folder
+        self.every = every
         self.asked: str | None = None
-        self._previous: dict[int, Any] = {}
+        self._handlers: dict[int, Any] = {}
         self._before, self._since = 0.0, time.perf_counter()
+        self._saved_at, self._saved_step = time.perf_counter(), 0
 
     @property
     def seconds(self) -> float:
@@ -54,12 +52,15 @@ class Checkpoints(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._since = time.perf_counter()
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._previous[number] = signal.signal(number, self._stop)
+            self._handlers[number] = signal.signal(number, self._stop)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._saved_at, self._saved_step = time.perf_counter(), trainer.global_step
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        for number, handler in self._previous.items():
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
-        self._previous = {}
+        self._handlers = {}
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         if self.asked:  # asked twice: at once, the last checkpoint stands
@@ -70,13 +71,58 @@ class Checkpoints(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        if self.asked and not trainer.is_last_batch:
+        # After the last step of an epoch comes its validation, and then the checkpoint.
+        if not trainer.is_last_batch and self._agreed(trainer):
             self._save(trainer)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """A validation is not finished for somebody who waits; the resumed run repeats it from its beginning."""
+        if self._agreed(trainer) < ASKED:
+            return
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Averaging):  # the weights, not the average that is validated
+                callback.on_validation_epoch_end(trainer, pl_module)
+        progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
+        for count in (progress.total, progress.current):
+            # What Lightning takes for a validation that had begun its first batch.
+            count.ready = count.started = 1
+            count.processed = count.completed = 0
+        self._save(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save(trainer)
 
+    def _agreed(self, trainer: Trainer) -> int:
+        """DUE for a checkpoint, ASKED to stop, or 0, in every process alike."""
+        steps, seconds = trainer.global_step - self._saved_step, time.perf_counter() - self._saved_at
+        due = steps >= self.every.steps or seconds >= self.every.seconds
+        agreed = highest(ASKED if self.asked else DUE if due else 0)
+        if agreed == ASKED and not self.asked:
+            self.asked = "another process"
+        return agreed
+
     def _save(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.path)
-        if self.asked:
+        check_finite(trainer)
+        trainer.save_checkpoint(self.folder / LAST)
+        self._saved_at, self._saved_step = time.perf_counter(), trainer.global_step
+        if highest(ASKED if self.asked else 0):
             raise Stopped
+
+
+def check_finite(trainer: Trainer) -> None:
+    """Raise `Diverged` where a weight is no number: such a checkpoint would replace a good one."""
+    module = trainer.lightning_module
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise Diverged(
+                f"weights {name} are no longer numbers at step {trainer.global_step}; this step is not saved, "
+                "lower --rate"
+            )

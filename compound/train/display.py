@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from compound.data import Batch
+from compound.parallel import is_first, size
 from compound.train.metrics import Metrics
 
 
@@ -15,6 +16,7 @@ class Display(Callback):
     """A bar with rate and time left on a terminal, and a line an epoch everywhere; all on standard error."""
 
     def __init__(self, quiet: bool = False) -> None:
+        quiet = quiet or not is_first()
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
         self.bar = Progress(
             TextColumn("{task.description}"),
@@ -40,7 +42,7 @@ class Display(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        self.images += len(batch.labels)
+        self.images += len(batch.labels) * size()
         self.spent = time.perf_counter() - self.since
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         total = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)  # `Pace` may have shortened it

@@ -1,29 +1,42 @@
 """`train`: network + data + recipe -> run directory."""
 
 import logging
+import sys
 import warnings
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
-import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from compound.data import ArraySource, DamageLog, DataSet, Preprocessing, make_loader
+from compound.data import DamageLog, DataSet, Preprocessing, loading, make_loader
 from compound.errors import CompoundError, UsageError
-from compound.files import make_folder, write_json
-from compound.inference import pick_device
+from compound.evaluation import Evaluation, evaluate
+from compound.files import clear_leftovers, locked, make_folder, write_json
+from compound.inference import pick_device, workers_for
 from compound.network import Network
-from compound.nn import ConvNet, build, load_model, save_weights
+from compound.nn import save_weights
+from compound.notation import load_network
+from compound.parallel import World, from_first, gathered, is_first, join, rank, share_of
+from compound.quantity import Interval
 from compound.train.averaging import Averaging
-from compound.train.checkpoints import AtomicCheckpointIO, Checkpoints, Stopped
+from compound.train.changes import described, differences
+from compound.train.checkpoints import Checkpoints, Stopped
 from compound.train.display import Display
-from compound.train.evaluate import Evaluation, evaluate
+from compound.train.divergence import Diverged, Watch
 from compound.train.metrics import Damage, Metrics
 from compound.train.module import Training
 from compound.train.pace import Pace, settle
 from compound.train.recipe import Recipe
 from compound.train.run import Run, open_run
+from compound.train.selection import Best
+from compound.train.start import first_model
+from compound.train.storage import Found, Storage, load, newest
+from compound.train.teacher import find_teacher
+
+RETRIES = 3  # halvings of the rate after which a training that diverges is given up
 
 
 class Interrupted(CompoundError):
@@ -49,39 +62,60 @@ def start_run(
     An existing run is never overwritten: without `resume` it is refused, with it network, data, recipe and seed must be
     the same. What the recipe leaves to the machine is settled once, when the run is fresh (see `settle`).
     """
-    out = Path(out)
+    join(pick_device(device))
+    return from_first(lambda: _start_run(network, data, spec, recipe, Path(out), seed, resume, workers, device))
+
+
+def _start_run(
+    network: Network,
+    data: DataSet,
+    spec: str,
+    recipe: Recipe,
+    out: Path,
+    seed: int,
+    resume: bool,
+    workers: int | None,
+    device: str,
+) -> Run:
     if recipe.batch > len(data.train):
         recipe = replace(recipe, batch=len(data.train))
-    told = {"spec": spec, "name": data.name, "channels": data.channels, "fingerprint": data.fingerprint()}
+    images = {part: len(getattr(data, part)) for part in ("train", "holdout", "test")}
+    told = {
+        "spec": spec, "name": data.name, "classes": list(data.classes), "channels": data.channels,
+        "images": images, "holdout": data.held, "fingerprint": data.fingerprint(),
+    }  # fmt: skip
     existing = open_run(out) if (out / "run.yaml").exists() else None
     if existing is None or existing.state == "created":  # never trained a step: nothing to lose
-        if resume:
+        if resume and existing is None:
             raise UsageError(f"{out} holds no run to resume; leave --resume out to start one")
-        if existing is None and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if existing is None and not is_free(out, network):
             raise UsageError(f"{out} exists and is not an empty folder; choose another --out")
+        find_teacher(recipe, data)  # one that cannot be used is said before anything is written
         make_folder(out)  # before the measurement: an unwritable place is said at once
         workers = default_workers(data) if workers is None else workers
         recipe = settle(network, data, recipe, workers=workers, device=device)
-        return Run(out, network, recipe, told | {"classes": list(data.classes)}, seed).save()
+        return Run(out, network, recipe, told, seed).save()
     if not resume:
         raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
-    settled = {"epochs": recipe.minutes is not None, "precision": recipe.precision == "auto"}
-    recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name, measured in settled.items() if measured})
-    changed = [
-        name
-        for name, then, now in (
-            ("network", existing.network, network),
-            ("data", {k: existing.data.get(k) for k in told}, told),
-            ("recipe", existing.recipe, recipe),
-            ("seed", existing.seed, seed),
-        )
-        if then != now
-    ]
+    recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name in recipe.settled})
+    changed = differences(
+        described(existing.network, existing.data, existing.recipe, existing.seed),
+        described(network, told, recipe, seed),
+    )
     if changed:
         raise UsageError(
-            f"{out} was started with another {' and '.join(changed)}; resume with the same, or choose another --out"
+            f"{out} was started with other settings (then → now): {'; '.join(changed)}; "
+            "resume with the same, or choose another --out"
         )
     return existing
+
+
+def is_free(out: Path, network: Network) -> bool:
+    """Whether nothing is at `out` but an empty folder, or one whose start was killed half-way."""
+    if not out.is_dir():
+        return not out.exists()
+    names = {path.name for path in out.iterdir() if not path.match(".*.tmp")}
+    return not names or (names == {"network.yaml"} and load_network(out / "network.yaml") == network)
 
 
 def train(
@@ -89,42 +123,103 @@ def train(
     data: DataSet,
     *,
     weights: str | Path | None = None,
+    inherited: str | Path | None = None,
     workers: int | None = None,
     device: str = "auto",
     damaged_limit: float = 0.01,
+    save_every: Interval = Interval(seconds=600),
+    on_nan: Literal["stop", "retry"] = "stop",
+    sync_norm: bool = False,
     quiet: bool = False,
 ) -> tuple[Run, Evaluation]:
     """Train the run from where it stands, then evaluate it once on the test images.
 
-    Everything is written into the run directory. Raises `Interrupted` after Ctrl-C or SIGTERM, with the checkpoint
-    saved, and `Diverged` when the loss is no longer a number.
+    Everything is written into the run directory, which no other process may train meanwhile. `save_every` is for
+    checkpoints within an epoch; each epoch ends with one. `on_nan` "retry" goes back to the newest checkpoint and
+    halves the rate when the training diverges, `RETRIES` times in a run.
+
+    Processes started by torchrun or srun share every batch of the recipe; process 0 alone writes. `sync_norm` makes
+    their batch norms use the statistics of the whole batch instead of their share.
+
+    Raises `Interrupted` after Ctrl-C or SIGTERM, with the checkpoint saved, and `Diverged` when loss, gradients or
+    weights are no longer numbers; then nothing of that step is kept.
     """
+    world = join(pick_device(device))
+    with ExitStack() as stack:
+        from_first(lambda: _take(run, stack))
+        while True:
+            try:
+                return _train(
+                    run, data, weights, inherited, workers, device, damaged_limit, save_every, sync_norm, world, quiet
+                )
+            except Diverged as error:
+                if on_nan == "stop" or run.lowered == RETRIES:
+                    raise
+                run = replace(run, lowered=run.lowered + 1)
+                if is_first():
+                    print(f"{error}; going back, with the rate × {0.5**run.lowered:g}", file=sys.stderr)
+
+
+def _take(run: Run, stack: ExitStack) -> None:
+    """The run directory for this process until `stack` ends, rid of what a killed one left."""
+    make_folder(run.checkpoints)
+    stack.enter_context(locked(run.checkpoints / ".lock", str(run.path)))
+    for folder in (run.path, run.checkpoints):
+        clear_leftovers(folder)
+
+
+def _train(
+    run: Run,
+    data: DataSet,
+    weights: str | Path | None,
+    inherited: str | Path | None,
+    workers: int | None,
+    device: str,
+    damaged_limit: float,
+    save_every: Interval,
+    sync_norm: bool,
+    world: World,
+    quiet: bool,
+) -> tuple[Run, Evaluation]:
     recipe, where = run.recipe, pick_device(device)
+    if sync_norm and where.type != "cuda":
+        raise UsageError(f"--sync-norm needs GPUs: torch's SyncBatchNorm does not run on {where.type}; leave it out")
     preprocessing = Preprocessing.of(run.network, data.channels)
     workers = default_workers(data) if workers is None else workers
     steps = max(len(data.train) // recipe.batch, 1)
-    done_epochs, done_steps = divmod(checkpoint_step(run), steps)
+    found = find_checkpoint(run)
+    tell(found, quiet)
+    share = share_of(recipe.batch, len(data.holdout), recipe.accumulate)
+    done_epochs, done_steps = divmod(found.step if found else 0, steps)
     loader = make_loader(
-        data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
-        seed=run.seed, workers=workers, epoch=done_epochs, start_batch=done_steps,
+        data.train, preprocessing, share, augment=recipe.augment, shuffle=True, drop_last=True,
+        seed=run.seed, workers=workers, epoch=done_epochs, start_batch=done_steps, rank=rank(), world=world.size,
     )  # fmt: skip
-    holdout = make_loader(data.holdout, preprocessing, recipe.batch, workers=workers)
-    model = first_model(run, data, weights)
-    module = Training(model, recipe, steps, run.seed)
+    holdout = make_loader(data.holdout, preprocessing, share, workers=workers, rank=rank(), world=world.size)
+    start = (weights, inherited) if found is None else (None, None)  # a checkpoint holds everything that was learned
+    model = first_model(run, data, *start, workers=workers, device=device)
+    lowered = replace(recipe, rate=recipe.rate * 0.5**run.lowered)
+    module = Training(model, lowered, steps, run.seed, find_teacher(recipe, data))
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
+    chosen = recipe.select == "best" or recipe.patience is not None
+    best = [Best(run.checkpoints / "best.ckpt", recipe.patience)] if chosen else []
     pace = [Pace(recipe.minutes)] if recipe.minutes else []
-    checkpoints = Checkpoints(run.checkpoint)
+    watch = Watch(data.train, run.path / "diverged.json")
+    checkpoints = Checkpoints(run.checkpoints, save_every)
     # In this order: what a checkpoint holds comes before the one that writes it.
-    callbacks = [*averaging, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]
+    callbacks = [*best, *averaging, watch, Damage(damage), Metrics(run.metrics), *pace, Display(quiet), checkpoints]
     quieten()
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(where.type, where.type),
-        devices=1,
+        strategy="ddp" if world.size > 1 else "auto",
+        devices=world.local,
+        num_nodes=world.nodes,
+        sync_batchnorm=sync_norm and world.size > 1,
         precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
         max_epochs=recipe.epochs,
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[Storage(found), *([world.environment] if world.environment else [])],
         logger=TensorBoardLogger(run.path, name="", version="tensorboard"),
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -134,8 +229,8 @@ def train(
     )
     run = run.now("training")
     try:
-        resume_from = run.checkpoint if run.checkpoint.exists() else None
-        trainer.fit(module, loader, holdout, ckpt_path=resume_from, weights_only=True)
+        with loading():
+            trainer.fit(module, loader, holdout, ckpt_path=found.path if found else None, weights_only=True)
     except Stopped:
         run.now("stopped")
         raise Interrupted(
@@ -143,45 +238,45 @@ def train(
         ) from None
     seconds = checkpoints.seconds
     run = replace(run, recipe=replace(recipe, epochs=int(module.timeline.epochs)))  # `Pace` may have moved the end
-    for average in averaging:
-        average.apply(module)
-    save_weights(model, run.weights, data.classes)
+    for weights_to_keep in (*averaging, *(best if recipe.select == "best" else ())):
+        weights_to_keep.apply(module)
+    if is_first():
+        save_weights(model, run.weights, data.classes)
     result = evaluate(
         model, data.test, data.classes, batch=recipe.batch, workers=workers, device=device, damaged_limit=damaged_limit
     )
     summary = result.summary() | {"training_seconds": round(seconds, 1)}
-    summary["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damage.damaged.items()]
-    write_json(run.evaluation, summary)
+    damaged = {path: reason for process in gathered(damage.damaged) for path, reason in process.items()}
+    summary["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damaged.items()]
+    if is_first():
+        write_json(run.evaluation, summary)
     return run.now("done"), result
 
 
-def first_model(run: Run, data: DataSet, weights: str | Path | None) -> ConvNet:
-    """The network with fresh weights, or with `weights` except for a classifier of other classes."""
-    model = build(run.network, len(data.classes), data.channels, seed=run.seed)
-    if weights is None:
-        return model
-    given, _ = load_model(weights, run.network)
-    if given.channels != data.channels:
-        raise UsageError(
-            f"{weights} takes {given.channels} channels and {data.name} has {data.channels}; "
-            f"use --channels {given.channels}"
-        )
-    state = given.state_dict()
-    fresh = model.state_dict()
-    model.load_state_dict({n: state[n] if state[n].shape == t.shape else t for n, t in fresh.items()})
-    return model
+def find_checkpoint(run: Run) -> Found | None:
+    """The newest whole checkpoint; process 0 looks, for all."""
+    mine: list[Found] = []
+
+    def look() -> Path | None:
+        mine.extend(found for found in [newest(run.checkpoints)] if found)
+        return mine[0].path if mine else None
+
+    path = from_first(look)
+    if path is None:
+        return None
+    return mine[0] if mine else Found(path, load(path), [])
 
 
-def checkpoint_step(run: Run) -> int:
-    """Optimiser steps that lie in the run's checkpoint; 0 without one."""
-    if not run.checkpoint.exists():
-        return 0
-    return int(AtomicCheckpointIO().load_checkpoint(run.checkpoint)["global_step"])
+def tell(found: Found | None, quiet: bool) -> None:
+    """On standard error, which checkpoint a resumed run goes on from; what is damaged is said in any case."""
+    if found and is_first() and (found.wrong or not quiet):
+        reasons = "".join(f"warning: {said}\n" for said in found.wrong)
+        print(f"{reasons}going on from {found.path} at step {found.step}", file=sys.stderr)
 
 
 def default_workers(data: DataSet) -> int:
-    """Decoding needs processes of its own; arrays in memory do not."""
-    return 0 if isinstance(data.train, ArraySource) else max(torch.get_num_threads() - 1, 1)
+    """See `workers_for`."""
+    return workers_for(data.train)
 
 
 def quieten() -> None:

@@ -9,6 +9,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import Batch, DamageLog
 from compound.files import write_text
+from compound.parallel import is_first, summed
 
 
 class Metrics(Callback):
@@ -35,6 +36,7 @@ class Metrics(Callback):
         self.images += count
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.loss, self.right, self.images = summed([self.loss, self.right, self.images])
         said = {name: value.item() for name, value in trainer.callback_metrics.items()}
         images = max(self.images, 1)
         row = {
@@ -52,17 +54,21 @@ class Metrics(Callback):
         writer = csv.DictWriter(text, self.COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
-        write_text(self.path, text.getvalue())
+        if is_first():
+            write_text(self.path, text.getvalue())
         if trainer.logger:
             trainer.logger.log_metrics(
                 {n: v for n, v in row.items() if n not in ("epoch", "step")}, trainer.global_step
             )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows, "loss": self.loss, "right": self.right, "images": self.images}
+        loss, right, images = summed([self.loss, self.right, self.images])
+        return {"rows": self.rows, "loss": loss, "right": right, "images": images}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         vars(self).update(state_dict)
+        if not is_first():  # the sums are everyone's
+            self.loss = self.right = self.images = 0.0
 
 
 class Damage(Callback):

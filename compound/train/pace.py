@@ -4,42 +4,43 @@ import math
 import statistics
 import time
 from dataclasses import asdict, replace
-from itertools import cycle, islice
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
-from torch import Tensor
 
-from compound.data import Batch, DataSet, Preprocessing, make_loader
-from compound.inference import pick_device
+from compound.data import DataSet
 from compound.network import Network
-from compound.nn import build
-from compound.train.module import Training
+from compound.train.finders import find_batch, find_rate
+from compound.train.memory import with_memory
 from compound.train.recipe import Recipe, Timeline
+from compound.train.trial import Trial
 
 MEASURE_SECONDS = 2.0
-WARM_UP = 2  # steps that are not counted
 RESERVE = 0.92  # share of the time that is planned; machines are not even
 
 
 def settle(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0, device: str = "auto") -> Recipe:
-    """The recipe with its precision decided and, if it has `minutes`, as many epochs as they hold (at least one).
+    """The recipe with everything decided that it leaves to the machine (`Recipe.settled`).
 
-    Both rest on a few measured training steps on the real batches. What is settled is written into the run, so that
-    resuming it measures nothing.
+    The batch first, for all else depends on it; what must be recomputed to fit the memory; the faster precision; the
+    rate; and with `minutes`, as many epochs as they hold (at least one). All rests on the counted memory and a few
+    training steps on the real batches. What is settled is written into the run, so that resuming it measures nothing.
     """
-    if recipe.precision != "auto" and recipe.minutes is None:
-        return recipe
     started = time.perf_counter()
-    candidates = ("fp32", "bf16") if recipe.precision == "auto" else (recipe.precision,)
-    seconds = {p: step_seconds(network, data, recipe, p, workers, device) for p in candidates}
-    precision = min(seconds, key=lambda p: seconds[p])
-    recipe = replace(recipe, precision=precision)
+    measure: dict[str, Any] = {"workers": workers, "device": device}
+    if "batch" in recipe.find:
+        recipe = replace(recipe, batch=find_batch(network, data, recipe, **measure))
+    recipe = with_memory(network, len(data.classes), data.channels, recipe)
+    if recipe.precision == "auto" or recipe.minutes is not None:
+        candidates = ("fp32", "bf16") if recipe.precision == "auto" else (recipe.precision,)
+        seconds = {p: Trial(network, data, recipe, precision=p, **measure).seconds(MEASURE_SECONDS) for p in candidates}
+        recipe = replace(recipe, precision=min(seconds, key=lambda p: seconds[p]))
+    if "rate" in recipe.find:
+        recipe = replace(recipe, rate=find_rate(network, data, recipe, **measure))
     if recipe.minutes is None:
         return recipe
     # A validation image costs about a third of a training image.
-    epoch = seconds[precision] * (len(data.train) + len(data.holdout) / 3) / recipe.batch
+    epoch = seconds[recipe.precision] * (len(data.train) + len(data.holdout) / 3) / recipe.batch
     left = recipe.minutes * 60 * RESERVE - (time.perf_counter() - started)
     return replace(recipe, epochs=max(1, math.floor(left / epoch)))
 
@@ -85,33 +86,3 @@ class Pace(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         vars(self).update(state_dict)
-
-
-def step_seconds(network: Network, data: DataSet, recipe: Recipe, precision: str, workers: int, device: str) -> float:
-    """The median time of one training step, loading included."""
-    where = pick_device(device)
-    preprocessing = Preprocessing.of(network, data.channels)
-    loader = make_loader(
-        data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True, workers=workers
-    )
-    model = build(network, len(data.classes), data.channels, seed=0)
-    module = Training(model, recipe, steps_per_epoch=1, seed=0).to(where)
-    optimizer = module.configure_optimizers()
-
-    def step(batch: Batch) -> None:
-        with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16"):
-            result = module.training_step(batch.to(where), 0)
-        loss: Tensor = result["loss"] if result else torch.zeros(1, requires_grad=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        optimizer.zero_grad()
-        loss.item()  # waits for the device
-
-    seconds: list[float] = []
-    for batch in islice(cycle(loader), 1000):
-        begun = time.perf_counter()
-        step(batch)
-        seconds.append(time.perf_counter() - begun)
-        if len(seconds) > WARM_UP + 2 and sum(seconds[WARM_UP:]) > MEASURE_SECONDS:
-            break
-    return statistics.median(seconds[WARM_UP:])

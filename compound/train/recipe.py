@@ -6,6 +6,7 @@ from typing import Literal
 
 from compound.data.augment import Augment
 from compound.errors import UsageError
+from compound.train.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -13,7 +14,8 @@ class Recipe:
     """Everything about a training but the network, the data and the seed.
 
     `rate` is the peak learning rate for `rate_batch` images a step and scales with the batch. The schedule is a pure
-    function of the step (see `rate_at`).
+    function of the step (see `rate_at`). What is left to the machine (`settled`) is measured before the first step and
+    written over the fields.
     """
 
     name: str
@@ -21,7 +23,13 @@ class Recipe:
     epochs: int
     minutes: float | None = None  # of training; then as many epochs are trained as they hold
     batch: int = 128
-    optimizer: Literal["rmsprop", "sgd", "adamw"] = "sgd"
+    # Parts in which a step's images go through; the rate is still that of the whole batch, but norms see a part only.
+    accumulate: int = 1
+    # Children of the built network (stem, stage1, …) whose activations are computed again in the backward pass.
+    recompute: tuple[str, ...] = ()
+    memory: float | None = None  # bytes a training may take; then `recompute` and `accumulate` follow
+    find: tuple[Literal["rate", "batch"], ...] = ()  # fields that a short sweep decides
+    optimizer: Literal["rmsprop", "sgd", "adamw", "lamb"] = "sgd"
     rate: float = 0.1
     rate_batch: int = 256
     momentum: float = 0.9
@@ -29,24 +37,65 @@ class Recipe:
     decay_biases: bool = False
     schedule: Literal["staircase", "cosine", "linear"] = "cosine"
     warmup_epochs: float = 0.0
+    loss: Literal["cross_entropy", "bce"] = "cross_entropy"
     label_smoothing: float = 0.0
     mixup: float = 0.0  # the Beta distribution's parameter; 0 for none
+    cutmix: float = 0.0  # alike; with both, each batch gets one of the two
+    teacher: str | None = None  # a run or weights file to distil (Hinton et al. 2015)
+    teacher_weight: float = 0.5  # of the teacher's loss; the labels' has the rest
+    teacher_temperature: float = 4.0
+    # Progressive resizing (EfficientNetV2, Section 4): from this share of the resolution to all of it in equal stages
+    # of the training; mixup and cutmix grow from nothing alike.
+    grow_from: float = 1.0
+    grow_stages: int = 4
     ema: float = 0.0  # decay of the weights' moving average; 0 for none
+    select: Literal["last", "best"] = "last"  # best: the epoch with the highest accuracy on the holdout
+    patience: int | None = None  # epochs without a better one after which training stops
     # Batch norm's decay by the length of an epoch, max(1 − 10 / steps, 0.9) (Kornblith et al. 2019): the paper's 0.99
     # would not have forgotten its start after a few hundred steps.
     adapt_norm: bool = False
     augment: Augment = field(default_factory=Augment)
+    transfer: Transfer = field(default_factory=Transfer)
+    # A weight a class in the loss, mean 1 over the training images: balanced classes, or a target's (see `weighting`).
+    class_weights: tuple[float, ...] = ()
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: the faster one, measured before the first step
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise UsageError(f"epochs {self.epochs} trains nothing; use 1 or more")
-        if self.minutes is not None and not (math.isfinite(self.minutes) and self.minutes > 0):
-            raise UsageError(f"minutes {self.minutes} is not a positive number; use e.g. 3")
         if self.batch < 2:
             raise UsageError(f"batch {self.batch} is too small for batch norm; use 2 or more, usually 64 or 128")
-        if not (math.isfinite(self.rate) and self.rate > 0):
-            raise UsageError(f"rate {self.rate} is not a positive number; use e.g. 0.1")
+        if not 1 <= self.accumulate <= self.batch // 2:
+            raise UsageError(
+                f"accumulate {self.accumulate} does not leave two images a part of a batch of {self.batch}; "
+                f"use 1 to {self.batch // 2}"
+            )
+        for name, example in (("minutes", "3"), ("rate", "0.1"), ("memory", "8e9"), ("teacher_temperature", "4")):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UsageError(f"{name} {value} is not a positive number; use e.g. {example}")
+        for name in ("label_smoothing", "teacher_weight", "ema"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} {getattr(self, name)} is not between 0 and 1; use 0 for none")
+        for name in ("mixup", "cutmix", "weight_decay"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise UsageError(f"{name} {getattr(self, name)} is not a number from 0; use 0 for none")
+        if not 0 < self.grow_from <= 1:
+            raise UsageError(f"grow_from {self.grow_from} is no share of the resolution; use e.g. 0.5, or 1 for all")
+        if self.grow_stages < 2:
+            raise UsageError(f"grow_stages {self.grow_stages} leaves nothing to grow; use 2 or more")
+        if self.patience is not None and self.patience < 1:
+            raise UsageError(f"patience {self.patience} stops before the first epoch; use 1 or more, or leave it out")
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        """The fields that are measured or follow from the memory, instead of being taken as they stand."""
+        return (
+            *self.find,
+            *(("epochs",) if self.minutes is not None else ()),
+            *(("precision",) if self.precision == "auto" else ()),
+            *(("accumulate", "recompute") if self.memory is not None else ()),
+        )
 
     @property
     def warmup(self) -> float:
@@ -76,6 +125,7 @@ class Timeline:
     left_then: float = 1.0
 
     def left(self, epoch: float) -> float:
+        """How much is left at `epoch`, 1 to 0."""
         return min(1.0, self.left_then * (self.epochs - epoch) / (self.epochs - self.since))
 
     def ending(self, epoch: float, epochs: float) -> "Timeline":

@@ -3,7 +3,7 @@
 run.yaml            recipe, data, seed, versions, state
 network.yaml        the network
 metrics.csv         a line an epoch
-checkpoints/        last.ckpt, to resume from
+checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, where the recipe chooses it
 model.safetensors   the result, with network, classes and preprocessing in its metadata
 evaluation.json     accuracy on the test images
 """
@@ -21,6 +21,7 @@ from compound.files import make_folder, write_text
 from compound.mapping import from_mapping, to_mapping
 from compound.network import Network
 from compound.notation import load_network, save_network
+from compound.parallel import is_first
 from compound.train.recipe import Recipe
 
 
@@ -31,13 +32,14 @@ class Run:
     path: Path
     network: Network
     recipe: Recipe
-    data: dict[str, Any]  # spec, name, classes, channels, fingerprint
+    data: dict[str, Any]  # spec, name, classes, channels, images, fingerprint
     seed: int
     state: str = "created"  # created, training, stopped, done
+    lowered: int = 0  # times the rate was halved because the training diverged
 
     @property
-    def checkpoint(self) -> Path:
-        return self.path / "checkpoints" / "last.ckpt"
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
 
     @property
     def weights(self) -> Path:
@@ -52,11 +54,14 @@ class Run:
         return self.path / "evaluation.json"
 
     def save(self) -> "Run":
+        if not is_first():
+            return self
         make_folder(self.path)
         save_network(self.network, self.path / "network.yaml")
         value = {
             "state": self.state,
             "seed": self.seed,
+            "lowered": self.lowered,
             "data": self.data,
             "recipe": to_mapping(self.recipe),
             "versions": versions(),
@@ -78,7 +83,8 @@ def open_run(path: str | Path) -> Run:
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
         recipe = from_mapping(Recipe, given["recipe"], f"{file}: recipe")
-        return Run(path, load_network(path / "network.yaml"), recipe, given["data"], given["seed"], given["state"])
+        network = load_network(path / "network.yaml")
+        return Run(path, network, recipe, given["data"], given["seed"], given["state"], given.get("lowered", 0))
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UsageError(f"{file} is damaged: {type(error).__name__} {error}") from None
 

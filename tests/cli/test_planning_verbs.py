@@ -1,5 +1,6 @@
 """The verbs that need no torch: zoo, show, scale, plan, as a user runs them."""
 
+import csv
 import json
 import subprocess
 import sys
@@ -217,3 +218,51 @@ def test_python_m_compound_is_the_command() -> None:
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["params"] == 9_109_994
     assert done.stderr == ""
+
+
+def test_table_prints_counts_beside_print_and_the_reason_where_they_part(cli: Cli) -> None:
+    code, out, err = cli("table", 2)
+    assert (code, err) == (0, "")
+    (line,) = [line for line in out.splitlines() if line.startswith("SENet ")]
+    assert line.split() == [
+        "SENet",
+        "320",
+        "146M",
+        "115.09M",
+        "-21.2%",
+        "42B",
+        "42.21B",
+        "+0.5%",
+        "7.7",
+        "10",
+        "5.95",
+        "9.61",
+        "[8]",
+    ]
+    assert "[8] 145.8M is of the network entered in ILSVRC 2017" in out
+    value = cli.json("table", 2)
+    assert (value["table"], len(value["rows"])) == (2, 24)
+    (row,) = [row for row in value["rows"] if row["row"] == "PNASNet"]
+    assert row["macs"] == 24_937_395_792
+    assert row["macs_deviation"] == pytest.approx(0.084, abs=5e-4)
+    assert "its own ratio of 6.0" in row["reason"]
+
+
+def test_table_as_csv(cli: Cli) -> None:
+    code, out, _ = cli("table", 7, "--csv")
+    rows = list(csv.DictReader(out.splitlines()))
+    assert code == 0
+    assert [row["row"] for row in rows] == ["baseline", "depth", "width", "resolution", "compound"]
+    assert (rows[0]["params"], rows[0]["macs"], rows[0]["printed_flops"]) == ("5288548", "385814752", "0.4B")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("table", 6), "error: table 6 has no networks to count; use 1, 2, 3, 4, 5, 7\n"),
+        (("table", 2, "--csv", "--json"), "error: --csv and --json exclude each other; give one of them\n"),
+    ],
+)
+def test_table_refuses(cli: Cli, words: tuple[object, ...], sentence: str) -> None:
+    code, out, err = cli(*words)
+    assert (code, out, err) == (2, "", sentence)

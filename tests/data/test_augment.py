@@ -120,6 +120,7 @@ def test_inception_box_where_nothing_fits_is_central():
     [
         Augment(crop="shift", erase=0.7),
         Augment(policy="autoaugment"),
+        Augment(policy="autoaugment-v0"),
         Augment(policy="randaugment"),
         Augment(policy="trivial"),
     ],
@@ -139,7 +140,7 @@ def test_an_image_is_augmented_alike_in_any_batch(images, augment):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("policy", ["autoaugment", "randaugment", "trivial"])
+@pytest.mark.parametrize("policy", ["autoaugment", "autoaugment-v0", "randaugment", "trivial"])
 def test_policies_leave_the_global_generator_alone(images, policy, channels):
     before = torch.get_rng_state()
     out = Augment(policy=policy, flip=False).apply(images[:20, :channels], keys(20), FILL[:channels])
@@ -155,6 +156,8 @@ def test_what_cannot_be_is_refused():
         ({"scale": (0.5, 1.5)}, "scale"),
         ({"ratio": (0.0, 1.0)}, "ratio"),
         ({"erase": 2.0}, "erase 2.0"),
+        ({"operations": 0}, "operations 0 changes nothing"),
+        ({"magnitude": 31}, "magnitude 31 is not between 0 and 30"),
     ):
         with pytest.raises(DataError, match=message):
             Augment(**fields)

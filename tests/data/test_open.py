@@ -14,6 +14,7 @@ import torch
 from compound.data import CLASSES, ArraySource, DataError, named, open_data, subset
 from compound.data.idx import read_idx, write_idx
 from compound.data.open import FASHION6K
+from compound.data.split import stratified
 
 SHA256 = {  # of the files that scripts/make_fashion6k.py made from Debian's dataset-fashion-mnist 0.0~git20200523
     "t10k-images-idx3-ubyte.gz": "1d883f3966f98d7fc5011e0ff22f6e190d3b994ad0583bfd53c4b120eb39f754",
@@ -31,6 +32,22 @@ def test_fashion6k_is_the_very_files_with_their_licence():
     assert {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in FASHION6K.glob("*.gz")} == SHA256
     assert "Zalando SE" in (FASHION6K / "LICENSE").read_text()
     assert sum(p.stat().st_size for p in FASHION6K.iterdir()) <= 4e6
+
+
+def test_the_holdout_as_a_number_is_exact_and_stratified():
+    """As the paper's minival: 25,022 of 1,281,167 images of 1,000 classes."""
+    for held in (1, 7, 333, 5990):
+        data = open_data("fashion6k", holdout=held)
+        counts = np.bincount(data.holdout.labels, minlength=10)
+        assert counts.sum() == held == data.held
+        assert counts.max() - counts.min() <= 1  # classes are equally large
+        assert not set(paths(data.train)) & set(paths(data.holdout))
+    labels = np.repeat(np.arange(1000), 1281)[:1_280_900]
+    kept, taken = stratified(labels, 25_022, seed=0)
+    assert (len(kept), len(taken)) == (1_280_900 - 25_022, 25_022)
+    uneven = np.repeat([0, 1, 2], [1, 3, 96])
+    assert np.bincount(uneven[stratified(uneven, 10, seed=0)[1]], minlength=3).tolist() == [0, 0, 10]
+    assert np.bincount(uneven[stratified(uneven, 97, seed=0)[1]], minlength=3).tolist() == [0, 2, 95]
 
 
 def test_fashion6k_opens_with_a_stratified_holdout():
@@ -206,8 +223,10 @@ def test_unknown_names_and_missing_paths(tmp_path):
     (tmp_path / "notes.txt").write_text("x")
     with pytest.raises(DataError, match=r"notes.txt is neither a folder nor a .csv file"):
         open_data(str(tmp_path / "notes.txt"))
-    with pytest.raises(DataError, match="holdout 1"):
-        open_data("fashion6k", holdout=1)
+    with pytest.raises(DataError, match=r"holdout 1\.5 is neither a share nor a number"):
+        open_data("fashion6k", holdout=1.5)
+    with pytest.raises(DataError, match="holdout 6000 leaves not one image of each class"):
+        open_data("fashion6k", holdout=6000)
     with pytest.raises(DataError, match="channels 4"):
         open_data("fashion6k", channels=4)
 

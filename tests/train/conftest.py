@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from compound import ConvBlock, FusedMBConv, Head, Inputs, MBConv, Network, Stage
-from compound.data import ArraySource, Augment, DataSet
+from compound.data import ArraySource, Augment, DataSet, FileSource
 from compound.train import RECIPES, Recipe
 
 CLASSES = ("bars", "columns", "dots")
@@ -32,6 +33,20 @@ def pictures(count: int, seed: int) -> ArraySource:
 @pytest.fixture
 def data() -> DataSet:
     return DataSet("pictures", CLASSES, 1, pictures(96, 1), pictures(24, 2), pictures(60, 3))
+
+
+@pytest.fixture
+def photos(data, tmp_path) -> DataSet:
+    """The same pictures as files, so that workers decode them."""
+    parts = {}
+    for part in ("train", "holdout", "test"):
+        source, folder = getattr(data, part), tmp_path / "photos" / part
+        folder.mkdir(parents=True)
+        paths = [folder / f"{index:03d}.png" for index in range(len(source))]
+        for path, image in zip(paths, source.images, strict=True):
+            Image.fromarray(image[0].numpy()).save(path)
+        parts[part] = FileSource(paths, source.labels, 1)
+    return DataSet("photos", CLASSES, 1, **parts)
 
 
 @pytest.fixture

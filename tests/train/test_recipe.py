@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from compound import ZOO, UsageError
 from compound.nn import build
 from compound.train import RECIPES, Recipe, load_recipe, rate_at
 from compound.train.averaging import Averaging
-from compound.train.optim import RMSpropTF, decay_groups, make_optimizer
+from compound.train.optim import Lamb, RMSpropTF, decay_groups, make_optimizer, set_rate
 
 PAPER, SMALL = RECIPES["paper"], RECIPES["small"]
 
@@ -54,6 +55,66 @@ def test_rmsprop_is_tensorflows_and_torchs_is_not():
         rates,
     )
     assert np.abs(torchs - expected).max() > 0.1
+
+
+@pytest.mark.oracle
+def test_rmsprop_is_timms():
+    from timm.optim import RMSpropTF as Theirs
+
+    rng = np.random.default_rng(3)
+    weights, gradients, rates = rng.normal(size=9), rng.normal(size=(20, 9)), np.geomspace(0.1, 0.01, 20)
+    ours = follow(lambda p: RMSpropTF(p, 0.1, weight_decay=1e-5), weights, gradients, rates)
+    theirs = follow(
+        lambda p: Theirs(p, 0.1, alpha=0.9, momentum=0.9, eps=1e-3, weight_decay=1e-5), weights, gradients, rates
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+
+
+def lamb_of_the_paper(weights, gradients, rates, decay, eps=1e-6):
+    """You et al. 2020, Algorithm 2 with φ the identity, in float64; gradients first cut to a norm of 1."""
+    mean, square = np.zeros_like(weights), np.zeros_like(weights)
+    for step, (gradient, rate) in enumerate(zip(gradients, rates, strict=True), 1):
+        gradient = gradient * min(1, 1 / np.linalg.norm(gradient))
+        mean, square = 0.9 * mean + 0.1 * gradient, 0.999 * square + 0.001 * gradient**2
+        update = mean / (1 - 0.9**step) / (np.sqrt(square / (1 - 0.999**step)) + eps)
+        trust = 1.0
+        if decay:
+            update = update + decay * weights
+            trust = np.linalg.norm(weights) / np.linalg.norm(update)
+        weights = weights - rate * trust * update
+    return weights
+
+
+@pytest.mark.parametrize("decay", [0.02, 0.0])
+def test_lamb_is_the_papers(decay):
+    rng = np.random.default_rng(2)
+    weights, gradients, rates = rng.normal(size=7), rng.normal(size=(12, 7)), np.geomspace(0.1, 0.01, 12)
+    expected = lamb_of_the_paper(weights, gradients, rates, decay)
+    ours = follow(lambda p: Lamb(p, 0.1, weight_decay=decay), weights, gradients, rates)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
+    still = follow(lambda p: Lamb(p, 0.1, weight_decay=decay), np.zeros(3), np.ones((1, 3)), [0.1])
+    np.testing.assert_allclose(still, -0.1, rtol=1e-4)  # no weights, no ratio
+
+
+@pytest.mark.oracle
+def test_lamb_is_timms():
+    from timm.optim import Lamb as Theirs
+
+    rng = np.random.default_rng(2)
+    weights, gradients, rates = rng.normal(size=7), rng.normal(size=(12, 7)), np.geomspace(0.1, 0.01, 12)
+    for decay in (0.02, 0.0):
+        ours, theirs = (
+            follow(lambda p, kind=kind, decay=decay: kind(p, 0.1, weight_decay=decay), weights, gradients, rates)
+            for kind in (Lamb, Theirs)
+        )
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def test_a_groups_factor_multiplies_the_rate():
+    first, second = nn.Parameter(torch.zeros(1)), nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([{"params": [first], "factor": 0.1}, {"params": [second]}], 1.0)
+    set_rate(optimizer, 0.5)
+    assert [group["lr"] for group in optimizer.param_groups] == [0.05, 0.5]
 
 
 def test_rmsprops_state_is_saved_and_restored():
@@ -118,7 +179,7 @@ def test_weight_decay_spares_norms_and_follows_the_source_for_biases():
 
 def test_each_recipe_makes_its_optimiser():
     model = build(ZOO["efficientnet-mini"], 10, 1)
-    kinds = {"rmsprop": RMSpropTF, "sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
+    kinds = {"rmsprop": RMSpropTF, "sgd": torch.optim.SGD, "adamw": torch.optim.AdamW, "lamb": Lamb}
     for name, kind in kinds.items():
         optimizer = make_optimizer(model, replace(SMALL, optimizer=name))
         assert type(optimizer) is kind
@@ -167,6 +228,31 @@ def test_recipe_files(tmp_path):
         path.write_text(text)
         with pytest.raises(UsageError, match=said):
             load_recipe(path)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_presets_have_a_lab_note(name):
+    import compound.train.recipes as package
+
+    (folder,) = package.__path__
+    text = (Path(folder) / f"{name}.yaml").read_text(encoding="utf-8")
+    for word in ("# expected ", "# cost ", "# command ", "source: "):
+        assert word in text
+    command = next(line for line in text.splitlines() if line.startswith("# command"))
+    assert f"--recipe {name}" in command or name == "small"  # the default
+
+
+def test_the_papers_recipe_is_the_papers():
+    """Section 5.2 and the official code, field by field."""
+    expected = {
+        "epochs": 350, "batch": 4096, "optimizer": "rmsprop", "momentum": 0.9, "weight_decay": 1e-5,
+        "decay_biases": True, "schedule": "staircase", "warmup_epochs": 5, "label_smoothing": 0.1, "ema": 0.9999,
+        "select": "best", "loss": "cross_entropy", "mixup": 0, "cutmix": 0, "adapt_norm": False, "accumulate": 1,
+    }  # fmt: skip
+    assert {name: getattr(PAPER, name) for name in expected} == expected
+    assert (PAPER.augment.crop, PAPER.augment.scale, PAPER.augment.flip) == ("inception", (0.08, 1.0), True)
+    assert (PAPER.augment.policy, PAPER.augment.posterize) == ("autoaugment-v0", "official")
+    assert make_optimizer(nn.Linear(1, 1), PAPER).defaults["decay"] == 0.9
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -1,0 +1,38 @@
+"""`--calibrate`: a temperature fitted on the held-out images, kept in the weights."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compound.cli.common import note
+from compound.errors import UsageError
+from compound.files import write_json
+
+if TYPE_CHECKING:
+    from compound.data import DataSet
+    from compound.nn import ConvNet, Weights
+
+
+def run_calibration(net: "ConvNet", images: "DataSet", running: dict[str, Any]) -> float:
+    """Divide the logits of `net` by the temperature that suits the held-out images, and return it."""
+    from compound.evaluation import calibrate
+
+    if not len(images.holdout):
+        raise UsageError(f"{images.name} has no held-out images to calibrate on; give more training images")
+    temperature = calibrate(net, images.holdout, images.classes, **running)
+    note(f"temperature {temperature:.3f} fitted on {len(images.holdout):,} held-out images")
+    return temperature
+
+
+def keep_calibration(
+    path: Path, net: "ConvNet", described: "Weights", temperature: float, fields: dict[str, Any], own: bool
+) -> None:
+    """Write the calibrated weights, and the new figures of the run's own data beside them."""
+    from compound.nn import save_weights
+
+    save_weights(net, path / "model.safetensors" if path.is_dir() else path, described.classes)
+    told = path / "evaluation.json"
+    if own and told.is_file():
+        before = json.loads(told.read_text(encoding="utf-8"))
+        fields = fields | {"temperature": temperature * before.get("temperature", 1.0)}  # of all times together
+        write_json(told, before | fields)

@@ -1,0 +1,78 @@
+"""`compound compare`: two trained networks on the same test images."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from compound.cli.common import Json, answer
+from compound.cli.evaluate import Batch, DataDefault, open_test
+from compound.cli.training import DamagedLimit, Device, Download, Root, Workers
+from compound.errors import UsageError
+
+if TYPE_CHECKING:
+    from compound.evaluation import Comparison, Evaluation
+
+RunOrWeights = Annotated[str, typer.Argument(metavar="RUN", help="A run directory or a .safetensors file.")]
+SHOWN = 5  # classes that differ most
+LEVEL = 0.05
+
+
+def compare(
+    first: RunOrWeights,
+    second: RunOrWeights,
+    data: DataDefault = None,
+    batch: Batch = 128,
+    workers: Workers = None,
+    device: Device = "auto",
+    damaged_limit: DamagedLimit = 0.01,
+    root: Root = None,
+    download: Download = False,
+    json: Json = False,
+) -> None:
+    """Compare two networks image by image: difference of top-1 with its interval, and McNemar's exact test."""
+    from compound.deploy import load_predictor
+    from compound.evaluation import compare as run_comparison
+    from compound.evaluation import evaluate
+    from compound.inference import workers_for
+
+    loaded = [load_predictor(each) for each in (first, second)]
+    if loaded[0][1].classes != loaded[1][1].classes:
+        raise UsageError(f"{first} and {second} know different classes, so they cannot be right about the same images")
+    results: list[Evaluation] = []
+    seen: list[list[str]] = []
+    for name, (net, described) in zip((first, second), loaded, strict=True):
+        images = open_test(name, data, described, root, download)
+        results.append(
+            evaluate(
+                net, images.test, images.classes, batch=batch, device=device, damaged_limit=damaged_limit,
+                workers=workers_for(images.test) if workers is None else workers,
+            )
+        )  # fmt: skip
+        seen.append([images.test.path(i) for i in range(len(images.test))])
+    if seen[0] != seen[1]:
+        raise UsageError(f"{first} and {second} were tested on different images; name DATA that neither was trained on")
+    comparison = run_comparison(*results)
+    told = {"first": first, "second": second, "data": images.name} | comparison.summary()
+    answer(json, told, comparison_text(comparison, first, second))
+
+
+def comparison_text(comparison: "Comparison", first: str, second: str) -> str:
+    told = comparison.summary()
+    low, high = told["difference_interval"]
+    verdict = "may be chance" if told["p_value"] >= LEVEL else "is unlikely to be chance"
+    lines = [f"{share:>8.2%}  {name}" for share, name in zip(told["top1"], (first, second), strict=True)]
+    lines += [
+        f"difference {points(told['difference'])} points (95 % interval {points(low)} to {points(high)}), "
+        f"{told['images']:,} images",
+        f"only the first right: {told['only_first']:,}; only the second: {told['only_second']:,}; "
+        f"McNemar's exact test: p = {told['p_value']:.2g}, which {verdict}",
+    ]
+    known = [(change, name) for name, change in told["per_class"].items() if change]
+    for change, name in sorted(known, key=lambda one: -abs(one[0]))[:SHOWN]:
+        lines.append(f"{100 * change:>+8.1f}  points of recall, {name}")
+    return "\n".join(lines)
+
+
+def points(share: float) -> str:
+    """In percentage points with a sign, and zero without a minus."""
+    return f"{round(100 * share, 2) + 0.0:+.2f}"

@@ -1,0 +1,11 @@
+"""`compound search`: searches over networks; each is one Optuna study that any number of processes can share."""
+
+import typer
+
+from compound.cli.search_architecture import architecture, validate
+from compound.cli.search_coefficients import coefficients
+
+search = typer.Typer(help="Search for coefficients of scaling, or for a baseline.", no_args_is_help=True)
+search.callback()(lambda: None)  # without it, Typer takes a single verb for the whole command
+for verb in (coefficients, architecture, validate):
+    search.command()(verb)

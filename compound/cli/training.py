@@ -1,0 +1,236 @@
+"""The options of every verb that trains, each said once, and what such a verb does with them."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from compound.cli.common import note
+from compound.cost import cost
+from compound.errors import UsageError
+from compound.mapping import from_mapping, to_mapping
+from compound.quantity import interval, quantity, short
+
+if TYPE_CHECKING:
+    from compound.data import DataSet
+    from compound.evaluation import Evaluation
+    from compound.network import Network
+    from compound.train import Recipe, Run
+
+Data = Annotated[
+    str,
+    typer.Argument(metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an idx folder, or e.g. cifar10."),
+]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="paper, modern, transfer, small, fast, or a YAML file; by default small, or transfer with --weights.",
+    ),
+]
+BatchSize = Annotated[
+    str | None, typer.Option(help="Images a step, instead of the recipe's; auto: the largest worth its size.")
+]
+Rate = Annotated[
+    str | None, typer.Option(help="Peak learning rate per 256 images, instead of the recipe's; auto: by a sweep.")
+]
+ImageChannels = Annotated[int | None, typer.Option("--channels", help="1 or 3; default what the images have.")]
+Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load images; default by the kind of data.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
+DamagedLimit = Annotated[float, typer.Option(help="Share of unreadable images that stops the run.")]
+Root = Annotated[Path | None, typer.Option(help="Where torchvision's data sets lie.")]
+Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch the data set.")]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to train; a verb with a parameter of this type has all of these as options (see `with_training`)."""
+
+    recipe: RecipeName = None
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The run directory; default runs/NETWORK-DATA.")] = (
+        None
+    )
+    epochs: Annotated[int | None, typer.Option(help="Epochs, instead of the recipe's.")] = None
+    minutes: Annotated[float | None, typer.Option(help="As many epochs as fit, by a short measurement.")] = None
+    batch: BatchSize = None
+    rate: Rate = None
+    accumulate: Annotated[
+        int | None, typer.Option(help="Parts in which a step's images go through; norms see one part at a time.")
+    ] = None
+    memory: Annotated[
+        str | None, typer.Option(help="Bytes a step may take, e.g. 8G: stages are recomputed, batches divided to fit.")
+    ] = None
+    teacher: Annotated[str | None, typer.Option(help="A run or .safetensors file whose answers are learned.")] = None
+    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better holdout.")] = None
+    holdout: Annotated[
+        float | None, typer.Option(help="Images held out of training to choose by: a share, or from 1 on a number.")
+    ] = None
+    channels: ImageChannels = None
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from a run, a file, a published name (torchvision/resnet50, timm/resnet50.a1_in1k), or auto."
+        ),
+    ] = None
+    inherit: Annotated[
+        str | None, typer.Option(help="Start from a run (or weights) of the network this one was scaled from.")
+    ] = None
+    train: Annotated[str | None, typer.Option(help="What learns: all, head, or last:K stages.")] = None
+    norm: Annotated[str | None, typer.Option(help="Batch norm in what learns: train, eval or frozen.")] = None
+    depth_decay: Annotated[
+        float | None, typer.Option(help="Each part's rate as a share of that of the part above it.")
+    ] = None
+    unfreeze: Annotated[
+        float | None, typer.Option(help="Epochs after which each next part joins in, from the head down.")
+    ] = None
+    probe_first: Annotated[
+        bool, typer.Option("--probe-first", help="Start from the best linear classifier on the frozen features.")
+    ] = False
+    class_weights: Annotated[
+        str | None,
+        typer.Option(help="Weights of classes in the loss: balanced, or a JSON file of the target's shares."),
+    ] = None
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
+    save_every: Annotated[
+        str, typer.Option(help="Save within epochs too: a time such as 10m or 30s, or a number of steps.")
+    ] = "10m"
+    on_nan: Annotated[
+        Literal["stop", "retry"],
+        typer.Option(help="When loss or gradients are no numbers: stop, or go back and halve the rate."),
+    ] = "stop"
+    sync_norm: Annotated[
+        bool, typer.Option("--sync-norm", help="Batch norm over the images of all processes (GPUs).")
+    ] = False
+    workers: Workers = None
+    device: Device = "auto"
+    damaged_limit: DamagedLimit = 0.01
+    root: Root = None
+    download: Download = False
+
+    def open_data(self, spec: str) -> "DataSet":
+        """The data set that `spec` says, divided and converted as the options have it."""
+        from compound.data import open_data
+        from compound.data.open import HELD
+
+        held = HELD if self.holdout is None else self.holdout
+        return open_data(
+            spec, channels=self.channels, holdout=held, seed=self.seed, root=self.root, download=self.download
+        )
+
+    def find_recipe(self) -> "Recipe":
+        """A preset or a YAML file, with the options on top."""
+        from compound.train import RECIPES, load_recipe
+
+        name = self.recipe or ("transfer" if self.weights else "small")
+        if name.endswith((".yaml", ".yml")):
+            recipe = load_recipe(name)
+        elif name in RECIPES:
+            recipe = RECIPES[name]
+        else:
+            raise UsageError(f"there is no recipe {name!r}; use {', '.join(RECIPES)} or a YAML file")
+        given: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in ("epochs", "minutes", "accumulate", "teacher", "patience")
+            if getattr(self, name) is not None
+        }
+        transfer = {name: getattr(self, name) for name in ("train", "norm", "depth_decay", "unfreeze")}
+        transfer["probe_first"] = self.probe_first or None
+        changed = to_mapping(recipe.transfer) | {name: value for name, value in transfer.items() if value is not None}
+        given["transfer"] = from_mapping(type(recipe.transfer), changed, "transfer")
+        find = set(recipe.find)
+        for name, kind in (("batch", int), ("rate", float)):
+            value = getattr(self, name)
+            if value is not None:
+                find = find | {name} if value == "auto" else find - {name}
+                given |= {} if value == "auto" else {name: _number(value, name, kind)}
+        if self.memory is not None:
+            given["memory"] = quantity(self.memory, "--memory")
+        return replace(recipe, find=tuple(sorted(find)), **given)
+
+    def run(
+        self, network: "Network", images: "DataSet", spec: str, recipe: "Recipe", out: Path, quiet: bool
+    ) -> tuple["Run", "Evaluation"]:
+        """Start or resume the run and train it to its end."""
+        from compound.train import adopted, start_run, train
+        from compound.train.setups import doubts
+        from compound.train.weighting import find_class_weights
+
+        every = interval(self.save_every, "--save-every")
+        if self.weights is not None and self.inherit is not None:
+            raise UsageError("--weights and --inherit both say what to start from; give one of them")
+        if self.weights is not None:
+            network = adopted(network, self.weights)
+            for doubt in doubts(self.weights, network, images):
+                note(f"warning: {doubt}")
+        if self.class_weights is not None:
+            recipe = replace(recipe, class_weights=find_class_weights(self.class_weights, images))
+        for warning in network.warnings(images.channels):
+            note(f"warning: {warning}")
+        measured: dict[str, Any] = {"workers": self.workers, "device": self.device}
+        run = start_run(network, images, spec, recipe, out, seed=self.seed, resume=self.resume, **measured)
+        if not quiet:
+            note(start_text(run, images))
+        return train(
+            run, images, weights=self.weights, inherited=self.inherit, damaged_limit=self.damaged_limit,
+            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, quiet=quiet, **measured,
+        )  # fmt: skip
+
+
+def with_training(verb: Callable[..., None]) -> Callable[..., None]:
+    """`verb` as Typer reads it: its parameter `training: TrainingOptions` stands for an option for each field.
+
+    A field that is also a parameter of the verb is the verb's.
+    """
+    signature = inspect.signature(verb)
+    given = [field for field in fields(TrainingOptions) if field.name not in signature.parameters]
+    listed: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.name != "training":
+            listed.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        listed += [
+            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
+            for f in given
+        ]
+
+    @functools.wraps(verb)
+    def called(**values: Any) -> None:
+        verb(training=TrainingOptions(**{f.name: values.pop(f.name) for f in given}), **values)
+
+    called.__signature__ = signature.replace(parameters=listed)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in listed}
+    return called
+
+
+def start_text(run: "Run", images: "DataSet") -> str:
+    """What is about to be trained, in lines."""
+    from compound.train.memory import predicted_bytes
+
+    network, recipe = run.network, run.recipe
+    counted = cost(network, len(images.classes), images.channels)
+    lines = [
+        f"{network.name}: {counted.params:,} parameters, {counted.macs:,} MACs at {network.resolution} px",
+        f"{images.name}: {len(images.train):,} images to train, {len(images.holdout):,} held out, "
+        f"{len(images.test):,} to test, {len(images.classes)} classes",
+        f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",
+    ]
+    lines += [f"{name} {getattr(recipe, name):.4g}, by a sweep" for name in recipe.find]
+    if recipe.memory is not None:
+        needed = predicted_bytes(network, len(images.classes), images.channels, recipe)
+        how = [f"{', '.join(recipe.recompute)} computed again in the backward pass"] if recipe.recompute else []
+        how += [f"steps in {recipe.accumulate} parts"] if recipe.accumulate > 1 else []
+        lines.append(f"memory {short(needed)}B predicted of {short(recipe.memory)}B: {'; '.join(how) or 'as it is'}")
+    return "\n".join(lines)
+
+
+def _number(value: str, name: str, kind: type[int] | type[float]) -> float:
+    try:
+        return kind(value)
+    except ValueError:
+        example = "64" if kind is int else "0.1"
+        raise UsageError(f"--{name} {value!r} is neither a number nor auto; use e.g. {example}") from None

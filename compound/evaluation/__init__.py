@@ -1,0 +1,32 @@
+"""How good a model is, how sure one can be of that, and how sure the model may be of itself."""
+
+from compound.evaluation.calibration import Reliability, calibrate, divide_logits, fit_temperature, reliability
+from compound.evaluation.comparison import Comparison, compare
+from compound.evaluation.layouts import LAYOUTS, open_layout
+from compound.evaluation.predictions import Submission, read_numbers, write_predictions, write_submission
+from compound.evaluation.resolutions import recalibrate, sweep
+from compound.evaluation.result import Evaluation, evaluate
+from compound.evaluation.statistics import bootstrap, mcnemar, wilson
+
+__all__ = [
+    "LAYOUTS",
+    "Comparison",
+    "Evaluation",
+    "Reliability",
+    "Submission",
+    "bootstrap",
+    "calibrate",
+    "compare",
+    "divide_logits",
+    "evaluate",
+    "fit_temperature",
+    "mcnemar",
+    "open_layout",
+    "read_numbers",
+    "recalibrate",
+    "reliability",
+    "sweep",
+    "wilson",
+    "write_predictions",
+    "write_submission",
+]

@@ -1,0 +1,73 @@
+"""Predictions as files: a CSV of every image, and what a challenge with hidden labels asks for (Table 8)."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from compound.data import Source
+from compound.errors import UsageError
+from compound.evaluation.result import Evaluation
+from compound.files import write_text
+
+GUESSES = 5  # a line of an ImageNet submission
+
+
+def write_predictions(result: Evaluation, source: Source, path: Path) -> Path:
+    """A row for each readable image: path, label, predicted, confidence (of that class), label_probability."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("path", "label", "predicted", "confidence", "label_probability"))
+    names = result.classes
+    given = result.probabilities.gather(1, result.labels[:, None])[:, 0]
+    columns = (result.indices, result.labels, result.predicted, result.confidence, given)
+    for index, label, predicted, *chances in zip(*(column.tolist() for column in columns), strict=True):
+        writer.writerow((source.path(index), names[label], names[predicted], *(f"{p:.6g}" for p in chances)))
+    return write_text(path, text.getvalue())
+
+
+@dataclass(frozen=True)
+class Submission:
+    """How predictions become a file: `.txt` as ImageNet's server reads it, `.csv` with a header and class names.
+
+    `numbers` are the challenge's class numbers in the order of the classes (see `read_numbers`); without them the
+    classes count from 1.
+    """
+
+    path: Path
+    classes: tuple[str, ...]
+    numbers: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.path.suffix not in (".txt", ".csv"):
+            raise UsageError(
+                f"a submission ends in .txt (class numbers) or .csv (class names), and {self.path} does not"
+            )
+        if self.numbers and len(self.numbers) != len(self.classes):
+            raise UsageError(
+                f"the class numbers are of {len(self.numbers)} classes and the network knows {len(self.classes)}"
+            )
+
+
+def write_submission(wanted: Submission, best: dict[str, list[int]]) -> Path:
+    """Write the most probable classes of each image (file name to class positions), in the order of the names."""
+    rows = sorted((name, order[:GUESSES]) for name, order in best.items())
+    if wanted.path.suffix == ".txt":
+        numbers = wanted.numbers or tuple(range(1, len(wanted.classes) + 1))
+        return write_text(wanted.path, "".join(" ".join(str(numbers[i]) for i in order) + "\n" for _, order in rows))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("image", *(f"class{rank}" for rank in range(1, min(GUESSES, len(wanted.classes)) + 1))))
+    writer.writerows((name, *(wanted.classes[i] for i in order)) for name, order in rows)
+    return write_text(wanted.path, text.getvalue())
+
+
+def read_numbers(path: Path) -> tuple[int, ...]:
+    """Class numbers in the order of the WordNet ids, from the challenge's map_clsloc.txt: `n02119789 1 kit_fox`."""
+    try:
+        rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return tuple(int(row[1]) for row in sorted(rows))
+    except (OSError, UnicodeDecodeError, IndexError, ValueError) as error:
+        raise UsageError(
+            f"cannot read class numbers from {path}: {error}; give lines of `WORDNET-ID NUMBER NAME`"
+        ) from None

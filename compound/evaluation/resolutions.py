@@ -1,0 +1,75 @@
+"""Testing at other resolutions than training: often better, more so with norms that saw them (Touvron et al. 2019)."""
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import nn
+
+from compound.data import Preprocessing, Source, make_loader, subset
+from compound.errors import UsageError
+from compound.evaluation.result import Evaluation, evaluate
+from compound.inference import pick_device
+from compound.nn import ConvNet, evaluating
+
+IMAGES = 1024  # training images that re-estimate norms; Wu & Johnson 2021 find 10³ enough
+NORM_BATCH = 64
+
+
+def at_resolution(model: ConvNet, resolution: int) -> ConvNet:
+    """A copy of `model` that receives images of `resolution` px; the weights are the same."""
+    network = model.network.with_(resolution=resolution)
+    network.blocks(model.classes, model.channels)  # raises NetworkError where maps would vanish
+    if network.head.pool > 1:
+        raise UsageError(f"{network.name} flattens {network.head.pool}×{network.head.pool} maps; it has one resolution")
+    found = copy.deepcopy(model)
+    found.network = network
+    return found
+
+
+def recalibrate(model: ConvNet, source: Source, *, device: str = "auto", workers: int = 0, seed: int = 0) -> None:
+    """Re-estimate every batch norm's statistics on `source`, in place ("precise BN", Wu & Johnson 2021).
+
+    Means and variances of batches of NORM_BATCH images are averaged evenly over IMAGES images or, if there are fewer,
+    all; nothing else is learned, and no dropout is active.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        raise UsageError(f"{model.network.name} has no batch norm to recalibrate; leave --recalibrate out")
+    order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed))[:IMAGES].numpy()
+    preprocessing = Preprocessing.of(model.network, model.channels)
+    where, momenta = pick_device(device), [norm.momentum for norm in norms]
+    model.to(where, memory_format=torch.channels_last)
+    with evaluating(model), torch.no_grad():
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # an even average over the batches
+            norm.train()
+        for batch in make_loader(subset(source, order), preprocessing, NORM_BATCH, workers=workers):
+            if len(batch) > 1:
+                model(preprocessing.normalise(batch.images.to(where)).contiguous(memory_format=torch.channels_last))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+def sweep(
+    model: ConvNet,
+    source: Source,
+    classes: tuple[str, ...],
+    resolutions: Sequence[int],
+    *,
+    training: Source | None = None,
+    batch: int = 128,
+    workers: int = 0,
+    device: str = "auto",
+    damaged_limit: float = 0.01,
+) -> Iterator[tuple[int, Evaluation]]:
+    """`model` at each of `resolutions`; with `training`, batch norms are re-estimated on it each time."""
+    nets = [at_resolution(model, resolution) for resolution in resolutions]  # all are possible before one is run
+    for resolution, net in zip(resolutions, nets, strict=True):
+        if training is not None:
+            recalibrate(net, training, device=device, workers=workers)
+        result = evaluate(
+            net, source, classes, batch=batch, workers=workers, device=device, damaged_limit=damaged_limit
+        )
+        yield resolution, result

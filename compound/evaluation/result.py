@@ -1,0 +1,169 @@
+"""Accuracy of a model on a source: top-1 with its intervals, top-5, loss, per class, calibration."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import multiclass_confusion_matrix
+
+from compound.data import DamageLog, Source
+from compound.errors import CompoundError
+from compound.evaluation.statistics import bootstrap, wilson
+from compound.inference import classify
+from compound.nn import ConvNet
+from compound.parallel import gathered, rank, size
+
+BINS = 15  # of confidence, as Guo et al. 2017 count the calibration error
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model says about every readable image of a source. Probabilities are (images, classes)."""
+
+    classes: tuple[str, ...]
+    probabilities: Tensor
+    labels: Tensor
+    indices: Tensor
+    damaged: list[tuple[str, str]]
+
+    @property
+    def images(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def predicted(self) -> Tensor:
+        """The most probable class of each image, (images,)."""
+        return self.probabilities.argmax(1)
+
+    @cached_property
+    def confidence(self) -> Tensor:
+        """Its probability, (images,)."""
+        return self.probabilities.amax(1)
+
+    @cached_property
+    def losses(self) -> Tensor:
+        """Cross-entropy of each image in nats, (images,)."""
+        return -self.probabilities.gather(1, self.labels[:, None])[:, 0].clamp_min(1e-12).log()
+
+    @cached_property
+    def bins(self) -> Tensor:
+        """Which of the BINS equal bins each confidence lies in, (images,)."""
+        return (self.confidence * BINS).long().clamp_max(BINS - 1)
+
+    def hits(self, k: int) -> Tensor:
+        """Whether the class is among the k most probable, (images,)."""
+        if k == 1:
+            return self.predicted == self.labels
+        best = self.probabilities.topk(min(k, len(self.classes))).indices
+        return (best == self.labels[:, None]).any(1)
+
+    def top(self, k: int) -> float:
+        """Share of images whose class is among the k most probable."""
+        return self.hits(k).float().mean().item()
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy in nats."""
+        return self.losses.mean().item()
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error (Guo et al. 2017): |accuracy − confidence| by bin, weighted by images."""
+        gaps = torch.bincount(self.bins, (self.hits(1).float() - self.confidence).double(), BINS)
+        return gaps.abs().sum().item() / self.images
+
+    def confusion(self) -> Tensor:
+        """Counts (true class, predicted class)."""
+        return multiclass_confusion_matrix(self.predicted, self.labels, len(self.classes))
+
+    def per_class(self) -> dict[str, dict[str, float | None]]:
+        """Images, recall, precision and F1 of each class; None where nothing was there, or nothing predicted."""
+        confusion = self.confusion().double()
+        images, named, right = confusion.sum(1), confusion.sum(0), confusion.diag()
+        columns = (images, right / images, right / named, 2 * right / (images + named))
+        return {
+            name: {"images": int(count), "recall": _known(recall), "precision": _known(precision), "f1": _known(f1)}
+            for name, count, recall, precision, f1 in zip(self.classes, *(c.tolist() for c in columns), strict=True)
+        }
+
+    def most_confident_mistakes(self, count: int) -> list[int]:
+        """Positions in the source of wrongly classified images, the most confident first."""
+        confidence = torch.where(self.predicted != self.labels, self.confidence, -1)
+        best = confidence.topk(min(count, self.images))
+        return [int(self.indices[i]) for i, value in zip(best.indices, best.values, strict=True) if value > 0]
+
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95 % interval of top-1."""
+        return wilson(self.top(1), self.images)
+
+    def bootstrap(self, seed: int = 0) -> dict[str, tuple[float, float]]:
+        """95 % bootstrap intervals of top-1, top-5, loss and calibration error, over the images."""
+        first, fifth = self.hits(1).float(), self.hits(5).float()
+        gaps = (first - self.confidence).double()
+
+        def figures(rows: Tensor) -> Tensor:
+            error = torch.bincount(self.bins[rows], gaps[rows], BINS).abs().sum() / self.images
+            return torch.stack([first[rows].mean(), fifth[rows].mean(), self.losses[rows].mean(), error.float()])
+
+        found = bootstrap(self.images, figures, seed=seed)
+        return dict(zip(("top1", "top5", "loss", "calibration_error"), found, strict=True))
+
+    def only(self, classes: list[int]) -> "Evaluation":
+        """The choice narrowed to these classes: their probabilities made to sum to one, images of others left out."""
+        chosen = torch.tensor(classes)
+        places = torch.full((len(self.classes),), -1).scatter(0, chosen, torch.arange(len(classes)))
+        kept = places[self.labels] >= 0
+        probabilities = self.probabilities[kept][:, chosen]
+        return replace(
+            self,
+            classes=tuple(self.classes[i] for i in classes),
+            probabilities=probabilities / probabilities.sum(1, keepdim=True).clamp_min(torch.finfo().tiny),
+            labels=places[self.labels[kept]],
+            indices=self.indices[kept],
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """The figures as plain values."""
+        return {
+            "images": self.images,
+            "top1": self.top(1),
+            "top1_interval": list(self.interval()),
+            "top5": self.top(5),
+            "loss": self.loss,
+            "calibration_error": self.calibration_error,
+            "bootstrap": {name: list(interval) for name, interval in self.bootstrap().items()},
+            "per_class": self.per_class(),
+            "confusion": self.confusion().tolist(),
+            "damaged": [{"path": path, "reason": reason} for path, reason in self.damaged],
+        }
+
+
+def evaluate(
+    model: ConvNet,
+    source: Source,
+    classes: tuple[str, ...],
+    *,
+    batch: int = 128,
+    workers: int = 0,
+    device: str = "auto",
+    damaged_limit: float = 0.01,
+) -> Evaluation:
+    """Run `model` over `source` once, in order. The model is left in the mode it was in.
+
+    Several processes share the images, each image once, and all return the whole.
+    """
+    damage = DamageLog(damaged_limit)
+    mine = list(classify(model, source, damage, batch=batch, workers=workers, device=device, rank=rank(), world=size()))
+    parts = [part for process in gathered(mine) for part in process]
+    damaged = [item for process in gathered(damage.damaged) for item in process.items()]
+    if not parts:
+        raise CompoundError("not one image could be read; check the paths and the files")
+    probabilities, labels, indices = (torch.cat(column) for column in zip(*parts, strict=True))
+    order = indices.argsort()
+    return Evaluation(classes, probabilities[order], labels[order], indices[order], damaged)
+
+
+def _known(value: float) -> float | None:
+    return None if value != value else value

@@ -1,0 +1,27 @@
+"""Where a network looks: class activation maps, how they are drawn, and how good they are."""
+
+from compound.explain.boxes import read_regions
+from compound.explain.draw import Panel, overlay, plain, save_sheet, sheet
+from compound.explain.look import SCORES, Look, look, mean_scores
+from compound.explain.maps import METHODS, Explanation, explain, has_class_maps
+from compound.explain.score import Areas, deletion_insertion, energy_inside
+
+__all__ = [
+    "METHODS",
+    "SCORES",
+    "Areas",
+    "Explanation",
+    "Look",
+    "Panel",
+    "deletion_insertion",
+    "energy_inside",
+    "explain",
+    "has_class_maps",
+    "look",
+    "mean_scores",
+    "overlay",
+    "plain",
+    "read_regions",
+    "save_sheet",
+    "sheet",
+]

@@ -1,0 +1,81 @@
+"""Where the object is: boxes or masks from a CSV file, as a mask of the image."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from compound.errors import UsageError
+
+SIDES = ("left", "top", "right", "bottom")
+
+
+@dataclass(frozen=True)
+class Region:
+    """A box in pixels of the upright image (right and bottom excluded), or a picture that is bright on the object."""
+
+    where: str
+    box: tuple[float, float, float, float] | None
+    mask: Path | None
+
+    def draw(self, canvas: Tensor) -> None:
+        """Add the region to `canvas`, uint8 (1, H, W), as 255."""
+        height, width = canvas.shape[1:]
+        if self.box:
+            left, top, right, bottom = (max(round(value), 0) for value in self.box)
+            if left >= min(right, width) or top >= min(bottom, height):
+                raise UsageError(f"{self.where}: the box lies outside the image of {width}×{height} px, or is empty")
+            canvas[:, top:bottom, left:right] = 255
+        if self.mask:
+            try:
+                with Image.open(self.mask) as picture:
+                    pixels = torch.from_numpy(np.array(picture.convert("L")))
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{self.where}: cannot read the mask {self.mask}: {error}") from None
+            if pixels.shape != canvas.shape[1:]:
+                found = f"{pixels.shape[1]}×{pixels.shape[0]}"
+                raise UsageError(f"{self.where}: mask {self.mask} has {found} px and the image {width}×{height}")
+            canvas[0][pixels > 127] = 255
+
+
+def read_regions(path: Path) -> dict[str, list[Region]]:
+    """Regions by the file name of their image.
+
+    The CSV has the column path and either left, top, right, bottom or mask (a file beside the CSV). Several rows of
+    one image are one region.
+    """
+    found: dict[str, list[Region]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file, strict=True)
+            columns = set(reader.fieldnames or ())
+            if "path" not in columns or not ("mask" in columns or set(SIDES) <= columns):
+                raise UsageError(f"{path} needs the columns path and {', '.join(SIDES)}, or path and mask")
+            for row in reader:
+                where = f"{path} line {reader.line_num}"
+                found.setdefault(Path(row["path"]).name, []).append(_region(row, path.parent, where))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"cannot read {path}: {error}; give a CSV file in UTF-8") from None
+    return found
+
+
+def region_mask(regions: list[Region], height: int, width: int) -> Tensor:
+    """uint8 (1, H, W): 255 within the regions and 0 elsewhere."""
+    canvas = torch.zeros(1, height, width, dtype=torch.uint8)
+    for region in regions:
+        region.draw(canvas)
+    return canvas
+
+
+def _region(row: dict[str, str], folder: Path, where: str) -> Region:
+    if row.get("mask"):
+        return Region(where, None, folder / row["mask"])
+    try:
+        left, top, right, bottom = (float(row.get(side) or "") for side in SIDES)
+    except ValueError:
+        raise UsageError(f"{where}: {', '.join(SIDES)} must be pixels, such as 10,20,110,220") from None
+    return Region(where, (left, top, right, bottom), None)

@@ -1,0 +1,213 @@
+"""STEP 1 of Section 3.3: α, β, γ at a fixed φ, by the accuracy of small networks of about equal cost."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any, Literal
+
+from optuna.distributions import FloatDistribution
+
+from compound.cost import Cost, cost
+from compound.errors import NetworkError, UsageError
+from compound.network import Network
+from compound.notation import dump_network
+from compound.scaling import CompoundRule, scale
+from compound.search.board import configuration
+from compound.search.problem import Candidate, Direction, Evaluator, Outcome, Report
+from compound.search.proposals import choices
+
+AFTER_EPOCHS = 10_000  # reports of whole seeds come after those of the first seed's epochs
+THEORY = "theory"
+# What a candidate may be held to, besides the theory α · β² · γ² and a measure of one's own.
+MEASURES: dict[str, Callable[[Cost], float]] = {
+    "macs": lambda counted: counted.macs,
+    "params": lambda counted: counted.params,
+    "activations": lambda counted: counted.activations,
+    "memory": lambda counted: counted.memory(),
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a candidate must cost: `factor` times the baseline in terms of `measure`, within `tolerance` (a share).
+
+    `measure` is "theory" (d · w² · r², Section 3.2), one of `MEASURES` counted on the rounded network, or any name with
+    `own`, a function of the network such as a latency in seconds.
+    """
+
+    factor: float = 2.0
+    tolerance: float = 0.05
+    measure: str = "macs"
+    own: Callable[[Network], float] | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.factor) and self.factor > 1):
+            raise UsageError(f"target cost {self.factor:g}x does not scale up; use e.g. 2x")
+        if not 0 < self.tolerance < 1:
+            raise UsageError(f"tolerance {self.tolerance:g} is not a share; use e.g. 0.05 for 5 %")
+        if self.own is None and self.measure != THEORY and self.measure not in MEASURES:
+            raise UsageError(f"cost {self.measure!r} is unknown; use {', '.join(MEASURES)} or {THEORY}")
+
+    def admits(self, factor: float) -> bool:
+        return abs(factor / self.factor - 1) <= self.tolerance
+
+
+@dataclass(frozen=True)
+class CoefficientProblem:
+    """Which α, β, γ make the most accurate network of the target's cost at φ.
+
+    `space` "grid" is the paper's: α, β, γ in steps of `step`. "shares" says which share of the cost goes into depth,
+    and of the rest into width, in tenths; the factor that meets the target is solved for. It has two dimensions and few
+    infeasible points, as samplers that learn like it. After rounding many triples mean the same network; of these the
+    one whose α · β² · γ² is nearest to the target stands for all.
+    """
+
+    baseline: Network
+    evaluator: Evaluator
+    phi: float = 1.0
+    target: Target = Target()
+    space: Literal["grid", "shares"] = "grid"
+    step: float = 0.05
+    seeds: int = 1
+    classes: int = 1000
+    channels: int = 3
+    directions: tuple[Direction, ...] = ("maximize",)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.phi) and self.phi > 0):
+            raise UsageError(f"phi {self.phi:g} does not scale up; use 1, as the paper does, or more")
+        if not 0.001 <= self.step <= 1:
+            raise UsageError(f"step {self.step:g} is not a step between coefficients; use e.g. 0.05")
+        if self.seeds < 1:
+            raise UsageError(f"seeds {self.seeds} trains nothing; use 1 or more")
+
+    @property
+    def name(self) -> str:
+        return f"coefficients of {self.baseline.name}"
+
+    def settings(self) -> Mapping[str, Any]:
+        target = {"factor": self.target.factor, "tolerance": self.target.tolerance, "cost": self.target.measure}
+        return {
+            "baseline": dump_network(self.baseline),
+            "phi": self.phi,
+            "target": target,
+            "seeds": self.seeds,
+            "evaluator": dict(self.evaluator.settings),
+        }
+
+    def distributions(self) -> Mapping[str, FloatDistribution]:
+        if self.space == "shares":
+            return {name: FloatDistribution(0, 1, step=0.1) for name in ("depth_share", "width_share_of_rest")}
+        # At φ each dimension alone may take the whole cost, and a little more for what rounding takes away.
+        most = self.target.factor * (1 + self.target.tolerance) ** 2
+        ends = {"alpha": most ** (1 / self.phi), "beta": most ** (0.5 / self.phi), "gamma": most ** (0.5 / self.phi)}
+        steps = {name: math.floor((end - 1) / self.step + 1e-9) for name, end in ends.items()}
+        return {n: FloatDistribution(1, round(1 + count * self.step, 10), step=self.step) for n, count in steps.items()}
+
+    def candidate(self, parameters: Mapping[str, Any]) -> Candidate | None:
+        found = self.candidates.get(configuration(parameters))
+        return Candidate(dict(parameters), found[1]) if found else None
+
+    def rule(self, parameters: Mapping[str, Any]) -> CompoundRule:
+        """The rule of a feasible configuration."""
+        return self.candidates[configuration(parameters)][0]
+
+    @cached_property
+    def candidates(self) -> dict[str, tuple[CompoundRule, Network]]:
+        """All feasible configurations, one a network. Raises `UsageError` when there are none."""
+        found: dict[Network, tuple[float, str, CompoundRule]] = {}
+        nearest_miss = math.inf
+        for parameters in self._all():
+            rule = self._of_grid(parameters) if self.space == "grid" else self._of_shares(parameters)
+            network = self._scaled(rule) if rule else None
+            if rule is None or network is None:
+                continue
+            factor = self.cost_factor(rule, network)
+            if not self.target.admits(factor):
+                if abs(factor - self.target.factor) < abs(nearest_miss - self.target.factor):
+                    nearest_miss = factor
+                continue
+            distance = abs(math.log(rule(self.phi).theory / self.target.factor))
+            if network not in found or (distance, configuration(parameters)) < found[network][:2]:
+                found[network] = (distance, configuration(parameters), rule)
+        if not found:
+            near = f"the nearest costs {nearest_miss:.3g}x" if nearest_miss < math.inf else "none could be made"
+            raise UsageError(
+                f"no coefficients scale {self.baseline.name} at φ {self.phi:g} to {self.target.factor:g}x of its "
+                f"{self.target.measure} within {self.target.tolerance:.0%}; {near}: raise --tolerance or lower --step"
+            )
+        return {key: (rule, network) for network, (_, key, rule) in found.items()}
+
+    def cost_factor(self, rule: CompoundRule, network: Network) -> float:
+        """What the target holds against a candidate: its cost as a multiple of the baseline's."""
+        if self.target.measure == THEORY and self.target.own is None:
+            return rule(self.phi).theory
+        return self._measured(network) / self._baseline_cost
+
+    def evaluate(self, candidate: Candidate, seed: int, report: Report) -> Outcome:
+        """The mean accuracy over `seeds` trainings; the first one's epochs and every mean are reported."""
+        accuracies: list[float] = []
+        for number in range(self.seeds):
+            said = report if number == 0 else _silent
+            accuracies.append(self.evaluator(candidate.network, seed + number, said))
+            if self.seeds > 1:
+                report(AFTER_EPOCHS + number, sum(accuracies) / len(accuracies))
+        rule, network = self.rule(candidate.parameters), candidate.network
+        counted = cost(network, self.classes, self.channels)
+        fields: dict[str, Any] = {**vars(rule), "resolution": network.resolution}
+        fields |= {"cost_factor": round(self.cost_factor(rule, network), 4)}
+        fields |= {"params": counted.params, "macs": counted.macs, "accuracies": accuracies}
+        return Outcome((sum(accuracies) / len(accuracies),), fields)
+
+    def _all(self) -> Iterator[dict[str, float]]:
+        distributions = self.distributions()
+        for values in product(*(choices(d) or () for d in distributions.values())):
+            yield dict(zip(distributions, values, strict=True))
+
+    def _of_grid(self, parameters: Mapping[str, float]) -> CompoundRule | None:
+        """The triple itself; far from the target in theory it is not worth counting."""
+        if set(parameters.values()) == {1.0}:
+            return None
+        rule = CompoundRule(**parameters)
+        slack = 1 + self.target.tolerance if self.target.measure == THEORY else 1.5
+        return rule if 1 / slack <= rule(self.phi).theory / self.target.factor <= slack else None
+
+    def _of_shares(self, parameters: Mapping[str, float]) -> CompoundRule | None:
+        """The rule that divides the cost by these shares and meets the target as nearly as the staircase allows."""
+        depth = parameters["depth_share"]
+        width = (1 - depth) * parameters["width_share_of_rest"]
+
+        def rule(s: float) -> CompoundRule:
+            triple = (s**depth, s ** (width / 2), s ** ((1 - depth - width) / 2))
+            return CompoundRule(*(max(round(value, 4), 1.0) for value in triple))
+
+        def factor(s: float) -> float:
+            network = self._scaled(rule(s))
+            return self.cost_factor(rule(s), network) if network else math.inf
+
+        low, high = 1.001, 2 * self.target.factor ** (1 / self.phi)
+        for _ in range(14):
+            middle = math.sqrt(low * high)
+            low, high = (middle, high) if factor(middle) < self.target.factor else (low, middle)
+        return rule(min((low, high), key=lambda s: abs(math.log(factor(s) / self.target.factor))))
+
+    def _scaled(self, rule: CompoundRule) -> Network | None:
+        try:
+            return scale(self.baseline, rule(self.phi), name=f"{self.baseline.name} φ{self.phi:g}")
+        except NetworkError:
+            return None
+
+    @cached_property
+    def _baseline_cost(self) -> float:
+        return self._measured(self.baseline)
+
+    def _measured(self, network: Network) -> float:
+        if self.target.own:
+            return self.target.own(network)
+        return MEASURES[self.target.measure](cost(network, self.classes, self.channels))
+
+
+def _silent(step: int, value: float) -> None:
+    return None

@@ -1,0 +1,71 @@
+"""What a search is made of: a problem proposes networks and judges them, an evaluator says how accurate one is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from compound.network import Network
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a trial proposes. Equal parameters are the same configuration; `network` is valid and can be built."""
+
+    parameters: dict[str, Any]
+    network: Network
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a trial found: one value a direction, and further plain fields for the leaderboard."""
+
+    values: tuple[float, ...]
+    fields: dict[str, Any] = field(default_factory=dict)
+
+
+class Report(Protocol):
+    """An intermediate value, the larger `step` the surer; raises `optuna.TrialPruned` when the trial is hopeless."""
+
+    def __call__(self, step: int, value: float) -> None: ...
+
+
+class Evaluator(Protocol):
+    """Network to accuracy in [0, 1]: full training, a short one, inherited weights, a proxy."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Plain values that identify it (data, epochs, …); part of what makes a search this search."""
+        ...
+
+    def __call__(self, network: Network, seed: int, report: Report) -> float: ...
+
+
+class Problem(Protocol):
+    """A space and an objective. Worker processes receive it by pickling."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def directions(self) -> tuple[Direction, ...]: ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Plain values that identify the search; a storage that holds other ones is refused with the difference."""
+        ...
+
+    def distributions(self) -> Mapping[str, "BaseDistribution"]:
+        """The space, in a fixed order."""
+        ...
+
+    def candidate(self, parameters: Mapping[str, Any]) -> Candidate | None:
+        """The network of these parameters; None, or a `CompoundError`, where there is none (it is not evaluated)."""
+        ...
+
+    def evaluate(self, candidate: Candidate, seed: int, report: Report) -> Outcome:
+        """Judge a candidate. Whatever it raises is recorded with the trial, and the search goes on."""
+        ...

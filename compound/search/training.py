@@ -1,0 +1,143 @@
+"""Accuracy by a short training: the evaluator of searches that can afford one a candidate."""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from compound.data import DamageLog, DataSet, Preprocessing, make_loader, open_data
+from compound.errors import CompoundError
+from compound.inference import pick_device
+from compound.mapping import to_mapping
+from compound.network import Network
+from compound.nn import build
+from compound.search.problem import Report
+from compound.train.averaging import Averaging
+from compound.train.fit import default_workers, quieten
+from compound.train.metrics import Damage
+from compound.train.module import Training
+from compound.train.pace import MEASURE_SECONDS, Pace, settle
+from compound.train.recipe import Recipe
+from compound.train.trial import Trial
+
+HOLDOUT = 0.2  # of the training images: a choice between candidates needs more images to choose by than one training
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a search, as its worker processes open them."""
+
+    spec: str
+    holdout: float = HOLDOUT
+    channels: int | None = None
+    seed: int = 0
+    root: Path | None = None
+    download: bool = False
+
+    def open(self) -> DataSet:
+        """The data set; a process opens it once."""
+        return _opened(self)
+
+
+@lru_cache(maxsize=2)
+def _opened(images: Images) -> DataSet:
+    return open_data(
+        images.spec,
+        holdout=images.holdout,
+        channels=images.channels,
+        seed=images.seed,
+        root=images.root,
+        download=images.download,
+    )
+
+
+@dataclass(frozen=True)
+class ShortTraining:
+    """Train a candidate by `recipe`, from nothing, and judge it by the held-out images. Nothing is written.
+
+    `threads` is how many the process may use, None as many as torch takes: several workers share a machine's cores.
+    """
+
+    images: Images
+    recipe: Recipe
+    threads: int | None = None
+    device: str = "auto"
+    damaged_limit: float = 0.01
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        data = self.images.open()
+        held = {"holdout": self.images.holdout, "holdout_images": len(data.holdout), "split": self.images.seed}
+        return {"data": data.name, "fingerprint": data.fingerprint(), **held, "recipe": to_mapping(self.recipe)}
+
+    def __call__(self, network: Network, seed: int, report: Report) -> float:
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        data, recipe, where = self.images.open(), self.recipe, pick_device(self.device)
+        if not len(data.holdout):
+            raise CompoundError(f"{data.name} has no held-out images to choose by; give it more training images")
+        recipe = replace(recipe, batch=min(recipe.batch, len(data.train)))
+        recipe = settle(network, data, recipe, workers=default_workers(data), device=self.device)
+        module, averaging = self._module(network, data, recipe, seed), [Averaging(recipe.ema)] if recipe.ema else []
+        pace = [Pace(recipe.minutes)] if recipe.minutes else []
+        judge = Judge(report)
+        quieten()
+        trainer = Trainer(
+            accelerator={"cuda": "gpu"}.get(where.type, where.type),
+            devices=1,
+            precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
+            max_epochs=recipe.epochs,
+            callbacks=[*averaging, Damage(DamageLog(self.damaged_limit)), *pace, judge],
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+        )
+        preprocessing = Preprocessing.of(network, data.channels)
+        workers = default_workers(data)
+        train = make_loader(
+            data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
+            seed=seed, workers=workers,
+        )  # fmt: skip
+        trainer.fit(module, train, make_loader(data.holdout, preprocessing, recipe.batch, workers=workers))
+        return judge.accuracy
+
+    def seconds(self, network: Network) -> float:
+        """About how long one training takes here, by a few measured steps. A holdout image costs a third of one."""
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        if self.recipe.minutes:
+            return 60 * self.recipe.minutes
+        data = self.images.open()
+        recipe = replace(self.recipe, batch=min(self.recipe.batch, len(data.train)))
+        workers = default_workers(data)
+        trial = Trial(network, data, recipe, precision=recipe.precision, workers=workers, device=self.device)
+        step = trial.seconds(MEASURE_SECONDS)
+        return step * recipe.epochs * (len(data.train) + len(data.holdout) / 3) / recipe.batch
+
+    def _module(self, network: Network, data: DataSet, recipe: Recipe, seed: int) -> Training:
+        model = build(network, len(data.classes), data.channels, seed=seed)
+        return Training(model, recipe, max(len(data.train) // recipe.batch, 1), seed)
+
+
+class Judge(Callback):
+    """Reports the held-out accuracy of every epoch; `accuracy` is the last one's."""
+
+    def __init__(self, report: Report) -> None:
+        self.report, self.accuracy = report, float("nan")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.accuracy = trainer.callback_metrics["val_top1"].item()
+        self.report(trainer.current_epoch + 1, self.accuracy)
+
+
+def median_seconds(evaluator: ShortTraining, networks: list[Network]) -> float:
+    """The median of what trainings of these networks take."""
+    return statistics.median(evaluator.seconds(network) for network in networks)

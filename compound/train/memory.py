@@ -1,0 +1,137 @@
+"""The memory a training step needs, predicted from the network as data, and how to make it fit.
+
+Numbers are for one image unless said; bytes where it says bytes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations, groupby
+
+from compound.cost import Cost, cost, numbers, part
+from compound.errors import BudgetError
+from compound.network import Network
+from compound.quantity import short
+from compound.train.recipe import Recipe
+
+# Of the memory given, what is planned: convolutions need room to work in, and allocators lose some.
+RESERVE = 0.9
+SLOTS = {"rmsprop": 2, "adamw": 2, "lamb": 2, "sgd": 1}  # numbers an optimiser remembers of a weight
+MOST_PARTS = 12  # children of which every combination is tried
+
+
+@dataclass(frozen=True)
+class Part:
+    """A child of the built network (stem, stage1, …, head) as training's memory sees it."""
+
+    name: str
+    input: int  # numbers of the maps it reads
+    inside: int  # numbers it keeps for the backward pass, those at its two edges left out
+    macs: int
+    keeps_input: bool
+    keeps_output: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a step recomputes and in how many parts it goes through, with the bytes predicted for it."""
+
+    recompute: tuple[str, ...]
+    accumulate: int
+    bytes: int
+    extra_macs: float  # of the recomputed forward pass, as a share of a step's
+
+
+def parts(network: Network, classes: int, channels: int) -> list[Part]:
+    """The children in order; the head is one of them, and is never recomputed."""
+    found = []
+    for label, group in groupby(network.blocks(classes, channels), key=lambda row: row.label):
+        rows = list(group)
+        counted = [part(row.trace) for row in rows]
+        first = rows[0]
+        inputs = numbers(first.input)
+        if first.previous is not None:
+            inputs += numbers(first.trace.shapes[first.trace.previous])
+        inside = sum(one.cost.kept for one in counted)
+        for before, one, row in zip(counted, counted[1:], rows[1:], strict=False):
+            inside += numbers(row.input) if before.keeps_output or one.keeps_input else 0
+        macs = sum(one.cost.macs for one in counted)
+        name = label.replace(" ", "")
+        found.append(Part(name, inputs, inside, macs, counted[0].keeps_input, counted[-1].keeps_output))
+    return found
+
+
+def moments(children: list[Part], recompute: frozenset[str]) -> list[int]:
+    """Numbers kept when each child is at work in the backward pass, and at the end of the forward pass.
+
+    A child at work has been recomputed, if it must be: all before it still keep what they do, all after it have let go.
+    """
+    found, held = [], 0
+    keeps_output = False
+    for child in children:
+        again = child.name in recompute
+        held += child.input if again or child.keeps_input or keeps_output else 0
+        found.append(held + child.inside)
+        held += 0 if again else child.inside
+        keeps_output = child.keeps_output and not again
+    return [*found, held]
+
+
+def fullest(children: list[Part], recompute: frozenset[str]) -> int:
+    """Numbers kept at the fullest moment of a step when these children are recomputed."""
+    return max(moments(children, recompute))
+
+
+def step_bytes(counted: Cost, kept: int, recipe: Recipe, accumulate: int) -> int:
+    """Weights, gradients, optimiser, average and what a part of the batch keeps while it goes through."""
+    images = -(-recipe.batch // accumulate)
+    # Under autocast convolutions and what follows them are in two bytes, and so is a copy of the weights.
+    each, copies = (2, 2 * counted.params) if recipe.precision == "bf16" else (4, 0)
+    state = counted.training_memory(0, SLOTS[recipe.optimizer], recipe.ema > 0)
+    return state + copies + images * each * (kept + counted.live)
+
+
+def fit_memory(network: Network, classes: int, channels: int, recipe: Recipe, limit: float) -> Choice:
+    """The cheapest way to take a step within `limit` bytes: nothing, recomputing some children, or parts as well.
+
+    Recomputing gives the same bits for at most a third more time. Going through in parts costs little time, but norms
+    then see fewer images, which changes what is learned; so the batch is divided only as far as it must be.
+    """
+    children, counted = parts(network, classes, channels), cost(network, classes, channels)
+    ways = sorted(_ways(children), key=lambda way: (way[0], len(way[1])))
+    for accumulate in range(1, recipe.batch // 2 + 1):
+        for macs, names, kept in ways:
+            needed = step_bytes(counted, kept, recipe, accumulate)
+            if needed <= RESERVE * limit:
+                # A step is a forward pass and twice that backward.
+                return Choice(names, accumulate, needed, macs / max(3 * counted.macs, 1))
+    least = min(step_bytes(counted, kept, recipe, recipe.batch // 2) for _, _, kept in ways) / RESERVE
+    raise BudgetError(
+        f"{network.name} does not train in {short(limit)}B of memory: two images at a time, all recomputed, take "
+        f"{short(least)}B; give that much, or a smaller network or resolution"
+    )
+
+
+def with_memory(network: Network, classes: int, channels: int, recipe: Recipe) -> Recipe:
+    """The recipe with `recompute` and `accumulate` for its `memory`, if it has one."""
+    if recipe.memory is None:
+        return recipe
+    choice = fit_memory(network, classes, channels, replace(recipe, accumulate=1, recompute=()), recipe.memory)
+    return replace(recipe, recompute=choice.recompute, accumulate=choice.accumulate)
+
+
+def predicted_bytes(network: Network, classes: int, channels: int, recipe: Recipe) -> int:
+    """Bytes of a step as the recipe has it."""
+    kept = fullest(parts(network, classes, channels), frozenset(recipe.recompute))
+    return step_bytes(cost(network, classes, channels), kept, recipe, recipe.accumulate)
+
+
+def _ways(children: list[Part]) -> Iterator[tuple[int, tuple[str, ...], int]]:
+    """(multiply-adds, names, numbers kept) of what can be recomputed: every combination, of many children every run."""
+    able = children[:-1]
+    if len(able) <= MOST_PARTS:
+        sets = [chosen for count in range(len(able) + 1) for chosen in combinations(able, count)]
+    else:
+        sets = [(), *(tuple(able[a:b]) for a, b in combinations(range(len(able) + 1), 2))]
+    for chosen in sets:
+        names = tuple(child.name for child in chosen)
+        yield sum(child.macs for child in chosen), names, fullest(children, frozenset(names))

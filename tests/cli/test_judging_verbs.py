@@ -1,0 +1,200 @@
+"""evaluate, compare, predict and explain as a user runs them, on runs that were never trained."""
+
+import csv
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from compound.data import open_data
+from compound.nn import build, save_weights
+from compound.notation import parse_network
+from compound.train import RECIPES, start_run
+
+NETWORK = """
+name: my-net
+resolution: 14
+stem: {block: conv, channels: 8, stride: 2}
+stages:
+- {block: fused-mbconv, kernel: 3, expand: 2, layers: 1, channels: 16, stride: 2}
+head: {channels: 32}
+inputs: {mean: [0.3], std: [0.35], margin: 0}
+"""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    train = open_data("fashion6k").train
+    for label, name in ((0, "shirt"), (1, "trouser"), (9, "boot")):
+        (folder / name).mkdir()
+        for number, index in enumerate((train.labels == label).nonzero()[0][:30]):
+            Image.fromarray(train.load(int(index))[0].numpy()).save(folder / name / f"{number}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_runs(tmp_path_factory, photos) -> tuple[Path, Path]:
+    """Two networks of other weights on the same data."""
+    folder, network = tmp_path_factory.mktemp("runs"), parse_network(NETWORK, "my-net")
+    data = open_data(str(photos), channels=1)
+    recipe = replace(RECIPES["small"], precision="fp32", epochs=1)  # nothing to measure
+    paths = []
+    for seed, sharp in ((1, 100), (2, 1)):
+        run = start_run(network, data, str(photos), recipe, folder / f"run{seed}")
+        model = build(network, 3, 1, seed=seed)
+        with torch.no_grad():
+            model.classifier.linear.weight.mul_(sharp)
+        save_weights(model, run.weights, data.classes)
+        paths.append(run.path)
+    return paths[0], paths[1]
+
+
+@pytest.fixture
+def runs(two_runs, tmp_path) -> tuple[Path, Path]:
+    first, second = (Path(shutil.copytree(run, tmp_path / run.name)) for run in two_runs)
+    return first, second
+
+
+def test_the_batch_changes_nothing(cli, runs):
+    first, second = (cli.json("evaluate", runs[0], "--batch", size) for size in (1, 17))
+    assert first == second
+    assert first["images"] == 18
+    assert set(first["per_class"]) == {"boot", "shirt", "trouser"}
+    assert first["bootstrap"]["top1"][0] <= first["top1"] <= first["bootstrap"]["top1"][1]
+
+
+def test_calibration_stays_in_the_weights(cli, runs):
+    (runs[0] / "evaluation.json").write_text('{"training_seconds": 7, "loss": 99}')
+    before = cli.json("evaluate", runs[0])
+    calibrated = cli.json("evaluate", runs[0], "--calibrate")
+    after = cli.json("evaluate", runs[0])
+    assert calibrated["temperature"] > 1.1
+    assert calibrated["calibration_error_before"] == pytest.approx(before["calibration_error"], abs=1e-4)
+    assert after["loss"] == calibrated["loss"] < before["loss"]
+    assert after["confusion"] == before["confusion"]
+    told = json.loads((runs[0] / "evaluation.json").read_text())
+    assert (told["training_seconds"], told["loss"]) == (7, after["loss"])
+    again = cli.json("evaluate", runs[0], "--calibrate")
+    total = json.loads((runs[0] / "evaluation.json").read_text())["temperature"]
+    assert total == pytest.approx(calibrated["temperature"] * again["temperature"])
+
+
+def test_files_beside_the_figures(cli, runs, tmp_path):
+    told = cli.json(
+        "evaluate", runs[0], "--predictions", tmp_path / "p.csv", "--reliability", tmp_path / "r.svg",
+        "--resolutions", "14,20", "--recalibrate",
+    )  # fmt: skip
+    with (tmp_path / "p.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    right = sum(row["label"] == row["predicted"] for row in rows)
+    assert right / len(rows) == pytest.approx(told["top1"])
+    assert all(Path(row["path"]).parent.name == row["label"] for row in rows)
+    assert "<svg" in (tmp_path / "r.svg").read_text()
+    assert [one["resolution"] for one in told["resolutions"]] == [14, 20]
+
+
+def test_two_runs_are_compared_on_the_same_images(cli, runs):
+    told = cli.json("compare", *runs)
+    one, two = (cli.json("evaluate", run)["top1"] for run in runs)
+    assert told["top1"] == [one, two]
+    assert (told["only_second"] - told["only_first"]) / told["images"] == pytest.approx(told["difference"])
+    code, out, _ = cli("compare", *runs)
+    assert code == 0
+    assert "McNemar's exact test: p = " in out
+    itself = cli.json("compare", runs[0], runs[0])
+    assert (itself["difference"], itself["p_value"]) == (0, 1)
+
+
+def test_runs_that_saw_other_images_are_not_compared(cli, runs, photos):
+    text = (runs[1] / "run.yaml").read_text()
+    (runs[1] / "run.yaml").write_text(text.replace("seed: 0", "seed: 5"))
+    code, err = cli.error("compare", *runs)
+    assert code == 2
+    assert "were tested on different images; name DATA that neither was trained on" in err
+    assert cli.json("compare", *runs, photos)["images"] == 18
+
+
+def test_a_submission_of_a_folder_without_labels(cli, runs, photos, tmp_path):
+    told = cli.json("predict", runs[0], photos / "boot", "--top", 1, "--submission", tmp_path / "s.txt")
+    assert all(len(one["classes"]) == 1 for one in told["predictions"])
+    lines = (tmp_path / "s.txt").read_text().splitlines()
+    assert len(lines) == 30
+    assert all(sorted(line.split()) == ["1", "2", "3"] for line in lines)
+    names = sorted(path.name for path in (photos / "boot").iterdir())
+    first = {Path(one["path"]).name: one["classes"][0]["index"] for one in told["predictions"]}
+    assert [int(line.split()[0]) - 1 for line in lines] == [first[name] for name in names]
+    code, err = cli.error("predict", runs[0], photos, "--submission", tmp_path / "t.txt")
+    assert code == 2
+    assert "names images by file name, and 60 share one" in err
+
+
+def test_pictures_of_several_classes(cli, runs, photos, tmp_path):
+    images = (photos / "boot" / "0.png", photos / "shirt" / "0.png")
+    told = cli.json("explain", runs[0], *images, "--class", "boot", "--class", "Shirt", "-o", tmp_path / "out")
+    assert told["method"] == "cam"
+    assert [[c["name"] for c in one["classes"]] for one in told["pictures"]] == [["boot", "shirt"]] * 2
+    assert [Path(one["picture"]).name for one in told["pictures"]] == ["0.png", "0-2.png"]
+    predicted = cli.json("predict", runs[0], images[0])["predictions"][0]["classes"]
+    chances = {one["name"]: one["probability"] for one in predicted}
+    assert told["pictures"][0]["classes"][0]["probability"] == pytest.approx(chances["boot"], abs=1e-5)
+    (tmp_path / "bad.png").write_bytes(b"")
+    code, _, err = cli("explain", runs[0], tmp_path / "bad.png", images[0], "-o", tmp_path / "more")
+    assert code == 1
+    assert "1 of 2 images could not be read" in err
+    assert (tmp_path / "more" / "0.png").is_file()
+
+
+def test_networks_side_by_side_with_scores(cli, runs, photos, tmp_path):
+    (tmp_path / "boxes.csv").write_text("path,left,top,right,bottom\n0.png,0,0,28,14\n")
+    images = (photos / "boot" / "0.png", photos / "boot" / "1.png")
+    words = ("explain", "--compare", *runs, *images, "--boxes", tmp_path / "boxes.csv", "-o", tmp_path / "out")
+    told = cli.json(*words)
+    assert Path(told["picture"]).is_file()
+    first, second = told["models"]
+    classes = [[c["index"] for image in one["images"] for c in image["classes"]] for one in (first, second)]
+    assert classes[0] == classes[1]  # both are asked about the same class
+    scores = first["images"][0]["classes"][0]
+    assert scores["area"] == pytest.approx(0.5)
+    assert 0 <= scores["energy"] <= 1
+    assert "energy" not in first["images"][1]["classes"][0]
+    assert first["scores"]["energy"] == scores["energy"]
+    code, out, _ = cli(*words)
+    assert code == 0
+    assert "deletion: small is good" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("evaluate", "RUN", "--recalibrate"), "--recalibrate belongs to --resolutions"),
+        (("evaluate", "RUN", "--resolutions", "20,x"), "--resolutions '20,x' is not a list of pixels"),
+        (("evaluate", "RUN", "--reliability", "r.jpg"), "let its name end in .svg, .png, .pdf"),
+        (("evaluate", "RUN", "--layout", "imagenet-a"), "give the folder as DATA"),
+        (("evaluate", "RUN", "PHOTOS", "--layout", "imagenet-a"), "need a network of its 1,000 classes"),
+        (("evaluate", "resnet18", "--weights", "a.pth", "--calibrate"), "in our own weights file"),
+        (("evaluate", "RUN", "--labels", "real.json"), "--labels belongs to --layout imagenet-real"),
+        (("compare", "RUN", "nowhere"), "there is no run or weights file nowhere"),
+        (("predict", "RUN", "PHOTOS", "--submission", "s.json"), "ends in .txt"),
+        (("predict", "RUN", "PHOTOS", "--class-numbers", "m.txt"), "belongs to --submission"),
+        (("explain", "RUN"), "no image is given"),
+        (("explain", "RUN", "RUN", "PHOTOS"), "add --compare"),
+        (("explain", "--compare", "RUN", "PHOTOS"), "needs two or more runs"),
+        (("explain", "RUN", "PHOTOS", "--class", "boat"), "has no class 'boat'; did you mean boot?"),
+        (("explain", "RUN", "PHOTOS", "--class", "top:0"), "is not top:K"),
+        (("explain", "RUN", "PHOTOS", "--method", "lime"), "--method 'lime' is unknown"),
+        (("explain", "RUN", "PHOTOS", "--boxes", "b.csv"), "cannot read b.csv"),
+    ],
+)
+def test_bad_requests_are_one_sentence(cli, runs, photos, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    code, err = cli.error(*({"RUN": runs[0], "PHOTOS": photos}.get(word, word) for word in words))
+    assert code == 2
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert said in err
+    assert not list(tmp_path.glob("*.png"))

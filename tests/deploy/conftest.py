@@ -1,0 +1,29 @@
+"""Networks of the zoo at a size that a test can afford, with norms that are not the identity."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from compound import ZOO, Scaling, scale
+from compound.nn import ConvNet, build
+
+Small = Callable[[str], ConvNet]
+
+
+@pytest.fixture(scope="session")
+def small() -> Small:
+    def make(name: str) -> ConvNet:
+        network = scale(ZOO[name], Scaling(depth=0.4, width=0.5, resolution=1.0))
+        network = network.with_(resolution=96 if network.resolution > 96 else network.resolution)
+        model = build(network, classes=7, seed=1).eval()
+        generator = torch.Generator().manual_seed(2)
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.2, generator=generator)
+                module.running_var.uniform_(0.5, 2, generator=generator)
+                module.weight.data.uniform_(0.5, 1.5, generator=generator)
+                module.bias.data.normal_(0, 0.2, generator=generator)
+        return model
+
+    return make

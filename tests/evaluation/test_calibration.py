@@ -1,0 +1,81 @@
+"""Temperature: found where it is known, and folded into the weights without changing a choice."""
+
+import pytest
+import torch
+
+from compound import ZOO, UsageError
+from compound.evaluation import Evaluation, calibrate, divide_logits, evaluate, fit_temperature
+from compound.evaluation.calibration import COLDEST, HOTTEST, tempered
+from compound.evaluation.figures import reliability_diagram, save_figure
+from compound.nn import build
+
+
+def sharpened(by, images=20_000):
+    """Labels drawn from softmax(z), and a model that says softmax(by · z)."""
+    generator = torch.Generator().manual_seed(0)
+    logits = 1.5 * torch.randn(images, 6, generator=generator)
+    labels = logits.softmax(1).multinomial(1, generator=generator)[:, 0]
+    return Evaluation(tuple("abcdef"), (by * logits).softmax(1), labels, torch.arange(images), [])
+
+
+@pytest.mark.parametrize("by", [0.4, 1.0, 2.5])
+def test_the_temperature_that_sharpened_is_found(by):
+    result = sharpened(by)
+    temperature = fit_temperature(result)
+    assert temperature == pytest.approx(by, rel=0.04)
+
+    def loss(t):
+        return Evaluation(result.classes, tempered(result, t), result.labels, result.indices, []).loss
+
+    assert loss(temperature) < min(loss(temperature * 1.1), loss(temperature / 1.1))
+
+
+def test_a_temperature_has_bounds():
+    sure = Evaluation(("a", "b"), torch.tensor([[0.9, 0.1]] * 4), torch.zeros(4, dtype=torch.long), torch.arange(4), [])
+    assert fit_temperature(sure) == pytest.approx(COLDEST, rel=1e-3)
+    wrong = Evaluation(("a", "b"), torch.tensor([[0.9, 0.1]] * 4), torch.ones(4, dtype=torch.long), torch.arange(4), [])
+    assert fit_temperature(wrong) == pytest.approx(HOTTEST, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["efficientnet-mini", "squeezenet-1.1", "mobilenet-v3-small"])
+def test_dividing_the_logits_is_in_the_weights(name):
+    net = ZOO[name].with_(resolution=64)
+    model = build(net, 7, 3, seed=0).eval()
+    x = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        before = model(x)
+        divide_logits(model, 2.5)
+        after = model(x)
+    assert before.abs().max() > 0
+    assert torch.allclose(after * 2.5, before, rtol=1e-4, atol=1e-6)
+
+
+def test_an_activation_that_bends_is_refused():
+    from dataclasses import replace
+
+    net = ZOO["efficientnet-mini"]
+    model = build(net.with_(head=replace(net.head, classify_maps=True)), 4, 1, seed=0)
+    with pytest.raises(UsageError, match="an activation after its classifier"):
+        divide_logits(model, 2.0)
+
+
+def test_calibrating_changes_the_model_and_no_choice(model, source):
+    before = evaluate(model, source, ("a", "b", "c"), device="cpu")
+    temperature = calibrate(model, source, before.classes, device="cpu")
+    after = evaluate(model, source, before.classes, device="cpu")
+    assert temperature > 1.5  # the model is sure of nonsense
+    assert torch.equal(before.predicted, after.predicted)
+    assert after.loss < before.loss
+    assert torch.allclose(tempered(after, 1 / temperature), before.probabilities, atol=1e-5)
+    assert fit_temperature(after) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_diagram_is_a_file_that_repeats(tmp_path):
+    result = sharpened(2.5, 500)
+    first, second = (save_figure(reliability_diagram(result, "net on data"), tmp_path / n) for n in ("a.svg", "b.svg"))
+    assert "500 images, calibration error" in first.read_text()
+    assert save_figure(reliability_diagram(result, "net"), tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    again = save_figure(reliability_diagram(result, "net on data"), first).read_text()
+    assert len(again) == len(second.read_text())
+    with pytest.raises(UsageError, match=r"let its name end in .svg, .png, .pdf"):
+        save_figure(reliability_diagram(result, "net"), tmp_path / "a.txt")

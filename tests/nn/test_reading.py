@@ -1,0 +1,197 @@
+"""Modules read back as networks: a user's own, our families, and what is named because it cannot be read."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from compound import ZOO, Basic, ConvBlock, MBConv, Scaling, cost, scale
+from compound.blocks import MaxPool
+from compound.nn import ReadingError, build, from_module
+
+
+class Own(nn.Module):
+    """A network as a user writes one: residual units, a gate, functions instead of modules, a hidden layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(8)
+        self.ones = nn.ModuleList(self.convs(8, 8, 1) for _ in range(2))
+        self.two = self.convs(8, 16, 2)
+        self.fit = nn.Sequential(nn.Conv2d(8, 16, 1, stride=2, bias=False), nn.BatchNorm2d(16))
+        self.expand, self.depth = nn.Conv2d(16, 32, 1, bias=False), nn.Conv2d(32, 32, 5, 1, 2, groups=32, bias=False)
+        self.project = nn.Conv2d(32, 16, 1, bias=False)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c) for c in (32, 32, 16))
+        self.squeeze, self.excite = nn.Linear(32, 4), nn.Linear(4, 32)
+        self.hidden, self.last = nn.Linear(16, 20), nn.Linear(20, 7)
+
+    def convs(self, inp, out, stride):
+        return nn.ModuleList([nn.Conv2d(inp, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out),
+                              nn.Conv2d(out, out, 3, 1, 1, bias=False), nn.BatchNorm2d(out)])  # fmt: skip
+
+    def residual(self, parts, x, shortcut):
+        a, b, c, d = parts
+        return F.relu(shortcut + d(c(F.relu(b(a(x))))))
+
+    def forward(self, x):
+        x = F.max_pool2d(F.relu(self.first_norm(self.first(x))), 2)
+        for parts in self.ones:
+            x = self.residual(parts, x, x)
+        x = self.residual(self.two, x, self.fit(x))
+        y = F.relu(self.norms[1](self.depth(F.relu(self.norms[0](self.expand(x))))))
+        gate = torch.sigmoid(self.excite(F.relu(self.squeeze(y.mean((2, 3))))))
+        x = x + self.norms[2](self.project(y * gate[:, :, None, None]))
+        x = x.mean(dim=(-1, -2))
+        return self.last(F.dropout(F.relu(self.hidden(x)), 0.3, self.training))
+
+
+def randomise(model):
+    """Norms under which a misplaced one shows."""
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.1)
+    return model
+
+
+def equal(model, network, built, resolution):
+    """Parameters, multiply-adds by torch's tracer, and logits on other images than those of the reading."""
+    classes, channels = built.classes, built.channels
+    counted = cost(network, classes, channels)
+    assert counted.params == sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in built.parameters())
+    x = torch.randn(1, channels, resolution, resolution)
+    with FlopCounterMode(display=False) as tracer, torch.inference_mode():
+        theirs = model.eval()(x)
+    assert tracer.get_total_flops() == 2 * counted.macs
+    with torch.inference_mode():
+        assert torch.allclose(built(x), theirs, rtol=1e-4, atol=1e-5)
+
+
+def test_a_users_own_module():
+    torch.manual_seed(0)
+    model = randomise(Own()).train()
+    network, built = from_module(model, torch.zeros(1, 3, 32, 32), name="own")
+    assert model.training
+    assert model.norms.training
+    assert [stage.block for stage in (network.stem, *network.stages)] == [
+        ConvBlock(3), MaxPool(2), Basic(3), Basic(3), MBConv(5, 2, 0.25),
+    ]  # fmt: skip
+    assert [(s.layers, s.channels, s.stride) for s in network.stages] == [(1, 8, 2), (2, 8, 1), (1, 16, 2), (1, 16, 1)]
+    assert (network.head.hidden, network.dropout, network.name, built.classes) == ((20,), 0.3, "own", 7)
+    equal(model, network, built, 32)
+    wider = scale(network, Scaling(width=2, depth=2))
+    assert [stage.channels for stage in wider.stages] == [16, 16, 32, 32]
+
+
+def small(name, resolution):
+    factors = {"depth": 0.25, "width": 0.25}
+    for dimension, _ in ZOO[name].unscalable:
+        factors.pop(dimension, None)
+    return scale(ZOO[name], Scaling(**factors)).with_(resolution=resolution)
+
+
+@pytest.mark.parametrize(
+    ("name", "resolution"),
+    [
+        ("efficientnet-b0", 48), ("efficientnet-lite0", 48), ("efficientnetv2-b0", 48), ("mobilenet-v1", 48),
+        ("mobilenet-v3-large", 48), ("resnet-18", 48), ("resnext-50-32x4d", 48), ("se-resnet-50", 48),
+        ("regnety-002", 48), ("densenet-121", 96), ("shufflenet-v1-g3", 48), ("shufflenet-v2-x1.0", 48),
+        ("vgg-11-bn", 48), ("alexnet", 96), ("googlenet", 80),
+    ],
+)  # fmt: skip
+def test_a_built_network_is_read_back(name, resolution):
+    """The rows too, but for what a module does not tell."""
+    network = small(name, resolution)
+    model = randomise(build(network, classes=5, seed=0))
+    again, built = from_module(model, torch.zeros(1, 3, resolution, resolution))
+    blocks = [(s.block, s.layers, s.channels, s.stride) for s in (network.stem, *network.stages)]
+    if name != "googlenet":  # one of its poolings rounds up where there is nothing to round
+        assert [(s.block, s.layers, s.channels, s.stride) for s in (again.stem, *again.stages)] == blocks
+        assert (again.head.channels, again.head.hidden, again.style) == (
+            network.head.channels,
+            network.head.hidden,
+            network.style,
+        )
+    equal(model, again, built, resolution)
+
+
+def test_a_block_of_ones_own_is_read_when_it_is_given():
+    sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
+    try:
+        import ghostnet
+    finally:
+        sys.path.pop(0)
+    network = ghostnet.GHOSTNET.with_(resolution=64)
+    model = randomise(build(network, classes=3, seed=0))
+    with pytest.raises(ReadingError, match=r"no block is what stands at stage1\.block1\.body\.expand\.primary"):
+        from_module(model, torch.zeros(1, 3, 64, 64))
+    again, built = from_module(model, torch.zeros(1, 3, 64, 64), blocks={s.block for s in network.stages})
+    assert {type(stage.block).__name__ for stage in again.stages} == {"Ghost"}
+    equal(model, again, built, 64)
+
+
+class Odd(nn.Module):
+    """A network with something in its middle."""
+
+    def __init__(self, middle, **modules):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8)
+        self.again, self.last = nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.Linear(8, 4)
+        self.middle = middle
+        for name, module in modules.items():
+            self.add_module(name, module)
+
+    def forward(self, x):
+        return self.last(self.middle(self, torch.relu(self.norm(self.conv(x)))).mean((2, 3)))
+
+
+CASES = {
+    "softmax": (lambda m, x: x.softmax(1), {}, "Odd has what is not in the alphabet: softmax in forward"),
+    "module": (lambda m, x: m.odd(x), {"odd": nn.Sequential(nn.GroupNorm(2, 8))}, r"not in the alphabet: group_norm in odd\.0"),
+    "both": (lambda m, x: m.odd(x.sin()), {"odd": nn.Softplus()}, "sin in forward; softplus in odd"),
+    "shared": (lambda m, x: m.again(m.again(x)), {}, r"conv2d which uses again\.weight a second time in again"),
+    "clipped": (lambda m, x: x.clip(0, 3), {}, "clip in forward"),
+    "plus one": (lambda m, x: x + 1, {}, "add of a number or a weight in forward"),
+    "maps": (lambda m, x: x * m.again(x), {}, "mul of two maps in forward"),
+    "leaky": (lambda m, x: m.odd(x), {"odd": nn.Hardtanh(-2, 2)}, "hardtanh from -2 to 2 in odd"),
+    "unknown block": (lambda m, x: m.odd(m.again(x)) + x, {"odd": nn.BatchNorm2d(8)}, "no block is what stands at again to last: conv 3×3 to 8, norm, add"),
+    "two norms": (lambda m, x: m.odd(m.again(x)), {"odd": nn.BatchNorm2d(8, eps=1e-3)}, r"norms differ: batch norm with decay 0\.9 and eps 1e-05, batch norm with decay 0\.9 and eps 0\.001"),
+    "even": (lambda m, x: m.odd(x), {"odd": nn.Conv2d(8, 8, 2, bias=False)}, "no block is what stands at odd"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_not_in_the_alphabet_is_named(case):
+    middle, modules, sentence = CASES[case]
+    with pytest.raises(ReadingError, match=sentence):
+        from_module(Odd(middle, **modules), torch.zeros(1, 3, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("model", "example", "sentence"),
+    [
+        (nn.Linear(3, 4), None, "Linear has no convolution, so it is not a ConvNet"),
+        (Odd(lambda m, x: x), torch.zeros(1, 3, 16, 20), r"the example has shape \(1, 3, 16, 20\); give square images"),
+        (Odd(lambda m, x: x if x.sum() > 0 else -x), torch.zeros(1, 3, 16, 16), r"Odd cannot be traced on images \(2, 3, 16, 16\)"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), torch.zeros(1, 1, 9, 9), "no block is what stands at 1: act relu"),
+    ],
+)  # fmt: skip
+def test_what_is_not_a_network(model, example, sentence):
+    with pytest.raises(ReadingError, match=sentence):
+        from_module(model, example)
+
+
+def test_a_cell_network_is_said_not_to_be_a_sequence():
+    network = scale(ZOO["pnasnet-5-mobile"], Scaling(depth=1 / 3, width=0.3)).with_(resolution=48)
+    with pytest.raises(
+        ReadingError,
+        match=r"no block is what stands at stage1.block1.current.act to .*, \d+ operators that no single map parts",
+    ):
+        from_module(build(network, classes=3, seed=0), torch.zeros(1, 3, 48, 48))

@@ -1,0 +1,65 @@
+"""A real PostgreSQL server for one session of tests, and the storages that a search can live in."""
+
+import getpass
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+def postgres_binaries() -> Path | None:
+    """Where Debian or the PATH has initdb."""
+    on_path = shutil.which("initdb")
+    found = [Path(on_path)] if on_path else sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found else None
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory) -> Iterator[str]:
+    """The URL of a server in a temporary folder; PostgreSQL refuses to run as root, so root gives it to `nobody`."""
+    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
+    binaries = postgres_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server is installed (Debian: apt install postgresql)")
+    folder = tmp_path_factory.mktemp("postgres")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    user = "nobody" if os.getuid() == 0 else getpass.getuser()
+    if os.getuid() == 0:
+        for parent in (folder, *folder.parents[:2]):
+            parent.chmod(0o755)
+        shutil.chown(folder, user)
+
+    def run(*words: object) -> None:
+        identity = {"user": pwd.getpwnam(user).pw_uid, "group": pwd.getpwnam(user).pw_gid} if os.getuid() == 0 else {}
+        subprocess.run([*map(str, words)], check=True, capture_output=True, cwd=folder, **identity)
+
+    data = folder / "data"
+    run(binaries / "initdb", "-D", data, "-U", "search", "--auth=trust", "--no-sync")
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    run(binaries / "pg_ctl", "-D", data, "-w", "-o", options, "-l", folder / "log", "start")
+    yield f"postgresql://search@127.0.0.1:{port}/postgres"
+    run(binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+
+
+@pytest.fixture(params=["journal", "postgres"])
+def storage(request, tmp_path) -> str:
+    """Where to search: a journal file, or a database of its own on the server."""
+    if request.param == "journal":
+        return str(tmp_path / "search.journal")
+    from sqlalchemy import create_engine, text
+
+    from compound.search.storage import with_driver
+
+    url, name = request.getfixturevalue("postgres"), f"db{abs(hash(tmp_path))}"
+    engine = create_engine(with_driver(url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{url.rpartition('/')[0]}/{name}"
