@@ -121,19 +121,24 @@ class TrainingOptions:
         self, network: "Network", images: "DataSet", spec: str, recipe: "Recipe", out: Path, quiet: bool
     ) -> tuple["Run", "Evaluation"]:
         """Start or resume the run and train it to its end."""
+        from compound.parallel import is_first
         from compound.train import start_run, train
 
         every = interval(self.save_every, "--save-every")
-        for warning in network.warnings(images.channels):
-            note(f"warning: {warning}")
         measured: dict[str, Any] = {"workers": self.workers, "device": self.device}
         run = start_run(network, images, spec, recipe, out, seed=self.seed, resume=self.resume, **measured)
-        if not quiet:
-            note(start_text(run, images))
-        return train(
+        if is_first():
+            for warning in network.warnings(images.channels):
+                note(f"warning: {warning}")
+            if not quiet:
+                note(start_text(run, images))
+        trained = train(
             run, images, weights=self.weights, damaged_limit=self.damaged_limit, save_every=every, on_nan=self.on_nan,
             sync_norm=self.sync_norm, quiet=quiet, **measured,
         )  # fmt: skip
+        if not is_first():  # process 0 has the same result, and says it
+            raise typer.Exit
+        return trained
 
 
 def with_training(verb: Callable[..., None]) -> Callable[..., None]:
