@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from strategies import networks
 from torch import nn
 
@@ -37,7 +37,7 @@ TINY = Network(
     resolution=32,
 )
 CALLS = [0.011, 0.010, 0.013, 0.012, 0.030, 0.010, 0.011, 0.012, 0.010, 0.014]
-MEMORY = ("efficientnet-b0", "resnet-50", "mobilenet-v2", "densenet-121", "mobilenet-v3-large", "regnety-004")
+MEMORY = ("efficientnet-b0", "resnet-50", "mobilenet-v2", "densenet-121", "mobilenet-v3-large", "nasnet-a-mobile")
 
 
 def test_statistics_of_calls() -> None:
@@ -134,6 +134,7 @@ def test_memory_of_inference_and_training_is_predicted(name: str) -> None:
 @settings(max_examples=25)
 @given(networks())
 def test_memory_of_inference_on_random_networks(network: Network) -> None:
+    assume(not any(row.block.reads_previous for row in network.blocks()[:-1]))  # cells: NASNet above
     images = torch.randn(4, 3, network.resolution, network.resolution)
     measured = inference_peak(build(network, 7), images)
     assert cost(network, 7).memory(4) == pytest.approx(measured, rel=0.02)
