@@ -25,7 +25,7 @@ def cli(monkeypatch, capfd):
 def test_python_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    assert len(snippets("python")) == 2
+    assert len(snippets("python")) == 3
     for snippet in snippets("python"):
         exec(compile(snippet, "README.md", "exec"), names)
     accuracy = float(re.search(r"([\d.]+)% of 1000 test images", capsys.readouterr().out)[1])
