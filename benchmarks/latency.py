@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from compound import RULES, ZOO, Budget, Network, fit_budget, scale
+from compound.deploy.timed import ALL_RUNTIMES
 from compound.files import write_json
 from compound.latency import DeviceTable, latency, load_table
 from compound.measure.machine import environment
@@ -87,7 +88,7 @@ def run(networks: Sequence[Network], table: DeviceTable, seconds: float, rng: ra
     runners: list[Runner] = []
     for network in networks:
         images = torch.randn(table.batch, 3, network.resolution, network.resolution)
-        runners.append(find_runtime(table.runtime)(build(network).eval(), images, table.threads))
+        runners.append(find_runtime(table.runtime, ALL_RUNTIMES)(build(network).eval(), images, table.threads))
         runners[-1].run()
     calls: list[list[float]] = [[] for _ in runners]
     order, end = list(range(len(runners))), time.perf_counter() + seconds

@@ -21,7 +21,15 @@ SORTED = "gcompris/src/activities/categorization/resource/images"
 # class: folders of stamps, and GCompris's (file, folder, beginning of the name)
 CLASSES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "bird": (("animals/birds",), ()),
-    "coin": (("symbols/money",), ()),
+    "coin": (
+        (
+            "symbols/money/canadian",
+            "symbols/money/euro",
+            "symbols/money/japanese",
+            "symbols/money/us",
+        ),
+        (),
+    ),
     "fish": (("animals/fish",), ("fishes/",)),
     "flower": (("plants/flowers",), ()),
     "fruit": (("food/fruit",), ()),

@@ -104,10 +104,11 @@ def part(trace: Trace) -> Part:
 def fullest(trace: Trace, sizes: list[int]) -> int:
     """Numbers alive at the fullest moment: a value dies after the last operator that reads it.
 
-    A chain of torch modules holds its input until it ends, however early its first part has read it.
+    A chain of torch modules holds its input until it ends, however early its first part has read it; a cell its states.
     """
     steps = trace.steps
     last_use = {value: index for index, (_, _, values, _) in enumerate(steps) for value in values}
+    last_use |= dict.fromkeys(trace.held, len(steps) - 1)
     last_use[trace.output] = len(steps)
     if trace.outlives is not None:
         last_use[trace.outlives] = len(steps)

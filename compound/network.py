@@ -212,7 +212,7 @@ class Network:
 def describe(block: Block) -> str:
     """`mbconv 3×3, expand 6, se 0.25`: the block's name and its fields as the tables print them."""
     words: list[str] = []
-    usual = (("se", 0), ("groups", 1), ("of", "input"))
+    usual = (("se", 0), ("groups", 1), ("of", "input"), ("depth", 0))
     for name, value in vars(block).items():
         value = value.ratio if isinstance(value, SqueezeExcite) else value
         if name == "kernel":

@@ -39,6 +39,7 @@ class Trace:
         self.shapes: list[Shape] = [shape] if previous is None else [shape, previous]
         self.previous = len(self.shapes) - 1
         self.outlives = outlives
+        self.held: set[int] = set()  # values that a cell holds to its end, whoever reads them last
         self.steps: list[Step] = []
         self.output = operator.trace(self, 0, "")
 
@@ -449,5 +450,6 @@ class Graph(Operator):
             here = f"{path}nodes.{i}."
             one = left.trace(trace, states[a], f"{here}left.")
             states.append(trace.add(f"{here}add.", Add(), one, right.trace(trace, states[b], f"{here}right.")))
+        trace.held.update((value, trace.previous, *states))
         ends = [fit.trace(trace, states[i], f"{path}joined.{n}.") for n, (i, fit) in enumerate(self.joined)]
         return trace.add(f"{path}join.", Join(), *ends)

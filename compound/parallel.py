@@ -5,7 +5,8 @@ A process alone is process 0 of 1, and nothing here costs it anything.
 
 import atexit
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -69,6 +70,21 @@ def _environment() -> "ClusterEnvironment | None":
 def _local_size() -> int:
     words = os.environ.get("LOCAL_WORLD_SIZE") or os.environ.get("SLURM_NTASKS_PER_NODE") or "1"
     return int(words)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Say in one sentence that another process of this training has ended."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error).splitlines()[0] if str(error) else ""
+        if size() == 1 or not (isinstance(error, dist.DistError) or "gloo" in said.lower()):
+            raise
+        raise CompoundError(
+            f"another process of this training has ended or cannot be reached ({said}); start all of them again with "
+            "--resume"
+        ) from error
 
 
 def rank() -> int:

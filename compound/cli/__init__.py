@@ -37,9 +37,6 @@ EXTRAS = {
     "onnxruntime": "deploy",
     "openvino": "deploy",
     "nncf": "deploy",
-    "fastapi": "serve",
-    "uvicorn": "serve",
-    "prometheus_client": "serve",
     "huggingface_hub": "hub",
 }
 

@@ -40,7 +40,7 @@ def networks(
         typer.Argument(metavar="NETWORK…", help="Networks, run directories, timm:NAME or torchvision:NAME."),
     ],
     runtime: Annotated[
-        str, typer.Option(help="One or more of eager, channels-last, compile, onnxruntime, openvino.")
+        str, typer.Option(help="One or more of optimized, eager, channels-last, compile, onnxruntime, openvino.")
     ] = "channels-last",
     batch: Annotated[str, typer.Option(help="Images a call; several for a sweep, e.g. 1,8,32.")] = "1",
     threads: Threads = 1,
@@ -53,13 +53,14 @@ def networks(
     json: Json = False,
 ) -> None:
     """Time networks on runtimes, all taking turns (Table 4 of the paper: batch 1, one core, mean of 20)."""
+    from compound.deploy.timed import ALL_RUNTIMES
     from compound.measure import memory_fields, run_session
     from compound.measure.picture import check_picture, draw
     from compound.measure.runtimes import find_runtime
 
     runtimes = list(dict.fromkeys(runtime.split(",")))
     for one in runtimes:
-        find_runtime(one)
+        find_runtime(one, ALL_RUNTIMES)
     sizes = batch_sizes(batch)
     if out:
         check_picture(out)
@@ -68,7 +69,8 @@ def networks(
         raise UsageError(f"no accuracy is known of {', '.join(names)}; for -o give runs or networks of Table 2")
     session = run_session(
         subjects, runtimes, sizes,
-        threads=threads, runs=runs, rounds=rounds, seed=seed, say=(lambda _: None) if json else note,
+        threads=threads, runs=runs, rounds=rounds, seed=seed, known=ALL_RUNTIMES,
+        say=(lambda _: None) if json else note,
     )  # fmt: skip
     for reason in session.unavailable.values():
         note(f"left out: {reason}")
@@ -97,7 +99,7 @@ def device(
     family: Annotated[
         list[str] | None, typer.Option(help="Networks whose units are timed; may be repeated. Default efficientnet-b0.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="eager or channels-last.")] = "channels-last",
+    runtime: Annotated[str, typer.Option(help="optimized, channels-last or eager.")] = "channels-last",
     batch: Annotated[int, typer.Option(min=1, help="Images a call.")] = 1,
     threads: Threads = 1,
     samples: Annotated[int, typer.Option(min=8, help="Scaled networks that are run, a quarter of them to check.")] = 48,
@@ -107,6 +109,7 @@ def device(
     json: Json = False,
 ) -> None:
     """Time the parts of scaled networks on this device, for `plan --latency` and `fit --latency`."""
+    from compound.deploy.timed import ALL_RUNTIMES
     from compound.latency import save_table
     from compound.measure import measure_device
 
@@ -116,7 +119,7 @@ def device(
     table = measure_device(
         families, runtime,
         threads=threads, batch=batch, samples=samples, span=span, seconds=seconds, seed=seed,
-        say=(lambda _: None) if json else note,
+        known=ALL_RUNTIMES, say=(lambda _: None) if json else note,
     )  # fmt: skip
     save_table(table, out)
     checked = table.environment["left_out"]

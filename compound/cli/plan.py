@@ -101,6 +101,8 @@ def warn_of_extrapolation(found: Plan, classes: int, channels: int) -> None:
 def plan_fields(found: Plan) -> dict[str, Any]:
     value = cost_fields(found.network, found.cost) | scaling_fields(found.phi, found.scaling)
     value |= {"budget": found.budget.limits(), "binding": found.binding, "used": found.use, "next": None}
+    if found.budget.device is not None:
+        value["margin"] = found.budget.device.margin  # of the predicted latency
     if found.next_network and found.next_cost:
         value["next"] = cost_fields(found.next_network, found.next_cost) | {"phi": found.next_phi}
     return value

@@ -156,6 +156,7 @@ class TrainingOptions:
         self, network: "Network", images: "DataSet", spec: str, recipe: "Recipe", out: Path, quiet: bool
     ) -> tuple["Run", "Evaluation"]:
         """Start or resume the run and train it to its end."""
+        from compound.parallel import is_first
         from compound.train import adopted, start_run, train
         from compound.train.setups import doubts
         from compound.train.weighting import find_class_weights
@@ -163,22 +164,26 @@ class TrainingOptions:
         every = interval(self.save_every, "--save-every")
         if self.weights is not None and self.inherit is not None:
             raise UsageError("--weights and --inherit both say what to start from; give one of them")
+        warnings = []
         if self.weights is not None:
             network = adopted(network, self.weights)
-            for doubt in doubts(self.weights, network, images):
-                note(f"warning: {doubt}")
+            warnings += doubts(self.weights, network, images)
         if self.class_weights is not None:
             recipe = replace(recipe, class_weights=find_class_weights(self.class_weights, images))
-        for warning in network.warnings(images.channels):
-            note(f"warning: {warning}")
         measured: dict[str, Any] = {"workers": self.workers, "device": self.device}
         run = start_run(network, images, spec, recipe, out, seed=self.seed, resume=self.resume, **measured)
-        if not quiet:
-            note(start_text(run, images))
-        return train(
+        if is_first():
+            for warning in (*warnings, *network.warnings(images.channels)):
+                note(f"warning: {warning}")
+            if not quiet:
+                note(start_text(run, images))
+        trained = train(
             run, images, weights=self.weights, inherited=self.inherit, damaged_limit=self.damaged_limit,
             save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, quiet=quiet, **measured,
         )  # fmt: skip
+        if not is_first():  # process 0 has the same result, and says it
+            raise typer.Exit
+        return trained
 
 
 def with_training(verb: Callable[..., None]) -> Callable[..., None]:

@@ -15,12 +15,15 @@ from compound.data.open import DataSet
 from compound.data.source import Source
 
 ALIKE = 2  # bits of 64 that may differ: the same picture at another size or compression
+CLOSE = 4  # of 255: the mean difference of the 16×16 grey images; small pictures of one kind share hashes
 SAMPLE = 20_000  # images of a part that are hashed and measured; larger parts are sampled evenly
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part of a data set. `hashes` (n,) uint64 of the images at `positions` (n,), flat ones left out."""
+    """One part of a data set. `hashes` (n,) and `thumbnails` (n, 256) of the images at `positions` (n,); flat ones are
+    left out.
+    """
 
     images: int
     counts: dict[str, int]
@@ -28,6 +31,7 @@ class Part:
     damaged: list[tuple[str, str]]
     hashes: NDArray[np.uint64]
     positions: NDArray[np.int64]
+    thumbnails: NDArray[np.int16]
     seen: int
     grey: int
 
@@ -81,27 +85,31 @@ def look_through(source: Source, classes: tuple[str, ...]) -> Part:
         grey += int(image.shape[0] == 3 and bool((image[:1] == image).all()))
         code = dhash(image) if image.shape[0] in (1, 3) else None
         if code is not None:
-            hashed.append((code, index))
+            small = F.resize(to_channels(image, 1), [16, 16], antialias=True)
+            hashed.append((code, index, small.flatten().to(torch.int16).numpy()))
     counts = np.bincount(source.labels, minlength=len(classes)).tolist()
     return Part(
         len(source),
         dict(zip(classes, counts, strict=True)),
         sizes,
         damaged,
-        np.array([code for code, _ in hashed], dtype=np.uint64),
-        np.array([index for _, index in hashed], dtype=np.int64),
+        np.array([code for code, _, _ in hashed], dtype=np.uint64),
+        np.array([index for _, index, _ in hashed], dtype=np.int64),
+        np.array([small for _, _, small in hashed], dtype=np.int16).reshape(-1, 256),
         len(chosen),
         grey,
     )
 
 
 def duplicates(part: Part, other: Part) -> list[tuple[int, int]]:
-    """Positions (in `part`, in `other`) of images that look the same: at most `ALIKE` bits differ."""
+    """Positions (in `part`, in `other`) of images that look the same: by `ALIKE` and by `CLOSE`."""
     pairs = []
     for start in range(0, len(part.hashes), 512):
         chunk = part.hashes[start : start + 512]
         differing = np.bitwise_count(chunk[:, None] ^ other.hashes[None, :])
         rows, columns = np.nonzero(differing <= ALIKE)
+        away = np.abs(part.thumbnails[start + rows] - other.thumbnails[columns]).mean(1)
+        rows, columns = rows[away <= CLOSE], columns[away <= CLOSE]
         pairs += [(int(part.positions[start + r]), int(other.positions[c])) for r, c in zip(rows, columns, strict=True)]
     return pairs
 
@@ -129,8 +137,10 @@ def contact_sheet(data: DataSet, *, columns: int = 8, side: int = 64) -> torch.T
     """uint8 (3, H, W): a row of training images for each of up to 40 classes, each fitted into a square of `side`."""
     rows = []
     for number in range(min(len(data.classes), 40)):
-        tiles = []
-        for index in np.flatnonzero(data.train.labels == number)[:columns].tolist():
+        tiles: list[torch.Tensor] = []
+        for index in np.flatnonzero(data.train.labels == number).tolist():
+            if len(tiles) == columns:
+                break
             try:
                 tiles.append(_tile(data.train.load(index), side))
             except DamagedImage:

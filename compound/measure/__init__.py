@@ -2,7 +2,7 @@
 
 from compound.measure.device import measure_device
 from compound.measure.memory import inference_peak, training_peak
-from compound.measure.runtimes import RUNTIMES, Runner, Unavailable
+from compound.measure.runtimes import RUNTIMES, Runner, Runtime, Unavailable
 from compound.measure.session import Measured, Session, memory_fields, run_session
 from compound.measure.subjects import LIBRARIES, Subject, of_library, of_network, of_run
 from compound.measure.timing import Timing, interleaved
@@ -12,6 +12,7 @@ __all__ = [
     "RUNTIMES",
     "Measured",
     "Runner",
+    "Runtime",
     "Session",
     "Subject",
     "Timing",

@@ -10,17 +10,17 @@ import os
 import random
 import statistics
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
-from compound.cost import cost
+from compound.cost import cost, numbers
 from compound.errors import UsageError
 from compound.latency import DeviceTable, Unit, latency, units
 from compound.measure.machine import environment
-from compound.measure.runtimes import Laps, Runner, find_runtime
+from compound.measure.runtimes import RUNTIMES, Laps, Runner, Runtime, find_runtime
 from compound.measure.timing import lower_quartile, seconds_of
 from compound.network import Network
 from compound.nn import build
@@ -65,6 +65,7 @@ def measure_device(
     span: float = 2.0,
     seconds: float = 120.0,
     seed: int = 0,
+    known: Mapping[str, Runtime] = RUNTIMES,
     say: Callable[[str], None] = lambda text: None,
 ) -> DeviceTable:
     """Time `samples` scaled networks of `families` for about `seconds` and make a table of their units.
@@ -77,7 +78,7 @@ def measure_device(
     say(f"{len(chosen)} networks of {', '.join(about['families'])} on {about['cpu']}, {runtime}, {threads} threads")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        running = [prepare(one, runtime, threads, batch) for one in chosen]
+        running = [prepare(one, find_runtime(runtime, known), threads, batch) for one in chosen]
     rounds = run_rounds(running, seconds, seed)
     in_table = [one for one in running if not one.choice.left_out]
     table = tabulate(in_table, runtime, threads, batch, about | {"rounds": rounds})
@@ -119,13 +120,13 @@ def refuse_more_than_memory(networks: Sequence[Network]) -> None:
         )
 
 
-def prepare(choice: Choice, runtime: str, threads: int, batch: int) -> Sample:
+def prepare(choice: Choice, runtime: Runtime, threads: int, batch: int) -> Sample:
     """The built network, ready to run."""
     images = torch.randn(batch, choice.channels, choice.network.resolution, choice.network.resolution)
     model = build(choice.network, choice.classes, choice.channels).eval()
-    runner = find_runtime(runtime)(model, images, threads)
+    runner = runtime(model, images, threads)
     if runner.laps is None:
-        raise UsageError(f"runtime {runtime} does not tell where its time goes; use eager or channels-last for a table")
+        raise UsageError("this runtime does not tell where its time goes; use optimized, channels-last or eager")
     runner.run()
     return Sample(choice, runner, [], [])
 
@@ -164,40 +165,57 @@ def unit_times(one: Sample) -> list[tuple[Unit, float]]:
 
     Taking laps costs every module the same small time, which is taken off before the rest is brought to that sum.
     """
-    names = set(one.laps[0])
-    spent = {name: lower_quartile([laps[name] for laps in one.laps]) for name in names}
+    taken = [{canonical(name): seconds for name, seconds in laps.items()} for laps in one.laps]
+    spent = {name: lower_quartile([laps[name] for laps in taken]) for name in taken[0]}
     whole = lower_quartile(one.calls)
-    watching = max(0.0, sum(spent.values()) - whole) / len(names)
+    watching = max(0.0, sum(spent.values()) - whole) / len(spent)
     spent = {name: max(seconds - watching, seconds / 2) for name, seconds in spent.items()}
-    share = whole / sum(spent.values())
-    placed = [(unit, [lapped(place, names) for place in places]) for unit, places in unit_places(one.choice)]
-    used = Counter(place for _, places in placed for place in places)
-    return [(unit, 1e6 * share * sum(spent[place] / used[place] for place in places)) for unit, places in placed]
+    placed = place_units(one.choice, set(spent))
+    shared: dict[str, float] = defaultdict(float)  # by lap: the work of all operators in it
+    for _, parts in placed:
+        for lap, work in parts:
+            shared[lap] += work
+    for name in set(spent) - set(shared):  # a part of something that runs as one
+        if outer := enclosing(name, set(shared)):
+            spent[outer] += spent[name]
+    micro = 1e6 * whole / sum(spent[lap] for lap in shared)
+    return [(unit, sum(micro * spent[lap] * work / shared[lap] for lap, work in parts)) for unit, parts in placed]
 
 
-def unit_places(choice: Choice) -> list[tuple[Unit, list[str]]]:
-    """Every unit in order of execution, and the names of the modules its operators became."""
-    found, network = [], choice.network
+def place_units(choice: Choice, names: set[str]) -> list[tuple[Unit, list[tuple[str, float]]]]:
+    """Every unit in order of execution, with the lap and the work of each of its operators.
+
+    An operator without a lap of its own is in that of the combination it joins (`body.add` in `body`), or else ran
+    together with the one before it. Work tells operators of one lap apart: numbers moved and, sixteen at a time,
+    multiply-adds.
+    """
+    found, network, lap = [], choice.network, ""
     features = {name for name, _ in network.head.features(network.style).parts}
     for row in network.blocks(choice.classes, choice.channels):
         for unit, steps in units(row.trace):
-            paths = [step.path for step in steps]
-            if row.label == "head":
-                parents = ["features" if path.partition(".")[0] in features else "classifier" for path in paths]
-                places = [f"{parent}.{path}" for parent, path in zip(parents, paths, strict=True)]
-            else:
-                block = f"stage{row.stage}.block{row.repeat}" if row.stage else "stem"
-                places = [f"{block}.{path}".rstrip(".") for path in paths]
-            found.append((unit, places))
+            parts = []
+            for path, operator, values, output in steps:
+                if row.label == "head":
+                    block = "features" if path.partition(".")[0] in features else "classifier"
+                else:
+                    block = f"stage{row.stage}.block{row.repeat}" if row.stage else "stem"
+                lap = enclosing(canonical(f"{block}.{path}"), names) or lap
+                shapes = [row.trace.shapes[value] for value in values]
+                moved = sum(map(numbers, shapes)) + numbers(row.trace.shapes[output])
+                parts.append((lap, moved + operator.macs(*shapes) / 16))
+            found.append((unit, parts))
     return found
 
 
-def lapped(place: str, names: set[str]) -> str:
-    """The module whose lap an operator is in: its own, or that of the combination it joins (`body.add` is `body`)."""
-    while place not in names:
-        place, dot, _ = place.rpartition(".")
-        if not dot:
-            raise LookupError(f"no module was timed for {place!r}")
+def canonical(name: str) -> str:
+    """A module's name apart from how deep its parts are nested: folding makes `body.expand` a `body_expand`."""
+    return name.replace("_", ".").rstrip(".")
+
+
+def enclosing(place: str, names: set[str]) -> str:
+    """The name in `names` that is `place` or the nearest one around it; empty where there is none."""
+    while place and place not in names:
+        place = place.rpartition(".")[0]
     return place
 
 

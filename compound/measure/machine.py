@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch.nn.functional import conv2d
 
+from compound.measure.timing import seconds_of
+
 FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "asimd", "sve")
 PACKAGES = ("compound", "torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
@@ -63,14 +65,13 @@ def peak_gflops(threads: int, seconds: float = 0.5) -> float:
 
 
 def _fastest(call: Callable[[], object], seconds: float) -> float:
-    best, end = float("inf"), time.perf_counter() + seconds
+    times: list[float] = []
     with torch.inference_mode():
         call()
-        while time.perf_counter() < end:
-            start = time.perf_counter()
-            call()
-            best = min(best, time.perf_counter() - start)
-    return best
+        end = time.perf_counter() + seconds
+        while not times or time.perf_counter() < end:
+            times.append(seconds_of(call))
+    return min(times)
 
 
 def _versions() -> dict[str, str]:

@@ -1,20 +1,49 @@
-"""What the paper prints about accuracy and CPU latency, to stand beside what is measured."""
+"""What the paper prints about accuracy and CPU latency, by the names of the zoo, to stand beside what is measured."""
 
-# ImageNet top-1, per cent, single crop (Table 2; AmoebaNet-B is its GPipe).
-TOP1 = {
-    "efficientnet-b0": 77.1, "resnet-50": 76.0, "densenet-169": 76.2,
-    "efficientnet-b1": 79.1, "resnet-152": 77.8, "densenet-264": 77.9, "inception-v3": 78.8, "xception": 79.0,
-    "efficientnet-b2": 80.1, "inception-v4": 80.0, "inception-resnet-v2": 80.1,
-    "efficientnet-b3": 81.6, "resnext-101-64x4d": 80.9, "polynet": 81.3,
-    "efficientnet-b4": 82.9, "senet-154": 82.7, "nasnet-a-large": 82.7, "amoebanet-a-6-448": 82.8,
-    "pnasnet-5-large": 82.9,
-    "efficientnet-b5": 83.6, "amoebanet-c-6-228": 83.5,
-    "efficientnet-b6": 84.0,
-    "efficientnet-b7": 84.3, "amoebanet-b-6-512": 84.3,
-}  # fmt: skip
+from functools import lru_cache
+from typing import NamedTuple
 
-# Table 4: seconds at batch 1 on one core of a Xeon E5-2690, mean of 20 runs, and how many times faster the second is.
-TABLE4 = (
-    ("resnet-152", 0.554, "efficientnet-b1", 0.098, 5.7),
-    ("amoebanet-b-6-512", 19.0, "efficientnet-b7", 3.1, 6.1),
-)
+from compound.errors import UsageError
+from compound.paper.tables import rows
+from compound.zoo import ZOO
+
+
+class Pair(NamedTuple):
+    """Two networks of Table 4: seconds at batch 1 on one core, mean of 20 runs, and the printed ratio."""
+
+    slow: str
+    slow_seconds: float
+    fast: str
+    fast_seconds: float
+    ratio: float
+
+
+@lru_cache
+def top1() -> dict[str, float]:
+    """ImageNet top-1 as a share, single crop (Table 2)."""
+    return {zoo_name(row["model"]): float(row["top1"]) / 100 for row in rows("table2_imagenet")}
+
+
+@lru_cache
+def table4() -> tuple[Pair, ...]:
+    """The pairs of Table 4; its rows come in twos, the slow network first."""
+    lines = rows("table4_cpu_latency")
+    return tuple(
+        Pair(
+            zoo_name(slow["model"]),
+            float(slow["latency_s"]),
+            zoo_name(fast["model"]),
+            float(fast["latency_s"]),
+            float(fast["speedup"]),
+        )
+        for slow, fast in zip(lines[::2], lines[1::2], strict=True)
+    )
+
+
+def zoo_name(printed: str) -> str:
+    """The zoo's name of a network that the paper prints."""
+    known = {row["model"]: row["network"] for row in rows("networks")}
+    name = known.get(printed, printed)
+    if name not in ZOO:
+        raise UsageError(f"the paper's {printed} is not in the zoo")
+    return ZOO[name].name

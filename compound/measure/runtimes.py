@@ -8,7 +8,7 @@ import io
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
@@ -34,12 +34,6 @@ class Runner:
 
 
 Runtime = Callable[[nn.Module, Tensor, int], Runner]
-
-
-def find_runtime(name: str) -> Runtime:
-    if name not in RUNTIMES:
-        raise UsageError(f"there is no runtime {name!r}; use {', '.join(RUNTIMES)}")
-    return RUNTIMES[name]
 
 
 def eager(model: nn.Module, images: Tensor, threads: int) -> Runner:
@@ -111,6 +105,12 @@ RUNTIMES: dict[str, Runtime] = {
     "onnxruntime": onnx_runtime,
     "openvino": openvino,
 }
+
+
+def find_runtime(name: str, known: Mapping[str, Runtime] = RUNTIMES) -> Runtime:
+    if name not in known:
+        raise UsageError(f"there is no runtime {name!r}; use {', '.join(known)}")
+    return known[name]
 
 
 def need(*packages: str) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ import torch
 from compound.cost import cost
 from compound.measure.machine import environment, peak_gflops
 from compound.measure.memory import inference_peak, training_peak
-from compound.measure.printed import TABLE4
-from compound.measure.runtimes import Unavailable, find_runtime
+from compound.measure.printed import table4
+from compound.measure.runtimes import RUNTIMES, Runtime, Unavailable, find_runtime
 from compound.measure.subjects import Subject
 from compound.measure.timing import Timing, interleaved
 
@@ -71,10 +71,16 @@ class Session:
         """How many times faster the second network of each row of Table 4 is, beside what the paper prints."""
         mean = {(one.subject.name, one.runtime): one.timing.mean for one in self.measured if one.batch == 1}
         return [
-            {"slow": slow, "fast": fast, "runtime": runtime, "ratio": mean[slow, runtime] / seconds, "paper": printed}
-            for slow, _, fast, _, printed in TABLE4
+            {
+                "slow": pair.slow,
+                "fast": pair.fast,
+                "runtime": runtime,
+                "ratio": mean[pair.slow, runtime] / seconds,
+                "paper": pair.ratio,
+            }
+            for pair in table4()
             for (name, runtime), seconds in mean.items()
-            if name == fast and (slow, runtime) in mean
+            if name == pair.fast and (pair.slow, runtime) in mean
         ]
 
 
@@ -87,6 +93,7 @@ def run_session(
     runs: int = 20,
     rounds: int = 5,
     seed: int = 0,
+    known: Mapping[str, Runtime] = RUNTIMES,
     say: Callable[[str], None] = lambda text: None,
 ) -> Session:
     """Time every subject on every runtime at every batch size, all taking turns."""
@@ -96,7 +103,7 @@ def run_session(
     described: dict[str, tuple[Subject, str, int, float]] = {}
     unavailable: dict[str, str] = {}
     for runtime in runtimes:
-        make = find_runtime(runtime)
+        make = find_runtime(runtime, known)
         for subject in subjects:
             for batch in batches:
                 if runtime in unavailable:

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compound.cost import cost
 from compound.errors import CompoundError, UsageError
-from compound.measure.printed import TOP1
+from compound.measure.printed import top1
 from compound.network import Network
 from compound.nn import build, load_model
 
@@ -38,9 +38,9 @@ def of_network(network: Network, classes: int = 1000, channels: int = 3) -> Subj
     """A network with random weights; times do not depend on them."""
     model = build(network, classes, channels, seed=0).eval()
     macs = cost(network, classes, channels).macs
-    printed = TOP1.get(network.name)
-    top1, source = (printed / 100, "paper") if printed else (None, "")
-    return Subject(network.name, model, network.resolution, channels, classes, macs, network, top1, source)
+    printed = top1().get(network.name)
+    source = "paper" if printed is not None else ""
+    return Subject(network.name, model, network.resolution, channels, classes, macs, network, printed, source)
 
 
 def of_run(path: str | Path) -> Subject:
@@ -48,15 +48,15 @@ def of_run(path: str | Path) -> Subject:
     path = Path(path)
     model, weights = load_model(path / "model.safetensors")
     network, classes, channels = weights.network, len(weights.classes), weights.channels
-    macs, top1 = cost(network, classes, channels).macs, None
+    macs, measured = cost(network, classes, channels).macs, None
     evaluation = path / "evaluation.json"
     if evaluation.is_file():
         try:
-            top1 = float(json.loads(evaluation.read_text(encoding="utf-8"))["top1"])
+            measured = float(json.loads(evaluation.read_text(encoding="utf-8"))["top1"])
         except (ValueError, KeyError, TypeError):
             raise CompoundError(f"{evaluation} is damaged; run: compound evaluate {path}") from None
-    source = "run" if top1 is not None else ""
-    return Subject(str(path), model, network.resolution, channels, classes, macs, network, top1, source)
+    source = "run" if measured is not None else ""
+    return Subject(str(path), model, network.resolution, channels, classes, macs, network, measured, source)
 
 
 def of_library(name: str) -> Subject:

@@ -58,16 +58,19 @@ def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: 
     own = dict(plan) | {TRAINING: counted.training_memory(batch)}
     limit = budget[binding]
     limits = " and ".join(f"{size(name, value)} {_unit(name)}".strip() for name, value in budget.items())
-    if plan["phi"] == 0:
+    itself = plan["phi"] == 0 and plan["resolution_factor"] == 1  # `--fill` may have raised the resolution alone
+    if itself:
         found = f"the baseline itself, {start}, is the largest network of the {given['rule']} rule within {limits}"
     else:
         found = f"{start}, scaled by the {given['rule']} rule, gives {network.name} ({_brief(plan)}) within {limits}"
-    sentence = f"{found[0].upper() if plan['phi'] == 0 else found[0]}{found[1:]}. "
+    sentence = f"{found[0].upper() if itself else found[0]}{found[1:]}. "
     if following is None:
         sentence += f"It uses {plan['used']:.1%}; the rule goes no further, so the budget does not bind."
     else:
         sentence += f"It uses {plan['used']:.1%} of the {spoken(binding)}, the limit that binds"
         step = following.get(binding)
+        if step and binding == "latency":
+            step *= 1 + plan["margin"]
         sentence += f": the next step up would take {size(binding, step)} ({step / limit:.0%})." if step else "."
     lines = [
         _line("baseline", baseline, columns),

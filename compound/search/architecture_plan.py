@@ -25,6 +25,9 @@ from compound.train import RECIPES, Recipe, load_recipe
 
 Evaluation = Literal["shared", "full", "short", "shrunken", "halving"]
 SHORT_EPOCHS = 5  # as MnasNet's
+MOST_EPOCHS = 1000  # of shared weights, whose end their minutes set
+# Weights that many networks pull at want half a single network's rate and less decay (docs/decisions, shared weights).
+SHARED_RATE, SHARED_DECAY = 0.5, 1e-4
 
 
 @dataclass(frozen=True)
@@ -141,5 +144,12 @@ def share_weights(plan: Plan, space: Space, folder: Path, say: Callable[[str], N
     data = plan.images.open()
     window = plan.problem(space, plan.trainer())
     supernet = Supernet(space, len(data.classes), data.channels, paths=paths, admits=window.admits, seed=plan.seed)
-    recipe = replace(plan.training, minutes=plan.minutes, epochs=1000, warmup_epochs=1)
+    recipe = replace(
+        plan.training,
+        minutes=plan.minutes,
+        epochs=MOST_EPOCHS,
+        rate=plan.training.rate * SHARED_RATE,
+        weight_decay=SHARED_DECAY,
+        warmup_epochs=1,
+    )
     train_supernet(supernet, data, recipe, weights_of(folder), seed=plan.seed, device=plan.device, say=say)

@@ -25,7 +25,7 @@ class Interval:
 
     @property
     def ends(self) -> tuple[float, float]:
-        return self.mean - self.half, self.mean + self.half
+        return max(self.mean - self.half, 0.0), min(self.mean + self.half, 1.0)
 
 
 def intervals(entries: Sequence[Entry], images: int) -> dict[int, Interval]:

@@ -43,8 +43,9 @@ def load_supernet(path: Path) -> Supernet:
 
 
 def weights_fingerprint(path: Path) -> str:
-    """Twelve hex digits of the file."""
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-    except OSError as error:
-        raise CompoundError(f"cannot read {path}: {error.strerror}; train the shared weights first") from None
+    """Twelve hex digits of what the file holds; the order in which it holds it differs from writing to writing."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(load_supernet(path).state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:12]

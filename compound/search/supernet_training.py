@@ -19,7 +19,6 @@ from compound.train.pace import Pace
 from compound.train.recipe import Recipe
 
 CLIP = 2.0  # norm of the gradient: networks drawn one after the other pull at the same weights
-MOST_EPOCHS = 100_000  # where minutes end the training
 
 
 class SupernetTraining(Training):

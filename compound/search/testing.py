@@ -13,11 +13,12 @@ they are made anew for every draw, as the engine makes them: those keep generato
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import BaseSampler
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 Make = Callable[[Mapping[str, BaseDistribution], int], BaseSampler]
@@ -38,11 +39,13 @@ TRIALS = 60
 
 def worth(parameters: Mapping[str, Any]) -> float:
     """Something to maximise: three for the best kernel, and one each for most layers, squeeze-excite and skip."""
-    best = 3.0 * (parameters["stage1.kernel"] == 5) + (parameters["stage1.layers"] == 4)
-    return best + (parameters["stage1.se"] > 0) + bool(parameters["stage1.skip"])
+    best = 3.0 * float(parameters["stage1.kernel"] == 5) + float(parameters["stage1.layers"] == 4)
+    return best + float(parameters["stage1.se"] > 0) + float(bool(parameters["stage1.skip"]))
 
 
-def new_study(sampler: BaseSampler | None = None, direction: str = "maximize") -> optuna.Study:
+def new_study(
+    sampler: BaseSampler | None = None, direction: Literal["maximize", "minimize"] = "maximize"
+) -> optuna.Study:
     with quiet():
         return optuna.create_study(direction=direction, sampler=sampler)
 
@@ -66,7 +69,8 @@ def search(study: optuna.Study, trials: int, sign: float = 1.0) -> Proposals:
 
 def copied(study: optuna.Study, sampler: BaseSampler) -> optuna.Study:
     """The same history before another sampler, as after a restart."""
-    copy = new_study(sampler, study.direction.name.lower())
+    maximize = study.direction == StudyDirection.MAXIMIZE
+    copy = new_study(sampler, "maximize" if maximize else "minimize")
     with quiet():
         for trial in study.get_trials():
             copy.add_trial(trial)

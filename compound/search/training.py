@@ -134,7 +134,7 @@ class Judge(Callback):
         self.report, self.accuracy = report, float("nan")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.accuracy = trainer.callback_metrics["val_top1"].item()
+        self.accuracy = round(trainer.callback_metrics["val_top1"].item(), 6)  # fp32 holds no more
         self.report(trainer.current_epoch + 1, self.accuracy)
 
 

@@ -19,7 +19,7 @@ from compound.inference import pick_device, workers_for
 from compound.network import Network
 from compound.nn import save_weights
 from compound.notation import load_network
-from compound.parallel import World, from_first, gathered, is_first, join, rank, share_of
+from compound.parallel import World, from_first, gathered, is_first, join, rank, share_of, together
 from compound.quantity import Interval
 from compound.train.averaging import Averaging
 from compound.train.changes import described, differences
@@ -229,7 +229,7 @@ def _train(
     )
     run = run.now("training")
     try:
-        with loading():
+        with loading(), together():
             trainer.fit(module, loader, holdout, ckpt_path=found.path if found else None, weights_only=True)
     except Stopped:
         run.now("stopped")

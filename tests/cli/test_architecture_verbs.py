@@ -66,9 +66,9 @@ def test_a_search_by_shared_weights_and_its_validation(cli, searching, tmp_path)
 
 @pytest.mark.slow
 def test_a_search_goes_on_where_it_stood(searching, tmp_path):
-    first = searching("--evaluation", "short", "--finalists", "0", "--trials", "3")
-    rest = searching("--evaluation", "short", "--finalists", "0")
-    assert (first["completed"], rest["completed"]) == (3, 6)
+    first = searching("--evaluation", "short", "--finalists", "0", "--trials", "2")
+    rest = searching("--evaluation", "short", "--finalists", "0", "--trials", "4")
+    assert (first["completed"], rest["completed"]) == (2, 4)
 
 
 @pytest.mark.slow

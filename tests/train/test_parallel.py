@@ -1,0 +1,127 @@
+"""Several processes train as one: the same batches and losses, an exact evaluation, and an end when one of them dies."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from compound.train import storage
+
+# Without norm: batch norm sees each process's share, as everywhere, and so would differ.
+NETWORK = """
+name: plain
+resolution: 14
+stem: {block: conv, channels: 8, stride: 2}
+stages:
+- {block: fire, squeeze: 8, layers: 2, channels: 32}
+head: {}
+style: {activation: relu, norm: none}
+inputs: {mean: [0.3], std: [0.35], margin: 0}
+"""
+RECIPE = """
+base: small
+epochs: 2
+batch: 256
+rate: 0.05
+precision: fp32
+augment: {crop: shift, shift: 1, flip: true, erase: 0.2}
+"""
+
+
+@pytest.fixture
+def command(tmp_path):
+    """`command(out, processes, …)`: the words that train in so many processes."""
+    (tmp_path / "net.yaml").write_text(NETWORK)
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    words = ["train", "net.yaml", "fashion6k", "--recipe", "recipe.yaml", "--device", "cpu"]
+
+    def make(out, processes, *more):
+        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes else []
+        return [sys.executable, *launch, "-m", "compound", *words, "-o", out, *map(str, more)]
+
+    return make
+
+
+def run(words, where):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, timeout=250)
+
+
+def rows(out):
+    with (out / "metrics.csv").open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+@pytest.mark.timeout(600)
+def test_two_processes_give_the_losses_of_one_and_count_every_image_once(command, tmp_path):
+    one, two = run(command("one", 0, "--json"), tmp_path), run(command("two", 2, "--json"), tmp_path)
+    assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
+    alone, shared = json.loads(one.stdout), json.loads(two.stdout)  # one object, said by one process
+    assert shared["images"] == alone["images"] == 1000
+    for a, b in zip(rows(tmp_path / "one"), rows(tmp_path / "two"), strict=True):
+        # Sums in another order: 1e-5 of the loss after some forty steps.
+        assert b == pytest.approx(a, rel=1e-5, abs=1e-12)
+    assert shared["loss"] == pytest.approx(alone["loss"], rel=1e-5)
+    first, second = (load_file(tmp_path / name / "model.safetensors") for name in ("one", "two"))
+    for name in first:
+        torch.testing.assert_close(first[name], second[name], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.timeout(600)
+def test_one_process_killed_ends_the_other_and_the_run_resumes(command, tmp_path):
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    words = command("out", 2, "--epochs", 40, "--save-every", 5)
+    with subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as training:
+        last = tmp_path / "out" / "checkpoints" / storage.LAST
+        wait_for(last.exists, 120)
+        victim = max(children(training.pid))
+        os.kill(victim, signal.SIGKILL)
+        killed = time.monotonic()
+        _, said = training.communicate(timeout=60)
+        assert training.returncode != 0
+        assert time.monotonic() - killed < 60
+    assert 'Traceback (most recent call last):\n  File "/' not in said.partition("torch.distributed.elastic")[0]
+    step = storage.newest(last.parent).step
+    assert 0 < step < 40 * 22
+    resumed = run(command("out", 0, "--epochs", 40, "--resume"), tmp_path)  # in one process what began in two
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"last.ckpt at step {step}" in resumed.stderr
+    assert [row["step"] for row in rows(tmp_path / "out")] == [22 * (epoch + 1) for epoch in range(40)]
+
+
+def children(pid):
+    """The processes that `pid` started and that train."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in listed if b"compound" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def wait_for(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.timeout(300)
+def test_what_cannot_be_shared_is_said_once(command, tmp_path):
+    done = run(command("out", 2, "--batch", 129), tmp_path)
+    assert done.returncode != 0
+    assert (
+        len(re.findall(r"^error: batch 129 cannot be shared by 2 processes; use a multiple of 2$", done.stderr, re.M))
+        == 1
+    )
+
+
+def test_synchronised_norms_need_a_gpu(command, tmp_path):
+    done = run(command("out", 0, "--sync-norm"), tmp_path)
+    assert done.returncode == 2
+    assert "--sync-norm needs GPUs: torch's SyncBatchNorm does not run on cpu; leave it out" in done.stderr
