@@ -6,39 +6,64 @@ knob is bisected on what `cost` counts.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from compound.cost import Cost, cost
 from compound.errors import BudgetError, NetworkError, UsageError
+from compound.latency import DeviceTable, latency
 from compound.network import Network
-from compound.quantity import short
+from compound.quantity import limit_text
 from compound.scaling import CompoundRule, Rule, Scaling, scale
 
 PHI_LOW, PHI_HIGH = -40.0, 40.0
 SMALLEST_RESOLUTION = 8  # px; below it no network of the zoo has a map to speak of
 
 
+NO_LIMITS = ("batch", "device")  # what limits are counted with
+
+
 @dataclass(frozen=True)
 class Budget:
-    """Upper limits; None is no limit. Memory is in bytes."""
+    """Upper limits; None is no limit. Memory is in bytes, latency in seconds of one call on `device`.
+
+    A predicted latency counts with its table's margin, so that nine of ten networks stay within the limit.
+    """
 
     macs: float | None = None
     params: float | None = None
     activations: float | None = None
     memory: float | None = None  # of inference, one image
     training_memory: float | None = None  # at `batch` images, with an optimiser of two slots and EMA
+    latency: float | None = None
     batch: int = 32
+    device: DeviceTable | None = None
 
     def __post_init__(self) -> None:
         for name, limit in self.limits().items():
             if not (math.isfinite(limit) and limit > 0):
                 raise UsageError(f"budget {name} {limit} is not a positive number; give e.g. 400M")
         if not self.limits():
-            names = ", ".join(f.name for f in fields(self) if f.name != "batch")
+            names = ", ".join(f.name for f in fields(self) if f.name not in NO_LIMITS)
             raise UsageError(f"the budget has no limit; give at least one of {names}")
+        if (self.latency is None) != (self.device is None):
+            missing = "device table" if self.device is None else "latency"
+            raise UsageError(f"latency and device table go together; give a {missing} too")
 
     def limits(self) -> dict[str, float]:
-        return {n: v for n, v in vars(self).items() if n != "batch" and v is not None}
+        return {n: v for n, v in vars(self).items() if n not in NO_LIMITS and v is not None}
+
+    def cost(self, network: Network, classes: int = 1000, channels: int = 3) -> Cost:
+        """The network's cost, with its latency where there is a device."""
+        counted = cost(network, classes, channels)
+        if self.device is None:
+            return counted
+        found = latency(network, self.device, classes, channels)
+        if found.missing:
+            raise BudgetError(
+                f"the device table has no time of {', '.join(found.missing[:3])}, which {network.name} needs; "
+                "measure the device again with --family for its family"
+            )
+        return replace(counted, latency=found.microseconds / 1e6)
 
     def use(self, spent: Cost) -> dict[str, float]:
         """What a cost is in the terms of each limit."""
@@ -48,6 +73,7 @@ class Budget:
             "activations": lambda: spent.activations,
             "memory": spent.memory,
             "training_memory": lambda: spent.training_memory(self.batch),
+            "latency": lambda: spent.latency * (1 + (self.device.margin if self.device else 0)),
         }
         return {name: figures[name]() for name in self.limits()}
 
@@ -86,17 +112,24 @@ class Plan:
 
 
 def fit_budget(
-    network: Network, budget: Budget, rule: Rule | None = None, classes: int = 1000, channels: int = 3
+    network: Network,
+    budget: Budget,
+    rule: Rule | None = None,
+    classes: int = 1000,
+    channels: int = 3,
+    *,
+    fill: bool = False,
 ) -> Plan:
     """The largest net on the rule's line within every limit, on counted cost.
 
-    Raises `BudgetError` when not even the smallest net of that line fits, with that net's cost.
+    With `fill`, resolution alone takes what the rule's last step leaves; the net is then beside the line. Raises
+    `BudgetError` when not even the smallest net of the line fits, with that net's cost.
     """
     rule = rule or CompoundRule()
 
     def at(phi: float) -> tuple[Network, Cost]:
         scaled = scale(network, rule(phi))
-        return scaled, cost(scaled, classes, channels)
+        return scaled, budget.cost(scaled, classes, channels)
 
     def fits(phi: float) -> bool:
         return budget.admits(at(phi)[1])
@@ -104,8 +137,8 @@ def fit_budget(
     lowest = _lowest_phi(network, rule)
     if not fits(lowest):
         smallest, spent = at(lowest)
-        needs = ", ".join(f"{name} {short(used)}" for name, used in budget.use(spent).items())
-        limits = ", ".join(f"{name} {short(limit)}" for name, limit in budget.limits().items())
+        needs = ", ".join(f"{name} {limit_text(name, used)}" for name, used in budget.use(spent).items())
+        limits = ", ".join(f"{name} {limit_text(name, limit)}" for name, limit in budget.limits().items())
         raise BudgetError(
             f"no {network.name} fits {limits}: its smallest net ({smallest.resolution} px) already has {needs}; "
             "raise the budget or take a smaller baseline"
@@ -114,7 +147,39 @@ def fit_budget(
     phi = _fewest_digits(inside, lambda candidate: at(candidate)[1] == at(inside)[1])
     scaled, spent = at(phi)
     next_network, next_cost = at(outside) if outside is not None else (None, None)
-    return Plan(network, budget, phi, rule(phi), scaled, spent, outside, next_network, next_cost)
+    plan = Plan(network, budget, phi, rule(phi), scaled, spent, outside, next_network, next_cost)
+    return _filled(plan, classes, channels) if fill else plan
+
+
+def _filled(plan: Plan, classes: int, channels: int) -> Plan:
+    """The plan's net at the highest resolution within the budget; the next step is one pixel more."""
+
+    def at(pixels: int) -> tuple[Scaling, Network, Cost]:
+        factors = replace(plan.scaling, resolution=pixels / plan.baseline.resolution)
+        scaled = scale(plan.baseline, factors)
+        return factors, scaled, plan.budget.cost(scaled, classes, channels)
+
+    low = plan.network.resolution
+    high = low + 1
+    while plan.budget.admits(at(high)[2]):
+        low, high = high, 2 * high - low
+        if low > plan.network.resolution * 4:  # no limit depends on the resolution
+            return plan
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if plan.budget.admits(at(middle)[2]) else (low, middle)
+    _, beyond, beyond_cost = at(high)
+    kept = low == plan.network.resolution
+    factors, scaled, spent = (plan.scaling, plan.network, plan.cost) if kept else at(low)
+    return replace(
+        plan,
+        scaling=factors,
+        network=scaled,
+        cost=spent,
+        next_phi=None,
+        next_network=beyond,
+        next_cost=beyond_cost,
+    )
 
 
 def _lowest_phi(network: Network, rule: Rule) -> float:

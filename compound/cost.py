@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from compound.network import Network, Row
-from compound.ops import Conv, Depthwise, Linear, Operator, Reused, Shape, Trace
+from compound.ops import Conv, Depthwise, Linear, Operator, Pool, Reused, Shape, Trace, spread
+from compound.rounding import padding_pair
 
 WEIGHTED = (Conv, Depthwise, Linear, Reused)
 
@@ -37,6 +38,8 @@ class Cost:
     buffers: int = 0  # running statistics of norms
     kept: int = 0  # numbers that training keeps for the backward pass
     live: int = 0  # numbers that inference holds at its fullest moment
+    training: int = 0  # numbers that training holds at its fullest moment: what is kept so far, and a block's own
+    latency: float = 0.0  # seconds on a budget's device; 0 where none is asked for
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(
@@ -46,6 +49,8 @@ class Cost:
             self.buffers + other.buffers,
             self.kept + other.kept,
             max(self.live, other.live),
+            max(self.training, self.kept + other.training),
+            self.latency + other.latency,
         )
 
     def memory(self, batch: int = 1, bytes_each: int = 4) -> int:
@@ -56,10 +61,10 @@ class Cost:
         """Bytes of training: weights, gradients, `slots` optimiser numbers a weight, EMA, and what backward keeps.
 
         RMSProp with momentum and Adam have two slots, SGD with momentum one. The working space of single
-        operators (a convolution's columns, a gradient in flight) is not in it.
+        operators (a convolution's columns) is not in it.
         """
         state = self.params * (2 + slots + ema) + self.buffers * (1 + ema)
-        return bytes_each * (state + batch * (self.kept + self.live))
+        return bytes_each * (state + batch * max(self.kept, self.training))
 
 
 class Part(NamedTuple):
@@ -91,25 +96,67 @@ def part(trace: Trace) -> Part:
         if operator.keeps_output:
             kept.add(output)
     inside = kept_aside + sum([sizes[value] for value in kept - {0, trace.previous, trace.output}])
-    cost = Cost(params, macs, activations, buffers, inside, fullest(trace, sizes))
+    live = fullest(trace, sizes)
+    cost = Cost(params, macs, activations, buffers, inside, live, live)
     return Part(cost, 0 in kept, trace.output in kept, trace.previous in kept)
 
 
 def fullest(trace: Trace, sizes: list[int]) -> int:
-    """Numbers alive at the fullest moment: a value dies after the last operator that reads it."""
-    last_use = {value: index for index, (_, _, values, _) in enumerate(trace.steps) for value in values}
-    last_use[trace.output] = len(trace.steps)
+    """Numbers alive at the fullest moment: a value dies after the last operator that reads it.
+
+    A chain of torch modules holds its input until it ends, however early its first part has read it; a cell its states.
+    """
+    steps = trace.steps
+    last_use = {value: index for index, (_, _, values, _) in enumerate(steps) for value in values}
+    last_use |= dict.fromkeys(trace.held, len(steps) - 1)
+    last_use[trace.output] = len(steps)
     if trace.outlives is not None:
-        last_use[trace.outlives] = len(trace.steps)
-    dying = [0] * (len(trace.steps) + 1)
+        last_use[trace.outlives] = len(steps)
+    begins: dict[str, int] = {}  # by chain: the value it was given
+    for index, (path, _, values, _) in enumerate(steps):
+        chain, dot, _ = f".{path}".rpartition(".")
+        while dot:
+            given = begins.setdefault(chain, values[0])
+            last_use[given] = max(last_use[given], index)
+            chain, dot, _ = chain.rpartition(".")
+    dying = [0] * (len(steps) + 1)
     for value, index in last_use.items():
         dying[index] += sizes[value]
     most = alive = sum(sizes[: trace.previous + 1])
-    for (_, _, _, output), dies in zip(trace.steps, dying, strict=False):
+    for (_, operator, values, output), dies in zip(steps, dying, strict=False):
         alive += sizes[output]
-        most = max(most, alive)
+        most = max(most, alive + padded(operator, trace.shapes[values[0]]))
         alive -= dies
     return most
+
+
+def padded(operator: Operator, shape: Shape) -> int:
+    """Numbers of the copy that a window makes of its input where the zeros around it are not the same on all sides."""
+    if isinstance(operator, Depthwise):
+        operator = operator.conv(shape[0])
+    if not isinstance(operator, Conv | Pool):
+        return 0
+    channels, *sides = shape
+    if isinstance(operator, Conv):
+        reach = spread(operator.window, operator.dilation)
+        strides = operator.stride if isinstance(operator.stride, tuple) else (operator.stride, operator.stride)
+    else:
+        reach, strides = (operator.kernel, operator.kernel), (operator.stride, operator.stride)
+    pairs = [padding_pair(operator.padding, sides[i], reach[i], strides[i], i) for i in (0, 1)]
+    if all(before == after for before, after in pairs):
+        return 0
+    rows, columns = (side + before + after for side, (before, after) in zip(sides, pairs, strict=True))
+    return channels * rows * columns
+
+
+def beside(rows: tuple[Row, ...]) -> list[int]:
+    """Numbers that are held beside each row while it runs: the image, and what its stage was given."""
+    image, given, held = numbers(rows[0].input), 0, []
+    for row in rows:
+        first = row.repeat == 1
+        held.append((image if row.stage else 0) + (0 if first else given))
+        given = numbers(row.input) if first else given
+    return held
 
 
 def row_cost(row: Row) -> Cost:
@@ -123,30 +170,35 @@ def row_cost(row: Row) -> Cost:
 
 def cost(network: Network, classes: int = 1000, channels: int = 3) -> Cost:
     """The whole network's cost for one image of `channels` × resolution × resolution and a head of `classes`."""
-    params = macs = activations = buffers = kept = live = 0
+    params = macs = activations = buffers = kept = live = training = 0
     edge_kept = False
     inputs: list[bool] = []  # which rows' inputs are kept
-    for row in network.blocks(classes, channels):
+    rows = network.blocks(classes, channels)
+    for row, held in zip(rows, beside(rows), strict=True):
         one, keeps_input, keeps_output, keeps_previous = part(row.trace)
         params += one.params
         macs += one.macs
         activations += one.activations
         buffers += one.buffers
         inputs.append(edge_kept or keeps_input)
+        training = max(training, kept + one.training + held)
         kept += one.kept + (numbers(row.input) if inputs[-1] else 0)
         if row.previous is not None and keeps_previous and not inputs[row.previous]:
             kept += numbers(row.trace.shapes[row.trace.previous])
             inputs[row.previous] = True
-        live = max(live, one.live)
+        live = max(live, one.live + held)
         edge_kept = keeps_output
-    return Cost(params, macs, activations, buffers, kept, live)
+    return Cost(params, macs, activations, buffers, kept, live, max(training, kept))
 
 
 def stage_costs(network: Network, classes: int = 1000, channels: int = 3) -> dict[str, Cost]:
     """Cost by stage, stem first and head last."""
     stages: dict[str, Cost] = {}
-    for row in network.blocks(classes, channels):
-        stages[row.label] = stages.get(row.label, Cost()) + row_cost(row)
+    rows = network.blocks(classes, channels)
+    for row, held in zip(rows, beside(rows), strict=True):
+        one = row_cost(row)
+        one = replace(one, live=one.live + held, training=one.training + held)
+        stages[row.label] = stages.get(row.label, Cost()) + one
     return stages
 
 

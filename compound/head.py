@@ -13,9 +13,9 @@ class Head:
     """1×1 convolution to `channels` (none without), pooling, `hidden` linear layers, dropout, linear classifier.
 
     `norm` puts norm and activation on the last maps, for networks whose blocks begin with them (DenseNet), `act` the
-    activation alone (NASNet). Pooling
-    leaves `pool` × `pool` positions, one unless the hidden layers read more (VGG: 7). `classify_maps` turns the order
-    round: a 1×1 convolution to the classes, then pooling (SqueezeNet).
+    activation alone (NASNet), `norm_pooled` a norm on what is pooled (ConvNeXt). Pooling leaves `pool` × `pool`
+    positions, one unless the hidden layers read more (VGG: 7). `classify_maps` turns the order round: a 1×1 convolution
+    to the classes, then pooling (SqueezeNet).
     """
 
     channels: int | None = None
@@ -26,6 +26,7 @@ class Head:
     classify_maps: bool = False
     activation: Function | None = None  # of the hidden layers; None: the network's
     act: bool = False
+    norm_pooled: bool = False
 
     def check(self) -> None:
         """Raise `NetworkError` when a field is impossible."""
@@ -50,6 +51,9 @@ class Head:
             return Chain.of(dropout=drop, conv=scores, act=style.act(), pool=GlobalPool(), flatten=Flatten())
         act = Activation(self.activation or style.activation)
         parts: list[tuple[str, Operator]] = [("pool", GlobalPool(self.pool))]
+        norm = style.normed() if self.norm_pooled else None
+        if norm:
+            parts.append(("norm", norm))
         for number, features in enumerate(self.hidden, 1):
             parts += [(f"hidden{number}", Linear(features)), (f"act{number}", act), (f"dropout{number}", drop)]
         if not self.hidden:

@@ -5,6 +5,7 @@ libraries choose another kernel for another batch size, and with it other last d
 """
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -42,6 +43,35 @@ def chunk_size(network: Network, device: torch.device) -> int:
     return 1 << min(max(int(images), 1).bit_length() - 1, LARGEST_CHUNK.bit_length() - 1)
 
 
+class Classifier(Protocol):
+    """Anything that turns pixels into logits, with what its images must look like."""
+
+    @property
+    def network(self) -> Network: ...
+
+    @property
+    def channels(self) -> int: ...
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """uint8 (N, channels, R, R), resized by the network's preprocessing, to (N, classes) on the CPU."""
+
+
+class Eager:
+    """A built network as PyTorch runs it, on `device`. Must be used within `evaluating(model)`."""
+
+    def __init__(self, model: ConvNet, device: torch.device) -> None:
+        self.model = model.to(device, memory_format=torch.channels_last)
+        self.network, self.channels = model.network, model.channels
+        self.device = device
+        self.preprocessing = Preprocessing.of(model.network, model.channels)
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        with torch.inference_mode():
+            images = self.preprocessing.normalise(pixels.to(self.device)).contiguous(memory_format=torch.channels_last)
+            result: Tensor = self.model(images).float().cpu()
+        return result
+
+
 def classify(
     model: ConvNet,
     source: Source,
@@ -53,37 +83,46 @@ def classify(
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """`run_over` with a network in PyTorch, which is left in the mode it was in."""
+    where = pick_device(device)
+    with evaluating(model):
+        yield from run_over(
+            Eager(model, where), source, damage,
+            batch=batch, workers=workers, chunk=chunk_size(model.network, where), rank=rank, world=world,
+        )  # fmt: skip
+
+
+def run_over(
+    classifier: Classifier,
+    source: Source,
+    damage: DamageLog,
+    *,
+    batch: int = 128,
+    workers: int = 0,
+    chunk: int = 1,
+    rank: int = 0,
+    world: int = 1,
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Probabilities (N, classes), labels (N,) and positions (N,) of the readable images, in order, on the CPU.
 
     `batch` images are loaded at once, rounded up to whole chunks (see `chunk_size`); every image has a fixed place in
     its chunk, whatever the batch and whichever other images are damaged, so the digits do not depend on `batch`.
-    With `world` processes this one, `rank`, takes every `world`-th image. Damaged images go to `damage`. The model is
-    left in the mode it was in.
+    With `world` processes this one, `rank`, takes every `world`-th image. Damaged images go to `damage`.
     """
-    where = pick_device(device)
-    preprocessing = Preprocessing.of(model.network, model.channels)
-    chunk = chunk_size(model.network, where)
+    preprocessing = Preprocessing.of(classifier.network, classifier.channels)
     batch = -(-batch // chunk) * chunk
-    model.to(where, memory_format=torch.channels_last)
     loader = make_loader(source, preprocessing, batch, workers=workers, rank=rank, world=world)
-    with evaluating(model), loading():
+    with loading():
         for number, one in enumerate(loader):
             damage.add(one)
             if len(one.labels):
                 places = (one.indices - number * batch * world - rank) // world
-                yield _in_chunks(model, preprocessing, one.images, places, chunk, where), one.labels, one.indices
+                yield _in_chunks(classifier, one.images, places, chunk), one.labels, one.indices
 
 
-def _in_chunks(
-    model: ConvNet, preprocessing: Preprocessing, readable: Tensor, places: Tensor, chunk: int, where: torch.device
-) -> Tensor:
+def _in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: int) -> Tensor:
     """Probabilities (N, classes) of the `readable` images (N, C, R, R), each computed at its place of the batch."""
     size = -(-(int(places[-1]) + 1) // chunk) * chunk
     images = readable.new_zeros(size, *readable.shape[1:])
     images[places] = readable
-    with torch.inference_mode():
-        parts = [
-            model(preprocessing.normalise(part.to(where)).contiguous(memory_format=torch.channels_last))
-            for part in images.split(chunk)
-        ]
-        return torch.cat(parts).float().softmax(1).cpu()[places]
+    return torch.cat([classifier.logits(part) for part in images.split(chunk)]).softmax(1)[places]

@@ -151,8 +151,9 @@ class Network:
         second: tuple[int, Shape] | None = None  # the map before the input, after the row whose input it is
         for number, stage in enumerate((self.stem, *self.stages)):
             label = f"stage {number}" if number else "stem"
-            block = stage.block
+            before = self.stages[number - 2].layers if number > 1 else 0
             for repeat in range(1, stage.layers + 1):
+                block = stage.block.placed(repeat, before)
                 stride = stage.stride if repeat == 1 else 1
                 source, previous = second if second and block.reads_previous else (None, None)
                 keep = block.keep_previous and source is not None
@@ -211,7 +212,7 @@ class Network:
 def describe(block: Block) -> str:
     """`mbconv 3×3, expand 6, se 0.25`: the block's name and its fields as the tables print them."""
     words: list[str] = []
-    usual = (("se", 0), ("groups", 1), ("of", "input"))
+    usual = (("se", 0), ("groups", 1), ("of", "input"), ("depth", 0))
     for name, value in vars(block).items():
         value = value.ratio if isinstance(value, SqueezeExcite) else value
         if name == "kernel":

@@ -76,6 +76,11 @@ def parse_network(text: str, where: str = "network") -> Network:
         raise NetworkError(f"{where}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(given, Mapping):
         raise NetworkError(f"{where}: not a network; write fields such as name, resolution, stem, stages, head")
+    return network_of(given, where)
+
+
+def network_of(given: Mapping[str, Any], where: str = "network") -> Network:
+    """A network from the plain values that YAML holds; `where` begins every error."""
     check_names(given, [f.name for f in fields(Network)], where, NetworkError)
     if not isinstance(given.get("stages"), list) or not given["stages"]:
         row = "{block: mbconv, layers: 1, channels: 16}"

@@ -39,6 +39,7 @@ class Trace:
         self.shapes: list[Shape] = [shape] if previous is None else [shape, previous]
         self.previous = len(self.shapes) - 1
         self.outlives = outlives
+        self.held: set[int] = set()  # values that a cell holds to its end, whoever reads them last
         self.steps: list[Step] = []
         self.output = operator.trace(self, 0, "")
 
@@ -88,7 +89,11 @@ class Operator:
 
 @dataclass(frozen=True)
 class Conv(Operator):
-    """k×k convolution to `channels`, (C, H, W) -> (channels, H', W')."""
+    """k×k convolution to `channels`, (C, H, W) -> (channels, H', W').
+
+    With `standardise`, an ε, the weights of every output have mean 0 and variance 1 / fan-in before a learned gain a
+    channel: scaled weight standardisation (Brock et al. 2021, arXiv:2101.08692, Equation 1).
+    """
 
     channels: int
     kernel: int | Pair = 1
@@ -97,6 +102,7 @@ class Conv(Operator):
     bias: bool = False
     padding: Padding = "symmetric"
     dilation: int = 1
+    standardise: float | None = None
 
     keeps_input: ClassVar[bool] = True
 
@@ -113,7 +119,8 @@ class Conv(Operator):
         return self.channels * (shape[0] // self.groups) * kh * kw
 
     def params(self, *shapes: Shape) -> int:
-        return self.weights(shapes[0]) + (self.channels if self.bias else 0)
+        each = self.bias + (self.standardise is not None)
+        return self.weights(shapes[0]) + self.channels * each
 
     def macs(self, *shapes: Shape) -> int:
         _, rows, columns = self.out(*shapes)
@@ -170,6 +177,21 @@ class Norm(Operator):
 
     def keeps_aside(self, *shapes: Shape) -> int:
         return 2 * shapes[0][0]  # mean and inverse deviation of the batch, once a batch
+
+
+@dataclass(frozen=True)
+class LayerNorm(Operator):
+    """Normalisation of every position over its channels (Ba et al. 2016), as in ConvNeXt; no running statistics."""
+
+    eps: float = 1e-6
+
+    keeps_input: ClassVar[bool] = True
+
+    def params(self, *shapes: Shape) -> int:
+        return 2 * shapes[0][0]
+
+    def keeps_aside(self, *shapes: Shape) -> int:
+        return 2 * shapes[0][1] * shapes[0][2]  # mean and inverse deviation of every position
 
 
 @dataclass(frozen=True)
@@ -428,5 +450,6 @@ class Graph(Operator):
             here = f"{path}nodes.{i}."
             one = left.trace(trace, states[a], f"{here}left.")
             states.append(trace.add(f"{here}add.", Add(), one, right.trace(trace, states[b], f"{here}right.")))
+        trace.held.update((value, trace.previous, *states))
         ends = [fit.trace(trace, states[i], f"{path}joined.{n}.") for n, (i, fit) in enumerate(self.joined)]
         return trace.add(f"{path}join.", Join(), *ends)

@@ -1,4 +1,4 @@
-"""Large numbers as people write them: 400M, 2G, 8GiB."""
+"""Quantities as people write them: 400M, 2G, 8GiB, 20ms."""
 
 import math
 import re
@@ -19,6 +19,26 @@ def quantity(text: str, what: str = "value") -> float:
     if not (math.isfinite(number) and number > 0):
         raise UsageError(f"{what} {text!r} is not a positive quantity; write e.g. 400M, 2G or 8GiB")
     return number
+
+
+def seconds(text: str, what: str = "value") -> float:
+    """`"20ms"` is 0.02; s, ms and us (or µs), with the unit always written."""
+    match = re.fullmatch(r"\s*([0-9.]+(?:e[+-]?[0-9]+)?)\s*(s|ms|us|µs|μs)\s*", str(text).lower())
+    try:
+        number = float(match[1]) * {"s": 1.0, "ms": 1e-3}.get(match[2], 1e-6) if match else math.nan
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise UsageError(f"{what} {text!r} is not a time; write e.g. 20ms, 1.5s or 800us")
+    return number
+
+
+def brief_seconds(number: float) -> str:
+    """0.0213 is `21.3 ms`."""
+    for unit, factor in (("s", 1.0), ("ms", 1e-3)):
+        if number >= factor:
+            return f"{number / factor:.3g} {unit}"
+    return f"{number / 1e-6:.3g} µs"
 
 
 def short(number: float) -> str:
@@ -54,3 +74,8 @@ def interval(text: str, what: str = "interval") -> Interval:
         if number == int(number):
             return Interval(steps=number)
     raise UsageError(f"{what} {text!r} is neither a time nor a number of steps; write e.g. 10m, 30s or 500")
+
+
+def limit_text(name: str, value: float) -> str:
+    """The value of a budget's limit `name`, with its unit where it is a time."""
+    return brief_seconds(value) if name == "latency" else short(value)

@@ -12,6 +12,7 @@ from compound.blocks.fire import Fire
 from compound.blocks.grouped import DeepStem, Grouped, HalvedBottleneck
 from compound.blocks.inception import Branch, Inception, InceptionResidual
 from compound.blocks.mobile import FusedMBConv, MBConv, Separable
+from compound.blocks.normfree import NormFree, TieredStem
 from compound.blocks.pool import MaxPool
 from compound.blocks.residual import Basic, Bottleneck
 from compound.blocks.shuffle import ShuffleV1, ShuffleV2
@@ -36,11 +37,13 @@ __all__ = [
     "InceptionResidual",
     "MBConv",
     "MaxPool",
+    "NormFree",
     "Separable",
     "ShuffleV1",
     "ShuffleV2",
     "SqueezeExcite",
     "Style",
+    "TieredStem",
     "Xception",
     "all_blocks",
     "block_name",

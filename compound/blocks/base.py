@@ -56,6 +56,13 @@ class Block(ABC):
         """The block whose own widths are scaled too; most blocks have none, as all theirs follow from the stage's."""
         return self
 
+    def placed(self, repeat: int, before: int) -> "Block":
+        """The block as repeat number `repeat` (from 1) of its stage, behind a stage of `before` blocks (0: the stem).
+
+        Most are the same everywhere; a stage holds the block as at its first place.
+        """
+        return self
+
     @property
     def multiple(self) -> int:
         """What a stage's channels must be a multiple of, besides the network's divisor: blocks with groups say more."""

@@ -5,7 +5,19 @@ from typing import Literal
 
 from compound.blocks.base import Block, keeps_shape
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
-from compound.ops import Chain, Depthwise, Function, Operator, Residual
+from compound.ops import Chain, Depthwise, Function, Operator, Pool, Residual
+
+Skip = bool | Literal["pool"]
+
+
+def skipping(skip: Skip, body: Operator, inp: int, out: int, stride: int, style: Style) -> Operator:
+    """`body` beside an identity where shapes allow one; `pool` beside 3×3 average pooling, which may also stride.
+
+    Tan et al. 2019 (MnasNet), Section 4.1: skip operation pooling, identity residual, or none.
+    """
+    if skip == "pool" and inp == out:
+        return Residual(body, Pool("average", 3, stride, style.padding))
+    return Residual(body) if skip is True and keeps_shape(inp, out, stride) else body
 
 
 @dataclass(frozen=True)
@@ -18,7 +30,7 @@ class MBConv(Block):
     kernel: int = 3
     expand: float = 6
     se: float | SqueezeExcite = 0.25
-    skip: bool = True
+    skip: Skip = True
     activation: Function | None = None  # None: the network's
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
@@ -30,7 +42,7 @@ class MBConv(Block):
             se=squeeze_excite(self.se, inp, mid, style),
             project=style.conv(out, act=False),
         )
-        return Residual(body) if self.skip and keeps_shape(inp, out, stride) else body
+        return skipping(self.skip, body, inp, out, stride, style)
 
 
 @dataclass(frozen=True)
@@ -43,7 +55,7 @@ class FusedMBConv(Block):
     kernel: int = 3
     expand: float = 4
     se: float | SqueezeExcite = 0
-    skip: bool = True
+    skip: Skip = True
     of: Literal["input", "output"] = "input"
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
@@ -54,7 +66,7 @@ class FusedMBConv(Block):
             se=squeeze_excite(self.se, inp, out if single else mid, style),
             project=None if single else style.conv(out, act=False),
         )
-        return Residual(body) if self.skip and keeps_shape(inp, out, stride) else body
+        return skipping(self.skip, body, inp, out, stride, style)
 
 
 @dataclass(frozen=True)

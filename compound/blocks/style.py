@@ -5,8 +5,29 @@ from functools import lru_cache
 from typing import Literal
 
 from compound.errors import NetworkError
-from compound.ops import Activation, Chain, Conv, Depthwise, Function, Gate, GlobalPool, Norm, Operator
+from compound.ops import (
+    Activation,
+    Chain,
+    Conv,
+    Depthwise,
+    Function,
+    Gate,
+    GlobalPool,
+    LayerNorm,
+    Norm,
+    Operator,
+    Scale,
+)
 from compound.rounding import Padding, Pair, round_channels, squeeze_channels
+
+# 1 / √Var f(x) for x ~ N(0, 1), as the official NFNet code states them (deepmind-research, nfnets/base.py).
+GAINS: dict[Function, float] = {
+    "gelu": 1.7015043497085571,
+    "relu": 1.7139588594436646,
+    "relu6": 1.7131484746932983,
+    "swish": 1.7881293296813965,
+    "tanh": 1.5939117670059204,
+}
 
 
 @dataclass(frozen=True)
@@ -15,14 +36,16 @@ class Style:
 
     Defaults are the paper's (Section 5.2): swish, batch norm with decay 0.99 and ε 1e-3. PyTorch's own habit is
     decay 0.9 ("momentum 0.1") and ε 1e-5. Without norm (`norm="none"`, as in AlexNet) convolutions have biases;
-    `bias` gives them one before a norm too, where it has no effect (torchvision's VGG).
+    `bias` gives them one before a norm too: without effect before a batch norm (torchvision's VGG), with one before a
+    layer norm (ConvNeXt). `norm="weights"` standardises the weights of convolutions instead of the maps, and scales
+    activations so that a variance of one stays one (Brock et al. 2021, NFNet).
     """
 
     activation: Function = "swish"
     norm_decay: float = 0.99
     norm_eps: float = 1e-3
     padding: Literal["symmetric", "same"] = "symmetric"
-    norm: Literal["batch", "none"] = "batch"
+    norm: Literal["batch", "layer", "weights", "none"] = "batch"
     bias: bool = False
 
     def with_activation(self, function: Function | None) -> "Style":
@@ -32,14 +55,25 @@ class Style:
     @property
     def biased(self) -> bool:
         """Whether convolutions have biases."""
-        return self.bias or self.norm == "none"
+        return self.bias or self.norm in ("none", "weights")
 
-    def normed(self) -> Norm | None:
+    def normed(self) -> Norm | LayerNorm | None:
         """The norm that follows a convolution, if any."""
+        if self.norm == "layer":
+            return LayerNorm(self.norm_eps)
         return _norm(self.norm_decay, self.norm_eps) if self.norm == "batch" else None
 
-    def act(self) -> Activation:
+    def act(self) -> Operator:
+        """The activation; scaled where weights are normed."""
+        if self.norm == "weights":
+            return self.scaled_act(1.0)
         return _activation(self.activation)
+
+    def scaled_act(self, factor: float) -> Chain:
+        """The activation times its gain and `factor`."""
+        if self.activation not in GAINS:
+            raise NetworkError(f"norm weights knows no gain of {self.activation}; use {', '.join(GAINS)}")
+        return Chain.of(function=_activation(self.activation), gain=Scale(GAINS[self.activation] * factor))
 
     def conv(
         self,
@@ -51,7 +85,9 @@ class Style:
         padding: Padding | None = None,
     ) -> Chain:
         """Convolution, norm, and the activation unless `act` is false."""
-        conv = Conv(channels, kernel, stride, groups, self.biased, self.padding if padding is None else padding)
+        edge = self.padding if padding is None else padding
+        standardise = self.norm_eps if self.norm == "weights" else None
+        conv = Conv(channels, kernel, stride, groups, self.biased, edge, standardise=standardise)
         return Chain.of(conv=conv, norm=self.normed(), act=self.act() if act else None)
 
     def depthwise(self, kernel: int, stride: int = 1, act: bool = True) -> Chain:
@@ -88,7 +124,7 @@ class SqueezeExcite:
             Chain.of(
                 pool=_POOL,
                 reduce=Conv(squeezed, bias=True),
-                act=style.with_activation(self.activation).act(),
+                act=_activation(self.activation or style.activation),
                 expand=Conv(channels, bias=True),
                 sigmoid=_activation(self.gate),
             )

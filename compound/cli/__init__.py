@@ -16,11 +16,15 @@ VERBS = (
     "plan",
     "table",
     "train",
+    "probe",
     "evaluate",
     "compare",
     "predict",
     "explain",
     "fit",
+    "export",
+    "measure",
+    "data",
     "search",
 )
 
@@ -33,9 +37,6 @@ EXTRAS = {
     "onnxruntime": "deploy",
     "openvino": "deploy",
     "nncf": "deploy",
-    "fastapi": "serve",
-    "uvicorn": "serve",
-    "prometheus_client": "serve",
     "huggingface_hub": "hub",
 }
 

@@ -67,6 +67,7 @@ def cost_fields(network: Network, counted: Cost) -> dict[str, Any]:
         "macs": counted.macs,
         "activations": counted.activations,
         "memory": counted.memory(),
+        **({"latency": counted.latency} if counted.latency else {}),
     }
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compound.cli.common import Json, answer
-from compound.cli.evaluate import Batch, DataDefault, open_test
+from compound.cli.evaluate import Batch, DataDefault, data_of, open_test
 from compound.cli.training import DamagedLimit, Device, Download, Root, Workers
 from compound.errors import UsageError
 
@@ -41,7 +41,7 @@ def compare(
     results: list[Evaluation] = []
     seen: list[list[str]] = []
     for name, (net, described) in zip((first, second), loaded, strict=True):
-        images = open_test(name, data, described, root, download)
+        images = open_test(name, data_of(name, data), described, root, download)
         results.append(
             evaluate(
                 net, images.test, images.classes, batch=batch, device=device, damaged_limit=damaged_limit,

@@ -21,7 +21,9 @@ Model = Annotated[
     typer.Argument(metavar="MODEL", help="A run directory, a .safetensors file, or a network's name with --weights."),
 ]
 DataDefault = Annotated[str | None, typer.Argument(metavar="[DATA]", help="Default: what the run was trained on.")]
-ForeignWeights = Annotated[Path | None, typer.Option("--weights", help="Another library's .pth file for NETWORK.")]
+ForeignWeights = Annotated[
+    str | None, typer.Option("--weights", help="For NETWORK: another library's .pth file, or a published name.")
+]
 Batch = Annotated[int, typer.Option(min=1, help="Images loaded at once; no figure depends on it.")]
 
 
@@ -63,16 +65,17 @@ def evaluate(
     refuse_mixtures(data, weights, calibrate, sizes, recalibrate, layout, labels)
     if reliability:
         check_picture(reliability)
+    given = data_of(model, data)
     net, described = load_predictor(weights or model, find_network(model) if weights else None)
     images: DataSet | None = None
     source: Source
     if layout:
-        labelled = open_layout(layout, Path(str(data)), described.classes, described.channels, labels)
+        labelled = open_layout(layout, Path(given[0]), described.classes, described.channels, labels)
         source, name = labelled.source, layout
         if len(source) != LAYOUTS[layout]:
             note(f"warning: {layout} has {LAYOUTS[layout]:,} images to judge and {data} has {len(source):,}")
     else:
-        images = open_test(model, data, described, root, download)
+        images = open_test(model, given, described, root, download)
         source, name = images.test, images.name
     workers = workers_for(source) if workers is None else workers
     running: dict[str, Any] = {"batch": batch, "workers": workers, "device": device, "damaged_limit": damaged_limit}
@@ -127,16 +130,22 @@ def refuse_mixtures(
         raise UsageError("--labels belongs to --layout imagenet-real")
 
 
-def open_test(model: str, data: str | None, described: "Weights", root: Path | None, download: bool) -> "DataSet":
-    """The data set of the run, or the one that is named; its classes must be those the network knows."""
-    from compound.data import open_data
+def data_of(model: str, data: str | None) -> tuple[str, int]:
+    """The data that is named, or what the run was trained on, and the seed of its splits."""
     from compound.train import open_run
 
-    seed = 0
-    if data is None:
-        run = open_run(model)
-        data, seed = str(run.data["spec"]), run.seed
-    images = open_data(data, channels=described.channels, seed=seed, root=root, download=download)
+    if data is not None:
+        return data, 0
+    run = open_run(model)
+    return str(run.data["spec"]), run.seed
+
+
+def open_test(model: str, data: tuple[str, int], described: "Weights", root: Path | None, download: bool) -> "DataSet":
+    """The data set of `data_of`; its classes must be those that the network knows."""
+    from compound.data import open_data
+
+    spec, seed = data
+    images = open_data(spec, channels=described.channels, seed=seed, root=root, download=download)
     if images.classes != described.classes:
         raise UsageError(
             f"{images.name} has classes {', '.join(images.classes[:5])} … ({len(images.classes)}) and {model} knows "

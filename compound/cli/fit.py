@@ -1,16 +1,31 @@
 """`compound fit`: the whole way from images and a budget to a trained network and a report."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.budget import Plan, fit_budget
+from compound.budget import Budget, Plan, fit_budget
 from compound.cli.common import Json, RuleName, answer, cost_fields, find_network, find_rule, note
-from compound.cli.plan import Activations, Macs, Memory, Params, TrainingMemory, budget_of, plan_fields, plan_text
+from compound.cli.plan import (
+    Activations,
+    Fill,
+    Latency,
+    Macs,
+    Memory,
+    Params,
+    TrainingMemory,
+    budget_of,
+    plan_fields,
+    plan_text,
+    warn_of_extrapolation,
+)
 from compound.cli.train import result_fields, result_text
 from compound.cli.training import Data, TrainingOptions, with_training
 from compound.cost import cost
+from compound.errors import UsageError
 from compound.files import write_json
 from compound.network import Network
 from compound.notation import dump_network
@@ -20,6 +35,10 @@ if TYPE_CHECKING:
     from compound.evaluation import Evaluation
     from compound.train import Run
 
+Devices = Annotated[
+    list[str],
+    typer.Option(help="Where to train (auto, cpu, cuda, …) and, for --latency, the table FILE.json; once or twice."),
+]
 SMALL_IMAGES = 64  # px; up to here the small-image baseline is the default
 
 
@@ -33,7 +52,10 @@ def fit(
     activations: Activations = None,
     memory: Memory = None,
     training_memory: TrainingMemory = None,
+    latency: Latency = None,
     rule: RuleName = "compound",
+    fill: Fill = False,
+    device: Devices = ("auto",),  # type: ignore[assignment]
     json: Json = False,
 ) -> None:
     """Plan within a budget, train, evaluate, predict on samples and write report.html."""
@@ -46,11 +68,17 @@ def fit(
         "activations": activations,
         "memory": memory,
         "training_memory": training_memory,
+        "latency": latency,
     }
+    where, table = which_devices(device)
     plan = None
-    if any(limits.values()):
-        budget = budget_of(recipe.batch, **limits)
-        plan = fit_budget(start, budget, find_rule(rule), len(images.classes), images.channels)
+    training = replace(training, device=where)
+    if training.weights == "auto" and not baseline:
+        start = published(budget_of(recipe.batch, table, **limits) if any(limits.values()) else None)
+    elif table or any(limits.values()):
+        budget = budget_of(recipe.batch, table, **limits)
+        plan = fit_budget(start, budget, find_rule(rule), len(images.classes), images.channels, fill=fill)
+        warn_of_extrapolation(plan, len(images.classes), images.channels)
     network = plan.network if plan else start
     if not json:
         note(plan_text(plan) if plan else network.table())
@@ -60,6 +88,22 @@ def fit(
     write_predictions(run, images, result)
     report = write_report(run)
     answer(json, result_fields(run, result) | {"report": str(report)}, f"{result_text(run, result)}\nreport {report}")
+
+
+def which_devices(given: Sequence[str]) -> tuple[str, Path | None]:
+    """Where to train, and the table to plan with, which is a JSON file."""
+    tables = [Path(one) for one in given if one.endswith(".json")]
+    places = [one for one in given if not one.endswith(".json")]
+    if len(tables) > 1 or len(places) > 1:
+        raise UsageError(f"--device {' '.join(given)}: give one device to train on and one table at the most")
+    return (places or ["auto"])[0], (tables or [None])[0]
+
+
+def published(budget: Budget | None) -> Network:
+    """The network of the best published weights within `budget`."""
+    from compound.nn import best_published, load_weights
+
+    return load_weights(best_published(budget))[1].network
 
 
 def default_baseline(images: "DataSet") -> Network:

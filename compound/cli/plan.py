@@ -16,29 +16,46 @@ from compound.cli.common import (
     cost_fields,
     find_network,
     find_rule,
+    note,
     scaling_fields,
 )
 from compound.cost import CONVENTION
 from compound.errors import UsageError
+from compound.latency import latency as predict_latency
+from compound.latency import load_table
 from compound.notation import save_network
-from compound.quantity import quantity, short
+from compound.quantity import brief_seconds, limit_text, quantity, seconds
 
 Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (print says FLOPS).")]
 Params = Annotated[str | None, typer.Option(help="Parameters, e.g. 5M.")]
 Activations = Annotated[str | None, typer.Option(help="Activations, e.g. 10M.")]
 Memory = Annotated[str | None, typer.Option(help="Bytes of inference on one image in fp32, e.g. 50MB.")]
 TrainingMemory = Annotated[str | None, typer.Option(help="Bytes of training at --batch images in fp32, e.g. 8GiB.")]
+Latency = Annotated[str | None, typer.Option(help="Time of one call on --device, e.g. 20ms.")]
+DeviceFile = Annotated[
+    Path | None, typer.Option("--device", metavar="FILE", help="For --latency: a table from `compound measure device`.")
+]
+Fill = Annotated[bool, typer.Option("--fill", help="Spend on resolution what the rule's last step leaves.")]
 Batch = Annotated[int, typer.Option(min=1, help="Images a training step, for --training-memory.")]
 
 
-def budget_of(batch: int, **limits: str | None) -> Budget:
+def budget_of(batch: int, device: Path | None = None, **limits: str | None) -> Budget:
     """A budget from the options' texts."""
     if not any(limits.values()):
         raise UsageError(
-            "no budget given; use at least one of --macs, --params, --activations, --memory, --training-memory"
+            "no budget given; use at least one of --macs, --params, --activations, --memory, --training-memory, "
+            "--latency"
         )
-    parsed = {n: quantity(text, "--" + n.replace("_", "-")) for n, text in limits.items() if text}
-    return Budget(batch=batch, **parsed)
+    if (device is None) != (limits.get("latency") is None):
+        given, missing = ("--latency", "--device FILE") if device is None else ("--device", "--latency")
+        remedy = "; make one with: compound measure device -o FILE" if device is None else ", e.g. 20ms"
+        raise UsageError(f"{given} needs {missing}{remedy}")
+    parsed = {
+        name: (seconds if name == "latency" else quantity)(text, "--" + name.replace("_", "-"))
+        for name, text in limits.items()
+        if text
+    }
+    return Budget(batch=batch, device=load_table(device) if device else None, **parsed)
 
 
 def plan(
@@ -48,8 +65,11 @@ def plan(
     activations: Activations = None,
     memory: Memory = None,
     training_memory: TrainingMemory = None,
+    latency: Latency = None,
+    device: DeviceFile = None,
     batch: Batch = 32,
     rule: RuleName = "compound",
+    fill: Fill = False,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the network as YAML.")] = None,
     classes: Classes = 1000,
     channels: Channels = 3,
@@ -57,17 +77,32 @@ def plan(
 ) -> None:
     """Find the largest scaled net within a budget, on counted cost."""
     budget = budget_of(
-        batch, macs=macs, params=params, activations=activations, memory=memory, training_memory=training_memory
-    )
-    found = fit_budget(find_network(network), budget, find_rule(rule), classes, channels)
+        batch, device,
+        macs=macs, params=params, activations=activations, memory=memory, training_memory=training_memory,
+        latency=latency,
+    )  # fmt: skip
+    found = fit_budget(find_network(network), budget, find_rule(rule), classes, channels, fill=fill)
+    warn_of_extrapolation(found, classes, channels)
     if out:
         save_network(found.network, out)
     answer(json, plan_fields(found), plan_text(found) + (f"\nwritten to {out}" if out else ""))
 
 
+def warn_of_extrapolation(found: Plan, classes: int, channels: int) -> None:
+    """Say which units of the plan lie outside the timed sizes of the device's table."""
+    if found.budget.device is None:
+        return
+    beyond = predict_latency(found.network, found.budget.device, classes, channels).extrapolated
+    if beyond:
+        more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
+        note(f"warning: latency is extrapolated beyond the device's table for {'; '.join(beyond[:3])}{more}")
+
+
 def plan_fields(found: Plan) -> dict[str, Any]:
     value = cost_fields(found.network, found.cost) | scaling_fields(found.phi, found.scaling)
     value |= {"budget": found.budget.limits(), "binding": found.binding, "used": found.use, "next": None}
+    if found.budget.device is not None:
+        value["margin"] = found.budget.device.margin  # of the predicted latency
     if found.next_network and found.next_cost:
         value["next"] = cost_fields(found.next_network, found.next_cost) | {"phi": found.next_phi}
     return value
@@ -86,9 +121,19 @@ def plan_text(found: Plan) -> str:
     for name, used in found.budget.use(counted).items():
         limit = found.budget.limits()[name]
         binds = ", binds" if name == found.binding else ""
-        lines.append(f"{name.replace('_', ' ')}: {short(used)} of {short(limit)} ({used / limit:.1%}{binds})")
+        said = f"{name.replace('_', ' ')}: {limit_text(name, used)} of {limit_text(name, limit)}"
+        lines.append(f"{said} ({used / limit:.1%}{binds})")
+        if name == "latency" and found.budget.device is not None:
+            device = found.budget.device
+            lines[-1] += (
+                f": predicted {brief_seconds(counted.latency)} and a margin of {device.margin:.1%} "
+                f"for {device.runtime}, {device.threads} thread{'s' * (device.threads > 1)}, batch {device.batch}"
+            )
     if found.next_network and found.next_cost:
-        step = ", ".join(f"{n.replace('_', ' ')} {short(u)}" for n, u in found.budget.use(found.next_cost).items())
+        step = ", ".join(
+            f"{name.replace('_', ' ')} {limit_text(name, used)}"
+            for name, used in found.budget.use(found.next_cost).items()
+        )
         lines.append(f"the next step up, at {found.next_network.resolution} px, would cost {step}")
     else:
         lines.append("the rule goes no further: the budget does not bind")

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, find_network
+from compound.cli.common import Json, answer, find_network, note
 from compound.cli.evaluate import ForeignWeights, Model
+from compound.cli.export import default_folder
 from compound.cli.training import Device
 from compound.errors import CompoundError, UsageError
 
 if TYPE_CHECKING:
-    from compound.deploy import Prediction
+    from compound.deploy import Prediction, Runtime
     from compound.evaluation import Submission
-    from compound.nn import Weights
+    from compound.nn import ConvNet, Weights
 
 GUESSES = 5  # classes a line of a submission names
 
@@ -31,15 +32,18 @@ def predict(
     class_numbers: Annotated[
         Path | None, typer.Option(help="The challenge's numbers of the classes, as ImageNet's map_clsloc.txt.")
     ] = None,
+    runtime: Annotated[
+        str, typer.Option(help="auto: what `compound export --to auto` chose, else torch; torch; or an exported file.")
+    ] = "auto",
     device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Predict the classes of photos with a trained network."""
-    from compound.deploy import find_images, load_predictor
+    from compound.deploy import find_images
     from compound.deploy import predict as run_prediction
 
     found = find_images(images)
-    net, described = load_predictor(weights or model, find_network(model) if weights else None)
+    net, described = find_model(model, weights, runtime)
     wanted = submission_of(submission, class_numbers, described)
     asked = max(top, GUESSES) if wanted else top
     predictions, damaged = run_prediction(net, described, found, top=asked, batch=batch, device=device)
@@ -60,6 +64,23 @@ def predict(
         named = "; ".join(f"{path}: {reason}" for path, reason in damaged)
         kept = f"; {submission} needs all of them and was not written" if wanted else ""
         raise CompoundError(f"{len(damaged)} of {len(found)} images could not be read: {named}{kept}")
+
+
+def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":
+    """What computes, and what it knows of its classes and images."""
+    from compound.deploy import load_predictor, open_choice, open_runtime, weights_file
+
+    if runtime not in ("auto", "torch"):
+        opened = open_runtime(Path(runtime))
+        return opened, opened.described
+    if runtime == "auto" and not weights:
+        folder = default_folder(model)
+        chosen = open_choice(folder, weights_file(model))
+        if chosen:
+            return chosen, chosen.described
+        if folder.exists() and any(folder.glob("deploy.json")):
+            note(f"warning: {folder} was exported from other weights and is not used; make it again: compound export")
+    return load_predictor(weights or model, find_network(model) if weights else None)
 
 
 def submission_of(path: Path | None, numbers: Path | None, described: "Weights") -> "Submission | None":

@@ -2,8 +2,10 @@
 
 import typer
 
+from compound.cli.search_architecture import architecture, validate
 from compound.cli.search_coefficients import coefficients
 
-search = typer.Typer(help="Search for coefficients of scaling.", no_args_is_help=True)
+search = typer.Typer(help="Search for coefficients of scaling, or for a baseline.", no_args_is_help=True)
 search.callback()(lambda: None)  # without it, Typer takes a single verb for the whole command
-search.command()(coefficients)
+for verb in (coefficients, architecture, validate):
+    search.command()(verb)

@@ -12,6 +12,7 @@ import typer
 from compound.cli.common import note
 from compound.cost import cost
 from compound.errors import UsageError
+from compound.mapping import from_mapping, to_mapping
 from compound.quantity import interval, quantity, short
 
 if TYPE_CHECKING:
@@ -24,7 +25,13 @@ Data = Annotated[
     str,
     typer.Argument(metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an idx folder, or e.g. cifar10."),
 ]
-RecipeName = Annotated[str, typer.Option("--recipe", help="paper, modern, transfer, small, fast, or a YAML file.")]
+RecipeName = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="paper, modern, transfer, small, fast, or a YAML file; by default small, or transfer with --weights.",
+    ),
+]
 BatchSize = Annotated[
     str | None, typer.Option(help="Images a step, instead of the recipe's; auto: the largest worth its size.")
 ]
@@ -43,7 +50,7 @@ Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetc
 class TrainingOptions:
     """How to train; a verb with a parameter of this type has all of these as options (see `with_training`)."""
 
-    recipe: RecipeName = "small"
+    recipe: RecipeName = None
     out: Annotated[Path | None, typer.Option("-o", "--out", help="The run directory; default runs/NETWORK-DATA.")] = (
         None
     )
@@ -63,7 +70,30 @@ class TrainingOptions:
         float | None, typer.Option(help="Images held out of training to choose by: a share, or from 1 on a number.")
     ] = None
     channels: ImageChannels = None
-    weights: Annotated[Path | None, typer.Option(help="Start from a run, a .safetensors or a .pth file.")] = None
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="Start from a run, a file, a published name (torchvision/resnet50, timm/resnet50.a1_in1k), or auto."
+        ),
+    ] = None
+    inherit: Annotated[
+        str | None, typer.Option(help="Start from a run (or weights) of the network this one was scaled from.")
+    ] = None
+    train: Annotated[str | None, typer.Option(help="What learns: all, head, or last:K stages.")] = None
+    norm: Annotated[str | None, typer.Option(help="Batch norm in what learns: train, eval or frozen.")] = None
+    depth_decay: Annotated[
+        float | None, typer.Option(help="Each part's rate as a share of that of the part above it.")
+    ] = None
+    unfreeze: Annotated[
+        float | None, typer.Option(help="Epochs after which each next part joins in, from the head down.")
+    ] = None
+    probe_first: Annotated[
+        bool, typer.Option("--probe-first", help="Start from the best linear classifier on the frozen features.")
+    ] = False
+    class_weights: Annotated[
+        str | None,
+        typer.Option(help="Weights of classes in the loss: balanced, or a JSON file of the target's shares."),
+    ] = None
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
     save_every: Annotated[
@@ -96,17 +126,22 @@ class TrainingOptions:
         """A preset or a YAML file, with the options on top."""
         from compound.train import RECIPES, load_recipe
 
-        if self.recipe.endswith((".yaml", ".yml")):
-            recipe = load_recipe(self.recipe)
-        elif self.recipe in RECIPES:
-            recipe = RECIPES[self.recipe]
+        name = self.recipe or ("transfer" if self.weights else "small")
+        if name.endswith((".yaml", ".yml")):
+            recipe = load_recipe(name)
+        elif name in RECIPES:
+            recipe = RECIPES[name]
         else:
-            raise UsageError(f"there is no recipe {self.recipe!r}; use {', '.join(RECIPES)} or a YAML file")
+            raise UsageError(f"there is no recipe {name!r}; use {', '.join(RECIPES)} or a YAML file")
         given: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("epochs", "minutes", "accumulate", "teacher", "patience")
             if getattr(self, name) is not None
         }
+        transfer = {name: getattr(self, name) for name in ("train", "norm", "depth_decay", "unfreeze")}
+        transfer["probe_first"] = self.probe_first or None
+        changed = to_mapping(recipe.transfer) | {name: value for name, value in transfer.items() if value is not None}
+        given["transfer"] = from_mapping(type(recipe.transfer), changed, "transfer")
         find = set(recipe.find)
         for name, kind in (("batch", int), ("rate", float)):
             value = getattr(self, name)
@@ -122,19 +157,29 @@ class TrainingOptions:
     ) -> tuple["Run", "Evaluation"]:
         """Start or resume the run and train it to its end."""
         from compound.parallel import is_first
-        from compound.train import start_run, train
+        from compound.train import adopted, start_run, train
+        from compound.train.setups import doubts
+        from compound.train.weighting import find_class_weights
 
         every = interval(self.save_every, "--save-every")
+        if self.weights is not None and self.inherit is not None:
+            raise UsageError("--weights and --inherit both say what to start from; give one of them")
+        warnings = []
+        if self.weights is not None:
+            network = adopted(network, self.weights)
+            warnings += doubts(self.weights, network, images)
+        if self.class_weights is not None:
+            recipe = replace(recipe, class_weights=find_class_weights(self.class_weights, images))
         measured: dict[str, Any] = {"workers": self.workers, "device": self.device}
         run = start_run(network, images, spec, recipe, out, seed=self.seed, resume=self.resume, **measured)
         if is_first():
-            for warning in network.warnings(images.channels):
+            for warning in (*warnings, *network.warnings(images.channels)):
                 note(f"warning: {warning}")
             if not quiet:
                 note(start_text(run, images))
         trained = train(
-            run, images, weights=self.weights, damaged_limit=self.damaged_limit, save_every=every, on_nan=self.on_nan,
-            sync_norm=self.sync_norm, quiet=quiet, **measured,
+            run, images, weights=self.weights, inherited=self.inherit, damaged_limit=self.damaged_limit,
+            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, quiet=quiet, **measured,
         )  # fmt: skip
         if not is_first():  # process 0 has the same result, and says it
             raise typer.Exit

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torchvision import datasets
 
+from compound.data.birdsnap import Birdsnap
 from compound.data.errors import DataError
 from compound.data.source import ArraySource, FileSource, Source
 from compound.data.tables import Tables
@@ -27,6 +28,7 @@ class Named:
     read: Callable[[Any, str, int], Source]
     channels: int = 3
     hint: str = ""
+    sizes: tuple[int, int, int] | None = None  # training and test images, classes, as published
 
 
 def _array(data: Any, name: str, channels: int) -> Source:
@@ -53,24 +55,31 @@ def _cars(data: Any, name: str, channels: int) -> Source:
     return FileSource([path for path, _ in data._samples], [label for _, label in data._samples], channels)
 
 
+def _birds(data: Birdsnap, name: str, channels: int) -> Source:
+    return FileSource(data.paths, data.labels, channels)
+
+
 FLAG = (({"train": True},), {"train": False})
 SPLIT = (({"split": "train"},), {"split": "test"})
 TRAINVAL = (({"split": "trainval"},), {"split": "test"})
 FLOWERS = (({"split": "train"}, {"split": "val"}), {"split": "test"})  # 2,040 training images
+BIRDS = "fetch it with the authors' get_birdsnap.py and give the folder of its images.txt as birdsnap below --root"
 CARS = "its address is gone, so fetch the four archives by hand as torchvision's issue 7545 says"
 
 NAMED = {
-    "cifar10": Named(datasets.CIFAR10, *FLAG, _array),
-    "cifar100": Named(datasets.CIFAR100, *FLAG, _array),
+    "cifar10": Named(datasets.CIFAR10, *FLAG, _array, sizes=(50_000, 10_000, 10)),
+    "cifar100": Named(datasets.CIFAR100, *FLAG, _array, sizes=(50_000, 10_000, 100)),
     "mnist": Named(datasets.MNIST, *FLAG, _array, channels=1),
     "fashionmnist": Named(datasets.FashionMNIST, *FLAG, _array, channels=1),
     "svhn": Named(datasets.SVHN, *SPLIT, _array),
     "stl10": Named(datasets.STL10, *SPLIT, _array),
-    "food101": Named(datasets.Food101, *SPLIT, _files),
-    "flowers102": Named(datasets.Flowers102, *FLOWERS, _files),
-    "oxfordiiitpet": Named(datasets.OxfordIIITPet, *TRAINVAL, _pets),
-    "fgvcaircraft": Named(datasets.FGVCAircraft, *TRAINVAL, _files),
-    "stanfordcars": Named(datasets.StanfordCars, *SPLIT, _cars, hint=CARS),
+    "food101": Named(datasets.Food101, *SPLIT, _files, sizes=(75_750, 25_250, 101)),
+    "flowers102": Named(datasets.Flowers102, *FLOWERS, _files, sizes=(2_040, 6_149, 102)),
+    # Table 6 prints 3,369 test images; the published split has 3,669.
+    "oxfordiiitpet": Named(datasets.OxfordIIITPet, *TRAINVAL, _pets, sizes=(3_680, 3_669, 37)),
+    "fgvcaircraft": Named(datasets.FGVCAircraft, *TRAINVAL, _files, sizes=(6_667, 3_333, 100)),
+    "stanfordcars": Named(datasets.StanfordCars, *SPLIT, _cars, hint=CARS, sizes=(8_144, 8_041, 196)),
+    "birdsnap": Named(Birdsnap, *FLAG, _birds, hint=BIRDS, sizes=(47_386, 2_443, 500)),
 }
 
 
@@ -83,7 +92,26 @@ def open_named(name: str, channels: int | None, root: Path, download: bool) -> T
     train = sources[0] if len(sources) == 2 else _joined(sources[:-1])
     labels = [int(source.labels.max(initial=-1)) for source in sources]
     classes = getattr(parts[0], "classes", None) or [str(i) for i in range(max(labels) + 1)]
+    _check_sizes(name, len(train), len(sources[-1]), len(classes))
     return Tables(name, tuple(map(str, classes)), channels, train, None, sources[-1])
+
+
+def _check_sizes(name: str, *found: int) -> None:
+    """Raise `DataError` where there are more images or other classes than were published, or far fewer images.
+
+    Birdsnap is a list of addresses of which some are gone; a tenth may be missing there, nothing elsewhere.
+    """
+    sizes = NAMED[name].sizes
+    if sizes is None:
+        return
+    share = 0.9 if name == "birdsnap" else 1.0
+    fits = [share * wanted <= number <= wanted for number, wanted in zip(found, sizes, strict=True)]
+    if not all(fits) or found[2] != sizes[2]:
+        said = [
+            f"{train:,} training and {test:,} test images in {classes} classes"
+            for train, test, classes in (found, sizes)
+        ]
+        raise DataError(f"{name} has {said[0]}, and {said[1]} were published; restore it, or open it as a folder")
 
 
 def _joined(sources: list[Source]) -> Source:

@@ -1,16 +1,27 @@
 """Floor 6: a trained network in use."""
 
+from compound.deploy.choose import open_choice
+from compound.deploy.export import Exported, export
+from compound.deploy.graphs import ExportError
 from compound.deploy.optimize import Optimized, optimize
-from compound.deploy.predict import Prediction, find_images, load_predictor, predict
+from compound.deploy.predict import Prediction, find_images, load_predictor, predict, weights_file
+from compound.deploy.runtimes import Runtime, open_runtime
 from compound.deploy.samples import Sample, save_samples
 
 __all__ = [
+    "ExportError",
+    "Exported",
     "Optimized",
     "Prediction",
+    "Runtime",
     "Sample",
+    "export",
     "find_images",
     "load_predictor",
+    "open_choice",
+    "open_runtime",
     "optimize",
     "predict",
     "save_samples",
+    "weights_file",
 ]

@@ -8,10 +8,11 @@ import numpy as np
 
 from compound.data import DamageLog, FileSource
 from compound.data.decode import SUFFIXES
+from compound.deploy.runtimes import Runtime
 from compound.errors import UsageError
-from compound.inference import classify
+from compound.inference import classify, run_over
 from compound.network import Network
-from compound.nn import ConvNet, Weights, load_model
+from compound.nn import ConvNet, Weights, load_weights
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,15 @@ class Prediction:
         return {"path": self.path, "classes": [dict(zip(keys, one, strict=True)) for one in self.classes]}
 
 
-def load_predictor(path: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
-    """The model of a run directory or a weights file; another library's file needs `network`."""
+def weights_file(path: str | Path) -> Path:
+    """The weights of a run directory, or the file itself; it need not be there."""
     path = Path(path)
-    if path.is_dir():
-        if not (path / "model.safetensors").is_file():
-            raise UsageError(f"{path} has no model.safetensors; finish the training with --resume, or give another run")
-        path = path / "model.safetensors"
-    if not path.exists():
-        raise UsageError(f"there is no run or weights file {path}; for a network's name add --weights FILE")
-    return load_model(path, network)
+    return path / "model.safetensors" if path.is_dir() else path
+
+
+def load_predictor(path: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
+    """The model of a run directory, a weights file or a published name; another library's file needs `network`."""
+    return load_weights(path, network)
 
 
 def find_images(places: list[Path]) -> list[Path]:
@@ -55,7 +55,7 @@ def find_images(places: list[Path]) -> list[Path]:
 
 
 def predict(
-    model: ConvNet,
+    model: ConvNet | Runtime,
     weights: Weights,
     images: list[Path],
     *,
@@ -63,11 +63,18 @@ def predict(
     batch: int = 32,
     device: str = "auto",
 ) -> tuple[list[Prediction], list[tuple[str, str]]]:
-    """The `top` classes of every readable image, in order, and the damaged ones with the reason."""
+    """The `top` classes of every readable image, in order, and the damaged ones with the reason.
+
+    `device` is for networks in PyTorch; a runtime has its own.
+    """
     source = FileSource(images, np.zeros(len(images), dtype=np.int64), weights.channels)
     damage = DamageLog(limit=1.0)
+    if isinstance(model, Runtime):
+        answers = run_over(model, source, damage, batch=batch)
+    else:
+        answers = classify(model, source, damage, batch=batch, device=device)
     predictions = []
-    for probabilities, _, indices in classify(model, source, damage, batch=batch, device=device):
+    for probabilities, _, indices in answers:
         best = probabilities.topk(min(top, len(weights.classes)))
         for position, values, order in zip(indices.tolist(), best.values.tolist(), best.indices.tolist(), strict=True):
             named = [(index, weights.classes[index], value) for index, value in zip(order, values, strict=True)]

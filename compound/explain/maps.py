@@ -44,7 +44,8 @@ class Explanation:
 
 def has_class_maps(network: Network) -> bool:
     """Whether the class scores are linear in the last maps' means, so that CAM is exact."""
-    return network.head.classify_maps or (not network.head.hidden and network.head.pool == 1)
+    head = network.head
+    return head.classify_maps or (not head.hidden and head.pool == 1 and not head.norm_pooled)
 
 
 def explain(

@@ -1,23 +1,41 @@
 """Floor 4: networks as torch modules, their initialisation, and their weights in and out."""
 
+from compound.nn.adapt import with_channels
 from compound.nn.build import ConvNet, build
 from compound.nn.fold import fold
 from compound.nn.foreign import WeightsError, import_weights
+from compound.nn.hub import best_published, load_weights
+from compound.nn.inherit import inherit
 from compound.nn.modes import evaluating
 from compound.nn.reading import ReadingError, from_module
-from compound.nn.weights import Weights, load_model, read_weights, save_weights
+from compound.nn.weights import (
+    Weights,
+    describe_model,
+    described_by,
+    load_model,
+    read_weights,
+    same_layers,
+    save_weights,
+)
 
 __all__ = [
     "ConvNet",
     "ReadingError",
     "Weights",
     "WeightsError",
+    "best_published",
     "build",
+    "describe_model",
+    "described_by",
     "evaluating",
     "fold",
     "from_module",
     "import_weights",
+    "inherit",
     "load_model",
+    "load_weights",
     "read_weights",
+    "same_layers",
     "save_weights",
+    "with_channels",
 ]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from compound.nn.modules import Borrowed
+from compound.nn.modules import Borrowed, SameConv2d, StandardisedConv2d
 
 
 def fold(model: nn.Module) -> nn.Module:
@@ -42,9 +42,24 @@ def _folded(chain: list[tuple[str, nn.Module]]) -> Iterator[tuple[str, nn.Module
     while chain:
         name, module = chain.pop(0)
         conv = module.lender[0] if isinstance(module, Borrowed) else module
+        if isinstance(conv, StandardisedConv2d):
+            module = conv = with_weights(conv)
         if isinstance(conv, nn.Conv2d) and chain and isinstance(chain[0][1], nn.BatchNorm2d):
             module = with_norm(conv, chain.pop(0)[1])  # type: ignore[arg-type]
         yield name, module
+
+
+@torch.no_grad()
+def with_weights(conv: StandardisedConv2d) -> SameConv2d:
+    """An ordinary convolution with the weights that `conv` makes of its own."""
+    made = SameConv2d(
+        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride,
+        dilation=conv.dilation, groups=conv.groups, bias=conv.bias is not None,
+    )  # fmt: skip
+    made.rule = conv.rule
+    made.weight = nn.Parameter(conv.filters(), requires_grad=False)
+    made.bias = conv.bias
+    return made.eval()
 
 
 @torch.no_grad()

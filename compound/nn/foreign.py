@@ -3,10 +3,12 @@
 A state dict lists its layers in the order they were made, which is the order they run in for torchvision, timm and
 EfficientNet-PyTorch (`tf_` and Lite included). Others are tried by structure: shortcuts before bodies (torchvision's
 RegNet, timm's Xception), neighbours exchanged (the entries of some cells of timm's NASNet). Layers with weights and
-norms are lined up separately; a 1×1 convolution and a linear layer of one size are the same thing. Nothing is guessed:
-every shape must agree.
+norms are lined up separately, and so are learned factors. A 1×1 convolution and a linear layer of one size are the same
+thing, and so are a convolution over a whole map and a linear layer on all of it (timm's VGG). Where names were sorted
+by alphabet, the order is restored first (see `order.py`). Nothing is guessed: every shape must agree.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from compound.errors import CompoundError
 from compound.nn.build import ConvNet
+from compound.nn.order import UnknownOrder, defined_order
 
 
 class WeightsError(CompoundError):
@@ -31,6 +34,15 @@ class Layer:
     @property
     def is_norm(self) -> bool:
         return "running_mean" in self.tensors
+
+    @property
+    def kind(self) -> str:
+        """Layers of one kind are lined up by themselves."""
+        if self.is_norm:
+            return "norms"
+        # A learned factor of its own, such as a layer scale; libraries disagree where in a block they list it.
+        alone = len(self.tensors) == 1 and not {"weight", "bias"} & set(self.tensors)
+        return "scales" if alone else "layers with weights"
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -66,17 +78,31 @@ def shortcuts_first(found: list[Layer]) -> list[Layer]:
     return ordered
 
 
+def fits(ours: Layer, theirs: Layer) -> bool:
+    """Whether the tensors of two layers have the same shapes, or as many numbers where a window covers a whole map."""
+    if ours.kind == theirs.kind == "scales":
+        return [*ours.shapes.values()] == [*theirs.shapes.values()]
+    if ours.shapes.keys() != theirs.shapes.keys():
+        return False
+    pairs = [(ours.shapes[word], theirs.shapes[word]) for word in ours.shapes]
+    return all(a == b or ({len(a), len(b)} == {2, 4} and flat(a) == flat(b)) for a, b in pairs)
+
+
+def flat(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Outputs and fan-in: a linear layer on a flattened map and a convolution over all of it are the same."""
+    return shape[0], math.prod(shape[1:])
+
+
 def aligned(ours: list[Layer], theirs: list[Layer]) -> tuple[list[tuple[Layer, Layer]], list[str]]:
     """Pairs of layers, lined up by order, and what does not fit."""
     pairs, problems = [], []
-    for kind in (False, True):
-        mine = [layer for layer in ours if layer.is_norm is kind]
-        given = [layer for layer in theirs if layer.is_norm is kind]
+    for kind in ("layers with weights", "norms", "scales"):
+        mine = [layer for layer in ours if layer.kind == kind]
+        given = [layer for layer in theirs if layer.kind == kind]
         if len(mine) != len(given):
-            what = "norms" if kind else "layers with weights"
-            problems.append(f"{len(given)} {what} are given and {len(mine)} needed")
+            problems.append(f"{len(given)} {kind} are given and {len(mine)} needed")
         for a, b in zip(mine, given, strict=False):
-            if a.shapes == b.shapes:
+            if fits(a, b):
                 pairs.append((a, b))
             else:
                 problems.append(f"{b} does not fit {a}")
@@ -89,11 +115,8 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
     Raises `WeightsError` naming the layers that differ; then `model` is unchanged.
     """
     ours, theirs = layers(model.state_dict()), layers(state)
-    if len(state) > 8 and list(state) == sorted(state) and {x.name for x in ours} != {x.name for x in theirs}:
-        raise WeightsError(
-            "the weights' names are sorted by alphabet, so the order of the layers is lost; "
-            "give the original state dict (.pth) instead"
-        )
+    if {x.name for x in ours} != {x.name for x in theirs}:
+        theirs = layers(in_order(state))
     pairs, problems = aligned(ours, theirs)
     if problems:
         others = ((shortcuts_first(ours), theirs), (ours, in_order_of(ours, theirs)))
@@ -105,7 +128,21 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
     with torch.no_grad():
         for a, b in pairs:
             for word, tensor in a.tensors.items():
-                tensor.copy_(b.tensors[word].reshape(tensor.shape))
+                given = next(iter(b.tensors.values())) if a.kind == "scales" else b.tensors[word]
+                tensor.copy_(given.reshape(tensor.shape))
+
+
+def in_order(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """`state` in the order of definition, where its names were sorted by alphabet."""
+    if len(state) <= 8 or list(state) != sorted(state):
+        return state
+    try:
+        return defined_order(state)
+    except UnknownOrder as error:
+        raise WeightsError(
+            f"the weights' names are sorted by alphabet, and the order of {error} is not known; "
+            "give the original state dict (.pth) instead"
+        ) from None
 
 
 def groups(layers: list[Layer]) -> list[list[Layer]]:

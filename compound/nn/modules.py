@@ -14,7 +14,7 @@ from torchvision.ops import StochasticDepth
 
 from compound import ops
 from compound.ops import Operator, Shape, Trace
-from compound.rounding import padding_pair
+from compound.rounding import Padding, padding_pair
 
 FUNCTIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -38,6 +38,8 @@ def make(operator: Operator, shape: Shape, drop: float = 0.0) -> nn.Module:
 @make.register
 def _(operator: ops.Conv, shape: Shape, drop: float = 0.0) -> nn.Module:
     conv = {"same": SameConv2d, "shifted": ShiftedConv2d}.get(str(operator.padding), nn.Conv2d)
+    if operator.standardise is not None:
+        return StandardisedConv2d(operator, shape[0])
     reach = ops.spread(operator.window, operator.dilation)
     padding = tuple(padding_pair(operator.padding, 0, k, 1, axis)[0] for axis, k in enumerate(reach))
     return conv(
@@ -61,6 +63,11 @@ def _(operator: ops.Depthwise, shape: Shape, drop: float = 0.0) -> nn.Module:
 def _(operator: ops.Norm, shape: Shape, drop: float = 0.0) -> nn.Module:
     # The one place where the paper's decay becomes PyTorch's momentum.
     return nn.BatchNorm2d(shape[0], eps=operator.eps, momentum=round(1 - operator.decay, 12))
+
+
+@make.register
+def _(operator: ops.LayerNorm, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return LayerNorm2d(shape[0], operator.eps)
 
 
 @make.register
@@ -159,11 +166,15 @@ def after(operator: Operator, shape: Shape) -> Shape:
 class SameConv2d(nn.Conv2d):
     """Convolution with TensorFlow's "same" padding, at any input size; the odd zero goes behind."""
 
-    rule = "same"
+    rule: Padding = "same"
+
+    def filters(self) -> Tensor:
+        """The weights that are applied."""
+        return self.weight
 
     def forward(self, x: Tensor) -> Tensor:
         x, padding = self.padded(x)
-        return F.conv2d(x, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        return F.conv2d(x, self.filters(), self.bias, self.stride, padding, self.dilation, self.groups)
 
     def padded(self, x: Tensor) -> tuple[Tensor, list[int]]:
         """x, and how many zeros the convolution is to add on both sides; a copy of x only where they are uneven."""
@@ -179,6 +190,29 @@ class ShiftedConv2d(SameConv2d):
     """Convolution that begins one position later and ends in a zero behind the map."""
 
     rule = "shifted"
+
+
+class StandardisedConv2d(SameConv2d):
+    """Convolution whose weights are standardised over the fan-in of each output and multiplied by a learned gain."""
+
+    def __init__(self, operator: ops.Conv, channels: int) -> None:
+        super().__init__(
+            channels,
+            operator.channels,
+            operator.window,
+            operator.stride,
+            dilation=operator.dilation,
+            groups=operator.groups,
+            bias=operator.bias,
+        )
+        self.rule = operator.padding
+        self.eps = operator.standardise
+        self.gain = nn.Parameter(torch.ones(operator.channels, 1, 1, 1))
+
+    def filters(self) -> Tensor:
+        variance, mean = torch.var_mean(self.weight, (1, 2, 3), correction=0, keepdim=True)
+        scale = self.gain * self.weight[0].numel() ** -0.5
+        return (self.weight - mean) * torch.rsqrt(variance + self.eps) * scale
 
 
 class Pool2d(nn.Module):
@@ -216,6 +250,13 @@ class Flattened(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.flatten(1))
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer norm over the channels of (N, C, H, W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 class Slice(nn.Module):

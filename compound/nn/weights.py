@@ -5,6 +5,7 @@ No file is ever unpickled with code: `.pth` files of other libraries are read wi
 
 import json
 import pickle
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from compound.files import write_with
 from compound.mapping import plain_value
 from compound.network import Network
 from compound.nn.build import ConvNet, build
-from compound.nn.foreign import WeightsError, import_weights
+from compound.nn.foreign import WeightsError, import_weights, in_order
 from compound.notation import dump_network, parse_network
 
 FORMAT = "compound-1"
@@ -31,10 +32,11 @@ class Weights:
     network: Network
     classes: tuple[str, ...]
     channels: int
+    complete: bool = True  # the file or its publisher said which preprocessing, padding and ε they need
 
 
-def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> Path:
-    """Write the weights of `model` with everything needed to use them."""
+def describe_model(model: ConvNet, classes: tuple[str, ...]) -> dict[str, str]:
+    """What every file of a trained network says of itself: network, classes, preprocessing."""
     inputs = model.network.inputs
     preprocessing = {
         "resolution": model.network.resolution,
@@ -46,14 +48,18 @@ def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> 
         "margin": inputs.margin,
         "share": inputs.share,
     }
-    metadata = {
+    return {
         "format": FORMAT,
         "network": dump_network(model.network),
         "classes": json.dumps(plain_value(classes), ensure_ascii=False),
         "preprocessing": json.dumps(preprocessing),
     }
+
+
+def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> Path:
+    """Write the weights of `model` with everything needed to use them."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    return write_with(path, lambda temporary: save_file(state, temporary, metadata))
+    return write_with(path, lambda temporary: save_file(state, temporary, describe_model(model, classes)))
 
 
 def read_weights(path: str | Path) -> tuple[Weights | None, dict[str, Tensor]]:
@@ -68,7 +74,7 @@ def read_weights(path: str | Path) -> tuple[Weights | None, dict[str, Tensor]]:
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
         except (SafetensorError, OSError) as error:
             raise WeightsError(f"{path} is damaged or not a safetensors file: {error}") from None
-        return _described(metadata, path), state
+        return described_by(metadata, path), state
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
@@ -89,8 +95,8 @@ def load_model(path: str | Path, network: Network | None = None) -> tuple[ConvNe
     if described is None:
         if network is None:
             raise WeightsError(f"{path} does not say which network it belongs to; name it: NETWORK --weights {path}")
-        return _foreign(network, state)
-    if network is not None and layers_of(network) != layers_of(described.network):
+        return foreign_model(network, state)
+    if network is not None and not same_layers(network, described.network):
         raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")
     model = build(described.network, len(described.classes), described.channels)
     try:
@@ -100,20 +106,21 @@ def load_model(path: str | Path, network: Network | None = None) -> tuple[ConvNe
     return model.eval(), described
 
 
-def layers_of(network: Network) -> tuple[object, ...]:
-    """What weights depend on; the same weights serve another resolution, dropout or preprocessing."""
-    return network.stem, network.stages, network.head, network.style
+def same_layers(one: Network, other: Network) -> bool:
+    """Whether weights of one can be the other's; style, resolution, dropout and preprocessing may differ."""
+    return (one.stem, one.stages, one.head) == (other.stem, other.stages, other.head)
 
 
-def _foreign(network: Network, state: dict[str, Tensor]) -> tuple[ConvNet, Weights]:
-    """Classes and input channels follow from the first and the last layer with weights."""
+def foreign_model(network: Network, state: Mapping[str, Tensor]) -> tuple[ConvNet, Weights]:
+    """Another library's state dict as `network`: classes and channels follow from the last and the first layer."""
+    state = in_order(state)
     matrices = [tensor for tensor in state.values() if tensor.dim() >= 2]
     if not matrices:
         raise WeightsError(f"the weights hold no layer, so they are not of {network.name}")
     classes, channels = matrices[-1].shape[0], matrices[0].shape[1]
     model = build(network, classes, channels)
     import_weights(model, state)
-    return model.eval(), Weights(network, class_names(classes), channels)
+    return model.eval(), Weights(network, class_names(classes), channels, complete=False)
 
 
 def class_names(classes: int) -> tuple[str, ...]:
@@ -125,7 +132,8 @@ def class_names(classes: int) -> tuple[str, ...]:
     return tuple(str(number) for number in range(classes))
 
 
-def _described(metadata: dict[str, str], path: Path) -> Weights | None:
+def described_by(metadata: Mapping[str, str], path: Path) -> Weights | None:
+    """What a file says of itself (see `describe_model`); None where it is not ours."""
     if metadata.get("format") != FORMAT:
         return None
     try:

@@ -27,10 +27,11 @@ def commands(run: Run) -> list[Command]:
     """What to type: the recipe as a file first, because a preset may change and its options are not kept by name."""
     out = shlex.quote(str(run.path))
     recipe = yaml.safe_dump(to_mapping(run.recipe), sort_keys=False, allow_unicode=True, width=100)
+    held = run.data.get("holdout", HELD)
     train = (
         f"compound train {shlex.quote(str(run.path / 'network.yaml'))} {shlex.quote(str(run.data['spec']))}"
         f" --recipe recipe.yaml --seed {run.seed} --channels {run.data['channels']}"
-        f" --holdout {run.data.get('holdout', HELD):g}"
+        + (f" --holdout {held:g}" if held != HELD else "")
     )
     return [
         Command("The recipe as a file", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),

@@ -7,7 +7,7 @@ from typing import Any
 from compound.cost import Cost
 from compound.network import Network
 from compound.notation import parse_network
-from compound.quantity import short
+from compound.quantity import limit_text, short
 
 NAMES = {"macs": "MACs", "params": "parameters", "activations": "activations", "memory": "memory"}
 TRAINING = "training_memory"  # a limit that only a batch size gives a figure
@@ -36,7 +36,7 @@ class PlanView:
 
 def size(name: str, value: float) -> str:
     """A figure with its unit."""
-    text = short(value)
+    text = limit_text(name, value)
     if not name.endswith("memory"):
         return text
     return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
@@ -54,20 +54,23 @@ def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: 
         sentence = f"No budget was given, so the baseline {start} was trained as it is."
         return PlanView(sentence, (), (), (), None, "")
     budget, binding, following = plan["budget"], plan["binding"], plan.get("next")
-    columns = [*NAMES, *([TRAINING] if TRAINING in budget else [])]
+    columns = [*NAMES, *(name for name in (TRAINING, "latency") if name in budget)]
     own = dict(plan) | {TRAINING: counted.training_memory(batch)}
     limit = budget[binding]
     limits = " and ".join(f"{size(name, value)} {_unit(name)}".strip() for name, value in budget.items())
-    if plan["phi"] == 0:
+    itself = plan["phi"] == 0 and plan["resolution_factor"] == 1  # `--fill` may have raised the resolution alone
+    if itself:
         found = f"the baseline itself, {start}, is the largest network of the {given['rule']} rule within {limits}"
     else:
         found = f"{start}, scaled by the {given['rule']} rule, gives {network.name} ({_brief(plan)}) within {limits}"
-    sentence = f"{found[0].upper() if plan['phi'] == 0 else found[0]}{found[1:]}. "
+    sentence = f"{found[0].upper() if itself else found[0]}{found[1:]}. "
     if following is None:
         sentence += f"It uses {plan['used']:.1%}; the rule goes no further, so the budget does not bind."
     else:
         sentence += f"It uses {plan['used']:.1%} of the {spoken(binding)}, the limit that binds"
         step = following.get(binding)
+        if step and binding == "latency":
+            step *= 1 + plan["margin"]
         sentence += f": the next step up would take {size(binding, step)} ({step / limit:.0%})." if step else "."
     lines = [
         _line("baseline", baseline, columns),
@@ -100,7 +103,7 @@ def _brief(cost: Mapping[str, Any]) -> str:
 
 
 def _unit(name: str) -> str:
-    return {"memory": "of memory", TRAINING: "of training memory"}.get(name, spoken(name))
+    return {"memory": "of memory", TRAINING: "of training memory", "latency": "a call"}.get(name, spoken(name))
 
 
 def _line(role: str, cost: Mapping[str, Any], columns: list[str]) -> PlanLine:

@@ -52,7 +52,7 @@ def _surface(figure: Figure, axes: Axes, points: Sequence[Point]) -> None:
 
 
 def _ranking(axes: Axes, points: Sequence[Point]) -> None:
-    """Accuracy with its 95 % interval, the best on top."""
+    """Accuracy with its 95 % interval, the best on top; whoever reaches its lower end cannot be told from it."""
     places = range(len(points))
     for place, (_, _, _, accuracy, low, high) in zip(places, points, strict=True):
         colour = COLOURS[HOLDOUT] if place == 0 else COLOURS[TRAIN]

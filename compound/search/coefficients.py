@@ -156,7 +156,7 @@ class CoefficientProblem:
                 report(AFTER_EPOCHS + number, sum(accuracies) / len(accuracies))
         rule, network = self.rule(candidate.parameters), candidate.network
         counted = cost(network, self.classes, self.channels)
-        fields = {"alpha": rule.alpha, "beta": rule.beta, "gamma": rule.gamma, "resolution": network.resolution}
+        fields: dict[str, Any] = {**vars(rule), "resolution": network.resolution}
         fields |= {"cost_factor": round(self.cost_factor(rule, network), 4)}
         fields |= {"params": counted.params, "macs": counted.macs, "accuracies": accuracies}
         return Outcome((sum(accuracies) / len(accuracies),), fields)

@@ -25,7 +25,7 @@ class Interval:
 
     @property
     def ends(self) -> tuple[float, float]:
-        return self.mean - self.half, self.mean + self.half
+        return max(self.mean - self.half, 0.0), min(self.mean + self.half, 1.0)
 
 
 def intervals(entries: Sequence[Entry], images: int) -> dict[int, Interval]:
@@ -49,14 +49,14 @@ def student(freedom: int) -> float:
         return math.tan(math.pi * 0.475)
     if freedom == 2:
         return 0.95 / math.sqrt(2 * 0.975 * 0.025)
-    z, n = statistics.NormalDist().inv_cdf(0.975), freedom
+    z, n = statistics.NormalDist().inv_cdf(0.975), float(freedom)
     terms = (
         (z**3 + z) / 4,
         (5 * z**5 + 16 * z**3 + 3 * z) / 96,
         (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
-    return z + sum(term / n**power for power, term in enumerate(terms, 1))
+    return z + math.fsum(term / n**power for power, term in enumerate(terms, 1))
 
 
 def no_worse(entries: Sequence[Entry], known: dict[int, Interval]) -> int:

@@ -39,7 +39,7 @@ class SearchDisplay:
             self.live.stop()
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def show(self, trials: Sequence[FrozenTrial]) -> None:
         entries = leaderboard(trials, self.directions)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -76,7 +77,9 @@ def open_storage(where: str) -> BaseStorage:
             host, _, port = rest.rstrip("/").partition(":")
             if not (host and port.isdecimal()):
                 raise UsageError(f"storage {where} has no host and port; write grpc://HOST:PORT")
-            proxy = GrpcStorageProxy(host=host, port=int(port))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                proxy = GrpcStorageProxy(host=host, port=int(port))
             proxy.wait_server_ready(timeout=10)
             return proxy
         if scheme.startswith("sqlite"):

@@ -21,8 +21,9 @@ from compound.train.averaging import Averaging
 from compound.train.fit import default_workers, quieten
 from compound.train.metrics import Damage
 from compound.train.module import Training
-from compound.train.pace import Pace, settle, step_seconds
+from compound.train.pace import MEASURE_SECONDS, Pace, settle
 from compound.train.recipe import Recipe
+from compound.train.trial import Trial
 
 HOLDOUT = 0.2  # of the training images: a choice between candidates needs more images to choose by than one training
 
@@ -116,7 +117,9 @@ class ShortTraining:
             return 60 * self.recipe.minutes
         data = self.images.open()
         recipe = replace(self.recipe, batch=min(self.recipe.batch, len(data.train)))
-        step = step_seconds(network, data, recipe, recipe.precision, default_workers(data), self.device)
+        workers = default_workers(data)
+        trial = Trial(network, data, recipe, precision=recipe.precision, workers=workers, device=self.device)
+        step = trial.seconds(MEASURE_SECONDS)
         return step * recipe.epochs * (len(data.train) + len(data.holdout) / 3) / recipe.batch
 
     def _module(self, network: Network, data: DataSet, recipe: Recipe, seed: int) -> Training:
@@ -131,7 +134,7 @@ class Judge(Callback):
         self.report, self.accuracy = report, float("nan")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.accuracy = trainer.callback_metrics["val_top1"].item()
+        self.accuracy = round(trainer.callback_metrics["val_top1"].item(), 6)  # fp32 holds no more
         self.report(trainer.current_epoch + 1, self.accuracy)
 
 

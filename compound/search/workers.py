@@ -1,6 +1,7 @@
 """Several worker processes on this machine: started, watched, replaced when they die, stopped on request."""
 
 import multiprocessing
+import os
 import signal
 import sys
 import threading
@@ -9,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from types import FrameType
 
@@ -66,11 +68,13 @@ class Crew:
         self.exhausted = False
         self.idle_deaths = 0
         # A clean process that has Optuna forks each worker: cheap, and no thread of this process is cut off in it.
-        methods = multiprocessing.get_all_start_methods()
-        self.context = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-        if "forkserver" in methods:
+        self.context: ForkServerContext | SpawnContext
+        if "forkserver" in multiprocessing.get_all_start_methods():
+            self.context = multiprocessing.get_context("forkserver")
             database = ["sqlalchemy.orm", "alembic.script"] if "://" in search.storage else []
-            multiprocessing.set_forkserver_preload(["compound.search.engine", *database])
+            self.context.set_forkserver_preload(["compound.search.engine", *database])
+        else:
+            self.context = multiprocessing.get_context("spawn")
 
     def run(self, show: Show) -> bool:
         told = False
@@ -123,7 +127,7 @@ class Crew:
         over = is_over(self.board, trials, self.search.trials, self.exhausted)
         while not (over or self.asked or self.exhausted) and len(self.members) < self.count:
             ours, theirs = self.context.Pipe()
-            process = self.context.Process(target=_work, args=(self.search, theirs), daemon=True)
+            process = self.context.Process(target=_work, args=(self.search, theirs))  # loaders need children
             process.start()
             theirs.close()
             self.members.append((process, ours))
@@ -169,7 +173,7 @@ def _asked(crew: Crew) -> Iterator[None]:
 def _work(search: Search, connection: Connection) -> None:
     """The main function of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends Ctrl-C to all; who started us decides
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _leave)  # Lightning would make an error of it, and the trial would count as failed
     parent = multiprocessing.parent_process()
     try:
         storage = search.open()
@@ -185,6 +189,11 @@ def _work(search: Search, connection: Connection) -> None:
         traceback.print_exc()
         connection.send(f"a worker failed: {type(error).__name__}: {error}")
         sys.exit(1)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End at once; the trial is found lost and repeated."""
+    os._exit(128 + number)
 
 
 def _last_words(connection: Connection) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from compound.data import DataSet
+from compound.errors import CompoundError
 from compound.inference import pick_device
 from compound.network import Network
 from compound.train.memory import RESERVE, predicted_bytes
@@ -18,7 +19,7 @@ from compound.train.trial import Trial
 STEPS = 100  # of the sweep over the rate
 LOW, HIGH = 1e-5, 10.0  # its ends, per step
 SMOOTHING = 0.9
-SHARE = 0.25  # of the rate at which the loss turns: docs/decisions has what this was compared with
+SHARE = 0.25  # of the rate at which the loss turns; what it was compared with is in docs/decisions
 HOPELESS = 3.0  # times the best loss: the sweep is over
 FIRST_BATCH, LAST_BATCH = 16, 4096
 PAYS = 1.05  # a batch twice as large is taken for this much more speed
@@ -33,16 +34,18 @@ def find_rate(network: Network, data: DataSet, recipe: Recipe, *, workers: int =
     """
     precision = "fp32" if recipe.precision == "auto" else recipe.precision
     trial = Trial(network, data, recipe, precision=precision, workers=workers, device=device)
-    rates = np.geomspace(LOW, HIGH, STEPS).tolist()
+    rates: list[float] = []
     losses: list[float] = []
-    for rate, batch in zip(rates, islice(trial.batches(), STEPS), strict=True):
-        try:
-            loss = trial.step(batch, rate)
-        except ArithmeticError:
+    for rate, batch in zip(np.geomspace(LOW, HIGH, STEPS).tolist(), islice(trial.batches(), STEPS), strict=True):
+        loss = trial.step(batch, rate)
+        if loss is None:  # a batch of damaged images
+            continue
+        if not math.isfinite(loss) or (losses and loss > HOPELESS * min(losses)):
             break
-        losses.append(losses[-1] if loss is None and losses else loss or math.inf)
-        if losses[-1] > HOPELESS * min(losses):
-            break
+        rates.append(rate)
+        losses.append(loss)
+    if not losses:
+        raise CompoundError("no rate can be found: the first loss is no number; give --rate, and look at the images")
     return SHARE * turning(rates, losses) * recipe.rate_batch / recipe.batch
 
 

@@ -17,7 +17,7 @@ from compound.evaluation import Evaluation, evaluate
 from compound.files import clear_leftovers, locked, make_folder, write_json
 from compound.inference import pick_device, workers_for
 from compound.network import Network
-from compound.nn import ConvNet, build, load_model, save_weights
+from compound.nn import save_weights
 from compound.notation import load_network
 from compound.parallel import World, from_first, gathered, is_first, join, rank, share_of, together
 from compound.quantity import Interval
@@ -32,6 +32,7 @@ from compound.train.pace import Pace, settle
 from compound.train.recipe import Recipe
 from compound.train.run import Run, open_run
 from compound.train.selection import Best
+from compound.train.start import first_model
 from compound.train.storage import Found, Storage, load, newest
 from compound.train.teacher import find_teacher
 
@@ -89,6 +90,7 @@ def _start_run(
             raise UsageError(f"{out} holds no run to resume; leave --resume out to start one")
         if existing is None and not is_free(out, network):
             raise UsageError(f"{out} exists and is not an empty folder; choose another --out")
+        find_teacher(recipe, data)  # one that cannot be used is said before anything is written
         make_folder(out)  # before the measurement: an unwritable place is said at once
         workers = default_workers(data) if workers is None else workers
         recipe = settle(network, data, recipe, workers=workers, device=device)
@@ -121,6 +123,7 @@ def train(
     data: DataSet,
     *,
     weights: str | Path | None = None,
+    inherited: str | Path | None = None,
     workers: int | None = None,
     device: str = "auto",
     damaged_limit: float = 0.01,
@@ -146,7 +149,9 @@ def train(
         from_first(lambda: _take(run, stack))
         while True:
             try:
-                return _train(run, data, weights, workers, device, damaged_limit, save_every, sync_norm, world, quiet)
+                return _train(
+                    run, data, weights, inherited, workers, device, damaged_limit, save_every, sync_norm, world, quiet
+                )
             except Diverged as error:
                 if on_nan == "stop" or run.lowered == RETRIES:
                     raise
@@ -167,6 +172,7 @@ def _train(
     run: Run,
     data: DataSet,
     weights: str | Path | None,
+    inherited: str | Path | None,
     workers: int | None,
     device: str,
     damaged_limit: float,
@@ -190,7 +196,8 @@ def _train(
         seed=run.seed, workers=workers, epoch=done_epochs, start_batch=done_steps, rank=rank(), world=world.size,
     )  # fmt: skip
     holdout = make_loader(data.holdout, preprocessing, share, workers=workers, rank=rank(), world=world.size)
-    model = first_model(run, data, weights)
+    start = (weights, inherited) if found is None else (None, None)  # a checkpoint holds everything that was learned
+    model = first_model(run, data, *start, workers=workers, device=device)
     lowered = replace(recipe, rate=recipe.rate * 0.5**run.lowered)
     module = Training(model, lowered, steps, run.seed, find_teacher(recipe, data))
     damage = DamageLog(damaged_limit)
@@ -265,23 +272,6 @@ def tell(found: Found | None, quiet: bool) -> None:
     if found and is_first() and (found.wrong or not quiet):
         reasons = "".join(f"warning: {said}\n" for said in found.wrong)
         print(f"{reasons}going on from {found.path} at step {found.step}", file=sys.stderr)
-
-
-def first_model(run: Run, data: DataSet, weights: str | Path | None) -> ConvNet:
-    """The network with fresh weights, or with `weights` except for a classifier of other classes."""
-    model = build(run.network, len(data.classes), data.channels, seed=run.seed)
-    if weights is None:
-        return model
-    given, _ = load_model(weights, run.network)
-    if given.channels != data.channels:
-        raise UsageError(
-            f"{weights} takes {given.channels} channels and {data.name} has {data.channels}; "
-            f"use --channels {given.channels}"
-        )
-    state = given.state_dict()
-    fresh = model.state_dict()
-    model.load_state_dict({n: state[n] if state[n].shape == t.shape else t for n, t in fresh.items()})
-    return model
 
 
 def default_workers(data: DataSet) -> int:

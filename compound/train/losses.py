@@ -18,7 +18,13 @@ def classification_loss(logits: Tensor, targets: Tensor, recipe: Recipe) -> Tens
     target's classes and gives it to all, whichever loss.
     """
     if recipe.loss == "cross_entropy":
-        return F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+        if not recipe.class_weights:
+            return F.cross_entropy(logits, targets, label_smoothing=recipe.label_smoothing)
+        # Weighted, but a mean over images: torch's own would divide by the weights that this batch happens to have.
+        weights = logits.new_tensor(recipe.class_weights)
+        return F.cross_entropy(logits, targets, weights, label_smoothing=recipe.label_smoothing, reduction="sum") / len(
+            logits
+        )
     classes = logits.shape[1]
     if targets.dim() == 1:
         targets = F.one_hot(targets, classes).to(logits.dtype)

@@ -26,6 +26,7 @@ class Training(LightningModule):
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
         self.model.recompute(recipe.recompute)
+        recipe.transfer.apply(self.model)
         self.recipe = recipe
         self.steps_per_epoch = steps_per_epoch
         self.timeline = recipe.timeline
@@ -50,6 +51,9 @@ class Training(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         return make_optimizer(self.model, self.recipe)
+
+    def on_train_epoch_start(self) -> None:
+        self.recipe.transfer.apply(self.model, self.current_epoch)
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Rate, size and randomness of a step follow from its number alone, so that a resumed run repeats them."""

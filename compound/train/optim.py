@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from compound.nn import ConvNet
 from compound.train.recipe import Recipe
 
 
@@ -139,9 +140,10 @@ def decay_groups(model: nn.Module, weight_decay: float, biases: bool) -> list[di
     return [group for group in groups if group["params"]]
 
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> Optimizer:
+def make_optimizer(model: ConvNet, recipe: Recipe) -> Optimizer:
     """The recipe's optimiser; the rate is set before every step from the schedule."""
     groups = decay_groups(model, recipe.weight_decay, recipe.decay_biases)
+    groups = recipe.transfer.by_depth(model, groups)
     rate = recipe.peak_rate
     if recipe.optimizer == "rmsprop":
         return RMSpropTF(groups, rate, momentum=recipe.momentum)

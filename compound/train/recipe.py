@@ -6,6 +6,7 @@ from typing import Literal
 
 from compound.data.augment import Augment
 from compound.errors import UsageError
+from compound.train.transfer import Transfer
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,9 @@ class Recipe:
     # would not have forgotten its start after a few hundred steps.
     adapt_norm: bool = False
     augment: Augment = field(default_factory=Augment)
+    transfer: Transfer = field(default_factory=Transfer)
+    # A weight a class in the loss, mean 1 over the training images: balanced classes, or a target's (see `weighting`).
+    class_weights: tuple[float, ...] = ()
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: the faster one, measured before the first step
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from compound.data import open_data
+from compound.train import open_run
 
 NETWORK = """
 name: my-net
@@ -81,6 +82,48 @@ def test_a_run_is_not_overwritten_and_resumes_only_as_itself(cli, trained, yaml,
     assert cli("train", yaml, photos, *recipe, "--resume")[0] == 0
 
 
+def test_what_the_machine_decides_is_said_and_written(cli, yaml, photos, tmp_path):
+    out = tmp_path / "decided"
+    words = (
+        "--recipe", yaml.parent / "recipe.yaml", "--epochs", 1, "--rate", "auto", "--memory", "600k", "--holdout", 12,
+        "--patience", 3, "-o", out,
+    )  # fmt: skip
+    code, _, err = cli("train", yaml, photos, *words)
+    assert code == 0, err
+    assert "12 held out" in err
+    assert "by a sweep" in err
+    assert "predicted of 600kB" in err
+    run = open_run(out)
+    assert run.recipe.find == ("rate",)
+    assert run.recipe.rate != 0.2
+    assert run.recipe.recompute or run.recipe.accumulate > 1
+    assert run.recipe.patience == 3
+
+
+def test_a_run_teaches_another(cli, trained, yaml, photos, tmp_path):
+    words = ("--recipe", yaml.parent / "recipe.yaml", "--epochs", 2, "--teacher", trained, "-o", tmp_path / "student")
+    assert cli.json("train", yaml, photos, *words)["images"] == 24
+    assert open_run(tmp_path / "student").recipe.teacher == str(trained)
+    (tmp_path / "other").mkdir()
+    code, err = cli.error("train", yaml, "fashion6k", *words[:-1], tmp_path / "other")
+    assert code == 2
+    assert "knows boot, shirt, trouser (3 classes) and fashion6k has" in err
+
+
+def test_every_verb_that_trains_has_the_same_options():
+    from dataclasses import fields
+    from inspect import signature
+
+    from compound.cli.fit import fit
+    from compound.cli.train import train
+    from compound.cli.training import TrainingOptions
+
+    names = {field.name for field in fields(TrainingOptions)}
+    for verb in (train, fit):
+        assert names <= set(signature(verb).parameters)
+        assert "training" not in signature(verb).parameters
+
+
 def test_fit_goes_the_whole_way(cli, yaml, photos, tmp_path):
     out = tmp_path / "fitted"
     words = ("--recipe", yaml.parent / "recipe.yaml", "--baseline", yaml, "--macs", "300k", "-o", out)
@@ -133,6 +176,26 @@ def test_weights_of_another_library_predict_under_a_networks_name(cli, tmp_path,
             "use paper, modern, transfer, small, fast",
         ),
         (("train", "efficientnet-mini", "fashion6k", "--rate", "0"), 2, "rate 0.0 is not a positive number"),
+        (
+            ("train", "efficientnet-mini", "fashion6k", "--rate", "high"),
+            2,
+            "--rate 'high' is neither a number nor auto",
+        ),
+        (
+            ("train", "efficientnet-mini", "fashion6k", "--batch", "1.5"),
+            2,
+            "--batch '1.5' is neither a number nor auto",
+        ),
+        (
+            ("train", "efficientnet-mini", "fashion6k", "--memory", "lots"),
+            2,
+            "--memory 'lots' is not a positive quantity",
+        ),
+        (("train", "efficientnet-mini", "fashion6k", "--memory", "1MB"), 2, "does not train in 1.00MB of memory"),
+        (("train", "efficientnet-mini", "fashion6k", "--accumulate", "33"), 2, "use 1 to 32"),
+        (("train", "efficientnet-mini", "fashion6k", "--holdout", "1.5"), 2, "holdout 1.5 is neither a share nor"),
+        (("train", "efficientnet-mini", "fashion6k", "--patience", "0"), 2, "patience 0 stops before"),
+        (("train", "efficientnet-mini", "fashion6k", "--teacher", "gone"), 1, "no weights file gone"),
         (("train", "efficientnet-mini", "fashion6k", "--device", "abacus"), 1, "device 'abacus' cannot be used"),
         (("train", "efficientnet-mini", "fashion6k", "--resume"), 2, "holds no run to resume"),
         (("fit", "fashion6k", "--macs", "10"), 2, "its smallest net"),

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as F
 
 from compound.data import DataError, Preprocessing
 from compound.errors import UsageError
@@ -79,6 +81,24 @@ def test_batches_resize_as_their_images_do(picture):
         assert torch.equal(pre.resize(images), torch.stack([pre.resize(image) for image in images]))
 
 
+def test_both_crops_of_the_official_evaluation(picture):
+    """The border of 32 px and the share of 0.875 are one at 224 px and part at any other size."""
+    image = tensor(picture(500, 375))
+    border, share = (
+        lambda size: Preprocessing(size, 3, Inputs()),
+        lambda size: Preprocessing(size, 3, Inputs(share=0.875)),
+    )
+    assert torch.equal(border(224).resize(image), share(224).resize(image))
+    side = int(375 * 0.875)
+    top, left = (375 - side + 1) // 2, (500 - side + 1) // 2
+    for size in (64, 380):
+        expected = F.resized_crop(
+            image, top, left, side, side, [size, size], interpolation=InterpolationMode.BICUBIC, antialias=True
+        )
+        assert torch.equal(share(size).resize(image), expected)
+        assert not torch.equal(border(size).resize(image), expected)
+
+
 def test_normalise_is_mean_and_deviation_of_the_0_to_1_range():
     batch = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     mean, std = (0.1, 0.2, 0.3), (0.5, 0.25, 2.0)
@@ -114,6 +134,7 @@ def test_what_cannot_be_is_refused():
         ((8, 2, Inputs()), "channels 2"),
         ((8, 3, Inputs(mean=(0.1, 0.2))), "mean has 2 numbers"),
         ((8, 3, Inputs(std=(0.0,))), "std"),
+        ((8, 3, Inputs(share=1.2)), "share 1.2"),
     ):
         with pytest.raises(DataError, match=message):
             Preprocessing(*fields)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from compound import CompoundRule, cost, dump_network, parse_network, scale
+from compound import CompoundRule, Network, cost, dump_network, parse_network, scale
 from compound.nn import build
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -18,19 +18,16 @@ def load(name: str):
     return module
 
 
-def test_a_family_of_ones_own_in_forty_lines():
-    source = (EXAMPLES / "ghostnet.py").read_text(encoding="utf-8")
-    assert len([line for line in source.splitlines() if line.strip()]) <= 40
-    network = load("ghostnet").GHOSTNET
-    counted = cost(network)
-    # timm 1.0.31 `ghostnet_100`: parameters of the live model, multiply-adds by torch's FlopCounterMode.
-    assert (counted.params, counted.macs) == (5_182_508, 141_150_512)
-    larger = scale(network, CompoundRule()(1))
-    assert larger.stages[1].block.mid == 56  # 48 · 1.1, to a multiple of 8
-    assert parse_network(dump_network(larger)) == larger
-    small = scale(network.with_(resolution=64), CompoundRule()(-4))
-    model = build(small, classes=4, seed=0)
-    assert sum(p.numel() for p in model.parameters()) == cost(small, classes=4).params
+def short(name: str) -> bool:
+    """At most 40 lines that are not empty."""
+    source = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8")
+    return len([line for line in source.splitlines() if line.strip()]) <= 40
+
+
+def learns(network: Network) -> bool:
+    """Whether some steps on one batch lower the loss; the built network has the parameters that are counted."""
+    model = build(network, classes=4, seed=0)
+    assert sum(p.numel() for p in model.parameters()) == cost(network, classes=4).params
     images, labels = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 4
     optimizer = torch.optim.SGD(model.parameters(), 0.05)
     losses = []
@@ -40,4 +37,28 @@ def test_a_family_of_ones_own_in_forty_lines():
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert losses[-1] < losses[0]
+    return losses[-1] < losses[0]
+
+
+def test_a_family_of_ones_own_in_forty_lines():
+    assert short("ghostnet")
+    network = load("ghostnet").GHOSTNET
+    counted = cost(network)
+    # timm 1.0.31 `ghostnet_100`: parameters of the live model, multiply-adds by torch's FlopCounterMode.
+    assert (counted.params, counted.macs) == (5_182_508, 141_150_512)
+    larger = scale(network, CompoundRule()(1))
+    assert larger.stages[1].block.mid == 56  # 48 · 1.1, to a multiple of 8
+    assert parse_network(dump_network(larger)) == larger
+    assert learns(scale(network.with_(resolution=64), CompoundRule()(-4)))
+
+
+def test_convnext_in_forty_lines():
+    assert short("convnext")
+    network = load("convnext").CONVNEXT_TINY
+    counted = cost(network)
+    # torchvision 0.29 `convnext_tiny`: parameters of the live model, multiply-adds by torch's FlopCounterMode.
+    assert (counted.params, counted.macs, counted.buffers) == (28_589_128, 4_455_531_264, 0)
+    larger = scale(network, CompoundRule()(1))
+    assert [(stage.channels, stage.layers) for stage in larger.stages[-2:]] == [(848, 1), (848, 4)]
+    assert parse_network(dump_network(larger)) == larger
+    assert learns(scale(network.with_(resolution=64), CompoundRule()(-4)))

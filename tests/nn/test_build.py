@@ -11,7 +11,7 @@ from torchvision.ops import StochasticDepth
 from compound import ZOO, Block, ConvBlock, Network, Stage, Style
 from compound.nn import build
 from compound.nn.modules import SameConv2d
-from compound.ops import Chain, Concat, Conv, Pool
+from compound.ops import Chain, Concat, Conv, LayerNorm, Pool
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +96,11 @@ def test_average_pooling_leaves_padding_out_of_the_mean():
     assert torch.allclose(module(torch.ones(1, 1, 4, 4)), torch.ones(1, 1, 4, 4))
     same = make(Pool("average", 3, 2, "same"), (1, 4, 4))  # TensorFlow pads behind only, and does not count it
     assert torch.allclose(same(torch.ones(1, 1, 4, 4)), torch.ones(1, 1, 2, 2))
+
+
+def test_layer_norm_is_over_the_channels_of_every_position():
+    from compound.nn.modules import make
+
+    x = torch.randn(2, 6, 3, 3)
+    expected = (x - x.mean(1, keepdim=True)) / (x.var(1, unbiased=False, keepdim=True) + 1e-6).sqrt()
+    assert torch.allclose(make(LayerNorm(1e-6), (6, 3, 3))(x), expected, atol=1e-5)

@@ -23,7 +23,7 @@ TORCHVISION = {
     "squeezenet-1.1": "squeezenet1_1",
     **{f"shufflenet-v2-x{i}": f"shufflenet_v2_x{i.replace('.', '_')}" for i in ("0.5", "1.0", "1.5", "2.0")},
 }
-TIMM = {f"densenet-{i}": f"densenet{i}" for i in (121, 161, 169, 201)}
+TIMM = {f"densenet-{i}": f"densenet{i}" for i in (121, 161, 169, 201)} | {"vgg-16": "vgg16", "vgg-16-bn": "vgg16_bn"}
 HUGE = ("vgg-11", "vgg-13", "vgg-19", "vgg-11-bn", "vgg-13-bn", "vgg-19-bn")  # as vgg-16, and half a gigabyte each
 
 
@@ -91,4 +91,5 @@ def test_logits_at_the_networks_resolution(name):
 
 @pytest.mark.parametrize("name", TIMM)
 def test_logits_of_timm(name):
-    same_logits(name, pytest.importorskip("timm").create_model(TIMM[name]))
+    peer = pytest.importorskip("timm").create_model(TIMM[name])
+    same_logits(name, peer, 224 if name.startswith("vgg") else 101)  # timm's VGG pools after its layers over 7×7

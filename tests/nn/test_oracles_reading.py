@@ -4,6 +4,7 @@ import importlib
 
 import pytest
 import torch
+from docs.test_examples import load
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -62,12 +63,30 @@ def test_timm(name):
     [
         ("cspresnet50", "not in the alphabet: leaky_relu_ in stem"),
         ("resnetv2_50", "no block is what stands at stem.conv"),
-        ("vit_tiny_patch16_224", "layer_norm in blocks"),
+        ("vit_tiny_patch16_224", "transpose in patch_embed"),
     ],
 )
 def test_what_timm_has_and_we_have_not(name, sentence):
     with pytest.raises(ReadingError, match=sentence):
         from_module(pytest.importorskip("timm").create_model(name))
+
+
+def test_convnext_is_read_with_the_blocks_of_the_example():
+    example = load("convnext")
+    model = importlib.import_module("torchvision.models").convnext_tiny()
+    for module in model.modules():
+        if hasattr(module, "layer_scale"):
+            torch.nn.init.normal_(module.layer_scale, std=0.5)
+    blocks = (example.Patches(), example.Patches(norm_first=False), example.ConvNext())
+    network, built = from_module(model, blocks=blocks)
+    ours = example.CONVNEXT_TINY
+    assert [(s.block, s.layers, s.channels, s.stride) for s in network.stages] == [
+        (s.block, s.layers, s.channels, s.stride) for s in ours.stages
+    ]
+    assert (network.stem, network.head, network.style.norm) == (ours.stem, ours.head, "layer")
+    x = torch.randn(1, 3, 224, 224)
+    with torch.inference_mode():
+        assert torch.allclose(built(x), model.eval()(x), rtol=1e-4, atol=1e-5)
 
 
 def test_auxiliary_classifiers_stay_behind():

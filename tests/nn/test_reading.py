@@ -162,7 +162,7 @@ CASES = {
     "maps": (lambda m, x: x * m.again(x), {}, "mul of two maps in forward"),
     "leaky": (lambda m, x: m.odd(x), {"odd": nn.Hardtanh(-2, 2)}, "hardtanh from -2 to 2 in odd"),
     "unknown block": (lambda m, x: m.odd(m.again(x)) + x, {"odd": nn.BatchNorm2d(8)}, "no block is what stands at again to last: conv 3×3 to 8, norm, add"),
-    "two norms": (lambda m, x: m.odd(m.again(x)), {"odd": nn.BatchNorm2d(8, eps=1e-3)}, r"norms differ: decay 0\.9 and eps 1e-05, decay 0\.9 and eps 0\.001"),
+    "two norms": (lambda m, x: m.odd(m.again(x)), {"odd": nn.BatchNorm2d(8, eps=1e-3)}, r"norms differ: batch norm with decay 0\.9 and eps 1e-05, batch norm with decay 0\.9 and eps 0\.001"),
     "even": (lambda m, x: m.odd(x), {"odd": nn.Conv2d(8, 8, 2, bias=False)}, "no block is what stands at odd"),
 }  # fmt: skip
 

@@ -97,7 +97,7 @@ def test_foreign_weights_of_another_net_are_refused_by_name_and_change_nothing(m
     with pytest.raises(WeightsError, match="layers with weights are given and"):
         import_weights(model, build(ZOO["resnet-18"], classes=3, channels=1).state_dict())
     renamed = {f"m.{name}": tensor for name, tensor in model.state_dict().items()}
-    with pytest.raises(WeightsError, match="sorted by alphabet"):
+    with pytest.raises(WeightsError, match="sorted by alphabet, and the order of classifier, features, stage1"):
         import_weights(model, dict(sorted(renamed.items())))
     after = model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)

@@ -108,7 +108,7 @@ def test_norms_have_two_running_statistics_a_channel() -> None:
 
 
 def test_memory_is_stated_in_bytes() -> None:
-    counted = Cost(params=100, macs=1, activations=1, buffers=10, kept=50, live=20)
+    counted = Cost(params=100, macs=1, activations=1, buffers=10, kept=50, live=20, training=70)
     assert counted.memory() == 4 * (100 + 10 + 20)
     assert counted.memory(batch=3, bytes_each=2) == 2 * (100 + 10 + 60)
     # weights, gradients, two slots and EMA; statistics and their EMA; what 8 images keep

@@ -6,6 +6,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,12 @@ def postgres_binaries() -> Path | None:
     return found[-1].parent if found else None
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory) -> Iterator[str]:
     """The URL of a server in a temporary folder; PostgreSQL refuses to run as root, so root gives it to `nobody`."""
@@ -27,9 +34,7 @@ def postgres(tmp_path_factory) -> Iterator[str]:
     if binaries is None:
         pytest.skip("no PostgreSQL server is installed (Debian: apt install postgresql)")
     folder = tmp_path_factory.mktemp("postgres")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     user = "nobody" if os.getuid() == 0 else getpass.getuser()
     if os.getuid() == 0:
         for parent in (folder, *folder.parents[:2]):
@@ -48,11 +53,34 @@ def postgres(tmp_path_factory) -> Iterator[str]:
     run(binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop")
 
 
-@pytest.fixture(params=["journal", "postgres"])
+PROXY = """
+import sys
+from optuna.storages import run_grpc_proxy_server
+from compound.search.storage import open_storage
+run_grpc_proxy_server(open_storage(sys.argv[1]), host="127.0.0.1", port=int(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def proxy(tmp_path) -> Iterator[str]:
+    """A gRPC proxy of Optuna, in front of a journal."""
+    pytest.importorskip("grpc", reason="grpcio is not installed")
+    port = free_port()
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    words = [sys.executable, "-c", PROXY, str(tmp_path / "behind.journal"), str(port)]
+    process = subprocess.Popen(words, env=environment)
+    yield f"grpc://127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture(params=["journal", "postgres", pytest.param("grpc", marks=pytest.mark.slow)])
 def storage(request, tmp_path) -> str:
-    """Where to search: a journal file, or a database of its own on the server."""
+    """Where to search: a journal file, a database of its own on the server, or a proxy."""
     if request.param == "journal":
         return str(tmp_path / "search.journal")
+    if request.param == "grpc":
+        return str(request.getfixturevalue("proxy"))
     from sqlalchemy import create_engine, text
 
     from compound.search.storage import with_driver

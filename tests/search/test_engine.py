@@ -73,10 +73,10 @@ def test_a_search_killed_again_and_again_chooses_as_one_that_is_not(tmp_path, na
 
 @pytest.mark.parametrize("name", ["tpe", pytest.param("gp", marks=pytest.mark.slow), "nsga2"])
 def test_samplers_climb(tmp_path, name):
-    search = Search(Hill(side=40), str(tmp_path / "j"), 40, STRATEGIES[name], seed=1)
+    search = Search(Hill(side=40), str(tmp_path / "j"), 30, STRATEGIES[name], seed=1)
     work(search)
     found = max(t.value for t in trials_of(search))
-    random = Search(Hill(side=40), str(tmp_path / "r"), 40, STRATEGIES["random"], seed=1)
+    random = Search(Hill(side=40), str(tmp_path / "r"), 30, STRATEGIES["random"], seed=1)
     work(random)
     assert found >= max(t.value for t in trials_of(random))
 
@@ -143,14 +143,14 @@ def test_several_objectives(tmp_path):
 
 
 def test_threads_of_one_process_share_the_budget(tmp_path):
-    search = Search(Hill(seconds=0.002), str(tmp_path / "j"), 40, seed=4)
+    search = Search(Hill(seconds=0.002), str(tmp_path / "j"), 20, seed=4)
     storage = search.open()
-    threads = [threading.Thread(target=Worker(search, storage).run) for _ in range(6)]
+    threads = [threading.Thread(target=Worker(search, storage).run) for _ in range(5)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(set(chosen(search))) == len(chosen(search)) == 40
+    assert len(set(chosen(search))) == len(chosen(search)) == 20
 
 
 @pytest.mark.parametrize(

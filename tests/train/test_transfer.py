@@ -5,10 +5,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from compound import UsageError
-from compound.nn import build, save_weights
+from compound.nn import build, save_weights, with_channels
 from compound.train import start_run
-from compound.train.fit import first_model
+from compound.train.start import first_model
 
 
 def test_a_classifier_of_other_classes_starts_fresh(tmp_path, network, data, recipe):
@@ -31,11 +30,21 @@ def test_the_same_weights_serve_another_resolution(tmp_path, network, data, reci
     assert model.network == larger
 
 
-def test_weights_of_other_channels_are_refused(tmp_path, network, data, recipe):
-    weights = save_weights(build(network, 3, channels=3), tmp_path / "colour.safetensors", tuple("abc"))
-    run = start_run(network, data, "pictures", recipe, tmp_path / "run")
-    with pytest.raises(UsageError, match="takes 3 channels and pictures has 1; use --channels 3"):
-        first_model(run, data, weights)
+def test_a_stem_for_colour_serves_grey(tmp_path, network, data, recipe):
+    source = build(network, 3, channels=3, seed=9)
+    weights = save_weights(source, tmp_path / "colour.safetensors", tuple("abc"))
+    model = first_model(start_run(network, data, "pictures", recipe, tmp_path / "run"), data, weights).eval()
+    grey = torch.rand(2, 1, 12, 12)
+    assert torch.allclose(model(grey), source.eval()(grey.expand(-1, 3, -1, -1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [2, 4, 7])
+def test_a_stem_for_any_channels_answers_to_their_mean(network, channels):
+    source = build(network, 3, channels=3, seed=9).eval()
+    grey = torch.rand(2, 1, 12, 12)
+    adapted = with_channels(source, channels)
+    assert torch.allclose(adapted(grey.expand(-1, channels, -1, -1)), source(grey.expand(-1, 3, -1, -1)), atol=1e-5)
+    assert not adapted.training
 
 
 def test_weights_of_another_network_are_refused(tmp_path, network, data, recipe):

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from compound.nn.reading.aten import HANDLERS, Capture, NotInAlphabet, Value, Weight
+from compound.nn.reading.aten import HANDLERS
 from compound.nn.reading.graph import Node, ReadingError
+from compound.nn.reading.values import Capture, NotInAlphabet, Value, Weight
 
 
 def capture(model: nn.Module, example: Tensor) -> Capture:

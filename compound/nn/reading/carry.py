@@ -9,8 +9,9 @@ from compound.blocks import Block
 from compound.network import Network
 from compound.nn.build import ConvNet, build
 from compound.nn.reading.capture import capture
-from compound.nn.reading.graph import Graph, Node, ReadingError, written
+from compound.nn.reading.graph import Graph, Node, ReadingError
 from compound.nn.reading.parse import network_of
+from compound.nn.reading.written import written
 
 TOLERANCE = 1e-4  # of the largest logit, in fp32
 

@@ -1,0 +1,130 @@
+"""Is an architecture search worth its time? Its winner against random networks and the hand-made one, and τ.
+
+    python -m benchmarks.search                       # all three parts, over an hour on two cores
+    python -m benchmarks.search --parts search        # one after the other; what is done is not done again
+
+search     the search itself, timed: shared weights, the space `small`, evolution, finalists
+compare    winner, random networks of 90 to 100 % of the target and efficientnet-mini, each trained in full with several
+           seeds on all training images; accuracy on the test images, which the search has not seen
+validate   Kendall's τ between inherited accuracy and full training on a sample of the space
+
+Writes benchmarks/results/search.json.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.environment import write_result
+from compound import ZOO, Network, cost, load_network
+from compound.data import open_data
+from compound.files import make_folder, write_json
+from compound.search.architecture_plan import open_plan
+from compound.search.truth import sample_networks
+from compound.train import RECIPES, start_run, train
+
+DATA, BASELINE = "fashion6k", "efficientnet-mini"
+CLASSES, CHANNELS = 10, 1
+
+
+def command(*words: object) -> dict[str, Any]:
+    """The JSON object that a verb prints."""
+    run = subprocess.run(
+        [sys.executable, "-m", "compound", *map(str, words), "--json"], stdout=subprocess.PIPE, check=True
+    )
+    value: dict[str, Any] = json.loads(run.stdout)
+    return value
+
+
+def search(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The winner, and the seconds of the whole command."""
+    begun = time.perf_counter()
+    found = command(
+        "search", "architecture", DATA, "--space", "small", "--macs", f"{target():.0f}", "--least", options.least,
+        "--most", 1.0, "--objective", "soft", "--minutes", options.minutes, "--trials", options.trials,
+        "--finalists", options.finalists, "--seed", options.seed, "--out", folder / "search",
+    )  # fmt: skip
+    return found | {"seconds": round(time.perf_counter() - begun, 1)}
+
+
+def target() -> int:
+    return cost(ZOO[BASELINE], CLASSES, CHANNELS).macs
+
+
+def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Test accuracy of every network with every seed. A run that is done is read, not repeated."""
+    plan, space = open_plan(folder / "search")
+    narrow = replace(plan, least=0.9, most=1.0)
+    drawn = sample_networks(space, narrow.problem(space, narrow.trainer()), options.random, options.seed + 1000)
+    networks = {"winner": load_network(folder / "search" / "network.yaml"), BASELINE: ZOO[BASELINE]}
+    networks |= {f"random {i}": network for i, (_, network) in enumerate(drawn, 1)}
+    rows = {}
+    for name, network in networks.items():
+        counted = cost(network, CLASSES, CHANNELS)
+        top1 = [accuracy(network, folder / f"{name}-{seed}".replace(" ", "-"), seed) for seed in range(options.seeds)]
+        rows[name] = {"network": network.name, "macs": counted.macs, "params": counted.params, "top1": top1}
+        print(name, network.name, [f"{value:.2%}" for value in top1], file=sys.stderr)
+    means = {name: statistics.mean(row["top1"]) for name, row in rows.items()}
+    random = [mean for name, mean in means.items() if name.startswith("random")]
+    # By seeds alone: how far two trainings of one network lie apart.
+    spread = statistics.mean(statistics.stdev(r["top1"]) for r in rows.values()) if options.seeds > 1 else None
+    return {
+        "networks": rows,
+        "winner": means["winner"],
+        "median_of_random": statistics.median(random),
+        "best_of_random": max(random),
+        "baseline": means[BASELINE],
+        "seeds": options.seeds,
+        "deviation_between_seeds": spread,
+    }
+
+
+def accuracy(network: Network, folder: Path, seed: int) -> float:
+    """Top-1 on the test images after full training on all training images."""
+    done = folder / "evaluation.json"
+    if not done.exists():
+        data = open_data(DATA, seed=seed)
+        recipe = replace(RECIPES["small"], precision="fp32")
+        _, result = train(start_run(network, data, DATA, recipe, folder, seed=seed), data, quiet=True)
+        return result.top(1)
+    return float(json.loads(done.read_text())["top1"])
+
+
+def validate(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    return command("search", "validate", folder / "search", "--sample", options.sample, "--seeds", options.truth_seeds)
+
+
+PARTS = {"search": search, "compare": compare, "validate": validate}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("runs/benchmark-search"), help="where runs lie")
+    parser.add_argument("--parts", default=",".join(PARTS))
+    parser.add_argument("--minutes", type=float, default=6, help="of training the shared weights")
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--least", type=float, default=0.3, help="cheapest candidates, in terms of the baseline's MACs")
+    parser.add_argument("--finalists", type=int, default=2)
+    parser.add_argument("--random", type=int, default=6)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--sample", type=int, default=20)
+    parser.add_argument("--truth-seeds", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    file = make_folder(options.out) / "parts.json"
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    for part in options.parts.split(","):
+        found[part] = PARTS[part](options.out, options)
+        write_json(file, found)
+    settings = {name: value for name, value in vars(options).items() if name not in ("out", "parts")}
+    print(write_result("search", {"settings": settings} | found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""`compound data`: what can be known of a data set before a network sees it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from compound.cli.common import Json, answer
+from compound.cli.training import Data, Download, ImageChannels, Root
+
+data = typer.Typer(help="Look through a data set.", no_args_is_help=True)
+
+
+@data.callback()
+def main() -> None:
+    """Look through a data set."""
+
+
+@data.command()
+def check(
+    data: Data,
+    sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet as PNG: a row of images a class.")] = None,
+    channels: ImageChannels = None,
+    seed: Annotated[int, typer.Option(help="Seed of the parts that are split off.")] = 0,
+    root: Root = None,
+    download: Download = False,
+    json: Json = False,
+) -> None:
+    """Count images, and find damaged files, unequal classes, sizes, and pictures that stand in two parts."""
+    from compound.data import open_data
+    from compound.data.check import check as look
+    from compound.data.check import contact_sheet
+
+    images = open_data(data, channels=channels, seed=seed, root=root, download=download)
+    found = look(images)
+    lines = [f"{images.name}: {len(images.classes)} classes, {images.channels} channels"]
+    for name, part in found["parts"].items():
+        lines += part_lines(name, part)
+    lines += [f"{'class':<24} {'train':>8} {'holdout':>8} {'test':>8}"]
+    for label in found["classes"]:
+        counts = [part["per_class"][label] for part in found["parts"].values()]
+        lines.append(f"{label:<24} " + " ".join(f"{count:>8,}" for count in counts))
+    twins = found["duplicates"]
+    lines.append(f"{len(twins)} pictures look the same in two parts" if twins else "no picture stands in two parts")
+    lines += [
+        f"  {' and '.join(pair['parts'])}: {pair['first']} = {pair['second']}"
+        + ("" if pair["same_class"] else ", of another class")
+        for pair in twins[:10]
+    ]
+    if sheet is not None:
+        from torchvision.transforms.v2.functional import to_pil_image
+
+        from compound.files import write_with
+
+        picture = to_pil_image(contact_sheet(images))
+        write_with(sheet, lambda temporary: picture.save(temporary, format="PNG"))
+        found["sheet"] = str(sheet)
+        lines.append(f"contact sheet {sheet}")
+    answer(json, found, "\n".join(lines))
+
+
+def part_lines(name: str, part: dict[str, Any]) -> list[str]:
+    """A line a part, and one for each damaged image of the first ten."""
+    sides = part["sides"]
+    size = f", sides {sides['smallest']} to {sides['largest']} px, median {sides['median']}" if sides else ""
+    sampled = f" ({part['looked_at']:,} looked at)" if part["looked_at"] < part["images"] else ""
+    grey = f", {part['grey_in_colour']:,} grey" if part["grey_in_colour"] else ""
+    line = (
+        f"{name:>8}: {part['images']:,} images{sampled}{size}{grey}, largest class / smallest {part['imbalance']:.1f}"
+    )
+    damaged = [f"          damaged: {one['path']}: {one['reason']}" for one in part["damaged"][:10]]
+    return [line + (f", {len(part['damaged'])} damaged" if damaged else ""), *damaged]

@@ -1,0 +1,80 @@
+"""`compound probe`: how far a pretrained network's features go with a linear classifier, before any training."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compound.cli.common import Json, answer, find_network, note
+from compound.cli.training import DamagedLimit, Data, Device, Download, Root, Workers
+from compound.errors import UsageError
+
+if TYPE_CHECKING:
+    pass
+
+Network = Annotated[
+    str, typer.Argument(metavar="NETWORK", help="A run, a published name, or a network's name with --weights.")
+]
+
+
+def probe(
+    network: Network,
+    data: Data,
+    weights: Annotated[
+        str | None, typer.Option(help="The weights of NETWORK: a file or a published name; random: fresh ones.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Cross-validate over all images, e.g. 5.")] = None,
+    shots: Annotated[int | None, typer.Option(min=1, help="Learn from so many images a class, e.g. 5.")] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Random choices of --shots.")] = 20,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the network with the new classifier.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of folds, shots and of random weights.")] = 0,
+    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
+    workers: Workers = None,
+    device: Device = "auto",
+    damaged_limit: DamagedLimit = 0.01,
+    root: Root = None,
+    download: Download = False,
+    json: Json = False,
+) -> None:
+    """Fit a linear classifier on frozen features; test images, k folds or few shots say how good it is."""
+    from compound.data import open_data
+    from compound.nn import build, load_weights, save_weights
+    from compound.train import default_workers
+    from compound.train.probe import classified, cross_validate, features, few_shot, joined, probe_test
+    from compound.train.setups import doubts
+
+    if folds is not None and shots is not None:
+        raise UsageError("--folds and --shots are two ways to measure; give one of them")
+    if weights == "random":
+        model = build(find_network(network), seed=seed)
+    else:
+        model, _ = load_weights(weights or network, find_network(network) if weights else None)
+    images = open_data(data, channels=model.channels, seed=seed, root=root, download=download)
+    if weights not in (None, "random"):
+        for doubt in doubts(str(weights), model.network, images):
+            note(f"warning: {doubt}")
+    classes = len(images.classes)
+    options: dict[str, Any] = {"batch": batch, "device": device, "damaged": damaged_limit}
+    options["workers"] = default_workers(images) if workers is None else workers
+    parts = [features(model, part, **options) for part in (images.train, images.holdout, images.test) if len(part)]
+    everything = joined(parts)
+    value: dict[str, Any] = {"network": model.network.name, "weights": weights or network, "data": images.name}
+    value |= {"classes": classes, "images": len(everything)}
+    value["majority"] = everything.labels.bincount().max().item() / len(everything)
+    if folds is not None:
+        found = cross_validate(everything, classes, folds, seed)
+        how = f"{folds}-fold cross-validation of {len(everything):,} images"
+    elif shots is not None:
+        found = few_shot(everything, classes, shots, draws, seed)
+        how = f"{shots} images a class, {draws} draws, tested on all others"
+    else:
+        found = probe_test(parts, classes, seed)
+        how = f"{len(parts[-1]):,} test images"
+    low, high = found.interval()
+    value |= {"accuracy": found.mean, "interval": [low, high], "accuracies": found.accuracies}
+    value["penalties"] = found.penalties
+    lines = [f"probe {found.mean:.2%} (95 % interval {low:.2%} to {high:.2%}), {how}; majority {value['majority']:.1%}"]
+    if out is not None:
+        value["out"] = str(save_weights(classified(model, everything, classes, seed), out, images.classes))
+        lines.append(f"{model.network.name} with the classifier of all images: {out}")
+    answer(json, value, "\n".join(lines))

@@ -1,0 +1,217 @@
+"""`compound search architecture` and `compound search validate`: the baseline itself, and what its search is worth."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from compound.cli.common import Json, answer, note
+from compound.cli.search_coefficients import (
+    Lease,
+    SearchOut,
+    SearchSeed,
+    SearchWorkers,
+    Storage,
+    StudyName,
+    Timeout,
+    _cores,
+    _default_workers,
+)
+from compound.cli.training import Data, Device, Download, ImageChannels, Root
+from compound.errors import UsageError
+from compound.quantity import quantity, short
+
+if TYPE_CHECKING:
+    from compound.search.architecture import ArchitectureSearch
+    from compound.search.finish import Winner
+
+SpaceName = Annotated[str, typer.Option("--space", help="mnasnet, small, layers, cells, or a YAML file.")]
+Macs = Annotated[str | None, typer.Option(help="The target in multiply-adds, e.g. 400M.")]
+Params = Annotated[str | None, typer.Option(help="The target in parameters, instead.")]
+Activations = Annotated[str | None, typer.Option(help="The target in activations, instead.")]
+Memory = Annotated[str | None, typer.Option(help="The target in bytes of inference, instead.")]
+ObjectiveForm = Annotated[str, typer.Option("--objective", help="soft, hard, or pareto (accuracy and cost apart).")]
+Exponent = Annotated[float, typer.Option("--cost-exponent", help="w in accuracy · (cost / target)^w.")]
+Least = Annotated[float, typer.Option(help="Candidates cost at least this times the target.")]
+Most = Annotated[float, typer.Option(help="Candidates cost at most this times the target.")]
+StrategyName = Annotated[
+    str, typer.Option("--strategy", "--sampler", help="random, evolution, ppo, tpe, or nsga2 (for pareto).")
+]
+ScreenName = Annotated[str, typer.Option("--screen", help="Pick among proposals: surrogate, naswot, synflow, none.")]
+EvaluationName = Annotated[str, typer.Option("--evaluation", help="shared, full, short, shrunken, or halving.")]
+Minutes = Annotated[float, typer.Option(min=0.01, help="Of training the shared weights.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of a candidate's training, instead of the recipe's.")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="How networks are trained: paper, transfer, small, or a file.")
+]
+Holdout = Annotated[float, typer.Option(help="Share of the training images that candidates are judged by.")]
+Finalists = Annotated[int | None, typer.Option(min=0, help="Best candidates that are trained in full; default 3.")]
+Trials = Annotated[int, typer.Option(min=1, help="Candidates to evaluate.")]
+Sample = Annotated[int, typer.Option(min=3, help="Networks that are trained in full.")]
+Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each.")]
+
+
+def architecture(
+    data: Data,
+    space: SpaceName = "mnasnet",
+    macs: Macs = None,
+    params: Params = None,
+    activations: Activations = None,
+    memory: Memory = None,
+    objective: ObjectiveForm = "soft",
+    cost_exponent: Exponent = -0.07,
+    least: Least = 0.5,
+    most: Most = 1.2,
+    strategy: StrategyName = "evolution",
+    screen: ScreenName = "none",
+    evaluation: EvaluationName = "shared",
+    minutes: Minutes = 5,
+    epochs: Epochs = None,
+    recipe: RecipeName = "small",
+    holdout: Holdout = 0.2,
+    finalists: Finalists = None,
+    trials: Trials = 200,
+    workers: SearchWorkers = None,
+    seed: SearchSeed = 0,
+    storage: Storage = None,
+    study: StudyName = None,
+    timeout: Timeout = None,
+    lease: Lease = 60.0,
+    out: SearchOut = None,
+    channels: ImageChannels = None,
+    device: Device = "auto",
+    root: Root = None,
+    download: Download = False,
+    json: Json = False,
+) -> None:
+    """Search a space of networks for the one of the best accuracy at a cost (Section 4)."""
+    import optuna
+
+    from compound.mapping import from_mapping
+    from compound.report.front import write_front
+    from compound.search.architecture_plan import Plan, share_weights
+    from compound.search.engine import Search
+    from compound.search.finish import choose, figures, objectives, winner_fields, write_results
+    from compound.search.leaderboard import leaderboard
+    from compound.search.live import SearchDisplay
+    from compound.search.space import find_space
+    from compound.search.strategies import architecture_strategy
+    from compound.search.workers import run
+
+    cost, target = target_of(macs=macs, params=params, activations=activations, memory=memory)
+    found = find_space(space)
+    asked = {
+        "data": data, "cost": cost, "target": target, "objective": objective, "cost_exponent": cost_exponent,
+        "least": least, "most": most, "evaluation": evaluation, "minutes": minutes, "epochs": epochs,
+        "recipe": recipe, "holdout": holdout, "channels": channels, "root": str(root) if root else None,
+        "download": download, "seed": seed, "device": device,
+    }  # fmt: skip
+    plan = from_mapping(Plan, asked, "options")
+    images = plan.images.open()
+    folder = out or Path("runs") / f"search-{found.name}-{images.name}"
+    chosen = architecture_strategy(
+        strategy, found, trials, form=plan.objective, screen=screen,
+        classes=len(images.classes), channels=images.channels, seed=seed,
+    )  # fmt: skip
+    affordable(plan.problem(found, plan.trainer()), seed)
+    plan.save(folder, found)
+    say = (lambda text: None) if json else note
+    share_weights(plan, found, folder, say)
+    crew = workers or _default_workers(device)
+    problem = plan.problem(found, plan.evaluator(folder, max(_cores() // crew, 1)))
+    journal = storage or str(folder / "search.journal")
+    search = Search(problem, journal, trials, chosen, seed, study or "", plan.pruner, timeout, lease)
+    title = f"{found.name} on {images.name}, {chosen.name}, {crew} workers -> {journal}"
+    with SearchDisplay(title, trials, problem.directions, objectives(plan), quiet=json) as display:
+        display.say(title)
+        run(search, crew, display.show, display.say)
+    history = optuna.load_study(study_name=search.name, storage=search.open())
+    entries = leaderboard(history.get_trials(deepcopy=False), problem.directions)
+    wanted = finalists if finalists is not None else 0 if evaluation == "full" else 3
+    winner = choose(plan, problem, entries, wanted, say)
+    write_results(folder, plan, entries, winner)
+    complete = [entry for entry in entries if entry.state == "complete"]
+    write_front(
+        [figures(entry, problem) for entry in complete], figures(winner.entry, problem), folder,
+        cost=plan.cost, target=plan.target, judged=f"held-out accuracy, evaluation {plan.evaluation}",
+    )  # fmt: skip
+    value = {
+        "completed": sum(entry.state == "complete" for entry in entries),
+        "failed": sum(entry.state == "failed" for entry in entries),
+        "best": winner_fields(winner, problem),
+        "space_size": found.size,
+        "out": str(folder),
+    }
+    answer(json, value, winner_text(winner, problem, folder, value))
+
+
+def validate(
+    folder: Annotated[Path, typer.Argument(metavar="SEARCH", help="The directory of an architecture search.")],
+    sample: Sample = 20,
+    seeds: Seeds = 1,
+    epochs: Epochs = None,
+    json: Json = False,
+) -> None:
+    """Train a sample of candidates in full; how well did the search's evaluation rank them (Kendall's τ)?"""
+    from dataclasses import replace
+
+    from compound.search.architecture_plan import open_plan
+    from compound.search.truth import validate as compare
+
+    plan, space = open_plan(folder)
+    proxy = plan.evaluator(folder)
+    problem = plan.problem(space, proxy)
+    truth = replace(plan, epochs=epochs or plan.epochs).trainer()
+    numbers = range(plan.seed, plan.seed + seeds)
+    file = folder / f"validation-{truth.recipe.epochs}-epochs.json"
+    result = compare(problem, proxy, truth, sample, numbers, file, (lambda text: None) if json else note)
+    tau = result["proxy"]
+    answer(
+        json,
+        {name: value for name, value in result.items() if name != "rows"} | {"out": str(file)},
+        f"Kendall's τ {tau['tau']:.2f} (95 % interval {tau['low']:.2f} to {tau['high']:.2f}) between {plan.evaluation} "
+        f"evaluation and full training of {tau['count']} networks\n"
+        f"to compare: {result['macs']['tau']:.2f} for multiply-adds alone, {result['params']['tau']:.2f} for parameters"
+        + (f"; {result['truth']['tau']:.2f} between two seeds of full training" if "truth" in result else "")
+        + f"\nwritten to {file}",
+    )
+
+
+def target_of(**limits: str | None) -> tuple[str, float]:
+    """The one cost that was given, and its target."""
+    given = {name: text for name, text in limits.items() if text}
+    if len(given) != 1:
+        names = ", ".join(f"--{name}" for name in limits)
+        raise UsageError(f"give one target: {names}; {'none' if not given else f'{len(given)}'} was given")
+    ((name, text),) = given.items()
+    return name, quantity(text, f"--{name}")
+
+
+def affordable(problem: "ArchitectureSearch", seed: int) -> None:
+    """Raise `UsageError` where the space has no network in the window, before anything is trained."""
+    import random
+
+    objective, rng = problem.objective, random.Random(seed)
+    costs = []
+    for _, (_, network) in zip(range(300), problem.space.networks(rng), strict=False):
+        if problem.admits(network):
+            return
+        costs.append(objective.spent(network, problem.classes, problem.channels))
+    raise UsageError(
+        f"none of 300 networks of {problem.space.name} costs {problem.least:g} to {problem.most:g} times "
+        f"{short(objective.target)} {objective.cost}; theirs is {short(min(costs))} to {short(max(costs))}: "
+        "change the target, --least or --most"
+    )
+
+
+def winner_text(winner: "Winner", problem: "ArchitectureSearch", folder: Path, value: dict[str, Any]) -> str:
+    best = value["best"]
+    lines = [
+        winner.network.table(),
+        "",
+        f"{value['completed']} candidates of {problem.space.size:.3g} evaluated; best reward of the chosen one, "
+        f"{best['accuracy']:.2%} accuracy in the search, {best['macs']:,} MACs, {best['params']:,} parameters",
+    ]
+    lines += [f"trained in full: {f.network.name} {f.accuracy:.2%}" for f in winner.finalists]
+    lines.append(f"written to {folder}: network.yaml, leaderboard.csv, search.svg")
+    return "\n".join(lines)

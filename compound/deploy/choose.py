@@ -1,0 +1,97 @@
+"""The fastest way to run a network on this machine that keeps its accuracy: measured, never assumed."""
+
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from compound.deploy.export import Exported, Probe, size_of
+from compound.deploy.runtimes import FILES, Runtime, in_torch, open_runtime
+from compound.errors import UsageError
+from compound.files import write_json
+from compound.nn import ConvNet, Weights, load_model
+
+ROUNDS = 30  # timings of each candidate, in turn
+WARM_UP = 3
+CHOICE = "deploy.json"
+
+
+def candidates(
+    model: ConvNet, described: Weights, out: Path, exported: Sequence[Exported]
+) -> list[tuple[str, Runtime]]:
+    """Every way to run the network here, with its file: in PyTorch, and each export at each precision it allows."""
+    ways = [("", in_torch(model, described, precision)) for precision in ("fp32", "bf16")]
+    for one in exported:
+        if Path(one.file).suffix in FILES:
+            ways.append((one.file, open_runtime(out / one.file, one.precision)))
+            if one.runtime == "openvino" and one.precision == "fp32":
+                ways.append((one.file, open_runtime(out / one.file, "bf16")))
+    return ways
+
+
+def time_in_turn(ways: Mapping[int, Runtime], image: Tensor, rounds: int = ROUNDS) -> dict[int, float]:
+    """Median milliseconds of one image (1, C, R, R), the candidates taking turns so that all see the same machine."""
+    seconds: dict[int, list[float]] = {key: [] for key in ways}
+    for number in range(rounds + WARM_UP):
+        for key, runtime in ways.items():
+            begun = time.perf_counter()
+            runtime.logits(image)
+            if number >= WARM_UP:
+                seconds[key].append(time.perf_counter() - begun)
+    return {key: 1e3 * statistics.median(values) for key, values in seconds.items()}
+
+
+def compare_ways(
+    model: ConvNet, described: Weights, out: Path, exported: Sequence[Exported], checked_on: Probe
+) -> list[Exported]:
+    """Size, latency and accuracy of every way to run the network on this machine, the fastest first."""
+    ways = candidates(model, described, out, exported)
+    latency = time_in_turn({number: runtime for number, (_, runtime) in enumerate(ways)}, checked_on.pixels[:1])
+    rows = [
+        replace(checked_on.compare(runtime, file, size_of(out / file) if file else 0), latency_ms=latency[number])
+        for number, (file, runtime) in enumerate(ways)
+    ]
+    return sorted(rows, key=lambda row: row.latency_ms or 0.0)
+
+
+def choose(rows: Sequence[Exported], most_drop: float) -> Exported:
+    """The first of `rows` that loses at most `most_drop` points of accuracy (of agreement, without labels)."""
+    reference = max(points(row) for row in rows if row.precision == "fp32")
+    return next(row for row in rows if points(row) >= reference - most_drop - 1e-9)
+
+
+def points(row: Exported) -> float:
+    return 100 * (row.agreement if row.top1 is None else row.top1)
+
+
+def write_choice(out: Path, chosen: Exported, rows: Sequence[Exported], weights: Path) -> Path:
+    """deploy.json: which way to run the weights of a file, and what the choice rests on."""
+    told = {"weights_sha256": digest(weights), "chosen": asdict(chosen), "candidates": [asdict(row) for row in rows]}
+    return write_json(out / CHOICE, told)
+
+
+def open_choice(out: Path, weights: Path) -> Runtime | None:
+    """The way that was chosen in the folder `out`; None where none was, or for other weights than these."""
+    if not (out / CHOICE).is_file():
+        return None
+    try:
+        told = json.loads((out / CHOICE).read_text(encoding="utf-8"))
+        chosen = Exported(**told["chosen"])
+        current = told["weights_sha256"] == digest(weights)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{out / CHOICE} is damaged: {error}; make it again with: compound export --to auto") from None
+    if not current:
+        return None
+    if not chosen.file:
+        return in_torch(*load_model(weights), chosen.precision)
+    return open_runtime(out / chosen.file, chosen.precision)
+
+
+def digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,150 @@
+"""Export: a network into files of other runtimes, each checked against the network on real images before it is kept."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from compound.data import DamageLog, Preprocessing, Source, make_loader
+from compound.deploy.graphs import WRITERS, ExportError, Graph, Input, graph_of
+from compound.deploy.quantise import CALIBRATION, quantise_onnx, quantise_openvino
+from compound.deploy.runtimes import FILES, Runtime, open_runtime
+from compound.errors import UsageError
+from compound.files import make_folder
+from compound.nn import ConvNet, Weights
+
+TOLERANCE = 1e-3  # largest difference of a logit in fp32, as a share of the largest logit
+IMAGES = 1000  # real images that a file is checked on, at most
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file of a runtime and what was measured of it. `difference` is a share of the largest logit."""
+
+    file: str  # the PyTorch module that `optimize` makes has no file of its own
+    runtime: str
+    precision: str
+    bytes: int
+    difference: float
+    agreement: float  # share of images with the same top-1 as the network in PyTorch
+    top1: float | None = None
+    latency_ms: float | None = None  # one image, median
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Real images, what the network in PyTorch says of them, and what they are."""
+
+    pixels: Tensor  # uint8 (N, C, R, R)
+    logits: Tensor  # (N, classes)
+    labels: Tensor | None  # (N,); None where nobody knows
+
+    def compare(self, runtime: Runtime, file: str, size: int) -> Exported:
+        logits = runtime.logits(self.pixels)
+        best = logits.argmax(1)
+        return Exported(
+            file,
+            runtime.name,
+            runtime.precision,
+            size,
+            ((logits - self.logits).abs().max() / self.logits.abs().max().clamp_min(1e-12)).item(),
+            (best == self.logits.argmax(1)).double().mean().item(),
+            None if self.labels is None else (best == self.labels).double().mean().item(),
+        )
+
+
+def probe(model: ConvNet, source: Source, labelled: bool, images: int = IMAGES) -> Probe:
+    """The first readable images of `source` with the network's own answers."""
+    preprocessing = Preprocessing.of(model.network, model.channels)
+    pixels: list[Tensor] = []
+    labels: list[Tensor] = []
+    damage = DamageLog(1.0)
+    for batch in make_loader(source, preprocessing, 32):
+        damage.add(batch)
+        pixels.append(batch.images)
+        labels.append(batch.labels)
+        if sum(map(len, pixels)) >= images:
+            break
+    together = torch.cat(pixels)[:images]
+    if not len(together):
+        raise UsageError("there is no readable image to check the export on; give some with --images")
+    model = model.cpu().eval()
+    with torch.inference_mode():
+        parts = [model(preprocessing.normalise(part)) for part in together.split(32)]
+    return Probe(together, torch.cat(parts), torch.cat(labels)[:images] if labelled else None)
+
+
+def export(
+    model: ConvNet,
+    classes: tuple[str, ...],
+    formats: Sequence[str],
+    out: Path,
+    checked_on: Probe,
+    *,
+    batch: int | None = None,
+    takes: Input = "uint8",
+    int8: bool = False,
+    calibration: Tensor | None = None,
+) -> list[Exported]:
+    """Write `model` in each of `formats` (see `WRITERS`) into the folder `out`.
+
+    Every file is first written and checked aside: in fp32 a logit may differ by `TOLERANCE` of the largest one, else
+    `ExportError` is raised and `out` is as it was. With `int8` a quantised file joins each that can be, calibrated on
+    the images `calibration`, its accuracy reported.
+    """
+    unknown = [name for name in formats if name not in WRITERS]
+    if unknown:
+        raise UsageError(f"there is no format {unknown[0]!r}; use {', '.join(WRITERS)}")
+    make_folder(out)
+    graph = graph_of(model, classes, batch, takes)
+    done: list[Exported] = []
+    with tempfile.TemporaryDirectory(dir=out, prefix=".export.") as folder:
+        for name in formats:
+            done += _export_one(graph, name, Path(folder), checked_on, int8, calibration)
+        for file in sorted(Path(folder).iterdir(), key=lambda f: f.suffix != ".bin"):  # a structure after its weights
+            file.replace(out / file.name)
+    return done
+
+
+def _export_one(
+    graph: Graph, name: str, folder: Path, checked_on: Probe, int8: bool, calibration: Tensor | None
+) -> list[Exported]:
+    file, write = WRITERS[name]
+    path = write(graph, folder / file)
+    if path.suffix not in FILES:  # a program of torch.export is not loaded again: it could run code
+        return [checked_program(graph, path, checked_on)]
+    done = [checked_on.compare(open_runtime(path), file, size_of(path))]
+    if not done[0].difference <= TOLERANCE:
+        raise ExportError(
+            f"{file} computes other logits than the network: {done[0].difference:.2g} of the largest, and "
+            f"{TOLERANCE:g} is allowed; nothing was written"
+        )
+    if int8:
+        images = checked_on.pixels[:CALIBRATION] if calibration is None else calibration
+        target = folder / f"{path.stem}-int8{path.suffix}"
+        {"onnx": quantise_onnx, "openvino": quantise_openvino}[name](path, target, graph.module.prepare(images))
+        done.append(checked_on.compare(open_runtime(target, "int8"), target.name, size_of(target)))
+    return done
+
+
+def checked_program(graph: Graph, path: Path, checked_on: Probe) -> Exported:
+    """The program as it was written. Loading such an archive can run code; this one was made a moment ago."""
+    described = Weights(graph.module.network, (), graph.module.channels)
+    prepare = graph.module.prepare
+    program = torch.export.load(path).module()
+
+    def compute(pixels: Tensor) -> Tensor:
+        with torch.inference_mode():
+            parts = [program(part) for part in prepare(pixels).split(graph.batch or len(pixels))]
+        return torch.cat(parts)
+
+    return checked_on.compare(Runtime("torch.export", "fp32", described, compute), path.name, size_of(path))
+
+
+def size_of(path: Path) -> int:
+    """Bytes of an exported network, its weights beside it included."""
+    beside = path.with_suffix(".bin")
+    return path.stat().st_size + (beside.stat().st_size if path.suffix == ".xml" and beside.exists() else 0)

@@ -1,0 +1,146 @@
+"""A trained network as a file of another runtime: ONNX, OpenVINO, or an exported PyTorch program.
+
+Every file holds the same function, pixels or normalised floats to logits, from the network with its norms folded, and
+the same description of network, classes and preprocessing as the weights.
+"""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from compound.data import Preprocessing
+from compound.errors import CompoundError
+from compound.files import write_with
+from compound.nn import ConvNet, describe_model, fold
+
+Input = Literal["uint8", "float"]
+OPSET = 18
+
+
+class ExportError(CompoundError):
+    """A network that a runtime does not take, or computes differently."""
+
+
+class Deployable(nn.Module):
+    """Images (N, C, R, R) to logits (N, classes): of `uint8` pixels 0–255, or of normalised floats."""
+
+    def __init__(self, model: ConvNet, takes: Input) -> None:
+        super().__init__()
+        self.network, self.channels = model.network, model.channels
+        self.takes = takes
+        preprocessing = Preprocessing.of(model.network, model.channels)
+        mean, std = (torch.tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
+        self.register_buffer("factor", 1 / (255 * std))
+        self.register_buffer("offset", -mean / std)
+        self.model = fold(model).cpu()
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.takes == "uint8":
+            images = images.float() * self.factor + self.offset
+        logits: Tensor = self.model(images)
+        return logits
+
+    def prepare(self, pixels: Tensor) -> Tensor:
+        """uint8 pixels as this module takes them."""
+        return pixels if self.takes == "uint8" else Preprocessing.of(self.network, self.channels).normalise(pixels)
+
+    def example(self, images: int) -> Tensor:
+        """Images of the right shape and type."""
+        side = self.network.resolution
+        return self.prepare(torch.zeros(images, self.channels, side, side, dtype=torch.uint8))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What to write: the function, how many images it takes (None: any number), and what the file says of itself."""
+
+    module: Deployable
+    batch: int | None
+    metadata: Mapping[str, str]
+
+
+def graph_of(model: ConvNet, classes: tuple[str, ...], batch: int | None, takes: Input) -> Graph:
+    described = describe_model(model, classes) | {"input": takes, "batch": str(batch or "dynamic")}
+    return Graph(Deployable(model, takes).eval(), batch, described)
+
+
+def write_onnx(graph: Graph, path: Path) -> Path:
+    need("onnx", "onnxscript")
+    import onnx
+
+    # Two images where any number may come: the exporter takes a 1 for a constant.
+    example = graph.module.example(graph.batch or 2)
+    shapes = None if graph.batch else ({0: torch.export.Dim("batch")},)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter, about its own parts
+        program = torch.onnx.export(
+            graph.module, (example,), dynamo=True, verbose=False, opset_version=OPSET,
+            input_names=["images"], output_names=["logits"], dynamic_shapes=shapes,
+        )  # fmt: skip
+    assert program is not None
+    proto = program.model_proto
+    onnx.helper.set_model_props(proto, dict(graph.metadata))
+    onnx.checker.check_model(proto)
+    return write_with(path, lambda temporary: onnx.save(proto, temporary))
+
+
+def write_openvino(graph: Graph, path: Path) -> Path:
+    """`path` and, beside it, the weights in a .bin of the same stem."""
+    need("openvino")
+    import openvino as ov
+
+    example = graph.module.example(graph.batch or 2)
+    shape = [graph.batch or -1, *example.shape[1:]]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        converted = ov.convert_model(graph.module, example_input=example, input=[ov.PartialShape(shape)])
+    for key, value in graph.metadata.items():
+        converted.set_rt_info(value, ["compound", key])
+    return save_openvino(converted, path)
+
+
+def save_openvino(converted: Any, path: Path) -> Path:
+    """Structure and weights; the weights first, so that no structure stands without them."""
+    import tempfile
+
+    import openvino as ov
+
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        ov.save_model(converted, Path(folder) / "model.xml", compress_to_fp16=False)
+        for suffix in (".bin", path.suffix):
+            written = (Path(folder) / "model").with_suffix(".xml" if suffix == path.suffix else suffix)
+            write_with(path.with_suffix(suffix), lambda t, source=written: Path(t).write_bytes(source.read_bytes()))
+    return path
+
+
+def write_torch(graph: Graph, path: Path) -> Path:
+    """A `torch.export` archive for C++ or ahead-of-time compilation. Loading one can run code: load only your own."""
+    example = graph.module.example(graph.batch or 2)
+    shapes = None if graph.batch else ({0: torch.export.Dim("batch")},)
+    program = torch.export.export(graph.module, (example,), dynamic_shapes=shapes)
+    extra = {f"compound/{key}": value for key, value in graph.metadata.items()}
+
+    def save(temporary: str) -> None:
+        with open(temporary, "wb") as file:
+            torch.export.save(program, file, extra_files=extra)
+
+    return write_with(path, save)
+
+
+WRITERS: dict[str, tuple[str, Callable[[Graph, Path], Path]]] = {
+    "onnx": ("model.onnx", write_onnx),
+    "openvino": ("model.xml", write_openvino),
+    "torch": ("model.pt2", write_torch),
+}
+
+
+def need(*packages: str) -> None:
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise ExportError(f"{', '.join(missing)} is not installed; run: pip install 'compound[deploy]'")

@@ -1,0 +1,23 @@
+"""The optimised network as a runtime that `compound measure` times, and makes tables of."""
+
+import torch
+from torch import Tensor, nn
+
+from compound.deploy.optimize import optimize
+from compound.measure import RUNTIMES, Runner, Runtime
+from compound.measure.runtimes import module_laps
+
+
+def optimized(model: nn.Module, images: Tensor, threads: int) -> Runner:
+    """PyTorch by `optimize`, in fp32."""
+    torch.set_num_threads(threads)
+    fast = optimize(model, images)
+
+    def run() -> Tensor:
+        logits: Tensor = fast(images)
+        return logits
+
+    return Runner(run, lambda: module_laps(fast.model, run))
+
+
+ALL_RUNTIMES: dict[str, Runtime] = {"optimized": optimized} | RUNTIMES

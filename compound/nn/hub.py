@@ -1,0 +1,221 @@
+"""Weights by name: a run, a file, torchvision's and timm's published networks, or the best that fits.
+
+`torchvision/resnet50` (or `torchvision/resnet50.IMAGENET1K_V1`) comes from torchvision's own addresses, any other
+`owner/name` from the Hugging Face hub (`timm/efficientnet_b0.ra_in1k`, `owner/name@revision`). Both are kept in the
+caches of these libraries, and what is read from there is compared with the digest it was published under. With
+`HF_HUB_OFFLINE=1` nothing is fetched. Preprocessing, padding and ε come with the weights.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import torch
+from torch import Tensor
+from torchvision import models
+
+from compound.budget import Budget
+from compound.cost import cost
+from compound.errors import UsageError
+from compound.network import Inputs, Network
+from compound.nn.build import ConvNet
+from compound.nn.foreign import WeightsError
+from compound.nn.weights import Weights, foreign_model, load_model, read_weights, same_layers
+from compound.zoo import ZOO
+
+AUTO = "auto"
+TORCHVISION = "torchvision/"
+NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
+# Trained in PyTorch with its ε of 1e-5 and symmetric padding, although the network was first TensorFlow's.
+PYTORCH_TRAINED = {
+    "torchvision": re.compile(r"efficientnet_b[0-4]|mnasnet"),
+    "timm": re.compile(r"efficientnet|mnasnet|semnasnet|mobilenetv3|tinynet"),
+}
+# Their torchvision modules turn the usual normalisation into this one (`transform_input`).
+HALVES = ("googlenet", "inception_v3")
+AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # classifiers that only training has
+
+
+class NoWeights(UsageError, WeightsError):
+    """A name under which there are no weights."""
+
+
+def load_weights(name: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
+    """The trained model that `name` says, in evaluation mode: a run directory, a file, a published name, or `auto`.
+
+    `network` is what must be in it (`auto` looks for it); for another library's file it says what is in it. Raises
+    `WeightsError` with what differs, what is damaged, or why nothing could be fetched.
+    """
+    path, name = Path(name), str(name)
+    if path.is_dir():
+        if not (path / "model.safetensors").is_file():
+            if not (path / "run.yaml").is_file():
+                raise NoWeights(f"{path} is not a run directory (it has no run.yaml); give the --out of a training")
+            raise NoWeights(f"{path} has no model.safetensors; finish the training with --resume, or give another run")
+        return load_model(path / "model.safetensors", network)
+    if path.exists() or path.suffix in (".safetensors", ".pth", ".pt"):
+        return load_model(path, network)
+    if name == AUTO:
+        name = best_published(network=network)
+    if not NAME.fullmatch(name):
+        raise NoWeights(
+            f"there is no run or weights file {name}; for a network's name add --weights FILE, or give a published "
+            "name such as torchvision/resnet50 or timm/efficientnet_b0.ra_in1k"
+        )
+    found = _torchvision(name) if name.startswith(TORCHVISION) else _hub(name)
+    model, weights = found
+    if network is not None and not same_layers(network, weights.network):
+        raise WeightsError(f"{name} holds {weights.network.name}, which is not the {network.name} that was asked for")
+    return model, weights
+
+
+def best_published(budget: Budget | None = None, network: Network | None = None) -> str:
+    """The name of torchvision's weights of the highest ImageNet accuracy within `budget`, or of `network`.
+
+    Offline only what is in the cache counts.
+    """
+    found: dict[str, float] = {}
+    for arch in models.list_models(module=models):
+        if (known := _known(arch)) is None or (network is not None and not same_layers(known, network)):
+            continue
+        for entry in models.get_model_weights(arch):
+            fits = budget is None or budget.admits(cost(known.with_(resolution=entry.transforms().crop_size[0])))
+            if fits and (_cached(entry.url).is_file() or not _offline()):
+                found[f"{TORCHVISION}{arch}.{entry.name}"] = entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+    if not found:
+        what = f"of {network.name}" if network is not None else "within the budget"
+        where = " in the cache, and HF_HUB_OFFLINE forbids to fetch any" if _offline() else ""
+        raise WeightsError(f"there are no published weights {what}{where}; give --weights a file or a name")
+    return max(found, key=lambda name: found[name])
+
+
+def _known(arch: str) -> Network | None:
+    try:
+        return ZOO[arch]
+    except KeyError:
+        return None
+
+
+def _torchvision(name: str) -> tuple[ConvNet, Weights]:
+    arch, _, tag = name.removeprefix(TORCHVISION).partition(".")
+    network = ZOO[arch]
+    entries = {entry.name: entry for entry in models.get_model_weights(arch)}
+    entry = entries.get(tag) if tag else models.get_model_weights(arch).DEFAULT  # type: ignore[attr-defined]
+    if entry is None:
+        raise WeightsError(f"torchvision has no weights {tag!r} of {arch}; use {', '.join(entries)}")
+    presets = entry.transforms()
+    inputs = Inputs(
+        mean=(0.5,) if arch in HALVES else tuple(presets.mean),
+        std=(0.5,) if arch in HALVES else tuple(presets.std),
+        interpolation=presets.interpolation.value,
+        margin=presets.resize_size[0] - presets.crop_size[0],
+    )
+    _, state = read_weights(_fetched(entry.url))
+    network = styled(network, arch, "torchvision").with_(inputs=inputs, resolution=presets.crop_size[0])
+    return _built(network, state, entry.meta["categories"])
+
+
+def _hub(name: str) -> tuple[ConvNet, Weights]:
+    repo, _, revision = name.partition("@")
+    file = _downloaded(repo, "model.safetensors", revision)
+    described, state = read_weights(file)
+    if described is not None:  # one of ours
+        return load_model(file)
+    try:
+        config = json.loads(_downloaded(repo, "config.json", revision).read_text(encoding="utf-8"))
+        arch = config["architecture"]
+        network = styled(ZOO[arch], arch, "timm")
+        given = config.get("pretrained_cfg", config)
+        network = network.with_(inputs=inputs_of(given), resolution=int(given["input_size"][-1]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{name}: config.json does not describe a network known here: {error}") from None
+    names = config.get("label_names", ())
+    return _built(network, state, [config.get("label_descriptions", {}).get(one, one) for one in names])
+
+
+def inputs_of(config: Mapping[str, Any]) -> Inputs:
+    """Preprocessing from timm's `pretrained_cfg`."""
+    size = int(config["input_size"][-1])
+    fits: Any = {"center": "crop", "squash": "squash", "border": "pad"}
+    interpolation: Any = config.get("interpolation", "bicubic")
+    return Inputs(
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        interpolation=interpolation if interpolation in ("bicubic", "bilinear", "nearest") else "bicubic",
+        fit=fits[config.get("crop_mode") or "center"],
+        margin=math.floor(size / config.get("crop_pct", 0.875)) - size,
+    )
+
+
+def styled(network: Network, arch: str, library: str) -> Network:
+    """`network` with the ε and padding that the weights of this architecture were trained with."""
+    if not PYTORCH_TRAINED[library].match(arch):
+        return network
+    return network.with_(style=replace(network.style, norm_eps=1e-5, padding="symmetric"))
+
+
+def _built(network: Network, state: Mapping[str, Tensor], names: list[str]) -> tuple[ConvNet, Weights]:
+    kept = {key: tensor for key, tensor in state.items() if not key.startswith(AUXILIARY)}
+    model, weights = foreign_model(network, kept)
+    return model, replace(weights, classes=tuple(names)) if len(names) == model.classes else weights
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _cached(url: str) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+
+
+def _fetched(url: str) -> Path:
+    """torchvision's file in torch's cache; its name ends in the first digits of its SHA-256."""
+    path = _cached(url)
+    digits = path.stem.rpartition("-")[2]
+    if not path.is_file():
+        if _offline():
+            raise WeightsError(f"{path.name} is not in {path.parent}, and HF_HUB_OFFLINE forbids to fetch it")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), digits, progress=False)
+        except (URLError, OSError, RuntimeError) as error:
+            raise WeightsError(f"{url} could not be fetched: {error}; check the network, or give a file") from None
+    _check(path, digits)
+    return path
+
+
+def _downloaded(repo: str, file: str, revision: str) -> Path:
+    """A file of a repository, from the hub's cache or fetched; in the cache it goes by its digest."""
+    from huggingface_hub import errors, hf_hub_download  # an extra of its own
+
+    try:
+        path = Path(hf_hub_download(repo, file, revision=revision or None))
+    except errors.LocalEntryNotFoundError:
+        reason = "HF_HUB_OFFLINE forbids to fetch it" if _offline() else "the hub cannot be reached"
+        raise WeightsError(f"{repo} is not in the cache and {reason}; fetch it once with a network") from None
+    except errors.RepositoryNotFoundError:
+        raise WeightsError(f"the hub has no repository {repo}, or it is private; check the name") from None
+    except errors.EntryNotFoundError:
+        raise WeightsError(f"{repo} has no {file}; other formats are not read, because they can hold code") from None
+    except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
+        raise WeightsError(f"{repo} could not be fetched: {str(error).splitlines()[0]}") from None
+    if re.fullmatch(r"[0-9a-f]{64}", blob := path.resolve().name):
+        _check(path, blob)
+    return path
+
+
+def _check(path: Path, digits: str) -> None:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if not digest.startswith(digits):
+        raise WeightsError(
+            f"{path} is not what was published: its SHA-256 begins {digest[:8]} and not {digits[:8]}; "
+            "remove the file to fetch it again"
+        )

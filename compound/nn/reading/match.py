@@ -1,0 +1,116 @@
+"""Candidates written out and compared with a graph: blocks, repeats of a stage, heads."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from compound.blocks import MaxPool, Style, place
+from compound.errors import NetworkError
+from compound.head import Head, place_head
+from compound.network import Stage
+from compound.nn.reading.ahead import Proposal
+from compound.nn.reading.graph import Graph
+from compound.nn.reading.written import written
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one block can be: proposals that all write out the operators between two values of the graph."""
+
+    proposals: tuple[Proposal, ...]
+    start: int
+    end: int
+
+
+def fits(graph: Graph, start: int, candidate: Graph) -> bool:
+    """Whether the candidate's operators are those behind the value `start`."""
+    end, last = start + len(candidate.nodes), len(candidate.nodes)
+    if not last or end > len(graph.nodes):
+        return False
+    return graph.keys(start, end)[end] == candidate.keys(0, last)[candidate.output]
+
+
+def matched(graph: Graph, start: int, one: Proposal, style: Style) -> int | None:
+    """The value that the proposed block ends in, if its operators are those of the graph."""
+    try:
+        one.block.check(graph.shapes[start][0], one.channels)
+        _, trace = place(one.block, one.channels, one.stride, style, graph.shapes[start])
+    except (NetworkError, ValueError, ZeroDivisionError):
+        return None
+    candidate = written(trace)
+    return start + len(candidate.nodes) if fits(graph, start, candidate) else None
+
+
+def heads(graph: Graph, start: int) -> Iterable[Head]:
+    """Heads that the nodes behind `start` may be."""
+    nodes = graph.nodes[start:]
+    kinds = [node.kind for node in nodes]
+    inp = graph.shapes[start]
+    linears = [node.facts[1] for node in nodes if node.kind == "linear"]
+    channels = [node.facts[0] for node in nodes if node.kind == "conv"]
+    if not linears and channels:
+        return [Head(classify_maps=True)]
+    if not linears:
+        return []
+    pooled = next((node.facts[0] for node in nodes if node.kind == "global"), inp[1])
+    acts = [str(node.facts[0]) for node in nodes[kinds.index("linear") :] if node.kind == "act"]
+    first = {
+        "channels": channels[0] if channels else None,
+        "hidden": tuple(linears[:-1]),
+        "pool": pooled,
+        "norm": kinds[0] == "norm",
+        "act": kinds[0] == "act",
+        "norm_pooled": "layer_norm" in kinds[kinds.index("global") :] if "global" in kinds else False,
+    }
+    return [Head(**first, activation=act) for act in (None, *acts[:1])]
+
+
+def head_at(graph: Graph, start: int, style: Style) -> Head | None:
+    """The head that is all there is behind `start`, if there is one."""
+    if len(graph.nodes) - start > 12:
+        return None
+    for head in heads(graph, start):
+        classes = graph.shapes[graph.output][0]
+        if fits(graph, start, written(place_head(head, classes, 0.0, style, graph.shapes[start])[1])):
+            return head
+    return None
+
+
+def rows(graph: Graph, readings: list[Reading], style: Style) -> tuple[Stage, ...]:
+    """Blocks in stages: repeats that keep the channels and do not stride are one row."""
+    usual = Counter(field for reading in readings for field in {gate(one) for one in reading.proposals})
+    stages: list[list[Reading]] = []
+    for reading in readings:
+        ordered = sorted(reading.proposals, key=lambda one: -usual[gate(one)])
+        reading = replace(reading, proposals=tuple(ordered))
+        shared = repeats(graph, stages[-1], reading, style) if len(stages) > 1 else ()  # the stem stays alone
+        if shared:
+            stages[-1] = [replace(stages[-1][0], proposals=shared), *stages[-1][1:], reading]
+        else:
+            stages.append([reading])
+    found = [(members[0].proposals[0], len(members)) for members in stages]
+    once = ("depth",)  # pooling is not repeated in a deeper network
+    return tuple([Stage(*one[:1], n, *one[1:], once if isinstance(one.block, MaxPool) else ()) for one, n in found])
+
+
+def gate(one: Proposal) -> object:
+    """The block's squeeze-and-excitation, of which one network mostly has one kind."""
+    return getattr(one.block, "se", 0)
+
+
+def repeats(graph: Graph, stage: list[Reading], reading: Reading, style: Style) -> tuple[Proposal, ...]:
+    """The proposals for the first block of a stage that are true of its other blocks and of `reading` too."""
+    first = stage[0].proposals[0]
+    also = [one for one in reading.proposals if one.channels == first.channels and one.stride == 1]
+    if not also:
+        return ()
+    tried = dict.fromkeys((*stage[0].proposals, *(one._replace(stride=first.stride) for one in also)))
+
+    def true(one: Proposal, member: Reading) -> bool:
+        return one in member.proposals or matched(graph, member.start, one, style) == member.end
+
+    return tuple(
+        one
+        for one in tried
+        if true(one, stage[0]) and all(true(one._replace(stride=1), member) for member in (*stage[1:], reading))
+    )

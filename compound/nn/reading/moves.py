@@ -1,0 +1,75 @@
+"""Torch's operators that only move numbers about: padding, regrouping, parts and joins of channels."""
+
+from typing import Any
+
+from compound.nn.reading.graph import Node
+from compound.nn.reading.values import Arguments, Capture, NotInAlphabet, Value
+
+
+def permute(c: Capture, a: Arguments, output: Any) -> Value:
+    x, dims = a["self"], tuple(d % 4 for d in a["dims"])
+    if isinstance(x, Value) and x.last and dims == (0, 3, 1, 2):
+        return x._replace(last=False)
+    if len(output.shape) != 4 or dims != (0, 2, 3, 1):
+        raise NotInAlphabet(f"to dimensions {list(a['dims'])}")
+    return Value(c.plain(x), last=True)
+
+
+def pad(c: Capture, a: Arguments, output: Any) -> Value:
+    sides, x = a["pad"], a["self"]
+    if a.get("mode", "constant") != "constant" or len(sides) > 4 or len(output.shape) != 4:
+        raise NotInAlphabet("other than with a constant around a map")
+    left, right, top, bottom = (*sides, 0, 0)[:4]
+    return Value(c.plain(x), ((top, bottom), (left, right)), float(a["value"] or 0))
+
+
+def regroup(c: Capture, a: Arguments, output: Any) -> Value:
+    """Flattening, and the two ends of a channel shuffle."""
+    x, before, after = a["self"], tuple(a["self shape"]), tuple(output.shape)
+    if isinstance(x, Value) and x.swapped and len(after) == 4 and before[3:] == after[2:]:
+        return c.put(Node("shuffle", (x.groups,), ()), [Value(x.number)], output)
+    number = c.plain(x)
+    if len(before) == 4 and len(after) == 5 and before[2:] == after[3:] and before[0] == after[0]:
+        return Value(number, groups=after[1])
+    if before[0] != after[0] or (len(after) != 2 and after[2:] not in ((1,), (1, 1), before[2:])):
+        raise NotInAlphabet(f"of shape {before} to {after}")
+    return Value(number)
+
+
+def transpose(c: Capture, a: Arguments, output: Any) -> Value:
+    x = a["self"]
+    if not (isinstance(x, Value) and x.groups) or {a["dim0"], a["dim1"]} != {1, 2}:
+        raise NotInAlphabet("")
+    return x._replace(swapped=True)
+
+
+def shuffle(c: Capture, a: Arguments, output: Any) -> Value:
+    return c.put(Node("shuffle", (a["groups"],), ()), [a["self"]], output)
+
+
+def join(c: Capture, a: Arguments, output: Any) -> Value:
+    if a["dim"] % len(output.shape) != 1:
+        raise NotInAlphabet(f"along dimension {a['dim']}")
+    return c.put(Node("join", (), ()), a["tensors"], output)
+
+
+def split(c: Capture, a: Arguments, output: Any) -> list[Value]:
+    """Channels in parts, one value each."""
+    if a["dim"] % len(output[0].shape) != 1:
+        raise NotInAlphabet(f"along dimension {a['dim']}")
+    parts, start = [], 0
+    for part in output:
+        stop = start + part.shape[1]
+        parts.append(c.put(Node("slice", (start, stop), ()), [a["self"]], part))
+        start = stop
+    return parts
+
+
+def cut(c: Capture, a: Arguments, output: Any) -> Value:
+    size = a["self shape"][a["dim"]]
+    start = min(max((a["start"] or 0) % size if (a["start"] or 0) < 0 else a["start"] or 0, 0), size)
+    if a["step"] != 1 or (a["dim"] != 1 and output.shape[a["dim"]] != size):
+        raise NotInAlphabet(f"along dimension {a['dim']}")
+    whole_of_it = a["dim"] != 1 or output.shape[1] == size
+    node = None if whole_of_it else Node("slice", (start, start + output.shape[1]), ())
+    return c.put(node, [a["self"]], output)

@@ -1,0 +1,91 @@
+"""What torch holds while a graph is written: values, weights, and the graph so far."""
+
+from typing import Any, NamedTuple
+
+from compound.nn.reading.graph import NO_PADS, Graph, Node, Pads
+from compound.ops import Shape
+from compound.rounding import Pair
+
+Arguments = dict[str, Any]
+
+
+class Value(NamedTuple):
+    """A value of the graph as torch holds it: with zeros around it for the next window, channels in groups or last."""
+
+    number: int
+    pads: Pads = NO_PADS
+    fill: float = 0.0
+    groups: int = 0
+    swapped: bool = False
+    last: bool = False  # the channels
+
+
+class Weight(NamedTuple):
+    """A parameter or buffer of the module."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+class NotInAlphabet(Exception):
+    """Nothing in the alphabet stands for an operator; the message says why where its name does not."""
+
+
+class Capture:
+    """The graph while it is written, and what was seen beside it."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.graph = Graph(shape)
+        self.used: set[str] = set()
+        self.dropout = 0.0  # of the last dropout
+        self.where = ""
+
+    def put(self, node: Node | None, inputs: list[Any], output: Any, **tensors: Weight | None) -> Value:
+        """The value of `node` on `inputs`, of the shape of torch's `output`; None stands for the identity."""
+        numbers = tuple([self.plain(given) for given in inputs])
+        if node is None:
+            return Value(numbers[0])
+        names = {word: tensor.name for word, tensor in tensors.items() if tensor is not None}
+        for name in names.values():
+            if name in self.used:
+                raise NotInAlphabet(f"which uses {name} a second time")
+            self.used.add(name)
+        node = node._replace(inputs=numbers, weights=tuple(names.items()), where=self.where)
+        return Value(self.graph.add(node, output if isinstance(output, tuple) else whole(output)))
+
+    def plain(self, given: Any) -> int:
+        """The number of a value that is nothing but a value."""
+        if not isinstance(given, Value) or given.groups or given.last or given.pads != NO_PADS:
+            raise NotInAlphabet("on what is not a map")
+        return given.number
+
+    def anyhow(self, node: Node | None, given: Any, **tensors: Weight | None) -> Value:
+        """The value of an operator on every position by itself, for which channels may stand last."""
+        if not (isinstance(given, Value) and given.last):
+            raise NotInAlphabet("on what is not a map")
+        shape = self.graph.shapes[given.number]
+        if node is not None and node.kind in ("conv", "linear"):
+            shape = (tensors["weight"].shape[0], *shape[1:])  # type: ignore[union-attr]
+        value = self.put(node, [given._replace(last=False)], shape, **tensors)
+        return value._replace(last=True)
+
+    def window(self, given: Any, padding: Any, fill: float = 0.0) -> tuple[Value, Shape, Pads]:
+        """What a window slides over: the value, its shape, and all that stands around it."""
+        if not isinstance(given, Value) or given.groups or given.last or (given.pads != NO_PADS and given.fill != fill):
+            raise NotInAlphabet("on what is not a map")
+        (rows, columns), ((top, bottom), (left, right)) = pair(padding), given.pads
+        pads = ((top + rows, bottom + rows), (left + columns, right + columns))
+        return Value(given.number), self.graph.shapes[given.number], pads
+
+
+def whole(output: Any) -> Shape:
+    """(channels, rows, columns) of a tensor (N, C), or (N, C, H, W)."""
+    if len(output.shape) not in (2, 4):
+        raise NotInAlphabet(f"making a value of shape {tuple(output.shape)}")
+    channels, rows, columns = (*output.shape[1:], 1, 1)[:3]
+    return channels, rows, columns
+
+
+def pair(value: Any) -> Pair:
+    values = [value] if isinstance(value, int) else list(value)
+    return values[0], values[-1]

@@ -1,0 +1,81 @@
+"""The search for a baseline (Section 4, the way to EfficientNet-B0): space, objective, evaluator."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from compound.cost import cost
+from compound.errors import NetworkError
+from compound.network import Network
+from compound.search.objective import Objective
+from compound.search.problem import Candidate, Direction, Evaluator, Outcome, Report
+from compound.search.space import Space
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+
+@dataclass(frozen=True)
+class ArchitectureSearch:
+    """Which network of `space` is best by `objective`, where `evaluator` says how accurate one is.
+
+    Candidates that cost less than `least` or more than `most` times the objective's target are not evaluated.
+    `classes` and `channels` are those of the data.
+    """
+
+    space: Space
+    objective: Objective
+    evaluator: Evaluator
+    classes: int
+    channels: int
+    least: float = 0.0
+    most: float = float("inf")
+    name: str = field(default="architecture")
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        return self.objective.directions
+
+    def settings(self) -> Mapping[str, Any]:
+        objective = {name: value for name, value in vars(self.objective).items() if name != "measure"}
+        return {
+            "space": f"{self.space.name} {self.space.fingerprint}",
+            "objective": objective,
+            "window": [self.least, str(self.most)],
+            "evaluator": dict(self.evaluator.settings),
+        }
+
+    def distributions(self) -> Mapping[str, "BaseDistribution"]:
+        return self.space.distributions()
+
+    def candidate(self, parameters: Mapping[str, Any]) -> Candidate | None:
+        """None outside the window of cost. Parameters without effect have one value only, see `Space.canonical`."""
+        chosen = self.space.canonical(parameters)
+        if chosen != dict(parameters):  # the same network stands in the space under its canonical parameters
+            return None
+        network = self.space.network(chosen)
+        if self.admits(network):
+            return Candidate(chosen, network)
+        return None
+
+    def admits(self, network: Network) -> bool:
+        """Whether the network can be built and lies in the window of cost."""
+        try:
+            spent = self.objective.spent(network, self.classes, self.channels)
+        except NetworkError:
+            return False
+        return self.least * self.objective.target <= spent <= self.most * self.objective.target
+
+    def evaluate(self, candidate: Candidate, seed: int, report: Report) -> Outcome:
+        accuracy = self.evaluator(candidate.network, seed, report)
+        spent = self.objective.spent(candidate.network, self.classes, self.channels)
+        counted = cost(candidate.network, self.classes, self.channels)
+        fields = {
+            "network": candidate.network.name,
+            "accuracy": accuracy,
+            "macs": counted.macs,
+            "params": counted.params,
+            "activations": counted.activations,
+            "memory": counted.memory(),
+        }
+        return Outcome(self.objective.values(accuracy, spent), fields | {self.objective.cost: spent})

@@ -1,0 +1,155 @@
+"""An architecture search as what a user asked for: plain values that are saved with its results and say all of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
+
+from compound.errors import UsageError
+from compound.files import make_folder, write_text
+from compound.mapping import from_mapping, to_mapping
+from compound.search.architecture import ArchitectureSearch
+from compound.search.evaluators.shared import SharedWeights
+from compound.search.evaluators.shrunken import Shrunken
+from compound.search.objective import Form, Objective
+from compound.search.problem import Evaluator
+from compound.search.space import Space, load_space
+from compound.search.supernet import Supernet
+from compound.search.supernet_training import train_supernet
+from compound.search.training import Images, ShortTraining
+from compound.train import RECIPES, Recipe, load_recipe
+
+Evaluation = Literal["shared", "full", "short", "shrunken", "halving"]
+SHORT_EPOCHS = 5  # as MnasNet's
+MOST_EPOCHS = 1000  # of shared weights, whose end their minutes set
+# Weights that many networks pull at want half a single network's rate and less decay (docs/decisions, shared weights).
+SHARED_RATE, SHARED_DECAY = 0.5, 1e-4
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`evaluation` says how candidates are judged: with `shared` weights (trained for `minutes`), by `full` training, a
+    `short` one, full training of a `shrunken` relative, or full training with successive `halving`. `least` and `most`
+    are the window of cost in terms of `target`.
+    """
+
+    data: str
+    cost: str
+    target: float
+    objective: Form = "soft"
+    cost_exponent: float = -0.07
+    least: float = 0.5
+    most: float = 1.2
+    evaluation: Evaluation = "shared"
+    minutes: float = 5.0
+    epochs: int | None = None
+    recipe: str = "small"
+    holdout: float = 0.2
+    channels: int | None = None
+    root: str | None = None
+    download: bool = False
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least < self.most:
+            raise UsageError(
+                f"no cost lies between {self.least:g} and {self.most:g} times the target; use e.g. 0.5 and 1.2"
+            )
+        if not 0 < self.holdout < 1:
+            raise UsageError(f"holdout {self.holdout:g} leaves no images to choose or to train by; use e.g. 0.2")
+
+    @cached_property
+    def images(self) -> Images:
+        return Images(
+            self.data, self.holdout, self.channels, self.seed, Path(self.root) if self.root else None, self.download
+        )
+
+    @cached_property
+    def training(self) -> Recipe:
+        """How a network is trained in full."""
+        if self.recipe.endswith((".yaml", ".yml")):
+            recipe = load_recipe(self.recipe)
+        elif self.recipe in RECIPES:
+            recipe = RECIPES[self.recipe]
+        else:
+            raise UsageError(f"there is no recipe {self.recipe!r}; use {', '.join(RECIPES)} or a YAML file")
+        return replace(recipe, epochs=self.epochs or recipe.epochs, precision="fp32")
+
+    def trainer(self, threads: int | None = None) -> ShortTraining:
+        """The evaluator that is the truth: full training."""
+        return ShortTraining(self.images, self.training, threads, self.device)
+
+    def evaluator(self, folder: Path, threads: int | None = None) -> Evaluator:
+        if self.evaluation == "shared":
+            return SharedWeights(weights_of(folder), self.images, threads=threads, device=self.device)
+        full = self.trainer(threads)
+        if self.evaluation == "short":
+            return replace(full, recipe=replace(self.training, epochs=self.epochs or SHORT_EPOCHS))
+        return Shrunken(full) if self.evaluation == "shrunken" else full
+
+    @property
+    def pruner(self) -> BasePruner:
+        """Successive halving: after 1, 2, 4, … epochs the better half goes on (Jamieson & Talwalkar 2016)."""
+        return SuccessiveHalvingPruner(reduction_factor=2) if self.evaluation == "halving" else NopPruner()
+
+    def problem(self, space: Space, evaluator: Evaluator) -> ArchitectureSearch:
+        data = self.images.open()
+        objective = Objective(self.cost, self.target, self.objective, self.cost_exponent)
+        return ArchitectureSearch(
+            space,
+            objective,
+            evaluator,
+            len(data.classes),
+            data.channels,
+            self.least,
+            self.most,
+            f"architecture-{space.name}",
+        )
+
+    def save(self, folder: Path, space: Space) -> None:
+        """search.yaml and space.yaml, which say all that `validate` needs. Refuses a folder of another search."""
+        texts = {
+            "search.yaml": yaml.safe_dump(to_mapping(self), sort_keys=False),
+            "space.yaml": yaml.safe_dump(dict(space.source), sort_keys=False),
+        }
+        make_folder(folder)
+        for name, text in texts.items():
+            if (folder / name).exists() and (folder / name).read_text(encoding="utf-8") != text:
+                raise UsageError(f"{folder} holds another search (its {name} differs); choose another --out")
+            write_text(folder / name, text)
+
+
+def open_plan(folder: Path) -> tuple[Plan, Space]:
+    """What was searched in a folder."""
+    try:
+        given = yaml.safe_load((folder / "search.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        raise UsageError(f"{folder} holds no architecture search; give the --out of one") from None
+    return from_mapping(Plan, given, f"{folder}/search.yaml"), load_space(folder / "space.yaml")
+
+
+def weights_of(folder: Path) -> Path:
+    return folder / "shared.safetensors"
+
+
+def share_weights(plan: Plan, space: Space, folder: Path, say: Callable[[str], None], paths: int = 1) -> None:
+    """Train the shared weights of a search, unless its folder has them."""
+    if plan.evaluation != "shared" or weights_of(folder).exists():
+        return
+    data = plan.images.open()
+    window = plan.problem(space, plan.trainer())
+    supernet = Supernet(space, len(data.classes), data.channels, paths=paths, admits=window.admits, seed=plan.seed)
+    recipe = replace(
+        plan.training,
+        minutes=plan.minutes,
+        epochs=MOST_EPOCHS,
+        rate=plan.training.rate * SHARED_RATE,
+        weight_decay=SHARED_DECAY,
+        warmup_epochs=1,
+    )
+    train_supernet(supernet, data, recipe, weights_of(folder), seed=plan.seed, device=plan.device, say=say)

@@ -1,0 +1,95 @@
+"""Candidates judged by inherited weights: a supernet is trained once, then every network costs two forward passes."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from compound.data import Preprocessing, Source, make_loader
+from compound.data.source import subset
+from compound.inference import pick_device
+from compound.network import Network
+from compound.search.problem import Report
+from compound.search.supernet import Statistics, Supernet
+from compound.search.supernet_file import load_supernet, weights_fingerprint
+from compound.search.training import Images
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class SharedWeights:
+    """Accuracy on at most `judged` held-out images with the weights of the file `weights`.
+
+    Norms get the statistics of `calibration` training images in this very network (Guo et al. 2020): those met while
+    the supernet was trained were of other networks.
+    """
+
+    weights: Path
+    images: Images
+    calibration: int = 512
+    judged: int = 2000
+    threads: int | None = None
+    device: str = "auto"
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        data = self.images.open()
+        told = {"calibration": self.calibration, "judged": self.judged, "holdout": self.images.holdout}
+        return {
+            "data": data.name,
+            "fingerprint": data.fingerprint(),
+            "weights": weights_fingerprint(self.weights),
+            "split": self.images.seed,
+            **told,
+        }
+
+    def __call__(self, network: Network, seed: int, report: Report) -> float:
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        return inherited_accuracy(_loaded(self.weights, self.device), network, *_sources(self), self.device)
+
+
+def inherited_accuracy(
+    supernet: Supernet, network: Network, training: Source, held: Source, device: str = "auto"
+) -> float:
+    """Top-1 of `network` on `held` with weights of `supernet`, norms calibrated on all of `training` at once."""
+    preprocessing = Preprocessing.of(network, supernet.channels)
+    where = pick_device(device)
+
+    def batches(source: Source, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for one in make_loader(source, preprocessing, batch):
+            images = preprocessing.normalise(one.images.to(where)).contiguous(memory_format=torch.channels_last)
+            yield images, one.labels.to(where)
+
+    norms: Statistics = {}
+    right = seen = 0
+    with torch.inference_mode():
+        for images, _ in batches(training, len(training)):
+            supernet.run(network, images, norms)
+        for images, labels in batches(held, BATCH):
+            right += int((supernet.run(network, images, norms).argmax(1) == labels).sum())
+            seen += len(labels)
+    return right / max(seen, 1)
+
+
+@lru_cache(maxsize=1)
+def _loaded(weights: Path, device: str) -> Supernet:
+    return load_supernet(weights).to(pick_device(device), memory_format=torch.channels_last).eval()
+
+
+@lru_cache(maxsize=1)
+def _sources(evaluator: SharedWeights) -> tuple[Source, Source]:
+    """The images for calibration and those to judge by, drawn evenly."""
+    data = evaluator.images.open()
+    rng = np.random.default_rng(evaluator.images.seed)
+
+    def some(source: Source, count: int) -> Source:
+        return subset(source, np.sort(rng.permutation(len(source))[:count]))
+
+    return some(data.train, evaluator.calibration), some(data.holdout, evaluator.judged)

@@ -1,0 +1,106 @@
+"""The end of an architecture search: finalists trained in full, one chosen, everything written down."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from compound.errors import CompoundError
+from compound.network import Network
+from compound.notation import save_network
+from compound.search.architecture import ArchitectureSearch
+from compound.search.architecture_plan import Plan
+from compound.search.leaderboard import Entry, write_leaderboard
+from compound.search.objective import front, knee
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """A candidate that was trained in full: held-out accuracy, cost, and what the objective says of the two."""
+
+    network: Network
+    searched: float
+    accuracy: float
+    cost: float
+    reward: float
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The chosen network, and why: `finalists` is empty where the search itself trained in full."""
+
+    entry: Entry
+    network: Network
+    finalists: tuple[Finalist, ...]
+    front: tuple[Entry, ...]
+
+
+def choose(
+    plan: Plan,
+    problem: ArchitectureSearch,
+    entries: Sequence[Entry],
+    finalists: int,
+    say: Callable[[str], None] = print,
+) -> Winner:
+    """The best candidate, of two objectives the knee of the front; with `finalists` the best of as many after training.
+
+    Finalists have the same seed and images, so that they differ by their networks alone.
+    """
+    complete = [entry for entry in entries if entry.state == "complete"]
+    if not complete:
+        raise CompoundError("no candidate could be evaluated; see the errors in leaderboard.json")
+    points = [figures(entry, problem) for entry in complete]
+    on_front = front(points)
+    if plan.objective == "pareto":
+        middle = knee(points)
+        order = sorted(on_front, key=lambda i: abs(on_front.index(i) - on_front.index(middle or on_front[0])))
+    else:
+        order = list(range(len(complete)))  # the leaderboard's
+    picked = [complete[i] for i in order[: max(finalists, 1)]]
+    trained: list[Finalist] = []
+    for number, entry in enumerate(picked[:finalists], 1):
+        network = network_of(entry, problem)
+        accuracy = plan.trainer()(network, plan.seed, lambda step, value: None)
+        spent = figures(entry, problem)[1]
+        reward = problem.objective.reward(accuracy, spent)
+        trained.append(Finalist(network, figures(entry, problem)[0], accuracy, spent, reward))
+        say(f"finalist {number}/{finalists}: {network.name}, {accuracy:.2%} of the held-out images after full training")
+    at = max(range(len(trained)), key=lambda i: trained[i].reward) if trained else 0
+    return Winner(picked[at], network_of(picked[at], problem), tuple(trained), tuple(complete[i] for i in on_front))
+
+
+def network_of(entry: Entry, problem: ArchitectureSearch) -> Network:
+    return problem.space.network(entry.parameters)
+
+
+def figures(entry: Entry, problem: ArchitectureSearch) -> tuple[float, float]:
+    """(accuracy, cost) of a candidate."""
+    return float(entry.fields["accuracy"]), float(entry.fields[problem.objective.cost])
+
+
+def write_results(folder: Path, plan: Plan, entries: Sequence[Entry], winner: Winner) -> None:
+    """network.yaml, leaderboard.csv and leaderboard.json."""
+    save_network(winner.network, folder / "network.yaml")
+    write_leaderboard(entries, folder, objectives(plan))
+
+
+def objectives(plan: Plan) -> tuple[str, ...]:
+    """What the values of a trial are called."""
+    return ("accuracy", plan.cost) if plan.objective == "pareto" else ("reward",)
+
+
+def winner_fields(winner: Winner, problem: ArchitectureSearch) -> dict[str, Any]:
+    """The winner as plain values."""
+    entry = winner.entry
+    return {
+        "network": winner.network.name,
+        "accuracy": entry.fields["accuracy"],
+        "values": list(entry.values or ()),
+        **{name: entry.fields[name] for name in ("macs", "params", "activations", "memory")},
+        "parameters": entry.parameters,
+        "trained": [
+            {"network": f.network.name, "searched": f.searched, "accuracy": f.accuracy, "reward": f.reward}
+            for f in winner.finalists
+        ],
+        "front": [[e.fields["accuracy"], e.fields[problem.objective.cost], e.fields["network"]] for e in winner.front],
+    }

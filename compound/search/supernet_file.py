@@ -1,0 +1,51 @@
+"""A trained supernet as a safetensors file that is complete by itself: its metadata holds space and classes."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from compound.errors import CompoundError
+from compound.files import write_with
+from compound.search.space import parse_space
+from compound.search.supernet import Supernet
+
+FORMAT = "compound-supernet-1"
+
+
+def save_supernet(supernet: Supernet, path: Path) -> Path:
+    """Write the shared weights."""
+    metadata = {
+        "format": FORMAT,
+        "space": json.dumps(supernet.space.source),
+        "classes": str(supernet.classes),
+        "channels": str(supernet.channels),
+    }
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in supernet.state_dict().items()}
+    return write_with(path, lambda temporary: save_file(state, temporary, metadata))
+
+
+def load_supernet(path: Path) -> Supernet:
+    """The supernet of a file that `save_supernet` wrote."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise CompoundError(f"{path} holds no shared weights; give the shared.safetensors of a search")
+            space = parse_space(json.loads(metadata["space"]), str(path))
+            supernet = Supernet(space, int(metadata["classes"]), int(metadata["channels"]))
+            supernet.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+        raise CompoundError(f"{path} is damaged or holds no shared weights: {error}") from None
+    return supernet
+
+
+def weights_fingerprint(path: Path) -> str:
+    """Twelve hex digits of what the file holds; the order in which it holds it differs from writing to writing."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(load_supernet(path).state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -1,0 +1,91 @@
+"""Training of a supernet by sampling: each step trains networks of the space that the search may choose."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from torch.optim import Optimizer
+
+from compound.data import DataSet, Preprocessing, make_loader
+from compound.inference import pick_device
+from compound.search.supernet import Supernet
+from compound.search.supernet_file import save_supernet
+from compound.train.fit import default_workers, quieten
+from compound.train.module import Training
+from compound.train.pace import Pace
+from compound.train.recipe import Recipe
+
+CLIP = 2.0  # norm of the gradient: networks drawn one after the other pull at the same weights
+
+
+class SupernetTraining(Training):
+    """Most weights have no gradient in a step, which torch's fused optimisers cannot have."""
+
+    def configure_optimizers(self) -> Optimizer:
+        optimizer = super().configure_optimizers()
+        for group in optimizer.param_groups:
+            group["fused"] = False
+        return optimizer
+
+
+class Progress(Callback):
+    """Says a line an epoch, with the mean loss of its networks."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say, self.loss, self.steps, self.begun = say, 0.0, 0, time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if outputs:
+            self.loss += outputs["loss"].item()
+            self.steps += 1
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        seconds, mean = time.perf_counter() - self.begun, self.loss / max(self.steps, 1)
+        self.say(f"shared weights: epoch {trainer.current_epoch + 1}, loss {mean:.4f}, {seconds:.0f} s")
+        self.loss, self.steps = 0.0, 0
+
+
+def train_supernet(
+    supernet: Supernet,
+    data: DataSet,
+    recipe: Recipe,
+    out: Path,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Train the shared weights on the training images, for the recipe's epochs or minutes, and write them to `out`.
+
+    The order of images and the networks of a step follow from `seed` alone.
+    """
+    where = pick_device(device)
+    batch = min(recipe.batch, len(data.train))
+    loader = make_loader(
+        data.train, Preprocessing.of(supernet.network, data.channels), batch, augment=recipe.augment,
+        shuffle=True, drop_last=True, seed=seed, workers=default_workers(data),
+    )  # fmt: skip
+    module = SupernetTraining(supernet, recipe, max(len(data.train) // batch, 1), seed)  # type: ignore[arg-type]
+    quieten()
+    trainer = Trainer(
+        accelerator={"cuda": "gpu"}.get(where.type, where.type),
+        devices=1,
+        precision="32-true",
+        max_epochs=recipe.epochs,
+        gradient_clip_val=CLIP,
+        callbacks=[Progress(say), *([Pace(recipe.minutes)] if recipe.minutes else [])],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+    torch.manual_seed(seed)
+    trainer.fit(module, loader)
+    return save_supernet(supernet, out)

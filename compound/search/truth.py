@@ -1,0 +1,99 @@
+"""What a search's evaluation is worth: networks trained in full, and how well their ranking was foreseen."""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from compound.cost import cost
+from compound.errors import UsageError
+from compound.files import write_json
+from compound.network import Network
+from compound.search.architecture import ArchitectureSearch
+from compound.search.problem import Evaluator
+from compound.search.space import Space
+from compound.search.validation import agreement
+
+DRAWS = 100_000  # of the space, to find the networks in the window
+
+
+def sample_networks(
+    space: Space, problem: ArchitectureSearch, count: int, seed: int
+) -> list[tuple[dict[str, Any], Network]]:
+    """Different networks of the space in the window of cost, each equally likely."""
+    found: dict[str, tuple[dict[str, Any], Network]] = {}
+    for _, (parameters, network) in zip(range(DRAWS), space.networks(random.Random(seed)), strict=False):
+        if len(found) == count:
+            break
+        if network.name not in found and problem.admits(network):
+            found[network.name] = parameters, network
+    if len(found) < count:
+        raise UsageError(
+            f"{space.name} has only {len(found)} networks in the window of cost; ask for fewer, or widen it"
+        )
+    return list(found.values())
+
+
+def validate(
+    problem: ArchitectureSearch,
+    proxy: Evaluator,
+    truth: Evaluator,
+    count: int,
+    seeds: Sequence[int],
+    file: Path,
+    say: Callable[[str], None] = print,
+) -> dict[str, Any]:
+    """Kendall's τ between `proxy` and the mean of `truth` over `seeds`, with what it rests on; `file` gets all of it.
+
+    The sample is drawn by the first seed. What `file` holds already is not trained again.
+    """
+    known = {row["network"]: row for row in _rows(file)}
+    rows: list[dict[str, Any]] = []
+    for number, (parameters, network) in enumerate(sample_networks(problem.space, problem, count, seeds[0]), 1):
+        row = known.get(network.name, {})
+        if len(row.get("true", ())) < len(seeds):
+            counted = cost(network, problem.classes, problem.channels)
+            row = {
+                "network": network.name,
+                "parameters": parameters,
+                "macs": counted.macs,
+                "params": counted.params,
+                "true": [truth(network, seed, _ignore) for seed in seeds],
+            }
+        row |= {"proxy": proxy(network, seeds[0], _ignore)}
+        rows.append(row)
+        shown = ", ".join(f"{value:.2%}" for value in row["true"])
+        say(f"{number}/{count}  {network.name}  foreseen {row['proxy']:.2%}, trained in full {shown}")
+        write_json(
+            file, {"rows": [*rows, *(r for name, r in known.items() if name not in {x["network"] for x in rows})]}
+        )
+    result = summary(rows) | {"rows": rows}
+    write_json(file, result)
+    return result
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """τ of the proxy and, to compare, of multiply-adds and parameters; and of two seeds of the truth."""
+    true = [sum(row["true"]) / len(row["true"]) for row in rows]
+    found: dict[str, Any] = {
+        name: asdict(agreement([float(row[name]) for row in rows], true)) for name in ("proxy", "macs", "params")
+    }
+    found["spread"] = {"lowest": min(true), "highest": max(true)}
+    if len(rows[0]["true"]) > 1:  # no proxy can agree better than the truth with itself
+        first, second = ([row["true"][i] for row in rows] for i in (0, 1))
+        found["truth"] = asdict(agreement(first, second))
+    return found
+
+
+def _rows(file: Path) -> list[dict[str, Any]]:
+    try:
+        rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["rows"]
+        return rows
+    except (OSError, ValueError, KeyError):
+        return []
+
+
+def _ignore(step: int, value: float) -> None:
+    """`Report` of nobody."""

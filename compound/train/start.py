@@ -1,0 +1,57 @@
+"""What a training starts from: fresh weights, given ones, or those of a network it was scaled from."""
+
+from pathlib import Path
+
+from compound.data import DataSet
+from compound.errors import UsageError
+from compound.network import Network
+from compound.nn import ConvNet, build, inherit, load_weights, with_channels
+from compound.train.probe import choose_penalty, features, fit_linear
+from compound.train.run import Run
+
+
+def adopted(network: Network, weights: str | Path) -> Network:
+    """`network` with the style and preprocessing that `weights` were trained with; resolution and dropout stay."""
+    _, given = load_weights(weights, network)
+    return network.with_(style=given.network.style, inputs=given.network.inputs)
+
+
+def first_model(
+    run: Run,
+    data: DataSet,
+    weights: str | Path | None = None,
+    inherited: str | Path | None = None,
+    *,
+    workers: int = 0,
+    device: str = "auto",
+) -> ConvNet:
+    """The run's network with fresh weights, with `weights`, or with what `inherited`, a smaller or larger one, learned.
+
+    A classifier of other classes starts fresh, or from a probe where the recipe says so; a stem of other channels is
+    adapted.
+    """
+    classes, seed = len(data.classes), run.seed
+    if weights is None and inherited is None:
+        return build(run.network, classes, data.channels, seed=seed)
+    if inherited is not None:
+        given, _ = load_weights(inherited)
+        model = inherit(with_channels(given, data.channels), run.network, classes, seed=seed)
+    else:
+        assert weights is not None
+        given, _ = load_weights(weights, run.network)
+        if given.network.style != run.network.style:
+            raise UsageError(
+                f"{weights} was trained with {given.network.style} and {run.network.name} has {run.network.style}; "
+                "take the style of the weights (see `adopted`)"
+            )
+        state = with_channels(given, data.channels).state_dict()
+        model = build(run.network, classes, data.channels, seed=seed)
+        fresh = model.state_dict()
+        model.load_state_dict({n: state[n] if state[n].shape == t.shape else t for n, t in fresh.items()})
+    if run.recipe.transfer.probe_first:
+        learned = features(model, data.train, workers=workers, device=device)
+        held = features(model, data.holdout, workers=workers, device=device) if len(data.holdout) else None
+        penalty = choose_penalty(learned, classes, seed, held)
+        fit_linear(learned, classes, penalty).into(model)
+        model.cpu()
+    return model

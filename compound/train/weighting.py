@@ -1,0 +1,57 @@
+"""Weights of classes in the loss: for classes of unequal size, and for a target unlike the source."""
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from compound.data import DamageLog, DataSet
+from compound.errors import UsageError
+from compound.inference import classify
+from compound.nn import ConvNet
+
+
+def balanced(data: DataSet) -> tuple[float, ...]:
+    """1 / frequency: every class weighs the same; the mean over the training images is one."""
+    counts = torch.bincount(torch.from_numpy(data.train.labels), minlength=len(data.classes)).double()
+    return normalised(1 / counts.clamp_min(1), counts)
+
+
+def adaptive(model: ConvNet, classes: tuple[str, ...], target: DataSet, *, device: str = "auto") -> dict[str, float]:
+    """Domain-adaptive transfer (Ngiam et al. 2018, Section 3.2): how often a source-trained model sees each of its
+    classes in the target's training images, P_t(y) = mean of p(y | x). See `importance` for the weights.
+    """
+    images = target.train
+    parts = [p.sum(0) for p, _, _ in classify(model, images, DamageLog(), device=device)]
+    return dict(zip(classes, (torch.stack(parts).sum(0) / len(images)).tolist(), strict=True))
+
+
+def importance(data: DataSet, shares: dict[str, float]) -> tuple[float, ...]:
+    """P_t(y) / P_s(y) for the classes of the source `data`: source examples count as the target would draw them."""
+    missing = [name for name in data.classes if name not in shares]
+    if missing:
+        raise UsageError(f"the class weights have no {', '.join(missing[:5])}; give one number for each class")
+    counts = torch.bincount(torch.from_numpy(data.train.labels), minlength=len(data.classes)).double()
+    wanted = torch.tensor([shares[name] for name in data.classes], dtype=torch.float64)
+    if not (wanted >= 0).all() or wanted.sum() <= 0:
+        raise UsageError("the class weights are not all numbers from 0 with one above; give shares of the target")
+    return normalised(wanted / counts.clamp_min(1), counts)
+
+
+def normalised(weights: Tensor, counts: Tensor) -> tuple[float, ...]:
+    """`weights` times a number, so that their mean over the images, `counts` of each class, is one."""
+    return tuple((weights * counts.sum() / (weights * counts).sum()).tolist())
+
+
+def find_class_weights(spec: str, data: DataSet) -> tuple[float, ...]:
+    """`balanced`, or a JSON file of shares by class name, as `compound probe --shares` writes."""
+    if spec == "balanced":
+        return balanced(data)
+    try:
+        given = json.loads(Path(spec).read_text(encoding="utf-8"))
+        return importance(data, {str(name): float(share) for name, share in given.items()})
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise UsageError(
+            f"--class-weights {spec}: {error}; use balanced, or a JSON file of class names and shares"
+        ) from None

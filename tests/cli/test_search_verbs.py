@@ -1,0 +1,87 @@
+"""`compound search coefficients` as a user runs it, on real images and a tiny network."""
+
+import csv
+import json
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from PIL import Image
+
+from compound.data import open_data
+
+NETWORK = """
+name: my-net
+resolution: 14
+stem: {block: conv, channels: 8, stride: 2}
+stages:
+- {block: fused-mbconv, kernel: 3, expand: 2, layers: 1, channels: 16, stride: 2}
+- {block: mbconv, kernel: 5, expand: 2, layers: 2, channels: 24}
+head: {channels: 32}
+inputs: {mean: [0.3], std: [0.35], margin: 0}
+"""
+
+
+@pytest.fixture
+def words(tmp_path, monkeypatch):
+    """Network and data, 40 real images each of three classes."""
+    monkeypatch.chdir(tmp_path)
+    train = open_data("fashion6k").train
+    for label, name in ((0, "shirt"), (1, "trouser"), (9, "boot")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number, index in enumerate((train.labels == label).nonzero()[0][:40]):
+            Image.fromarray(train.load(int(index))[0].numpy()).save(f"photos/{name}/{number}.png")
+    (tmp_path / "my.yaml").write_text(NETWORK)
+    return ("my.yaml", "photos", "--channels", 1, "--tolerance", 0.2, "--epochs", 1, "--batch", 16)
+
+
+def test_a_search_ends_in_a_rule_that_the_other_verbs_take(cli, words, tmp_path):
+    value = cli.json("search", "coefficients", *words, "--trials", 3, "--workers", 1, "-o", "out")
+    assert (value["completed"], value["failed"], value["pruned"]) == (3, 0, 0)
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "rule.yaml", "result.json", "leaderboard.csv", "leaderboard.json", "surface.svg", "surface.png", "step2.json",
+        "search.journal", "search.journal.lock",
+    }  # fmt: skip
+    assert json.loads((out / "result.json").read_text()) == value
+    ElementTree.parse(out / "surface.svg")
+    rows = list(csv.DictReader((out / "leaderboard.csv").open()))
+    assert float(rows[0]["accuracy"]) == value["accuracy"]
+    assert value["best"]["accuracies"][0] != value["best"]["accuracies"][1]
+    scaled = cli.json("scale", "my.yaml", "--phi", 1, "--rule", "out/rule.yaml", "--classes", 3, "--channels", 1)
+    assert scaled["macs"] == value["step2"][1]["macs"] == value["best"]["macs"]
+    assert scaled["depth"] == value["alpha"]
+    planned = cli.json("plan", "my.yaml", "--macs", "1M", "--rule", "out/rule.yaml")
+    assert planned["depth"] == pytest.approx(value["alpha"] ** planned["phi"])
+    # The same command again finds everything done, and a changed one is refused.
+    again = cli.json("search", "coefficients", *words, "--trials", 3, "--workers", 1, "-o", "out")
+    assert again == value
+    code, err = cli.error("search", "coefficients", *words, "--trials", 3, "--workers", 1, "-o", "out", "--seeds", 3)
+    assert code == 2
+    assert "holds another search 'coefficients of my-net': settings seeds is 2 there and 3 here" in err
+
+
+def test_the_cost_is_told_before(cli, words, tmp_path):
+    value = cli.json("search", "coefficients", *words, "--search-cost", "--workers", 1)
+    assert value["seconds"] == pytest.approx(value["seconds_a_training"] * 2 * value["trials"], abs=3)
+    assert value["macs"] > 0
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "said"),
+    [
+        (("--tolerance", "0.0001"), 2, "no coefficients scale my-net"),
+        (("--sampler", "tpo"), 2, "there is no sampler 'tpo'; did you mean 'tpe'"),
+        (("--target-cost", "much"), 2, "--target-cost 'much' is not a multiple; write e.g. 2x"),
+        (("--cost", "flops"), 2, "cost 'flops' is unknown; use macs, params, activations, memory or theory"),
+        (("--storage", "postgresql://127.0.0.1:1/none"), 1, "cannot be reached"),
+        (("--storage", "my.yaml"), 2, "my.yaml is not the journal of a search"),
+        (("--holdout", "0"), 1, "has no held-out images"),
+    ],
+)
+def test_bad_requests_are_one_sentence(cli, words, more, code, said):
+    found, err = cli.error("search", "coefficients", *words, *more, "--workers", 1, "-o", "out")
+    lines = err.splitlines()
+    assert found == code, err
+    assert lines[-1].startswith("error: ")
+    assert said in lines[-1]

@@ -1,0 +1,231 @@
+"""Exported files say what the network says, whatever runs them; hostile and damaged ones are refused."""
+
+import json
+import os
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from compound.data import ArraySource, Preprocessing
+from compound.deploy import ExportError, export, open_choice, open_runtime
+from compound.deploy import graphs as graphs_module
+from compound.deploy.choose import choose, compare_ways, points, write_choice
+from compound.deploy.export import Exported, probe
+from compound.deploy.graphs import WRITERS, graph_of
+from compound.deploy.hub import write_hub_folder
+from compound.errors import CompoundError, UsageError
+from compound.nn import ConvNet, Weights, load_model, save_weights
+
+CLASSES = tuple("abcdefg")
+
+
+def photos(model: ConvNet, count: int = 12) -> ArraySource:
+    rng = np.random.default_rng(5)
+    side = model.network.resolution
+    coarse = rng.integers(0, 256, (count, 3, 6, 6), dtype=np.uint8).repeat(-(-side // 6), 2).repeat(-(-side // 6), 3)
+    images = torch.from_numpy(np.ascontiguousarray(coarse[:, :, :side, :side]))
+    return ArraySource(images, np.arange(count) % len(CLASSES), "photos")
+
+
+@pytest.mark.parametrize("name", ["efficientnet-mini", "tf_efficientnet-b0", "resnet-50", "inception-v3"])
+def test_both_runtimes_compute_the_network(name: str, small, tmp_path: Path) -> None:
+    model = small(name)
+    checked = probe(model, photos(model), labelled=True)
+    done = export(model, CLASSES, ["onnx", "openvino"], tmp_path, checked)
+    assert [one.runtime for one in done] == ["onnxruntime", "openvino"]
+    for one in done:
+        assert one.difference < 1e-4
+        assert one.agreement == 1
+        runtime = open_runtime(tmp_path / one.file)
+        assert (runtime.network, runtime.classes, runtime.channels) == (model.network, CLASSES, 3)
+        for count in (1, 5):  # any number at once
+            assert torch.allclose(runtime.logits(checked.pixels[:count]), checked.logits[:count], atol=1e-3)
+
+
+def test_cell_network(tmp_path: Path) -> None:
+    from compound import ZOO
+    from compound.nn import build
+
+    model = build(ZOO["nasnet-a-mobile"].with_(resolution=64), classes=7, seed=0).eval()
+    (done,) = export(model, CLASSES, ["onnx"], tmp_path, probe(model, photos(model, 3), labelled=False))
+    assert done.difference < 1e-4
+    assert done.top1 is None
+
+
+@pytest.mark.parametrize("takes", ["uint8", "float"])
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_fixed_batch_and_normalisation_outside(name: str, takes, small, tmp_path: Path) -> None:
+    """A file for 4 images at once serves 6; one that takes floats gets them normalised by its own metadata."""
+    model = small("efficientnet-mini")
+    checked = probe(model, photos(model, 6), labelled=True)
+    (done,) = export(model, CLASSES, [name], tmp_path, checked, batch=4, takes=takes)
+    assert done.difference < 1e-4
+
+
+def test_what_the_graph_itself_computes(small, tmp_path: Path) -> None:
+    """Another program, which only knows ONNX, gets the logits from raw pixels."""
+    import onnxruntime
+
+    model = small("efficientnet-mini")
+    checked = probe(model, photos(model, 3), labelled=False)
+    export(model, CLASSES, ["onnx"], tmp_path, checked)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    (logits,) = session.run(None, {"images": checked.pixels.numpy()})
+    with torch.inference_mode():
+        expected = model(Preprocessing.of(model.network, 3).normalise(checked.pixels))
+    assert np.allclose(logits, expected.numpy(), atol=1e-4)
+    told = session.get_modelmeta().custom_metadata_map
+    assert json.loads(told["classes"]) == list(CLASSES)
+    assert json.loads(told["preprocessing"])["resolution"] == model.network.resolution
+
+
+def test_exported_program(small, tmp_path: Path) -> None:
+    model = small("efficientnet-mini")
+    (done,) = export(model, CLASSES, ["torch"], tmp_path, probe(model, photos(model, 3), labelled=False))
+    assert (done.file, done.runtime) == ("model.pt2", "torch.export")
+    assert done.difference < 1e-4
+    with pytest.raises(UsageError, match="is no exported network"):
+        open_runtime(tmp_path / "model.pt2")  # it could run code
+
+
+def test_int8_is_smaller_and_close(small, tmp_path: Path) -> None:
+    model = small("efficientnet-lite0")
+    checked = probe(model, photos(model, 24), labelled=True)
+    done = export(model, CLASSES, ["onnx", "openvino"], tmp_path, checked, int8=True)
+    by_file = {one.file: one for one in done}
+    for whole, quantised in (("model.onnx", "model-int8.onnx"), ("model.xml", "model-int8.xml")):
+        assert by_file[quantised].bytes < 0.6 * by_file[whole].bytes
+        assert 1e-4 < by_file[quantised].difference < 0.5
+        assert open_runtime(tmp_path / quantised, "int8").classes == CLASSES
+
+
+def test_a_wrong_file_is_not_kept(small, tmp_path: Path, monkeypatch) -> None:
+    """The check is what decides: a graph with another offset fails it, and the folder is as it was."""
+    model = small("efficientnet-mini")
+    checked = probe(model, photos(model, 3), labelled=False)
+
+    class Wrong(graphs_module.Deployable):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return super().forward(images) + 0.05 * checked.logits.abs().max()
+
+    monkeypatch.setattr(graphs_module, "Deployable", Wrong)
+    with pytest.raises(ExportError, match=r"model.onnx computes other logits than the network: 0.05"):
+        export(model, CLASSES, ["onnx"], tmp_path, checked)
+    assert list(tmp_path.iterdir()) == []
+
+
+def row(runtime: str, precision: str, latency: float, top1: float | None, agreement: float = 1.0) -> Exported:
+    return Exported("f", runtime, precision, 1, 0.0, agreement, top1, latency)
+
+
+def test_the_fastest_within_the_drop_is_chosen() -> None:
+    rows = [
+        row("a", "int8", 1, 0.899),
+        row("b", "bf16", 2, 0.9095),
+        row("c", "fp32", 3, 0.91),
+        row("d", "fp32", 4, 0.91),
+    ]
+    assert choose(rows, 0.1).runtime == "b"
+    assert choose(rows, 2).runtime == "a"
+    assert choose(rows, 0).runtime == "c"
+    unlabelled = [row("a", "int8", 1, None, 0.97), row("c", "fp32", 3, None, 1.0)]
+    assert choose(unlabelled, 0.1).runtime == "c"
+    assert points(unlabelled[0]) == pytest.approx(97)
+
+
+def test_every_way_is_compared_and_the_choice_is_opened_again(small, tmp_path: Path) -> None:
+    model = small("efficientnet-mini")
+    weights = save_weights(model, tmp_path / "model.safetensors", CLASSES)
+    checked = probe(model, photos(model), labelled=True)
+    out = tmp_path / "export"
+    done = export(model, CLASSES, ["onnx", "openvino"], out, checked)
+    rows = compare_ways(model, Weights(model.network, CLASSES, 3), out, done, checked)
+    ways = {(one.runtime, one.precision) for one in rows}
+    assert ways == {
+        ("torch", "fp32"),
+        ("torch", "bf16"),
+        ("onnxruntime", "fp32"),
+        ("openvino", "fp32"),
+        ("openvino", "bf16"),
+    }
+    assert [one.latency_ms for one in rows] == sorted(one.latency_ms for one in rows)
+    for one in rows:
+        write_choice(out, one, rows, weights)
+        chosen = open_choice(out, weights)
+        assert chosen is not None
+        assert (chosen.name, chosen.precision) == (one.runtime, one.precision)
+        assert (chosen.logits(checked.pixels).argmax(1) == checked.logits.argmax(1)).all()
+    save_weights(small("efficientnet-mini").train(), weights, tuple("ABCDEFG"))
+    assert open_choice(out, weights) is None, "the weights are others by now"
+    assert open_choice(tmp_path / "nothing", weights) is None
+
+
+def test_hub_folder_is_loaded_again(small, tmp_path: Path) -> None:
+    model = small("efficientnet-mini")
+    folder = write_hub_folder(
+        model, CLASSES, tmp_path / "hub", {"top1": 0.9, "top5": 1.0, "top1_interval": [0.88, 0.92], "images": 1000}
+    )
+    again, described = load_model(folder / "model.safetensors")
+    assert described.classes == CLASSES
+    assert again.network == model.network
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "Top-1 90.00% (95 % interval 88.00% to 92.00%)" in card
+    assert json.loads((folder / "config.json").read_text())["label_names"] == list(CLASSES)
+
+
+class Payload:
+    def __init__(self, proof: Path) -> None:
+        self.proof = proof
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.proof),)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".xml"])
+def test_hostile_files_are_refused_and_run_nothing(suffix: str, small, tmp_path: Path) -> None:
+    model = small("efficientnet-mini")
+    graph = graph_of(model, CLASSES, None, "uint8")
+    name = "onnx" if suffix == ".onnx" else "openvino"
+    good = WRITERS[name][1](graph, tmp_path / f"good{suffix}").read_bytes()
+    proof = tmp_path / "proof"
+    hostile = {
+        "pickle": pickle.dumps(Payload(proof)),
+        "cut": good[: len(good) // 2],
+        "empty": b"",
+        "noise": np.random.default_rng(0).bytes(2000),
+    }
+    for what, data in hostile.items():
+        path = tmp_path / f"{what}{suffix}"
+        path.write_bytes(data)
+        with pytest.raises(CompoundError, match=path.name):
+            open_runtime(path)
+    assert not proof.exists()
+
+
+def test_data_in_other_files_is_never_read(small, tmp_path: Path) -> None:
+    import onnx
+
+    model = small("efficientnet-mini")
+    path = WRITERS["onnx"][1](graph_of(model, CLASSES, None, "uint8"), tmp_path / "model.onnx")
+    proto = onnx.load(path)
+    tensor = next(t for t in proto.graph.initializer if len(t.raw_data) > 1000)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "../../../etc/passwd"
+    (tmp_path / "evil.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(ExportError, match="lies in another file, which is never read"):
+        open_runtime(tmp_path / "evil.onnx")
+
+
+def test_a_file_of_somebody_else_says_what_is_missing(tmp_path: Path, small) -> None:
+    graph = graph_of(small("efficientnet-mini"), CLASSES, None, "uint8")
+    path = WRITERS["onnx"][1](replace(graph, metadata={}), tmp_path / "foreign.onnx")
+    with pytest.raises(ExportError, match="does not say its network, classes and preprocessing"):
+        open_runtime(path)
+    with pytest.raises(UsageError, match="write one with: compound export RUN"):
+        open_runtime(tmp_path / "absent.onnx")

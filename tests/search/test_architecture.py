@@ -1,0 +1,60 @@
+"""The search of an architecture as a problem: what is proposed, what is judged, what it is worth."""
+
+import json
+
+import yaml
+
+from compound import cost
+from compound.search.architecture import ArchitectureSearch
+from compound.search.objective import Objective
+from compound.search.space import parse_space
+
+TINY = """
+name: tiny
+resolution: 28
+stem: {block: conv, kernel: 3, channels: 4, stride: 2}
+stages:
+- {block: {choices: [mbconv, fused-mbconv]}, expand: {choices: [1, 2]}, layers: 1, channels: {choices: [4, 8]}, stride: 2}
+- {block: mbconv, kernel: {choices: [3, 5]}, layers: {choices: [0, 1]}, channels: 8}
+head: {channels: 8}
+inputs: {mean: [0.5], std: [0.25], margin: 0}
+"""
+SPACE = parse_space(yaml.safe_load(TINY))
+FIRST = {choice.name: choice.labels[0] for choice in SPACE.choices}
+
+
+class Judge:
+    """Accuracy is the share of 3000 parameters."""
+
+    @property
+    def settings(self):
+        return {"judge": 1}
+
+    def __call__(self, network, seed, report):
+        return min(cost(network, 10, 1).params / 3000, 1.0)
+
+
+def problem(**fields):
+    return ArchitectureSearch(SPACE, Objective("params", 1000, **fields), Judge(), 10, 1, 0.2, 2.0)
+
+
+def test_an_outcome_has_the_reward_and_what_the_leaderboard_shows():
+    found = problem()
+    candidate = found.candidate(FIRST)
+    outcome = found.evaluate(candidate, 0, lambda step, value: None)
+    counted = cost(candidate.network, 10, 1)
+    assert outcome.values == (counted.params / 3000 * (counted.params / 1000) ** -0.07,)
+    assert outcome.fields["macs"] == counted.macs
+    assert problem(form="pareto").evaluate(candidate, 0, print).values == (counted.params / 3000, counted.params)
+    assert problem(form="pareto").directions == ("maximize", "minimize")
+
+
+def test_candidates_outside_the_window_or_twice_in_the_space_are_not_evaluated():
+    assert problem().candidate(FIRST) is not None
+    assert problem().candidate(FIRST | {"stage2.kernel": 5}) is None  # row 2 is left out: the same network
+    assert ArchitectureSearch(SPACE, Objective("params", 1e6), Judge(), 10, 1, 0.5, 1.2).candidate(FIRST) is None
+
+
+def test_settings_tell_searches_apart():
+    assert problem().settings() != problem(cost_exponent=-0.1).settings()
+    assert json.dumps(problem().settings()) == json.dumps(problem().settings())
