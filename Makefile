@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINUTES ?= 3
 
-.PHONY: help demo test lint test-slow test-oracle goldens clean
+.PHONY: help demo test faults lint test-slow test-oracle goldens clean
 
 help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
 	@echo "make test         lint, types, floors and the ordinary tests"
 	@echo "make test-slow    the tests that take minutes: accuracy in a time budget"
 	@echo "make test-oracle  against torchvision, timm, fvcore and real pretrained weights"
+	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -46,6 +47,9 @@ test-slow: $(VENV)/ready-dev
 
 test-oracle: $(VENV)/ready-oracles
 	$(BIN)/python -m pytest -m oracle
+
+faults: $(VENV)/ready-train
+	$(BIN)/python -m benchmarks.faults
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
