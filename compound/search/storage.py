@@ -87,7 +87,22 @@ def open_storage(where: str) -> BaseStorage:
                 f"storage {where}: SQLite is not made for several processes; give the path of a journal file, or a "
                 "postgresql:// or mysql:// URL"
             )
-        return get_storage(with_driver(where))
+        return database(with_driver(where))
+
+
+def database(url: str) -> BaseStorage:
+    """The storage in a database, whose tables the first process makes.
+
+    Two that make them at the same instant disturb each other; the one that came later finds them when it looks again.
+    """
+    from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+    for wait in (0.1, 0.3, 1.0, 3.0):
+        try:
+            return get_storage(url)
+        except (IntegrityError, ProgrammingError, optuna.exceptions.StorageInternalError):
+            time.sleep(wait)
+    return get_storage(url)
 
 
 def with_driver(url: str) -> str:
