@@ -11,6 +11,8 @@ help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
 	@echo "make test         lint, types, floors and the ordinary tests"
 	@echo "make test-slow    the tests that take minutes: accuracy in a time budget"
+	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
+	@echo "make bench        the benchmarks, each a JSON file under benchmarks/results"
 	@echo "make test-oracle  against torchvision, timm, fvcore and real pretrained weights"
 	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
 
@@ -33,8 +35,9 @@ demo: $(VENV)/ready-train
 	rm -rf runs/demo
 	$(BIN)/compound fit fashion6k --minutes $(MINUTES) --out runs/demo
 
+# One thread a process: two processes of two threads each would wait for each other.
 test: $(VENV)/ready-dev lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .
@@ -50,6 +53,12 @@ test-oracle: $(VENV)/ready-oracles
 
 faults: $(VENV)/ready-train
 	$(BIN)/python -m benchmarks.faults
+
+faults: $(VENV)/ready-dev
+	$(BIN)/python -m benchmarks.faults
+
+bench: $(VENV)/ready-oracles
+	$(BIN)/python -m benchmarks.inference
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

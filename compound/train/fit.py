@@ -189,7 +189,7 @@ def _train(
     steps = max(len(data.train) // recipe.batch, 1)
     found = find_checkpoint(run)
     tell(found, quiet)
-    share = share_of(recipe.batch, len(data.holdout), recipe.accumulate)
+    share = from_first(lambda: share_of(recipe.batch, len(data.holdout), recipe.accumulate))
     done_epochs, done_steps = divmod(found.step if found else 0, steps)
     loader = make_loader(
         data.train, preprocessing, share, augment=recipe.augment, shuffle=True, drop_last=True,

@@ -44,7 +44,7 @@ def test_a_search_ends_in_a_rule_that_the_other_verbs_take(cli, words, tmp_path)
     }  # fmt: skip
     assert json.loads((out / "result.json").read_text()) == value
     ElementTree.parse(out / "surface.svg")
-    rows = list(csv.DictReader((out / "leaderboard.csv").open()))
+    rows = list(csv.DictReader((out / "leaderboard.csv").read_text(encoding="utf-8").splitlines()))
     assert float(rows[0]["accuracy"]) == value["accuracy"]
     assert value["best"]["accuracies"][0] != value["best"]["accuracies"][1]
     scaled = cli.json("scale", "my.yaml", "--phi", 1, "--rule", "out/rule.yaml", "--classes", 3, "--channels", 1)

@@ -31,7 +31,10 @@ def photos(model: ConvNet, count: int = 12) -> ArraySource:
     return ArraySource(images, np.arange(count) % len(CLASSES), "photos")
 
 
-@pytest.mark.parametrize("name", ["efficientnet-mini", "tf_efficientnet-b0", "resnet-50", "inception-v3"])
+@pytest.mark.parametrize(
+    "name",
+    ["efficientnet-mini", "tf_efficientnet-b0", "resnet-50", pytest.param("inception-v3", marks=pytest.mark.slow)],
+)
 def test_both_runtimes_compute_the_network(name: str, small, tmp_path: Path) -> None:
     model = small(name)
     checked = probe(model, photos(model), labelled=True)
@@ -46,6 +49,7 @@ def test_both_runtimes_compute_the_network(name: str, small, tmp_path: Path) -> 
             assert torch.allclose(runtime.logits(checked.pixels[:count]), checked.logits[:count], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_cell_network(tmp_path: Path) -> None:
     from compound import ZOO
     from compound.nn import build
