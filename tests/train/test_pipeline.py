@@ -77,8 +77,10 @@ def trained_alone(name):
     return losses, model.state_dict()
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize(("name", "schedule"), [("efficientnet", "1f1b"), ("amoebanet", "gpipe")])
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    ("name", "schedule"), [pytest.param("efficientnet", "1f1b", marks=pytest.mark.slow), ("amoebanet", "gpipe")]
+)
 def test_two_processes_train_as_one(tmp_path, name, schedule):
     script = tmp_path / "process.py"
     script.write_text(PROCESS)
