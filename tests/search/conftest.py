@@ -1,12 +1,14 @@
 """A real PostgreSQL server for one session of tests, and the storages that a search can live in."""
 
-import getpass
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,30 +29,36 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The URL of a server in a temporary folder; PostgreSQL refuses to run as root, so root gives it to `nobody`."""
-    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
+    psycopg2 = pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     binaries = postgres_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server is installed (Debian: apt install postgresql)")
-    folder = tmp_path_factory.mktemp("postgres")
-    port = free_port()
-    user = "nobody" if os.getuid() == 0 else getpass.getuser()
-    if os.getuid() == 0:
-        for parent in (folder, *folder.parents[:2]):
-            parent.chmod(0o755)
-        shutil.chown(folder, user)
-
-    def run(*words: object) -> None:
-        identity = {"user": pwd.getpwnam(user).pw_uid, "group": pwd.getpwnam(user).pw_gid} if os.getuid() == 0 else {}
-        subprocess.run([*map(str, words)], check=True, capture_output=True, cwd=folder, **identity)
-
-    data = folder / "data"
-    run(binaries / "initdb", "-D", data, "-U", "search", "--auth=trust", "--no-sync")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-    run(binaries / "pg_ctl", "-D", data, "-w", "-o", options, "-l", folder / "log", "start")
-    yield f"postgresql://search@127.0.0.1:{port}/postgres"
-    run(binaries / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+    account = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+    identity = {"user": account.pw_uid, "group": account.pw_gid} if os.getuid() == 0 else {}
+    # Not below pytest's folder: other sessions clear that away, and `nobody` may not enter it.
+    with tempfile.TemporaryDirectory(prefix="postgres") as folder:
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        words = [binaries / "initdb", "-D", f"{folder}/data", "-U", "search", "--auth=trust", "--no-sync"]
+        subprocess.run(words, check=True, capture_output=True, cwd=folder, **identity)
+        port = free_port()
+        options = ["-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        with open(f"{folder}/log", "wb") as log:
+            words = [binaries / "postgres", "-D", f"{folder}/data", *options]
+            server = subprocess.Popen(words, stdout=log, stderr=log, cwd=folder, **identity)
+        until = time.monotonic() + 120
+        while True:
+            try:
+                psycopg2.connect(host="127.0.0.1", port=port, user="search", dbname="postgres").close()
+                break
+            except psycopg2.OperationalError:
+                assert server.poll() is None, Path(folder, "log").read_text()
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        yield f"postgresql://search@127.0.0.1:{port}/postgres"
+        server.send_signal(signal.SIGQUIT)  # at once
+        server.wait()
 
 
 PROXY = """

@@ -93,7 +93,16 @@ if __name__ == "__main__":
 """
 
 
-def test_two_machines_share_one_search(tmp_path, storage):
+@pytest.mark.slow
+def test_two_machines_share_one_search_anywhere(tmp_path, storage):
+    two_machines(tmp_path, storage)
+
+
+def test_two_machines_share_one_search(tmp_path):
+    two_machines(tmp_path, str(tmp_path / "search.journal"))
+
+
+def two_machines(tmp_path, storage):
     script = tmp_path / "machine.py"
     script.write_text(MACHINE.format(tests=str(Path(__file__).parent)))
     outs = [tmp_path / "one", tmp_path / "two"]
