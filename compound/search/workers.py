@@ -117,7 +117,7 @@ class Crew:
                 self.exhausted = True
             elif said:
                 raise SearchFailed(said)
-            elif process.exitcode and not self._had_a_trial(process, trials):
+            elif process.exitcode and not self._had_a_trial(process):
                 self.idle_deaths += 1
                 if self.idle_deaths >= DEATHS:
                     raise SearchFailed(
@@ -125,15 +125,17 @@ class Crew:
                         "run again with fewer --workers or look for lack of memory"
                     )
         over = is_over(self.board, trials, self.search.trials, self.exhausted)
-        while not (over or self.asked or self.exhausted) and len(self.members) < self.count:
+        needless = over or self.asked or (self.exhausted and not self.board.lost(trials))
+        while not needless and len(self.members) < self.count:
             ours, theirs = self.context.Pipe()
             process = self.context.Process(target=_work, args=(self.search, theirs))  # loaders need children
             process.start()
             theirs.close()
             self.members.append((process, ours))
 
-    def _had_a_trial(self, process: BaseProcess, trials: list[FrozenTrial]) -> bool:
-        return any(t.system_attrs.get(WORKER, ("", ""))[:2] == [machine(), str(process.pid)] for t in trials)
+    def _had_a_trial(self, process: BaseProcess) -> bool:
+        who = [machine(), str(process.pid)]
+        return any(trial.system_attrs.get(WORKER, who[:0])[:2] == who for trial in self.board.look())
 
     def _request_stop(self) -> None:
         for _, connection in self.members:
