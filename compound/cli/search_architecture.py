@@ -94,7 +94,7 @@ def architecture(
     from compound.search.finish import choose, figures, objectives, winner_fields, write_results
     from compound.search.leaderboard import leaderboard
     from compound.search.live import SearchDisplay
-    from compound.search.space import find_space
+    from compound.search.space_file import find_space
     from compound.search.strategies import architecture_strategy
     from compound.search.workers import run
 

@@ -17,7 +17,8 @@ from compound.search.evaluators.shared import SharedWeights
 from compound.search.evaluators.shrunken import Shrunken
 from compound.search.objective import Form, Objective
 from compound.search.problem import Evaluator
-from compound.search.space import Space, load_space
+from compound.search.space import Space
+from compound.search.space_file import load_space
 from compound.search.supernet import Supernet
 from compound.search.supernet_training import train_supernet
 from compound.search.training import Images, ShortTraining

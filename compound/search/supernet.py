@@ -11,7 +11,6 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache
-from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import torch
@@ -20,12 +19,13 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from compound.blocks import Block, block_name
-from compound.errors import CompoundError, NetworkError
+from compound.errors import CompoundError
 from compound.network import Network, Row
 from compound.nn.build import initialise
 from compound.nn.modules import make
 from compound.ops import Add, Conv, Depthwise, Dropout, Join, Multiply, Norm, Operator, Reused, Shape, Step
-from compound.search.space import Choice, Space
+from compound.search.covering import cover
+from compound.search.space import Space
 
 Statistics = dict[str, tuple[Tensor, Tensor]]  # mean and variance that each norm uses, by its name
 SIZES = ("channels", "kernel", "features")  # fields of operators in which they may differ and share a layer
@@ -215,55 +215,3 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of each channel."""
     variance, mean = torch.var_mean(x.detach(), (0, 2, 3))
     return mean, variance
-
-
-def cover(space: Space, rng: random.Random) -> Iterator[Network]:
-    """Networks that among them have every layer of the space at its largest.
-
-    Numbers are at their most (channels) or at their least (the states that a cell's nodes read, where most are then
-    joined). Every two options of a row or node meet, as what a block is made of may depend on two fields.
-    """
-    for extreme in (max, min):
-        ends = {
-            choice.name: extreme(choice.labels)
-            for choice in space.choices
-            if all(isinstance(label, int | float) and not isinstance(label, bool) for label in choice.labels)
-        }
-        for pinned in pairs(space) if extreme is max else singles(space):
-            try:
-                network = space.network(space.sample(rng) | ends | pinned)
-                network.blocks()
-            except NetworkError:
-                continue
-            yield network
-
-
-def singles(space: Space) -> Iterator[dict[str, Any]]:
-    """Each option of a field, in all rows at once."""
-    for group in groups(space):
-        for option in range(longest(group)):
-            yield pinned_to(group, option)
-
-
-def pairs(space: Space) -> Iterator[dict[str, Any]]:
-    """Each two options of two fields, in all rows at once."""
-    fields = groups(space)
-    for one, two in combinations(fields, 2) if len(fields) > 1 else [(fields[0], fields[0])]:
-        for first, second in product(range(longest(one)), range(longest(two))):
-            yield pinned_to(one, first) | pinned_to(two, second)
-
-
-def groups(space: Space) -> list[list[Choice]]:
-    """The choices by field: `kernel` of all rows, `left` of all nodes, …"""
-    found: dict[str, list[Choice]] = {}
-    for choice in space.choices:
-        found.setdefault(choice.name.partition(".")[2], []).append(choice)
-    return list(found.values())
-
-
-def longest(group: list[Choice]) -> int:
-    return max(len(choice.labels) for choice in group)
-
-
-def pinned_to(group: list[Choice], option: int) -> dict[str, Any]:
-    return {choice.name: choice.labels[option % len(choice.labels)] for choice in group}

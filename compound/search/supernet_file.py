@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from compound.errors import CompoundError
 from compound.files import write_with
-from compound.search.space import parse_space
+from compound.search.space_file import parse_space
 from compound.search.supernet import Supernet
 
 FORMAT = "compound-supernet-1"

@@ -7,7 +7,7 @@ import yaml
 from compound import cost
 from compound.search.architecture import ArchitectureSearch
 from compound.search.objective import Objective
-from compound.search.space import parse_space
+from compound.search.space_file import parse_space
 
 TINY = """
 name: tiny

@@ -14,7 +14,7 @@ from compound.search.proxies import BATCH, Proxy, naswot, synflow
 from compound.search.samplers.base import Past, RandomSearch
 from compound.search.samplers.screens import Features, ProxyScreen, Ridge, SurrogateScreen
 from compound.search.simulated import Simulated
-from compound.search.space import find_space
+from compound.search.space_file import find_space
 from compound.search.strategies import architecture_strategy
 from compound.search.testing import new_study, quiet
 from compound.search.validation import agreement, kendall

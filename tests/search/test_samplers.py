@@ -15,7 +15,7 @@ from compound.search.samplers.base import RandomSearch
 from compound.search.samplers.evolution import RegularizedEvolution
 from compound.search.samplers.ppo import PPO, Controller
 from compound.search.simulated import Simulated
-from compound.search.space import find_space
+from compound.search.space_file import find_space
 from compound.search.testing import CHECKS, SPACE, new_study, quiet, repeats_with_the_same_seed, search
 
 MAKERS = {
@@ -172,7 +172,7 @@ def test_the_simulated_optimum_is_the_optimum():
     """By looking at every configuration of a small space."""
     from itertools import product
 
-    from compound.search.space import parse_space
+    from compound.search.space_file import parse_space
 
     row = {
         "block": "mbconv",

@@ -9,7 +9,7 @@ import yaml
 
 from compound import ZOO, NetworkError, cost, parse_network
 from compound.notation import dump_network
-from compound.search.space import SpaceError, find_space, load_space, parse_space
+from compound.search.space_file import SpaceError, find_space, load_space, parse_space
 
 ROW = {"block": "mbconv", "kernel": {"choices": [3, 5]}, "layers": 1, "channels": 16}
 SPACES = ("mnasnet", "small", "layers", "cells")

@@ -12,7 +12,7 @@ from compound import CompoundError
 from compound.data import ArraySource, DataSet
 from compound.nn import build
 from compound.search.evaluators.shared import inherited_accuracy
-from compound.search.space import find_space, parse_space
+from compound.search.space_file import find_space, parse_space
 from compound.search.supernet import Supernet, statistics
 from compound.search.supernet_file import load_supernet, save_supernet, weights_fingerprint
 from compound.search.supernet_training import train_supernet
