@@ -12,7 +12,6 @@ help:
 	@echo "make test         lint, types, floors and the ordinary tests"
 	@echo "make test-slow    the tests that take minutes: accuracy in a time budget"
 	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
-	@echo "make bench        the benchmarks, each a JSON file under benchmarks/results"
 	@echo "make test-oracle  against torchvision, timm, fvcore and real pretrained weights"
 	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
 
@@ -57,8 +56,6 @@ faults: $(VENV)/ready-train
 faults: $(VENV)/ready-dev
 	$(BIN)/python -m benchmarks.faults
 
-bench: $(VENV)/ready-oracles
-	$(BIN)/python -m benchmarks.inference
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
