@@ -139,7 +139,7 @@ def module_laps(model: nn.Module, run: Callable[[], object]) -> Laps:
 
         return call
 
-    named = [(name, module) for name, module in model.named_modules() if name and type(module) not in PASSING]
+    named = [(name, module) for name, module in model.named_modules() if name and not isinstance(module, PASSING)]
     for name, module in named:
         module.forward = timed(name, module.forward)  # type: ignore[method-assign]
     try:
@@ -151,4 +151,6 @@ def module_laps(model: nn.Module, run: Callable[[], object]) -> Laps:
     return laps
 
 
-PASSING = (nn.Sequential, nn.ModuleList, nn.ModuleDict, nn.Dropout, nn.Flatten)
+# A cell network's stages are `Sequential`s too. Lists and dictionaries of modules are not here: they never run, unless
+# they are a `Concat`, whose end is where its branches are joined.
+PASSING = (nn.Sequential, nn.Dropout, nn.Flatten)
