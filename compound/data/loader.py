@@ -181,8 +181,10 @@ def loading() -> Iterator[None]:
     """Say in one sentence what became of a process that loads images, wherever torch reports it."""
     try:
         yield
-    except RuntimeError as error:
+    except (RuntimeError, EOFError, ConnectionError) as error:
         lines = str(error).strip().splitlines() or [""]
+        if not isinstance(error, RuntimeError):  # it died while its images were taken over
+            lines = ["DataLoader worker exited unexpectedly"]
         if not (lines[0].startswith("DataLoader worker") or "shared memory" in lines[-1]):
             raise
         free = f" ({SHARED} has {shutil.disk_usage(SHARED).free:,} bytes free)" if os.path.isdir(SHARED) else ""
