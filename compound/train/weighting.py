@@ -45,7 +45,7 @@ def normalised(weights: Tensor, counts: Tensor) -> tuple[float, ...]:
 
 
 def find_class_weights(spec: str, data: DataSet) -> tuple[float, ...]:
-    """`balanced`, or a JSON file of shares by class name, as `compound probe --shares` writes."""
+    """`balanced`, or a JSON file of shares by class name, such as {"cat": 0.7, "dog": 0.3}."""
     if spec == "balanced":
         return balanced(data)
     try:
