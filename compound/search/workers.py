@@ -25,7 +25,7 @@ from compound.search.storage import reachable
 
 Show = Callable[[list[FrozenTrial]], None]
 EXHAUSTED = "exhausted"
-DEATHS = 3  # of workers that never had a trial, before the search is given up
+DEATHS = 3  # a worker's place may see of processes that never had a trial, before the search is given up
 
 
 class SearchStopped(CompoundError):
@@ -118,20 +118,30 @@ class Crew:
             elif said:
                 raise SearchFailed(said)
             elif process.exitcode and not self._had_a_trial(process):
-                self.idle_deaths += 1
-                if self.idle_deaths >= DEATHS:
-                    raise SearchFailed(
-                        f"{DEATHS} workers ended before their first trial (exit code {process.exitcode}); "
-                        "run again with fewer --workers or look for lack of memory"
-                    )
+                self._died_idle(f"exit code {process.exitcode}")
         over = is_over(self.board, trials, self.search.trials, self.exhausted)
         needless = over or self.asked or (self.exhausted and not self.board.lost(trials))
         while not needless and len(self.members) < self.count:
             ours, theirs = self.context.Pipe()
             process = self.context.Process(target=_work, args=(self.search, theirs))  # loaders need children
-            process.start()
-            theirs.close()
+            try:
+                process.start()
+            except (EOFError, OSError) as error:  # the process that forks was killed; the next look starts another
+                ours.close()
+                self._died_idle(f"{type(error).__name__}: {error}")
+                break
+            finally:
+                theirs.close()
             self.members.append((process, ours))
+
+    def _died_idle(self, how: str) -> None:
+        """Count a worker that did nothing. Raises `SearchFailed` when they never do."""
+        self.idle_deaths += 1
+        if self.idle_deaths >= DEATHS * self.count:
+            raise SearchFailed(
+                f"{self.idle_deaths} workers ended before their first trial ({how}); "
+                "run again with fewer --workers or look for lack of memory"
+            )
 
     def _had_a_trial(self, process: BaseProcess) -> bool:
         who = [machine(), str(process.pid)]

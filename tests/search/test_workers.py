@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from multiprocessing import forkserver
 from pathlib import Path
 
 import optuna
@@ -130,6 +131,23 @@ def test_a_killed_worker_is_replaced_and_a_deadly_configuration_is_blamed_after_
     assert all(t.user_attrs["error"].startswith("3 workers died on this configuration") for t in failed)
     assert sum(t.state == TrialState.COMPLETE for t in trials) == 6
     assert Counter((tmp_path / "log").read_text().splitlines())["1 0"] == 3
+
+
+def test_the_search_survives_the_process_that_forks_its_workers(tmp_path, monkeypatch):
+    search = Search(Hill(tmp_path / "log", seconds=0.03), str(tmp_path / "j"), trials=20)
+    started, calls = forkserver.connect_to_new_process, []
+
+    def killed_at_the_third(fds):
+        calls.append(fds)
+        if len(calls) == 3:
+            os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+            raise EOFError("unexpected EOF")  # what is read from one that dies before it answers
+        return started(fds)
+
+    monkeypatch.setattr(forkserver, "connect_to_new_process", killed_at_the_third)
+    assert run(search, workers=3)
+    assert len(calls) > 3
+    check_exact(search, tmp_path / "log")
 
 
 def test_an_evaluation_that_hangs_is_stopped_with_its_stack(tmp_path):
