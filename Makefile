@@ -11,7 +11,6 @@ help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
 	@echo "make test         lint, types, floors and the ordinary tests"
 	@echo "make test-slow    the tests that take minutes: accuracy in a time budget"
-	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
 	@echo "make test-oracle  against torchvision, timm, fvcore and real pretrained weights"
 	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
 
@@ -52,12 +51,8 @@ test-slow: $(VENV)/ready-dev
 test-oracle: $(VENV)/ready-oracles
 	$(BIN)/python -m pytest -m oracle
 
-faults: $(VENV)/ready-train
-	$(BIN)/python -m benchmarks.faults
-
 faults: $(VENV)/ready-dev
 	$(BIN)/python -m benchmarks.faults
-
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -1,5 +1,6 @@
 """The command `compound`: a verb a file. What a verb needs is imported when it runs."""
 
+import io
 import os
 import sys
 from collections.abc import Iterable
@@ -65,6 +66,9 @@ def main() -> None:
     # libgomp's threads wait by spinning 300,000 times before they sleep. Beside another busy process that costs a
     # two-core machine nearly all its speed; 10,000 is as fast on a quiet one (docs/decisions/008-time-as-a-budget.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    for stream in (sys.stdout, sys.stderr):  # file names need not be text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     arguments = [word for word in sys.argv[1:] if word != "--debug"]
     try:

@@ -130,9 +130,13 @@ def _column(header: list[str], names: tuple[str, ...]) -> str | None:
 
 def _folders(folder: Path) -> dict[str, Path]:
     try:
-        return {p.name: p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith((".", "__"))}
+        found = {p.name: p for p in sorted(folder.iterdir()) if p.is_dir() and not p.name.startswith((".", "__"))}
     except OSError as error:
         raise DataError(f"cannot read {folder}: {error.strerror}; check its permissions") from None
+    for name in found:
+        if os.fsencode(name).decode("utf-8", "replace") != name:  # images may be called anything, classes are written
+            raise DataError(f"{folder} has a class folder {os.fsencode(name)!r}, which is no text in UTF-8; rename it")
+    return found
 
 
 def _first(folders: dict[str, Path], names: tuple[str, ...]) -> Path | None:

@@ -23,6 +23,8 @@ conv_reduce conv_expand
 conv1 bn1 layer# fc                                         | torchvision, timm: ResNet
 conv1 bn1 conv2 bn2 se? downsample?
 conv1 bn1 conv2 bn2 conv3 bn3 se? downsample?
+stem stages final_conv head                                 | timm: NFNet
+downsample? conv1 conv2 conv2b? conv3 attn_last?
 features pre_logits head                                    | timm: VGG
 features classifier
 features last_linear

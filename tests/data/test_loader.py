@@ -201,6 +201,7 @@ def large(count: int = 300) -> ArraySource:
 BIG = Preprocessing(64, 3, Inputs(margin=0))
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # torch may say it again in __del__
 def test_a_killed_worker_is_an_error_at_once():
     made = make_loader(large(), BIG, 10, workers=2)
 

@@ -12,7 +12,16 @@ import torch
 from PIL import Image
 
 from benchmarks.faults import images as mutated
-from compound.data import Augment, DamagedImage, FileSource, Preprocessing, decode_image, make_loader
+from compound.data import (
+    Augment,
+    DamagedImage,
+    DataError,
+    FileSource,
+    Preprocessing,
+    decode_image,
+    make_loader,
+    open_data,
+)
 from compound.network import Inputs
 
 
@@ -137,3 +146,10 @@ def test_mutated_files_are_read_or_left_out_by_path_and_reason(tmp_path):
 def test_the_unchanged_files_of_the_campaign_are_all_right():
     for suffix, data in mutated.seeds():
         assert decode_image(data, 3, suffix).shape[0] == 3
+
+
+def test_a_class_folder_that_is_not_utf8_is_refused_by_name(tmp_path):
+    for name in (b"shirt", b"h\xf6se"):
+        os.makedirs(os.path.join(os.fsencode(tmp_path), name))
+    with pytest.raises(DataError, match=r"class folder b'h\\xf6se', which is no text in UTF-8; rename it"):
+        open_data(str(tmp_path))

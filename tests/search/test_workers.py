@@ -20,7 +20,7 @@ from compound.search.board import is_void
 from compound.search.engine import Search
 from compound.search.liveness import WORKER
 from compound.search.proposals import STRATEGIES
-from compound.search.workers import run
+from compound.search.workers import SearchFailed, run
 
 
 def trials_of(search):
@@ -87,7 +87,7 @@ from pathlib import Path
 sys.path.insert(0, {tests!r})
 from problems import Hill
 from compound.search.engine import Search
-from compound.search.workers import run
+from compound.search.workers import SearchFailed, run
 if __name__ == "__main__":
     out = Path(sys.argv[2])
     run(Search(Hill(out / "log", seconds=0.05), sys.argv[1], trials=20, seed=3), workers=2)
@@ -191,3 +191,15 @@ def test_sigterm_gives_back_what_runs(tmp_path):
     assert "SearchStopped: stopped with 0 of 6 trials done; the same command goes on" in err
     assert trials
     assert all(is_void(t) for t in trials)
+
+
+class Unloadable(Hill):
+    """Ends every process that unpickles it."""
+
+    def __setstate__(self, state):
+        os._exit(7)
+
+
+def test_workers_that_end_before_their_first_trial_end_the_search(tmp_path):
+    with pytest.raises(SearchFailed, match=r"3 workers ended before their first trial \(exit code 7\)"):
+        run(Search(Unloadable(), str(tmp_path / "j"), trials=3), workers=1)
