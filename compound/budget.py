@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 
 from compound.cost import Cost, cost
 from compound.errors import BudgetError, NetworkError, UsageError
-from compound.latency import DeviceTable, latency
+from compound.latency import DeviceTable, call_seconds
 from compound.network import Network
 from compound.quantity import limit_text
 from compound.scaling import CompoundRule, Rule, Scaling, scale
@@ -57,13 +57,7 @@ class Budget:
         counted = cost(network, classes, channels)
         if self.device is None:
             return counted
-        found = latency(network, self.device, classes, channels)
-        if found.missing:
-            raise BudgetError(
-                f"the device table has no time of {', '.join(found.missing[:3])}, which {network.name} needs; "
-                "measure the device again with --family for its family"
-            )
-        return replace(counted, latency=found.microseconds / 1e6)
+        return replace(counted, latency=call_seconds(network, self.device, classes, channels))
 
     def use(self, spent: Cost) -> dict[str, float]:
         """What a cost is in the terms of each limit."""

@@ -1,6 +1,5 @@
 """`compound fit`: the whole way from images and a budget to a trained network and a report."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,9 +22,8 @@ from compound.cli.plan import (
     warn_of_extrapolation,
 )
 from compound.cli.train import result_fields, result_text
-from compound.cli.training import Data, TrainingOptions, with_training
+from compound.cli.training import Data, Devices, TrainingOptions, which_devices, with_training
 from compound.cost import cost
-from compound.errors import UsageError
 from compound.files import write_json
 from compound.network import Network
 from compound.notation import dump_network
@@ -35,10 +33,6 @@ if TYPE_CHECKING:
     from compound.evaluation import Evaluation
     from compound.train import Run
 
-Devices = Annotated[
-    list[str],
-    typer.Option(help="Where to train (auto, cpu, cuda, …) and, for --latency, the table FILE.json; once or twice."),
-]
 SMALL_IMAGES = 64  # px; up to here the small-image baseline is the default
 
 
@@ -88,15 +82,6 @@ def fit(
     write_predictions(run, images, result)
     report = write_report(run)
     answer(json, result_fields(run, result) | {"report": str(report)}, f"{result_text(run, result)}\nreport {report}")
-
-
-def which_devices(given: Sequence[str]) -> tuple[str, Path | None]:
-    """Where to train, and the table to plan with, which is a JSON file."""
-    tables = [Path(one) for one in given if one.endswith(".json")]
-    places = [one for one in given if not one.endswith(".json")]
-    if len(tables) > 1 or len(places) > 1:
-        raise UsageError(f"--device {' '.join(given)}: give one device to train on and one table at the most")
-    return (places or ["auto"])[0], (tables or [None])[0]
 
 
 def published(budget: Budget | None) -> Network:

@@ -17,9 +17,9 @@ from compound.cli.search_coefficients import (
     _cores,
     _default_workers,
 )
-from compound.cli.training import Data, Device, Download, ImageChannels, Root
+from compound.cli.training import Data, Devices, Download, ImageChannels, Root, which_devices
 from compound.errors import UsageError
-from compound.quantity import quantity, short
+from compound.quantity import brief_seconds, limit_text, quantity, seconds
 
 if TYPE_CHECKING:
     from compound.search.architecture import ArchitectureSearch
@@ -30,6 +30,7 @@ Macs = Annotated[str | None, typer.Option(help="The target in multiply-adds, e.g
 Params = Annotated[str | None, typer.Option(help="The target in parameters, instead.")]
 Activations = Annotated[str | None, typer.Option(help="The target in activations, instead.")]
 Memory = Annotated[str | None, typer.Option(help="The target in bytes of inference, instead.")]
+Latency = Annotated[str | None, typer.Option(help="The target as time of one call on --device FILE.json, e.g. 2ms.")]
 ObjectiveForm = Annotated[str, typer.Option("--objective", help="soft, hard, or pareto (accuracy and cost apart).")]
 Exponent = Annotated[float, typer.Option("--cost-exponent", help="w in accuracy · (cost / target)^w.")]
 Least = Annotated[float, typer.Option(help="Candidates cost at least this times the target.")]
@@ -58,6 +59,7 @@ def architecture(
     params: Params = None,
     activations: Activations = None,
     memory: Memory = None,
+    latency: Latency = None,
     objective: ObjectiveForm = "soft",
     cost_exponent: Exponent = -0.07,
     least: Least = 0.5,
@@ -79,7 +81,7 @@ def architecture(
     lease: Lease = 60.0,
     out: SearchOut = None,
     channels: ImageChannels = None,
-    device: Device = "auto",
+    device: Devices = ("auto",),  # type: ignore[assignment]
     root: Root = None,
     download: Download = False,
     json: Json = False,
@@ -98,13 +100,14 @@ def architecture(
     from compound.search.strategies import architecture_strategy
     from compound.search.workers import run
 
-    cost, target = target_of(macs=macs, params=params, activations=activations, memory=memory)
+    where, table = which_devices(device)
+    cost, target = target_of(macs=macs, params=params, activations=activations, memory=memory, latency=latency)
     found = find_space(space)
     asked = {
         "data": data, "cost": cost, "target": target, "objective": objective, "cost_exponent": cost_exponent,
         "least": least, "most": most, "evaluation": evaluation, "minutes": minutes, "epochs": epochs,
         "recipe": recipe, "holdout": holdout, "channels": channels, "root": str(root) if root else None,
-        "download": download, "seed": seed, "device": device,
+        "download": download, "seed": seed, "device": where, "table": str(table) if table else None,
     }  # fmt: skip
     plan = from_mapping(Plan, asked, "options")
     images = plan.images.open()
@@ -117,7 +120,7 @@ def architecture(
     plan.save(folder, found)
     say = (lambda text: None) if json else note
     share_weights(plan, found, folder, say)
-    crew = workers or _default_workers(device)
+    crew = workers or _default_workers(where)
     problem = plan.problem(found, plan.evaluator(folder, max(_cores() // crew, 1)))
     journal = storage or str(folder / "search.journal")
     search = Search(problem, journal, trials, chosen, seed, study or "", plan.pruner, timeout, lease)
@@ -184,12 +187,13 @@ def target_of(**limits: str | None) -> tuple[str, float]:
         names = ", ".join(f"--{name}" for name in limits)
         raise UsageError(f"give one target: {names}; {'none' if not given else f'{len(given)}'} was given")
     ((name, text),) = given.items()
-    return name, quantity(text, f"--{name}")
+    return name, (seconds if name == "latency" else quantity)(text, f"--{name}")
 
 
 def affordable(problem: "ArchitectureSearch", seed: int) -> None:
     """Raise `UsageError` where the space has no network in the window, before anything is trained."""
     import random
+    from functools import partial
 
     objective, rng = problem.objective, random.Random(seed)
     costs = []
@@ -197,9 +201,10 @@ def affordable(problem: "ArchitectureSearch", seed: int) -> None:
         if problem.admits(network):
             return
         costs.append(objective.spent(network, problem.classes, problem.channels))
+    said = partial(limit_text, objective.cost)
     raise UsageError(
         f"none of 300 networks of {problem.space.name} costs {problem.least:g} to {problem.most:g} times "
-        f"{short(objective.target)} {objective.cost}; theirs is {short(min(costs))} to {short(max(costs))}: "
+        f"{said(objective.target)} {objective.cost}; theirs is {said(min(costs))} to {said(max(costs))}: "
         "change the target, --least or --most"
     )
 
@@ -212,6 +217,8 @@ def winner_text(winner: "Winner", problem: "ArchitectureSearch", folder: Path, v
         f"{value['completed']} candidates of {problem.space.size:.3g} evaluated; best reward of the chosen one, "
         f"{best['accuracy']:.2%} accuracy in the search, {best['macs']:,} MACs, {best['params']:,} parameters",
     ]
+    if problem.objective.cost == "latency":
+        lines.append(f"{brief_seconds(winner.entry.fields['latency'])} predicted, the table's margin included")
     lines += [f"trained in full: {f.network.name} {f.accuracy:.2%}" for f in winner.finalists]
     lines.append(f"written to {folder}: network.yaml, leaderboard.csv, search.svg")
     return "\n".join(lines)

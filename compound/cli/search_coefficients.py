@@ -10,13 +10,14 @@ from compound.cli.common import Json, answer, find_network, note
 from compound.cli.training import (
     BatchSize,
     Data,
-    Device,
+    Devices,
     Download,
     ImageChannels,
     Rate,
     RecipeName,
     Root,
     TrainingOptions,
+    which_devices,
 )
 from compound.errors import CompoundError, UsageError
 from compound.files import make_folder, write_json
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from compound.search.coefficients import CoefficientProblem, Target
     from compound.search.engine import Search
     from compound.search.leaderboard import Entry
+    from compound.search.spending import DeviceLatency
     from compound.search.training import ShortTraining
 
 MOST_TRIALS = 24  # where none are asked for
@@ -55,7 +57,9 @@ def coefficients(
     data: Data,
     phi: Annotated[float, typer.Option(help="The φ at which candidates are made.")] = 1.0,
     target_cost: Annotated[str | None, typer.Option(help="Times the baseline's cost; default 2^φ, e.g. 2x.")] = None,
-    cost: Annotated[str, typer.Option(help="Held to the target: macs, params, activations, memory, theory.")] = "macs",
+    cost: Annotated[
+        str, typer.Option(help="Held to the target: macs, params, activations, memory, theory, latency.")
+    ] = "macs",
     tolerance: Annotated[float, typer.Option(help="Share by which a candidate may miss the target.")] = 0.05,
     step: Annotated[float, typer.Option(help="Step of the grid of α, β, γ.")] = 0.05,
     sampler: SamplerName = "grid",
@@ -77,7 +81,7 @@ def coefficients(
     lease: Lease = 60.0,
     out: SearchOut = None,
     search_cost: Annotated[bool, typer.Option("--search-cost", help="Estimate time and compute, and stop.")] = False,
-    device: Device = "auto",
+    device: Devices = ("auto",),  # type: ignore[assignment]
     root: Root = None,
     download: Download = False,
     json: Json = False,
@@ -87,24 +91,27 @@ def coefficients(
 
     from compound.search.coefficients import CoefficientProblem
     from compound.search.proposals import find_strategy
+    from compound.search.spending import device_latency
     from compound.search.training import Images, ShortTraining
 
     strategy = find_strategy(sampler)
+    where, table = which_devices(device)
     network = find_network(baseline)
     options = TrainingOptions(recipe=recipe, epochs=epochs or EPOCHS, minutes=minutes, batch=batch, rate=rate)
     chosen = options.find_recipe()
     if chosen.precision == "auto":  # what a machine measures must not decide between candidates
         chosen = replace(chosen, precision="fp32")
-    crew = workers or _default_workers(device)
+    crew = workers or _default_workers(where)
     threads = max(_cores() // crew, 1)
     images = Images(data, holdout, channels, seed, root, download)
-    evaluator = ShortTraining(images, chosen, threads, device)
+    evaluator = ShortTraining(images, chosen, threads, where)
     opened = images.open()
+    measure = device_latency(cost, table, len(opened.classes), opened.channels)
     problem = CoefficientProblem(
         network,
         evaluator,
         phi=phi,
-        target=_target(target_cost, phi, cost, tolerance),
+        target=_target(target_cost, phi, cost, tolerance, measure),
         space="grid" if strategy.sampler is None else "shares",
         step=step,
         seeds=seeds,
@@ -126,14 +133,14 @@ def coefficients(
     return answer(json, value, text)
 
 
-def _target(text: str | None, phi: float, measure: str, tolerance: float) -> "Target":
+def _target(text: str | None, phi: float, measure: str, tolerance: float, own: "DeviceLatency | None") -> "Target":
     from compound.search.coefficients import Target
 
     try:
         factor = float(text.lower().rstrip("x×")) if text else 2.0**phi
     except ValueError:
         raise UsageError(f"--target-cost {text!r} is not a multiple; write e.g. 2x") from None
-    return Target(factor, tolerance, measure)
+    return Target(factor, tolerance, measure, own)
 
 
 def _search(

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -41,9 +41,24 @@ Rate = Annotated[
 ImageChannels = Annotated[int | None, typer.Option("--channels", help="1 or 3; default what the images have.")]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load images; default by the kind of data.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
+Devices = Annotated[
+    list[str],
+    typer.Option(
+        help="Where to train (auto, cpu, cuda, …), and a device's table FILE.json for latency; once or twice."
+    ),
+]
 DamagedLimit = Annotated[float, typer.Option(help="Share of unreadable images that stops the run.")]
 Root = Annotated[Path | None, typer.Option(help="Where torchvision's data sets lie.")]
 Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch the data set.")]
+
+
+def which_devices(given: Sequence[str]) -> tuple[str, Path | None]:
+    """Where to train, and the table that latency is predicted with, which is a JSON file."""
+    tables = [Path(one) for one in given if one.endswith(".json")]
+    places = [one for one in given if not one.endswith(".json")]
+    if len(tables) > 1 or len(places) > 1:
+        raise UsageError(f"--device {' '.join(given)}: give one device to train on and one table at the most")
+    return (places or ["auto"])[0], (tables or [None])[0]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compound.errors import CompoundError, UsageError
+from compound.errors import BudgetError, CompoundError, UsageError
 from compound.files import write_text
 from compound.latency.units import Size, Unit, units
 from compound.mapping import from_mapping
@@ -86,6 +86,17 @@ def latency(network: Network, table: DeviceTable, classes: int = 1000, channels:
                 extrapolated[f"{unit.kind} at {describe(unit.size)}"] = None
     total = sum(stages.values())
     return Latency(total, table.margin, stages, tuple(extrapolated), tuple(missing))
+
+
+def call_seconds(network: Network, table: DeviceTable, classes: int = 1000, channels: int = 3) -> float:
+    """Predicted seconds of one call. Raises `BudgetError` where the table has no time of a unit of `network`."""
+    found = latency(network, table, classes, channels)
+    if found.missing:
+        raise BudgetError(
+            f"the device table has no time of {', '.join(found.missing[:3])}, which {network.name} needs; "
+            "measure the device again with --family for its family"
+        )
+    return found.microseconds / 1e6
 
 
 def describe(size: Size) -> str:

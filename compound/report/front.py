@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from compound.files import write_with
-from compound.quantity import short
+from compound.quantity import limit_text
 from compound.search.objective import front
 
 CANDIDATE, FRONT, CHOSEN = "#9aa7b8", "#4a7de8", "#d9534f"
-UNITS = {"macs": "multiply-adds", "params": "parameters", "memory": "bytes of memory"}
+UNITS = {"macs": "multiply-adds", "params": "parameters", "memory": "bytes of memory", "latency": "time of one call"}
 
 
 def write_front(
@@ -37,7 +37,7 @@ def write_front(
     axes.annotate("target", (target, 0.02), xycoords=("data", "axes fraction"), ha="right", rotation=90, fontsize=8)
     axes.set_xlabel(UNITS.get(cost, cost))
     axes.set_ylabel(judged)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: limit_text(cost, value)))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e5e8ee")

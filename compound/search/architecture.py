@@ -38,6 +38,7 @@ class ArchitectureSearch:
 
     def settings(self) -> Mapping[str, Any]:
         objective = {name: value for name, value in vars(self.objective).items() if name != "measure"}
+        objective |= getattr(self.objective.measure, "settings", {})
         return {
             "space": f"{self.space.name} {self.space.fingerprint}",
             "objective": objective,

@@ -19,6 +19,7 @@ from compound.search.objective import Form, Objective
 from compound.search.problem import Evaluator
 from compound.search.space import Space
 from compound.search.space_file import load_space
+from compound.search.spending import device_latency
 from compound.search.supernet import Supernet
 from compound.search.supernet_training import train_supernet
 from compound.search.training import Images, ShortTraining
@@ -54,6 +55,7 @@ class Plan:
     root: str | None = None
     download: bool = False
     device: str = "auto"
+    table: str | None = None  # of a device, where `cost` is "latency" and `target` seconds
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -100,7 +102,8 @@ class Plan:
 
     def problem(self, space: Space, evaluator: Evaluator) -> ArchitectureSearch:
         data = self.images.open()
-        objective = Objective(self.cost, self.target, self.objective, self.cost_exponent)
+        measure = device_latency(self.cost, self.table, len(data.classes), data.channels)
+        objective = Objective(self.cost, self.target, self.objective, self.cost_exponent, measure)
         return ArchitectureSearch(
             space,
             objective,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from optuna.distributions import FloatDistribution
 
-from compound.cost import Cost, cost
+from compound.cost import cost
 from compound.errors import NetworkError, UsageError
 from compound.network import Network
 from compound.notation import dump_network
@@ -17,23 +17,17 @@ from compound.scaling import CompoundRule, scale
 from compound.search.board import configuration
 from compound.search.problem import Candidate, Direction, Evaluator, Outcome, Report
 from compound.search.proposals import choices
+from compound.search.spending import COUNTED
 
 AFTER_EPOCHS = 10_000  # reports of whole seeds come after those of the first seed's epochs
-THEORY = "theory"
-# What a candidate may be held to, besides the theory α · β² · γ² and a measure of one's own.
-MEASURES: dict[str, Callable[[Cost], float]] = {
-    "macs": lambda counted: counted.macs,
-    "params": lambda counted: counted.params,
-    "activations": lambda counted: counted.activations,
-    "memory": lambda counted: counted.memory(),
-}
+THEORY = "theory"  # α · β² · γ²
 
 
 @dataclass(frozen=True)
 class Target:
     """What a candidate must cost: `factor` times the baseline in terms of `measure`, within `tolerance` (a share).
 
-    `measure` is "theory" (d · w² · r², Section 3.2), one of `MEASURES` counted on the rounded network, or any name with
+    `measure` is "theory" (d · w² · r², Section 3.2), one of `COUNTED` on the rounded network, or any name with
     `own`, a function of the network such as a latency in seconds.
     """
 
@@ -47,8 +41,8 @@ class Target:
             raise UsageError(f"target cost {self.factor:g}x does not scale up; use e.g. 2x")
         if not 0 < self.tolerance < 1:
             raise UsageError(f"tolerance {self.tolerance:g} is not a share; use e.g. 0.05 for 5 %")
-        if self.own is None and self.measure != THEORY and self.measure not in MEASURES:
-            raise UsageError(f"cost {self.measure!r} is unknown; use {', '.join(MEASURES)} or {THEORY}")
+        if self.own is None and self.measure != THEORY and self.measure not in COUNTED:
+            raise UsageError(f"cost {self.measure!r} is unknown; use {', '.join(COUNTED)} or {THEORY}")
 
     def admits(self, factor: float) -> bool:
         return abs(factor / self.factor - 1) <= self.tolerance
@@ -89,6 +83,7 @@ class CoefficientProblem:
 
     def settings(self) -> Mapping[str, Any]:
         target = {"factor": self.target.factor, "tolerance": self.target.tolerance, "cost": self.target.measure}
+        target |= getattr(self.target.own, "settings", {})
         return {
             "baseline": dump_network(self.baseline),
             "phi": self.phi,
@@ -206,7 +201,7 @@ class CoefficientProblem:
     def _measured(self, network: Network) -> float:
         if self.target.own:
             return self.target.own(network)
-        return MEASURES[self.target.measure](cost(network, self.classes, self.channels))
+        return COUNTED[self.target.measure](cost(network, self.classes, self.channels))
 
 
 def _silent(step: int, value: float) -> None:

@@ -14,6 +14,7 @@ from compound.search.leaderboard import Entry, leaderboard
 from compound.search.problem import Direction
 
 ROWS = 8
+SHORT = 6  # parameters; more are not listed, the leaderboard has them
 SHOWN = ("complete", "pruned", "failed")
 
 
@@ -62,6 +63,8 @@ class SearchDisplay:
     def line(self, entry: Entry) -> str:
         """A finished trial in one line."""
         chosen = " ".join(f"{name} {_brief(value)}" for name, value in entry.parameters.items())
+        if len(entry.parameters) > SHORT:
+            chosen = str(entry.fields.get("network", f"{len(entry.parameters)} parameters"))
         if entry.error:
             return f"failed: {entry.error.strip().splitlines()[-1]}  ({chosen})"
         found = "  ".join(f"{n} {v:.4g}" for n, v in zip(self.objectives, entry.values or (), strict=False))
@@ -78,7 +81,7 @@ class SearchDisplay:
         """The best trials (of several objectives the front first), and how far the search is."""
         failed = sum(entry.state == "failed" for entry in entries)
         table = Table(title=self.title, title_justify="left")
-        names = list(entries[0].parameters) if entries else []
+        names = list(entries[0].parameters) if entries and len(entries[0].parameters) <= SHORT else []
         for name in ("rank", "trial", *self.objectives, *names, "state", "seconds"):
             table.add_column(name, justify="left" if name == "state" else "right")
         for entry in [entry for entry in entries if entry.state in SHOWN][:ROWS]:

@@ -5,20 +5,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from compound.cost import Cost, cost
+from compound.cost import cost
 from compound.errors import UsageError
 from compound.mapping import nearest
 from compound.network import Network
 from compound.search.problem import Direction
+from compound.search.spending import COUNTED
 
 Form = Literal["soft", "hard", "pareto"]
-
-COSTS: dict[str, Callable[[Cost], float]] = {
-    "macs": lambda spent: spent.macs,
-    "params": lambda spent: spent.params,
-    "activations": lambda spent: spent.activations,
-    "memory": lambda spent: spent.memory(),
-}
 
 
 @dataclass(frozen=True)
@@ -37,8 +31,8 @@ class Objective:
     measure: Callable[[Network], float] | None = None
 
     def __post_init__(self) -> None:
-        if self.measure is None and self.cost not in COSTS:
-            raise UsageError(f"there is no cost {self.cost!r}; {nearest(self.cost, COSTS, 'costs')}")
+        if self.measure is None and self.cost not in COUNTED:
+            raise UsageError(f"there is no cost {self.cost!r}; {nearest(self.cost, COUNTED, 'costs')}")
         if not (math.isfinite(self.target) and self.target > 0):
             raise UsageError(f"target {self.target} is not a positive number; give e.g. 400M")
         if not (math.isfinite(self.cost_exponent) and self.cost_exponent <= 0):
@@ -54,7 +48,7 @@ class Objective:
         """The cost of `network` in the unit of the target."""
         if self.measure:
             return self.measure(network)
-        return COSTS[self.cost](cost(network, classes, channels))
+        return COUNTED[self.cost](cost(network, classes, channels))
 
     def reward(self, accuracy: float, spent: float) -> float:
         """Accuracy weighed against cost; equal to the accuracy at the target."""

@@ -89,7 +89,9 @@ def test_a_front(searching):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "give one target: --macs, --params, --activations, --memory; none was given"),
+        ((), "give one target: --macs, --params, --activations, --memory, --latency; none was given"),
+        (("--latency", "2ms"), "latency needs --device FILE.json; make one with: compound measure device"),
+        (("--latency", "2"), "--latency '2' is not a time; write e.g. 20ms"),
         (("--macs", "1M", "--params", "1M"), "2 was given"),
         (("--macs", "400G"), "none of 300 networks of tiny costs 0.5 to 1.2 times 400G macs; theirs is"),
         (("--macs", "1M", "--strategy", "evolve"), "there is no strategy 'evolve'"),

@@ -1,39 +1,20 @@
 """Latency from a device's table: the units, the interpolation between timed sizes, budgets in milliseconds."""
 
 import json
-import math
 import random
 
 import pytest
+from devices import law, made_up
 from hypothesis import given, settings
 from strategies import networks
 
 from compound import ZOO, Budget, BudgetError, CompoundError, UsageError, cost, fit_budget, scale
-from compound.latency import DeviceTable, Unit, latency, load_table, save_table, units
+from compound.latency import Unit, latency, load_table, save_table, units
 from compound.latency.table import interpolate, solve
 from compound.network import Network
 from compound.scaling import Scaling
 
 B0 = ZOO["efficientnet-b0"]
-
-
-def law(unit: Unit) -> float:
-    """Microseconds of a made-up device: a power of each part of the size."""
-    inputs, outputs, positions = unit.size
-    return 0.01 * inputs**0.8 * outputs**0.9 * positions**0.7
-
-
-def made_up(base: Network = B0, margin: float = 0.0) -> DeviceTable:
-    """A table of that device, over scaled networks of one family."""
-    rng, seen = random.Random(0), set()
-    for number in range(30):
-        scaling = Scaling((0.6, 1.1)[number % 2], math.exp(rng.uniform(-0.7, 0.7)), math.exp(rng.uniform(-0.7, 0.7)))
-        for row in scale(base, scaling).blocks():
-            seen |= {unit for unit, _ in units(row.trace)}
-    kinds: dict[str, list[tuple[int, int, int, float]]] = {}
-    for unit in sorted(seen):
-        kinds.setdefault(unit.kind, []).append((*unit.size, law(unit)))
-    return DeviceTable("eager", 1, 1, margin, kinds)
 
 
 def true_seconds(network: Network) -> float:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 import optuna
 import pytest
 import yaml
+from devices import law, made_up
 
 from compound import ZOO, CompoundRule, cost, scale
 from compound.errors import UsageError
+from compound.latency import save_table, units
 from compound.scaling import FastRule, load_rule
 from compound.search.board import configuration
 from compound.search.coefficients import CoefficientProblem, Target
@@ -16,6 +18,7 @@ from compound.search.engine import Search, work
 from compound.search.findings import intervals, no_worse, step_2, student, write_rule
 from compound.search.leaderboard import best, leaderboard, write_leaderboard
 from compound.search.proposals import STRATEGIES
+from compound.search.spending import device_latency
 
 B0, MINI = ZOO["efficientnet-b0"], ZOO["efficientnet-mini"]
 
@@ -89,6 +92,31 @@ def test_a_measure_of_ones_own():
     assert all(abs(n.resolution**2 / 784 / 2 - 1) <= 0.03 for _, n in problem.candidates.values())
     with pytest.raises(UsageError, match="cost 'latency' is unknown; use macs"):
         Target(2.0, 0.02, "latency")
+
+
+def test_candidates_of_equal_latency_on_a_device(tmp_path):
+    """The made-up device's true times: what the table predicts, and so the target, lies near them."""
+    table = made_up(MINI, margin=0.1, classes=10, channels=1)
+    problem = small(
+        target=Target(
+            2.0, 0.05, "latency", own=device_latency("latency", save_table(table, tmp_path / "here.json"), 10, 1)
+        )
+    )
+
+    def true(network):
+        return sum(law(unit) for row in network.blocks(10, 1) for unit, _ in units(row.trace))
+
+    assert len(problem.candidates) >= 5
+    for _, network in problem.candidates.values():
+        assert true(network) / true(MINI) == pytest.approx(2, rel=0.1)
+    assert problem.settings()["target"]["device"] != small().settings()["target"].get("device")
+
+
+def test_latency_and_a_table_go_together(tmp_path):
+    with pytest.raises(UsageError, match="latency needs --device FILE.json; make one with: compound measure device"):
+        device_latency("latency", None, 10, 1)
+    with pytest.raises(UsageError, match="a table of latencies, but the cost is macs"):
+        device_latency("macs", tmp_path / "here.json", 10, 1)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ import itertools
 import random
 
 import pytest
+from devices import law, made_up
 
-from compound import ZOO, UsageError, cost
+from compound import ZOO, BudgetError, UsageError, cost
+from compound.latency import save_table, units
 from compound.search.objective import Objective, front, knee
+from compound.search.spending import device_latency
 
 
 def test_the_reward_of_the_paper():
@@ -36,6 +39,19 @@ def test_costs_are_the_counted_ones():
 def test_a_measure_of_one_s_own():
     objective = Objective("seconds", 0.02, measure=lambda network: network.resolution / 10_000)
     assert objective.spent(ZOO["efficientnet-b0"]) == 0.0224
+
+
+def test_latency_on_a_device_counts_its_margin_and_tells_tables_apart(tmp_path):
+    file = save_table(made_up(margin=0.25), tmp_path / "a.json")
+    measure = device_latency("latency", file, 1000, 3)
+    b0 = ZOO["efficientnet-b0"]
+    assert Objective("latency", 0.02, measure=measure).spent(b0) == pytest.approx(
+        1.25e-6 * sum(law(unit) for row in b0.blocks() for unit, _ in units(row.trace)), rel=0.02
+    )
+    other = device_latency("latency", save_table(made_up(ZOO["resnet-50"]), tmp_path / "b.json"), 1000, 3)
+    assert measure.settings != other.settings
+    with pytest.raises(BudgetError, match="the device table has no time of conv 3×3 .*depthwise 3×3"):
+        other(b0)
 
 
 def dominated(points, i):
