@@ -113,7 +113,7 @@ def test_candidates_of_equal_latency_on_a_device(tmp_path):
 
 
 def test_latency_and_a_table_go_together(tmp_path):
-    with pytest.raises(UsageError, match="latency needs --device FILE.json; make one with: compound measure device"):
+    with pytest.raises(UsageError, match=r"latency needs --device FILE\.json; make one with: compound measure device"):
         device_latency("latency", None, 10, 1)
     with pytest.raises(UsageError, match="a table of latencies, but the cost is macs"):
         device_latency("macs", tmp_path / "here.json", 10, 1)

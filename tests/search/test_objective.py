@@ -50,7 +50,7 @@ def test_latency_on_a_device_counts_its_margin_and_tells_tables_apart(tmp_path):
     )
     other = device_latency("latency", save_table(made_up(ZOO["resnet-50"]), tmp_path / "b.json"), 1000, 3)
     assert measure.settings != other.settings
-    with pytest.raises(BudgetError, match="the device table has no time of conv 3×3 .*depthwise 3×3"):
+    with pytest.raises(BudgetError, match=r"the device table has no time of conv 3×3 .*depthwise 3×3"):
         other(b0)
 
 
