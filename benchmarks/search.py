@@ -4,8 +4,9 @@
     python -m benchmarks.search --parts search        # one after the other; what is done is not done again
 
 search     the search itself, timed: shared weights, the space `small`, evolution, finalists
-compare    winner, random networks of 90 to 100 % of the target and efficientnet-mini, each trained in full with several
-           seeds on all training images; accuracy on the test images, which the search has not seen
+compare    winner, random networks of 90 to 110 % of its multiply-adds, and efficientnet-mini, its width scaled to
+           them and as it is, each trained in full with several seeds on all training images; accuracy on the test images, which the
+           search has not seen
 validate   Kendall's τ between inherited accuracy and full training on a sample of the space
 
 Writes benchmarks/results/search.json.
@@ -17,12 +18,16 @@ import statistics
 import subprocess
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from benchmarks.environment import write_result
-from compound import ZOO, Network, cost, load_network
+from compound import ZOO, Budget, CompoundRule, Network, cost, fit_budget, load_network
 from compound.data import open_data
 from compound.files import make_folder, write_json
 from compound.search.architecture_plan import open_plan
@@ -60,16 +65,27 @@ def target() -> int:
 def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Test accuracy of every network with every seed. A run that is done is read, not repeated."""
     plan, space = open_plan(folder / "search")
-    narrow = replace(plan, least=0.9, most=1.0)
+    winner = load_network(folder / "search" / "network.yaml")
+    macs = cost(winner, CLASSES, CHANNELS).macs
+    narrow = replace(plan, target=macs, least=0.9, most=1.1)
     drawn = sample_networks(space, narrow.problem(space, narrow.trainer()), options.random, options.seed + 1000)
-    networks = {"winner": load_network(folder / "search" / "network.yaml"), BASELINE: ZOO[BASELINE]}
+    # By width alone: fewer pixels or layers than its few would be an unfair baseline.
+    equal = fit_budget(ZOO[BASELINE], Budget(macs=macs * 1.01), CompoundRule(1, 2**0.5, 1), CLASSES, CHANNELS).network
+    networks = {"winner": winner, "baseline at equal cost": equal, BASELINE: ZOO[BASELINE]}
     networks |= {f"random {i}": network for i, (_, network) in enumerate(drawn, 1)}
     rows = {}
-    for name, network in networks.items():
-        counted = cost(network, CLASSES, CHANNELS)
-        top1 = [accuracy(network, folder / f"{name}-{seed}".replace(" ", "-"), seed) for seed in range(options.seeds)]
-        rows[name] = {"network": network.name, "macs": counted.macs, "params": counted.params, "top1": top1}
-        print(name, network.name, [f"{value:.2%}" for value in top1], file=sys.stderr)
+    with ProcessPoolExecutor(options.workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
+        asked = {
+            name: [
+                pool.submit(accuracy, network, folder / f"{name}-{seed}".replace(" ", "-"), seed)
+                for seed in range(options.seeds)
+            ]
+            for name, network in networks.items()
+        }
+        for name, network in networks.items():
+            counted, top1 = cost(network, CLASSES, CHANNELS), [one.result() for one in asked[name]]
+            rows[name] = {"network": network.name, "macs": counted.macs, "params": counted.params, "top1": top1}
+            print(name, network.name, [f"{value:.2%}" for value in top1], file=sys.stderr)
     means = {name: statistics.mean(row["top1"]) for name, row in rows.items()}
     random = [mean for name, mean in means.items() if name.startswith("random")]
     # By seeds alone: how far two trainings of one network lie apart.
@@ -79,6 +95,7 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "winner": means["winner"],
         "median_of_random": statistics.median(random),
         "best_of_random": max(random),
+        "baseline_at_equal_cost": means["baseline at equal cost"],
         "baseline": means[BASELINE],
         "seeds": options.seeds,
         "deviation_between_seeds": spread,
@@ -97,7 +114,10 @@ def accuracy(network: Network, folder: Path, seed: int) -> float:
 
 
 def validate(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    return command("search", "validate", folder / "search", "--sample", options.sample, "--seeds", options.truth_seeds)
+    return command(
+        "search", "validate", folder / "search", "--sample", options.sample, "--seeds", options.truth_seeds,
+        "--epochs", options.truth_epochs, "--workers", options.workers,
+    )  # fmt: skip
 
 
 PARTS = {"search": search, "compare": compare, "validate": validate}
@@ -115,6 +135,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--sample", type=int, default=20)
     parser.add_argument("--truth-seeds", type=int, default=1)
+    parser.add_argument("--truth-epochs", type=int, default=25)
+    parser.add_argument("--workers", type=int, default=2, help="trainings side by side, of one thread each")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     file = make_folder(options.out) / "parts.json"

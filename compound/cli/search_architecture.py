@@ -153,6 +153,7 @@ def validate(
     sample: Sample = 20,
     seeds: Seeds = 1,
     epochs: Epochs = None,
+    workers: SearchWorkers = None,
     json: Json = False,
 ) -> None:
     """Train a sample of candidates in full; how well did the search's evaluation rank them (Kendall's τ)?"""
@@ -164,10 +165,11 @@ def validate(
     plan, space = open_plan(folder)
     proxy = plan.evaluator(folder)
     problem = plan.problem(space, proxy)
-    truth = replace(plan, epochs=epochs or plan.epochs).trainer()
+    crew = workers or _default_workers(plan.device)
+    truth = replace(plan, epochs=epochs or plan.epochs).trainer(max(_cores() // crew, 1))
     numbers = range(plan.seed, plan.seed + seeds)
     file = folder / f"validation-{truth.recipe.epochs}-epochs.json"
-    result = compare(problem, proxy, truth, sample, numbers, file, (lambda text: None) if json else note)
+    result = compare(problem, proxy, truth, sample, numbers, file, (lambda text: None) if json else note, crew)
     tau = result["proxy"]
     answer(
         json,

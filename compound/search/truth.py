@@ -2,8 +2,10 @@
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -44,23 +46,27 @@ def validate(
     seeds: Sequence[int],
     file: Path,
     say: Callable[[str], None] = print,
+    workers: int = 1,
 ) -> dict[str, Any]:
     """Kendall's τ between `proxy` and the mean of `truth` over `seeds`, with what it rests on; `file` gets all of it.
 
-    The sample is drawn by the first seed. What `file` holds already is not trained again.
+    The sample is drawn by the first seed. What `file` holds already is not trained again; `workers` processes train.
     """
     known = {row["network"]: row for row in _rows(file)}
     rows: list[dict[str, Any]] = []
-    for number, (parameters, network) in enumerate(sample_networks(problem.space, problem, count, seeds[0]), 1):
+    sample = sample_networks(problem.space, problem, count, seeds[0])
+    wanted = [network for _, network in sample if len(known.get(network.name, {}).get("true", ())) < len(seeds)]
+    found = trained(truth, wanted, seeds, workers)
+    for number, (parameters, network) in enumerate(sample, 1):
         row = known.get(network.name, {})
-        if len(row.get("true", ())) < len(seeds):
+        if network in wanted:
             counted = cost(network, problem.classes, problem.channels)
             row = {
                 "network": network.name,
                 "parameters": parameters,
                 "macs": counted.macs,
                 "params": counted.params,
-                "true": [truth(network, seed, _ignore) for seed in seeds],
+                "true": next(found),
             }
         row |= {"proxy": proxy(network, seeds[0], _ignore)}
         rows.append(row)
@@ -72,6 +78,19 @@ def validate(
     result = summary(rows) | {"rows": rows}
     write_json(file, result)
     return result
+
+
+def trained(truth: Evaluator, networks: Sequence[Network], seeds: Sequence[int], workers: int) -> Iterator[list[float]]:
+    """Each network's accuracies, in order, by so many processes beside this one (with 1, by this one)."""
+    if workers == 1:
+        yield from ([truth(network, seed, _ignore) for seed in seeds] for network in networks)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        asked = [[pool.submit(truth, network, seed, _ignore) for seed in seeds] for network in networks]
+        try:
+            yield from ([one.result() for one in each] for each in asked)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
