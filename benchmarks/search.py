@@ -4,9 +4,9 @@
     python -m benchmarks.search --parts search        # one after the other; what is done is not done again
 
 search     the search itself, timed: shared weights, the space `small`, evolution, finalists
-compare    winner, random networks of 90 to 110 % of its multiply-adds, and efficientnet-mini, its width scaled to
-           them and as it is, each trained in full with several seeds on all training images; accuracy on the test images, which the
-           search has not seen
+compare    winner, random networks of 90 to 110 % of its multiply-adds, and efficientnet-mini, narrowed to them and
+           as it is, each trained in full with several seeds on all training images; accuracy on the test images, which
+           the search has not seen
 validate   Kendall's τ between inherited accuracy and full training on a sample of the space
 
 Writes benchmarks/results/search.json.
@@ -69,8 +69,9 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     macs = cost(winner, CLASSES, CHANNELS).macs
     narrow = replace(plan, target=macs, least=0.9, most=1.1)
     drawn = sample_networks(space, narrow.problem(space, narrow.trainer()), options.random, options.seed + 1000)
-    # By width alone: fewer pixels or layers than its few would be an unfair baseline.
-    equal = fit_budget(ZOO[BASELINE], Budget(macs=macs * 1.01), CompoundRule(1, 2**0.5, 1), CLASSES, CHANNELS).network
+    # Narrower, and as many pixels as that leaves: fewer pixels or layers than its few would be an unfair baseline.
+    narrower, limit = CompoundRule(1, 2**0.5, 1), Budget(macs=macs * 1.01)
+    equal = fit_budget(ZOO[BASELINE], limit, narrower, CLASSES, CHANNELS, fill=True).network
     networks = {"winner": winner, "baseline at equal cost": equal, BASELINE: ZOO[BASELINE]}
     networks |= {f"random {i}": network for i, (_, network) in enumerate(drawn, 1)}
     rows = {}
