@@ -224,8 +224,9 @@ class Pool2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         o = self.operator
-        top, bottom = padding_pair(o.padding, x.shape[-2], o.kernel, o.stride, 0)
-        left, right = padding_pair(o.padding, x.shape[-1], o.kernel, o.stride, 1)
+        height, width = (int(size) for size in x.shape[-2:])  # for OpenVINO, whose pools have constant padding
+        top, bottom = padding_pair(o.padding, height, o.kernel, o.stride, 0)
+        left, right = padding_pair(o.padding, width, o.kernel, o.stride, 1)
         sides = (left, right, top, bottom)
         uneven = (top, left) != (bottom, right)
         padding = (0, 0) if uneven else (top, left)
