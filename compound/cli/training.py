@@ -29,7 +29,7 @@ RecipeName = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help="paper, modern, transfer, small, fast, or a YAML file; by default small, or transfer with --weights.",
+        help="paper, modern, transfer, kornblith, small, fast, or a file; default small, or transfer with --weights.",
     ),
 ]
 BatchSize = Annotated[

@@ -186,14 +186,20 @@ def probe_test(parts: list[Features], classes: int, seed: int = 0) -> Draws:
     return Draws((fit_linear(joined(learned), classes, penalty).accuracy(test),), (penalty,), len(test))
 
 
+def fold_of(labels: Labels, folds: int, seed: int = 0) -> Labels:
+    """Which of `folds` parts each image is in, (N,): at random, and of every class about as many in each."""
+    if folds < 2 or folds > len(labels):
+        raise UsageError(f"folds {folds} is not possible with {len(labels)} images; use 2 or more, usually 5")
+    order = np.argsort(hashes(seed, 0, np.arange(len(labels)), Purpose.SPLIT), kind="stable")
+    order = order[np.argsort(labels[order], kind="stable")]  # class by class, at random within
+    fold = np.empty(len(labels), dtype=np.int64)
+    fold[order] = np.arange(len(labels)) % folds
+    return fold
+
+
 def cross_validate(given: Features, classes: int, folds: int, seed: int = 0) -> Draws:
     """k-fold cross-validation, stratified; the penalty of each fold is chosen within its training part."""
-    order = np.argsort(hashes(seed, 0, np.arange(len(given)), Purpose.SPLIT), kind="stable")
-    order = order[np.argsort(given.labels.numpy()[order], kind="stable")]  # class by class, at random within
-    fold = np.empty(len(given), dtype=np.int64)
-    fold[order] = np.arange(len(given)) % folds
-    if folds < 2 or folds > len(given):
-        raise UsageError(f"folds {folds} is not possible with {len(given)} images; use 2 or more, usually 5")
+    fold = fold_of(given.labels.numpy(), folds, seed)
     accuracies, penalties = [], []
     for number in range(folds):
         train, test = given[np.flatnonzero(fold != number)], given[np.flatnonzero(fold == number)]
