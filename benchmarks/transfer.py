@@ -55,7 +55,6 @@ def tuned(network: Network, weights: Path, data: DataSet, folder: Path, options:
     fold = fold_of(data.train.labels, options.folds, options.seed)
     given = features(load_weights(weights, network)[0], data.train)
     right: dict[str, list[bool]] = {"probe": [], "fine_tuned": []}
-    seconds = 0.0
     for number in range(options.tuned_folds):
         kept, tested = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         learned, held = given[kept], given[tested]
@@ -82,8 +81,11 @@ def tuned(network: Network, weights: Path, data: DataSet, folder: Path, options:
 
 def main(options: argparse.Namespace, folder: Path) -> None:
     torch.set_flush_denormal(True)  # through fresh weights activations fade into numbers that cost ten times as much
-    counts = sort_pictures(folder / "pictures")
-    opened = open_data(str(folder / "pictures"), seed=options.seed)
+    pictures = folder / "pictures"
+    counts = (
+        {p.name: len(list(p.iterdir())) for p in pictures.iterdir()} if pictures.exists() else sort_pictures(pictures)
+    )
+    opened = open_data(str(pictures), seed=options.seed)
     images = concatenated(opened.without_holdout().train, opened.test)
     data = replace(opened.without_holdout(), train=images)
     network = ZOO["efficientnet-lite0"]
