@@ -162,6 +162,9 @@ class TrainingOptions:
         from compound.train.weighting import find_class_weights
 
         every = interval(self.save_every, "--save-every")
+        if images.several and recipe.loss != "bce":
+            recipe = replace(recipe, loss="bce")
+            note(f"{images.name} has several labels an image: the loss is binary cross-entropy, a class by itself")
         if self.weights is not None and self.inherit is not None:
             raise UsageError("--weights and --inherit both say what to start from; give one of them")
         warnings = []

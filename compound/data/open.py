@@ -38,6 +38,11 @@ class DataSet:
     test: Source
     held: float = HELD
 
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return self.train.labels.ndim == 2
+
     def without_holdout(self) -> "DataSet":
         """The same data with the held-out images back among the training images."""
         train = concatenated(self.train, self.holdout)

@@ -19,7 +19,7 @@ class Source(ABC):
     """Labelled images by position. Immutable; shared by all epochs and copied into every worker process."""
 
     labels: Labels
-    """Class numbers, (n,)."""
+    """Class numbers, (n,); where an image has several labels or none, 0 or 1 for each class, (n, classes)."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -110,6 +110,8 @@ def concatenated(first: Source, second: Source) -> Source:
 
 def _labels(labels: ArrayLike, count: int, name: str) -> Labels:
     result = np.asarray(labels, dtype=np.int64)
-    if result.shape != (count,):
-        raise DataError(f"{name}: {result.size} labels for {count} images; give one label an image")
+    if result.ndim not in (1, 2) or len(result) != count:
+        raise DataError(
+            f"{name}: {len(result) if result.ndim else 1} labels for {count} images; give one label an image"
+        )
     return result

@@ -6,6 +6,7 @@ from compound.evaluation.layouts import LAYOUTS, open_layout
 from compound.evaluation.predictions import Submission, read_numbers, write_predictions, write_submission
 from compound.evaluation.resolutions import recalibrate, sweep
 from compound.evaluation.result import Evaluation, evaluate
+from compound.evaluation.several import SeveralLabels
 from compound.evaluation.statistics import bootstrap, mcnemar, wilson
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Reliability",
+    "SeveralLabels",
     "Submission",
     "bootstrap",
     "calibrate",

@@ -47,10 +47,11 @@ class NoWeights(UsageError, WeightsError):
     """A name under which there are no weights."""
 
 
-def load_weights(name: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
+def load_weights(name: str | Path, network: Network | None = None, *, several: bool = False) -> tuple[ConvNet, Weights]:
     """The trained model that `name` says, in evaluation mode: a run directory, a file, a published name, or `auto`.
 
-    `network` is what must be in it (`auto` looks for it); for another library's file it says what is in it. Raises
+    `network` is what must be in it (`auto` looks for it); for another library's file it says what is in it; `several`
+    is that of `load_model`. Raises
     `WeightsError` with what differs, what is damaged, or why nothing could be fetched.
     """
     path, name = Path(name), str(name)
@@ -59,9 +60,9 @@ def load_weights(name: str | Path, network: Network | None = None) -> tuple[Conv
             if not (path / "run.yaml").is_file():
                 raise NoWeights(f"{path} is not a run directory (it has no run.yaml); give the --out of a training")
             raise NoWeights(f"{path} has no model.safetensors; finish the training with --resume, or give another run")
-        return load_model(path / "model.safetensors", network)
+        return load_model(path / "model.safetensors", network, several=several)
     if path.exists() or path.suffix in (".safetensors", ".pth", ".pt"):
-        return load_model(path, network)
+        return load_model(path, network, several=several)
     if name == AUTO:
         name = best_published(network=network)
     if not NAME.fullmatch(name):

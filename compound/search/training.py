@@ -11,7 +11,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import DamageLog, DataSet, Preprocessing, make_loader, open_data
-from compound.errors import CompoundError
+from compound.errors import CompoundError, UsageError
 from compound.inference import pick_device
 from compound.mapping import to_mapping
 from compound.network import Network
@@ -40,8 +40,13 @@ class Images:
     download: bool = False
 
     def open(self) -> DataSet:
-        """The data set; a process opens it once."""
-        return _opened(self)
+        """The data set; a process opens it once. Raises `UsageError` where an image has several labels."""
+        data = _opened(self)
+        if data.several:
+            raise UsageError(
+                f"{data.name} has several labels an image, and a search compares top-1; use compound train"
+            )
+        return data
 
 
 @lru_cache(maxsize=2)

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from compound.data import DataSet
+from compound.data import DataSet, Source, subset
+from compound.data.split import stratified
 from compound.errors import UsageError
 from compound.network import Network
 from compound.nn import ConvNet, build, inherit, load_weights, with_channels
@@ -10,10 +11,19 @@ from compound.train.probe import choose_penalty, features, fit_linear
 from compound.train.run import Run
 from compound.train.transfer import Transfer
 
+PROBED = 10_000  # images that a first classifier is fitted on; with more, training itself soon finds a better one
+
+
+def at_most(count: int, source: Source, seed: int) -> Source:
+    """The source, or about `count` images of it, of every class its share."""
+    if len(source) <= count:
+        return source
+    return subset(source, stratified(source.labels, count / len(source), seed)[1])
+
 
 def adopted(network: Network, weights: str | Path) -> Network:
     """`network` with the style and preprocessing that `weights` were trained with; resolution and dropout stay."""
-    _, given = load_weights(weights, network)
+    _, given = load_weights(weights, network, several=True)
     return network.with_(style=given.network.style, inputs=given.network.inputs)
 
 
@@ -47,15 +57,30 @@ def first_of(
     device: str = "auto",
 ) -> ConvNet:
     """See `first_model`; for a training that is no run."""
+    model = _first(network, data, transfer, weights, inherited, seed, workers, device)
+    model.several = data.several
+    return model
+
+
+def _first(
+    network: Network,
+    data: DataSet,
+    transfer: Transfer,
+    weights: str | Path | None,
+    inherited: str | Path | None,
+    seed: int,
+    workers: int,
+    device: str,
+) -> ConvNet:
     classes = len(data.classes)
     if weights is None and inherited is None:
         return build(network, classes, data.channels, seed=seed)
     if inherited is not None:
-        given, _ = load_weights(inherited)
+        given, _ = load_weights(inherited, several=True)
         model = inherit(with_channels(given, data.channels), network, classes, seed=seed)
     else:
         assert weights is not None
-        given, _ = load_weights(weights, network)
+        given, _ = load_weights(weights, network, several=True)
         if given.network.style != network.style:
             raise UsageError(
                 f"{weights} was trained with {given.network.style} and {network.name} has {network.style}; "
@@ -66,7 +91,7 @@ def first_of(
         fresh = model.state_dict()
         model.load_state_dict({n: state[n] if state[n].shape == t.shape else t for n, t in fresh.items()})
     if transfer.probe_first:
-        learned = features(model, data.train, workers=workers, device=device)
+        learned = features(model, at_most(PROBED, data.train, seed), workers=workers, device=device)
         held = features(model, data.holdout, workers=workers, device=device) if len(data.holdout) else None
         penalty = choose_penalty(learned, classes, seed, held)
         fit_linear(learned, classes, penalty).into(model)

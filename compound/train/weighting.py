@@ -46,6 +46,8 @@ def normalised(weights: Tensor, counts: Tensor) -> tuple[float, ...]:
 
 def find_class_weights(spec: str, data: DataSet) -> tuple[float, ...]:
     """`balanced`, or a JSON file of shares by class name, such as {"cat": 0.7, "dog": 0.3}."""
+    if data.several:
+        raise UsageError(f"{data.name} has several labels an image, and --class-weights are made for one; leave it out")
     if spec == "balanced":
         return balanced(data)
     try:
