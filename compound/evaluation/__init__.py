@@ -1,6 +1,13 @@
 """How good a model is, how sure one can be of that, and how sure the model may be of itself."""
 
-from compound.evaluation.calibration import Reliability, calibrate, divide_logits, fit_temperature, reliability
+from compound.evaluation.calibration import (
+    Reliability,
+    at_a_bound,
+    calibrate,
+    divide_logits,
+    fit_temperature,
+    reliability,
+)
 from compound.evaluation.comparison import Comparison, compare
 from compound.evaluation.layouts import LAYOUTS, open_layout
 from compound.evaluation.predictions import Submission, read_numbers, write_predictions, write_submission
@@ -16,6 +23,7 @@ __all__ = [
     "Reliability",
     "SeveralLabels",
     "Submission",
+    "at_a_bound",
     "bootstrap",
     "calibrate",
     "compare",

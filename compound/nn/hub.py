@@ -70,7 +70,7 @@ def load_weights(name: str | Path, network: Network | None = None, *, several: b
             f"there is no run or weights file {name}; for a network's name add --weights FILE, or give a published "
             "name such as torchvision/resnet50 or timm/efficientnet_b0.ra_in1k"
         )
-    found = _torchvision(name) if name.startswith(TORCHVISION) else _hub(name)
+    found = _torchvision(name) if name.startswith(TORCHVISION) else _hub(name, several)
     model, weights = found
     if network is not None and not same_layers(network, weights.network):
         raise WeightsError(f"{name} holds {weights.network.name}, which is not the {network.name} that was asked for")
@@ -123,12 +123,12 @@ def _torchvision(name: str) -> tuple[ConvNet, Weights]:
     return _built(network, state, entry.meta["categories"])
 
 
-def _hub(name: str) -> tuple[ConvNet, Weights]:
+def _hub(name: str, several: bool) -> tuple[ConvNet, Weights]:
     repo, _, revision = name.partition("@")
     file = _downloaded(repo, "model.safetensors", revision)
     described, state = read_weights(file)
     if described is not None:  # one of ours
-        return load_model(file)
+        return load_model(file, several=several)
     try:
         config = json.loads(_downloaded(repo, "config.json", revision).read_text(encoding="utf-8"))
         arch = config["architecture"]

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from torch import nn
+
 from compound.data import DataSet, Source, subset
 from compound.data.split import stratified
 from compound.errors import UsageError
@@ -90,7 +92,7 @@ def _first(
         model = build(network, classes, data.channels, seed=seed)
         fresh = model.state_dict()
         model.load_state_dict({n: state[n] if state[n].shape == t.shape else t for n, t in fresh.items()})
-    if transfer.probe_first:
+    if transfer.probe_first and isinstance(list(model.classifier)[-1], nn.Linear):
         learned = features(model, at_most(PROBED, data.train, seed), workers=workers, device=device)
         held = features(model, data.holdout, workers=workers, device=device) if len(data.holdout) else None
         penalty = choose_penalty(learned, classes, seed, held)
