@@ -108,3 +108,34 @@ def test_a_temperature_at_its_bound_is_said(cli, weights, photos, tmp_path):
     code, _, err = cli("evaluate", tmp_path / "sure.safetensors", photos, "--calibrate", "--workers", 0)
     assert code == 0
     assert "warning: temperature 20 is the highest that is tried" in err
+
+
+def test_source_images_count_as_the_target_would_draw_them(cli, photos, tmp_path):
+    """Domain-adaptive transfer (Ngiam et al. 2018): the target is shirts and boots, and the source learns those."""
+    (tmp_path / "my.yaml").write_text(NETWORK)
+    target = tmp_path / "target"
+    for label, name in ((0, "tops"), (9, "shoes")):
+        (target / name).mkdir(parents=True)
+        train = open_data("fashion6k").train
+        for index in (train.labels == label).nonzero()[0][40:60]:
+            Image.fromarray(train.load(int(index))[0].numpy()).save(target / name / f"{index}.png")
+    common = (photos, "--channels", 1, "--workers", 0, "--batch", 16)
+    source = (tmp_path / "my.yaml", *common)
+    cli.json("train", *source, "--rate", 0.2, "--epochs", 12, "-o", tmp_path / "source")
+    words = ("--weights", tmp_path / "source", "--class-weights", f"target:{target}", "--epochs", 1)
+    cli.json("train", *source, *words, "-o", tmp_path / "adapted")
+    boot, shirt, trouser = open_run(tmp_path / "adapted").recipe.class_weights
+    assert trouser < min(boot, shirt) / 2
+    # Equally many of each class in the source: the weights are three times the mean probabilities of the target.
+    from compound.evaluation import evaluate
+
+    model, described = load_weights(tmp_path / "source")
+    seen = evaluate(model, open_data(str(target), channels=1).train, described.classes).probabilities.mean(0)
+    assert (boot, shirt, trouser) == pytest.approx((3 * seen).tolist(), rel=1e-4)
+    tuned = cli.json(
+        "train", tmp_path / "my.yaml", target, *common[1:], "--weights", tmp_path / "adapted", "--epochs", 1,
+        "-o", tmp_path / "tuned",
+    )  # fmt: skip
+    assert tuned["top1"] > 0.6
+    code, err = cli.error("train", *source, *words[2:], "-o", tmp_path / "other")
+    assert (code, "needs --weights that know the classes of photos" in err) == (2, True)
