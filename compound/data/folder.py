@@ -125,7 +125,9 @@ def _rows(path: Path) -> Iterator[tuple[str, Entry, bool]]:
             label = label or _column(header, SEVERAL_COLUMNS)
             if at is None or label is None:
                 shown = ", ".join(header) if header else "none"
-                raise DataError(f"{path}: columns path and label are needed (labels for several an image); its first line names: {shown}")
+                raise DataError(
+                    f"{path}: columns path and label are needed (or labels, several); its first line names: {shown}"
+                )
             for row in reader:
                 if not row[at] or not ((row[label] or "").strip() or several):
                     raise DataError(f"{path} line {reader.line_num}: path or label is empty; fill it in or remove it")
