@@ -105,6 +105,8 @@ def run_over(
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Probabilities (N, classes), labels (N,) and positions (N,) of the readable images, in order, on the CPU.
 
+    Where the source has several labels an image, (N, classes), each class has a probability of its own.
+
     `batch` images are loaded at once, rounded up to whole chunks (see `chunk_size`); every image has a fixed place in
     its chunk, whatever the batch and whichever other images are damaged, so the digits do not depend on `batch`.
     With `world` processes this one, `rank`, takes every `world`-th image. Damaged images go to `damage`.
@@ -117,12 +119,14 @@ def run_over(
             damage.add(one)
             if len(one.labels):
                 places = (one.indices - number * batch * world - rank) // world
-                yield _in_chunks(classifier, one.images, places, chunk), one.labels, one.indices
+                logits = _in_chunks(classifier, one.images, places, chunk)
+                probabilities = logits.sigmoid() if one.labels.ndim == 2 else logits.softmax(1)
+                yield probabilities[places], one.labels, one.indices
 
 
 def _in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: int) -> Tensor:
-    """Probabilities (N, classes) of the `readable` images (N, C, R, R), each computed at its place of the batch."""
+    """Logits of a whole batch, (batch, classes), with the `readable` images (N, C, R, R) at their `places` in it."""
     size = -(-(int(places[-1]) + 1) // chunk) * chunk
     images = readable.new_zeros(size, *readable.shape[1:])
     images[places] = readable
-    return torch.cat([classifier.logits(part) for part in images.split(chunk)]).softmax(1)[places]
+    return torch.cat([classifier.logits(part) for part in images.split(chunk)])

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 def run_calibration(net: "ConvNet", images: "DataSet", running: dict[str, Any]) -> float:
     """Divide the logits of `net` by the temperature that suits the held-out images, and return it."""
-    from compound.evaluation import calibrate
+    from compound.evaluation import at_a_bound, calibrate
 
     if not len(images.holdout):
         raise UsageError(f"{images.name} has no held-out images to calibrate on; give more training images")
     temperature = calibrate(net, images.holdout, images.classes, **running)
+    doubt = at_a_bound(temperature)
+    if doubt:
+        note(f"warning: {doubt}")
     note(f"temperature {temperature:.3f} fitted on {len(images.holdout):,} held-out images")
     return temperature
 

@@ -66,7 +66,11 @@ def evaluate(
     if reliability:
         check_picture(reliability)
     given = data_of(model, data)
-    net, described = load_predictor(weights or model, find_network(model) if weights else None)
+    net, described = load_predictor(weights or model, find_network(model) if weights else None, several=True)
+    if described.several:
+        asked = {"--calibrate": calibrate, "--reliability": reliability, "--predictions": predictions}
+        asked |= {"--resolutions": sizes, "--layout": layout}
+        refuse_single(model, asked)
     images: DataSet | None = None
     source: Source
     if layout:
@@ -96,6 +100,13 @@ def evaluate(
     if reliability:
         save_figure(reliability_diagram(result, f"{net.network.name} on {name}"), reliability)
     answer(json, {"model": model, "data": name} | fields, "\n".join(lines))
+
+
+def refuse_single(model: str, asked: dict[str, Any]) -> None:
+    """What is made for one label an image."""
+    for option, value in asked.items():
+        if value:
+            raise UsageError(f"{option} needs one label an image, and {model} knows several; leave it out")
 
 
 def parse_resolutions(text: str | None) -> list[int]:
@@ -146,6 +157,12 @@ def open_test(model: str, data: tuple[str, int], described: "Weights", root: Pat
 
     spec, seed = data
     images = open_data(spec, channels=described.channels, seed=seed, root=root, download=download)
+    if images.several != described.several:
+        kinds = ("one label", "several labels")
+        raise UsageError(
+            f"{images.name} has {kinds[images.several]} an image and {model} knows {kinds[described.several]}; "
+            "evaluate on data like that of its training"
+        )
     if images.classes != described.classes:
         raise UsageError(
             f"{images.name} has classes {', '.join(images.classes[:5])} … ({len(images.classes)}) and {model} knows "
@@ -156,7 +173,11 @@ def open_test(model: str, data: tuple[str, int], described: "Weights", root: Pat
 
 def result_fields(result: "Evaluation", temperature: float | None) -> tuple[dict[str, Any], list[str]]:
     """The summary, and what it says in lines."""
+    from compound.evaluation import SeveralLabels
+
     fields = result.summary()
+    if isinstance(result, SeveralLabels):
+        return fields, [evaluation_text(result), *class_lines(fields["per_class"], ("average_precision", *SHARES))]
     low, high = fields["bootstrap"]["calibration_error"]
     lines = [
         evaluation_text(result),
@@ -172,11 +193,17 @@ def result_fields(result: "Evaluation", temperature: float | None) -> tuple[dict
         lines.append(
             f"it was {before.calibration_error:.2%} before; temperature {temperature:.3f} is in the weights now"
         )
-    lines.append("  images   recall precision       f1  class")
-    for name, one in fields["per_class"].items():
-        shares = "".join(f"{'–' if one[key] is None else format(one[key], '.1%'):>9} " for key in SHARES)
-        lines.append(f"{one['images']:>8,}{shares} {name}")
-    return fields, lines
+    return fields, [*lines, *class_lines(fields["per_class"], SHARES)]
+
+
+def class_lines(classes: dict[str, dict[str, Any]], shares: tuple[str, ...]) -> list[str]:
+    """A line a class: images and `shares`."""
+    titles = (name.replace("average_precision", "AP") for name in shares)
+    lines = ["  images" + "".join(f"{title:>10}" for title in titles) + "  class"]
+    for name, one in classes.items():
+        told = "".join(f"{'–' if one[key] is None else format(one[key], '.1%'):>10}" for key in shares)
+        lines.append(f"{one['images']:>8,}{told}  {name}")
+    return lines
 
 
 SHARES = ("recall", "precision", "f1")

@@ -54,6 +54,10 @@ def fit(
 ) -> None:
     """Plan within a budget, train, evaluate, predict on samples and write report.html."""
     images = training.open_data(data)
+    if images.several:
+        raise UsageError(
+            f"{images.name} has several labels an image, and the report is made for one; use compound train"
+        )
     start = find_network(baseline) if baseline else default_baseline(images)
     recipe = training.find_recipe()
     limits = {

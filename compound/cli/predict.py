@@ -24,7 +24,13 @@ def predict(
     model: Model,
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or folders of them.")],
     weights: ForeignWeights = None,
-    top: Annotated[int, typer.Option(min=1, help="Classes to name for each image.")] = 5,
+    top: Annotated[
+        int | None, typer.Option(min=1, help="Classes to name for each image; default 5, or all above --threshold.")
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Name classes from this probability on; default 0.5 for several labels."),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images loaded at once; no figure depends on it.")] = 32,
     submission: Annotated[
         Path | None, typer.Option(help="Write a challenge's file: .txt of class numbers, .csv of names, five an image.")
@@ -41,19 +47,26 @@ def predict(
     """Predict the classes of photos with a trained network."""
     from compound.deploy import find_images
     from compound.deploy import predict as run_prediction
+    from compound.evaluation.several import THRESHOLD
 
     found = find_images(images)
     net, described = find_model(model, weights, runtime)
+    if described.several and submission:
+        raise UsageError(f"--submission needs one label an image, and {model} knows several; leave it out")
+    if threshold is None:
+        threshold = THRESHOLD if described.several else 0.0
+    top = top or (len(described.classes) if described.several else GUESSES)
     wanted = submission_of(submission, class_numbers, described)
     asked = max(top, GUESSES) if wanted else top
     predictions, damaged = run_prediction(net, described, found, top=asked, batch=batch, device=device)
     if wanted and not damaged:
         submit(wanted, predictions)
-    predictions = [replace(one, classes=one.classes[:top]) for one in predictions]
+    predictions = [replace(one, classes=[c for c in one.classes[:top] if c[2] >= threshold]) for one in predictions]
     lines = []
     for one in predictions:
         lines.append(one.path)
         lines += [f"{probability:>8.1%}  {name}" for _, name, probability in one.classes]
+        lines += [] if one.classes else [f"       –  no class from {threshold:g} on"]
     value = {
         "predictions": [one.to_json() for one in predictions],
         "damaged": [{"path": path, "reason": reason} for path, reason in damaged],
@@ -80,7 +93,7 @@ def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet
             return chosen, chosen.described
         if folder.exists() and any(folder.glob("deploy.json")):
             note(f"warning: {folder} was exported from other weights and is not used; make it again: compound export")
-    return load_predictor(weights or model, find_network(model) if weights else None)
+    return load_predictor(weights or model, find_network(model) if weights else None, several=True)
 
 
 def submission_of(path: Path | None, numbers: Path | None, described: "Weights") -> "Submission | None":

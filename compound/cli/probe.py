@@ -50,6 +50,8 @@ def probe(
     else:
         model, _ = load_weights(weights or network, find_network(network) if weights else None)
     images = open_data(data, channels=model.channels, seed=seed, root=root, download=download)
+    if images.several:
+        raise UsageError(f"{images.name} has several labels an image, and a probe measures one; use compound train")
     if weights not in (None, "random"):
         for doubt in doubts(str(weights), model.network, images):
             note(f"warning: {doubt}")

@@ -4,8 +4,11 @@ import typer
 
 from compound.cli.search_architecture import architecture, validate
 from compound.cli.search_coefficients import coefficients
+from compound.cli.search_transfer import transfer
 
-search = typer.Typer(help="Search for coefficients of scaling, or for a baseline.", no_args_is_help=True)
+search = typer.Typer(
+    help="Search for coefficients of scaling, for a baseline, or for how to fine-tune.", no_args_is_help=True
+)
 search.callback()(lambda: None)  # without it, Typer takes a single verb for the whole command
-for verb in (coefficients, architecture, validate):
+for verb in (coefficients, architecture, validate, transfer):
     search.command()(verb)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from compound.train import Run
 
 
+FIELDS = ("images", "mean_average_precision", "top1", "top1_interval", "top5", "loss", "damaged")
+
+
 @with_training
 def train(
     network: NetworkName,
@@ -40,7 +43,7 @@ def result_fields(run: "Run", result: "Evaluation") -> dict[str, Any]:
         "out": str(run.path),
         "weights": str(run.weights),
         "epochs": run.recipe.epochs,
-        **{name: summary[name] for name in ("images", "top1", "top1_interval", "top5", "loss", "damaged")},
+        **{name: summary[name] for name in FIELDS if name in summary},
     }
 
 
@@ -50,8 +53,15 @@ def result_text(run: "Run", result: "Evaluation") -> str:
 
 def evaluation_text(result: "Evaluation") -> str:
     """The accuracy in one line, and what could not be read."""
+    from compound.evaluation import SeveralLabels
+
     low, high = result.interval()
-    lines = [
+    lines = []
+    if isinstance(result, SeveralLabels) and result.mean_average_precision is not None:
+        lines = [
+            f"mean average precision {result.mean_average_precision:.2%}; below, top-k: one of its labels is there"
+        ]
+    lines += [
         f"test top-1 {result.top(1):.2%} (95 % interval {low:.2%} to {high:.2%}), "
         f"top-5 {result.top(5):.2%}, loss {result.loss:.4f}, {result.images:,} images"
     ]

@@ -29,7 +29,7 @@ RecipeName = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help="paper, modern, transfer, small, fast, or a YAML file; by default small, or transfer with --weights.",
+        help="paper, modern, transfer, kornblith, small, fast, or a file; default small, or transfer with --weights.",
     ),
 ]
 BatchSize = Annotated[
@@ -107,7 +107,9 @@ class TrainingOptions:
     ] = False
     class_weights: Annotated[
         str | None,
-        typer.Option(help="Weights of classes in the loss: balanced, or a JSON file of the target's shares."),
+        typer.Option(
+            help="Weights of classes in the loss: balanced, a JSON file of shares, or target:DATA by --weights."
+        ),
     ] = None
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
@@ -136,6 +138,13 @@ class TrainingOptions:
         return open_data(
             spec, channels=self.channels, holdout=held, seed=self.seed, root=self.root, download=self.download
         )
+
+    def _class_weights(self, images: "DataSet") -> tuple[float, ...]:
+        from compound.train.weighting import find_class_weights
+
+        assert self.class_weights is not None
+        opening = {"seed": self.seed, "root": self.root, "download": self.download}
+        return find_class_weights(self.class_weights, images, self.weights, device=self.device, **opening)
 
     def find_recipe(self) -> "Recipe":
         """A preset or a YAML file, with the options on top."""
@@ -174,9 +183,11 @@ class TrainingOptions:
         from compound.parallel import is_first
         from compound.train import adopted, start_run, train
         from compound.train.setups import doubts
-        from compound.train.weighting import find_class_weights
 
         every = interval(self.save_every, "--save-every")
+        if images.several and recipe.loss != "bce":
+            recipe = replace(recipe, loss="bce")
+            note(f"{images.name} has several labels an image: the loss is binary cross-entropy, a class by itself")
         if self.weights is not None and self.inherit is not None:
             raise UsageError("--weights and --inherit both say what to start from; give one of them")
         warnings = []
@@ -184,7 +195,7 @@ class TrainingOptions:
             network = adopted(network, self.weights)
             warnings += doubts(self.weights, network, images)
         if self.class_weights is not None:
-            recipe = replace(recipe, class_weights=find_class_weights(self.class_weights, images))
+            recipe = replace(recipe, class_weights=self._class_weights(images))
         measured: dict[str, Any] = {"workers": self.workers, "device": self.device}
         run = start_run(network, images, spec, recipe, out, seed=self.seed, resume=self.resume, **measured)
         if is_first():

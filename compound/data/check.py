@@ -87,7 +87,8 @@ def look_through(source: Source, classes: tuple[str, ...]) -> Part:
         if code is not None:
             small = F.resize(to_channels(image, 1), [16, 16], antialias=True)
             hashed.append((code, index, small.flatten().to(torch.int16).numpy()))
-    counts = np.bincount(source.labels, minlength=len(classes)).tolist()
+    counted = source.labels.sum(0) if source.labels.ndim == 2 else np.bincount(source.labels, minlength=len(classes))
+    counts = counted.tolist()
     return Part(
         len(source),
         dict(zip(classes, counts, strict=True)),
@@ -121,7 +122,7 @@ def check(data: DataSet) -> dict[str, Any]:
     twins = []
     for first, second in (("train", "holdout"), ("train", "test"), ("holdout", "test")):
         for a, b in duplicates(parts[first], parts[second]):
-            same = bool(sources[first].labels[a] == sources[second].labels[b])
+            same = bool(np.array_equal(sources[first].labels[a], sources[second].labels[b]))
             pair = {"first": sources[first].path(a), "second": sources[second].path(b), "same_class": same}
             twins.append({"parts": [first, second]} | pair)
     return {
@@ -138,7 +139,9 @@ def contact_sheet(data: DataSet, *, columns: int = 8, side: int = 64) -> torch.T
     rows = []
     for number in range(min(len(data.classes), 40)):
         tiles: list[torch.Tensor] = []
-        for index in np.flatnonzero(data.train.labels == number).tolist():
+        labels = data.train.labels
+        there = labels[:, number] > 0 if labels.ndim == 2 else labels == number
+        for index in np.flatnonzero(there).tolist():
             if len(tiles) == columns:
                 break
             try:

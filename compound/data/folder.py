@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from compound.data.decode import SUFFIXES
 from compound.data.errors import DataError
 from compound.data.source import FileSource
@@ -14,11 +16,12 @@ from compound.data.tables import Tables
 # What people call the three parts, in the order of preference.
 TRAIN, HOLDOUT, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS = ("path", "file", "filename", "image"), ("label", "class"), ("split",)
+SEVERAL_COLUMNS, SEPARATOR = ("labels", "classes"), ";"
 
 
 class Entry(NamedTuple):
     path: str
-    label: str
+    label: str  # several, in a CSV file's column `labels`: separated by semicolons
 
 
 def open_folder(folder: Path, channels: int) -> Tables:
@@ -37,10 +40,15 @@ def open_folder(folder: Path, channels: int) -> Tables:
 
 
 def open_csv(path: Path, channels: int) -> Tables:
-    """A CSV file whose header names the columns path, label and, if the split is given, split (train, val, test)."""
+    """A CSV file whose header names the columns path, label and, if the split is given, split (train, val, test).
+
+    A column `labels` instead of label holds several, separated by semicolons, or none.
+    """
     parts: dict[str, list[Entry]] = {}
-    for part, entry in _rows(path):
+    kinds = set()
+    for part, entry, several in _rows(path):
         parts.setdefault(part, []).append(entry)
+        kinds.add(several)
     if not parts.get("train"):
         raise DataError(f"{path} lists no training images; add rows, or write train in the column split")
     first = [entry.path for entry in parts["train"][:10]]
@@ -48,23 +56,32 @@ def open_csv(path: Path, channels: int) -> Tables:
         raise DataError(
             f"{path}: there is no file {first[0]}; write the paths absolute or relative to the folder of the CSV file"
         )
-    return tables(path.stem, parts, channels, str(path))
+    return tables(path.stem, parts, channels, str(path), several=True in kinds)
 
 
-def tables(name: str, parts: Mapping[str, list[Entry]], channels: int, where: str) -> Tables:
+def tables(name: str, parts: Mapping[str, list[Entry]], channels: int, where: str, several: bool = False) -> Tables:
     """Numbers for the class names. Without test images the holdout, if any, is the test."""
-    classes = _sorted({entry.label for entry in parts["train"]})
+
+    def named(entry: Entry) -> list[str]:
+        return [one.strip() for one in entry.label.split(SEPARATOR) if one.strip()] if several else [entry.label]
+
+    classes = _sorted({label for entry in parts["train"] for label in named(entry)})
     number = {label: i for i, label in enumerate(classes)}
     for part, entries in parts.items():
-        unknown = sorted({entry.label for entry in entries} - set(classes))
+        unknown = sorted({label for entry in entries for label in named(entry)} - set(classes))
         if unknown:
             raise DataError(
                 f"{where}: {part} has {_listed(unknown)}, which train lacks; add training images or remove the class"
             )
-    sources = {
-        part: FileSource([e.path for e in entries], [number[e.label] for e in entries], channels)
-        for part, entries in parts.items()
-    }
+    sources = {}
+    for part, entries in parts.items():
+        labels = np.zeros((len(entries), len(classes)) if several else len(entries), dtype=np.int64)
+        for row, entry in enumerate(entries):
+            if several:
+                labels[row, [number[label] for label in named(entry)]] = 1
+            else:
+                labels[row] = number[entry.label]
+        sources[part] = FileSource([entry.path for entry in entries], labels, channels)
     test = sources.get("test") or sources.get("holdout")
     holdout = sources.get("holdout") if "test" in sources else None
     return Tables(name, classes, channels, sources["train"], holdout, test)
@@ -97,21 +114,25 @@ def _images(folder: Path) -> Iterator[str]:
                 yield os.path.join(place, name)
 
 
-def _rows(path: Path) -> Iterator[tuple[str, Entry]]:
-    """(part, entry) for each row of the CSV file."""
+def _rows(path: Path) -> Iterator[tuple[str, Entry, bool]]:
+    """(part, entry, whether an image may have several labels) for each row of the CSV file."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file, strict=True)
             header = list(reader.fieldnames or ())
             at, label, split = (_column(header, names) for names in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
+            several = label is None
+            label = label or _column(header, SEVERAL_COLUMNS)
             if at is None or label is None:
                 shown = ", ".join(header) if header else "none"
-                raise DataError(f"{path}: columns path and label are needed; its first line names: {shown}")
+                raise DataError(
+                    f"{path}: columns path and label are needed (or labels, several); its first line names: {shown}"
+                )
             for row in reader:
-                if not row[at] or not (row[label] or "").strip():
+                if not row[at] or not ((row[label] or "").strip() or several):
                     raise DataError(f"{path} line {reader.line_num}: path or label is empty; fill it in or remove it")
                 part = _part((row[split] or "") if split else None, f"{path} line {reader.line_num}")
-                yield part, Entry(os.path.join(path.parent, row[at]), row[label].strip())
+                yield part, Entry(os.path.join(path.parent, row[at]), (row[label] or "").strip()), several
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read {path}: {error}; give a CSV file in UTF-8") from None
 

@@ -13,7 +13,7 @@ from compound.data.errors import DataError
 from compound.data.folder import open_csv, open_folder
 from compound.data.idx import is_idx_folder, open_idx
 from compound.data.named import NAMED, open_named
-from compound.data.source import ArraySource, Source, subset
+from compound.data.source import ArraySource, Source, concatenated, subset
 from compound.data.split import stratified
 from compound.data.tables import Tables
 
@@ -37,6 +37,16 @@ class DataSet:
     holdout: Source
     test: Source
     held: float = HELD
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels, or none."""
+        return self.train.labels.ndim == 2
+
+    def without_holdout(self) -> "DataSet":
+        """The same data with the held-out images back among the training images."""
+        train = concatenated(self.train, self.holdout)
+        return replace(self, train=train, holdout=subset(train, np.empty(0, dtype=np.int64)), held=0.0)
 
     def fingerprint(self) -> str:
         """Twelve hex digits that change when names, classes, channels, sizes or labels do (pixels are not read)."""

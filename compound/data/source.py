@@ -19,7 +19,7 @@ class Source(ABC):
     """Labelled images by position. Immutable; shared by all epochs and copied into every worker process."""
 
     labels: Labels
-    """Class numbers, (n,)."""
+    """Class numbers, (n,); where an image has several labels or none, 0 or 1 for each class, (n, classes)."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -94,8 +94,24 @@ def subset(source: Source, indices: ArrayLike) -> Source:
     return source.subset(np.asarray(indices, dtype=np.int64))
 
 
+def concatenated(first: Source, second: Source) -> Source:
+    """The images of two sources of one kind, one after the other. Raises `DataError` for sources that do not fit."""
+    if not (len(first) and len(second)):
+        return first if len(first) else second
+    labels = np.concatenate([first.labels, second.labels])
+    if isinstance(first, FileSource) and isinstance(second, FileSource) and first.channels == second.channels:
+        paths = [source.path(i) for source in (first, second) for i in range(len(source))]
+        return FileSource(paths, labels, first.channels)
+    if isinstance(first, ArraySource) and isinstance(second, ArraySource) and first.name == second.name:
+        numbers = np.concatenate([first._numbers, second._numbers])
+        return ArraySource(torch.cat([first.images, second.images]), labels, first.name, numbers)
+    raise DataError(f"{first.path(0)} and {second.path(0)} are of two kinds and make no one source")
+
+
 def _labels(labels: ArrayLike, count: int, name: str) -> Labels:
     result = np.asarray(labels, dtype=np.int64)
-    if result.shape != (count,):
-        raise DataError(f"{name}: {result.size} labels for {count} images; give one label an image")
+    if result.ndim not in (1, 2) or len(result) != count:
+        raise DataError(
+            f"{name}: {len(result) if result.ndim else 1} labels for {count} images; give one label an image"
+        )
     return result

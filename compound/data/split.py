@@ -12,6 +12,7 @@ def stratified(labels: Labels, share: float, seed: int) -> tuple[Labels, Labels]
 
     Of a class with two images or more at least one is kept, and of a share above 0 at least one taken; 0 takes none.
     """
+    labels = rarest(labels) if labels.ndim == 2 else labels
     taken = np.zeros(len(labels), dtype=bool)
     order = np.argsort(hashes(seed, 0, np.arange(len(labels)), Purpose.SPLIT), kind="stable")
     _, sizes = np.unique(labels, return_counts=True)
@@ -19,6 +20,13 @@ def stratified(labels: Labels, share: float, seed: int) -> tuple[Labels, Labels]
     for start, count in zip(np.cumsum(sizes) - sizes, _counts(sizes, share), strict=True):
         taken[members[start : start + count]] = True
     return np.flatnonzero(~taken), np.flatnonzero(taken)
+
+
+def rarest(labels: Labels) -> Labels:
+    """Of each image's labels (n, K) the class that fewest images have, (n,); K where it has none."""
+    order = np.argsort(labels.sum(0), kind="stable")
+    first = labels[:, order].argmax(1)
+    return np.where(labels.any(1), order[first], labels.shape[1])
 
 
 def _counts(sizes: Labels, share: float) -> Labels:

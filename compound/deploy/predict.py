@@ -33,9 +33,14 @@ def weights_file(path: str | Path) -> Path:
     return path / "model.safetensors" if path.is_dir() else path
 
 
-def load_predictor(path: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
-    """The model of a run directory, a weights file or a published name; another library's file needs `network`."""
-    return load_weights(path, network)
+def load_predictor(
+    path: str | Path, network: Network | None = None, *, several: bool = False
+) -> tuple[ConvNet, Weights]:
+    """The model of a run directory, a weights file or a published name; another library's file needs `network`.
+
+    `several`: whether the caller can do with several labels an image.
+    """
+    return load_weights(path, network, several=several)
 
 
 def find_images(places: list[Path]) -> list[Path]:
@@ -67,7 +72,8 @@ def predict(
 
     `device` is for networks in PyTorch; a runtime has its own.
     """
-    source = FileSource(images, np.zeros(len(images), dtype=np.int64), weights.channels)
+    shape = (len(images), len(weights.classes)) if weights.several else len(images)
+    source = FileSource(images, np.zeros(shape, dtype=np.int64), weights.channels)
     damage = DamageLog(limit=1.0)
     if isinstance(model, Runtime):
         answers = run_over(model, source, damage, batch=batch)

@@ -1,11 +1,19 @@
 """How good a model is, how sure one can be of that, and how sure the model may be of itself."""
 
-from compound.evaluation.calibration import Reliability, calibrate, divide_logits, fit_temperature, reliability
+from compound.evaluation.calibration import (
+    Reliability,
+    at_a_bound,
+    calibrate,
+    divide_logits,
+    fit_temperature,
+    reliability,
+)
 from compound.evaluation.comparison import Comparison, compare
 from compound.evaluation.layouts import LAYOUTS, open_layout
 from compound.evaluation.predictions import Submission, read_numbers, write_predictions, write_submission
 from compound.evaluation.resolutions import recalibrate, sweep
 from compound.evaluation.result import Evaluation, evaluate
+from compound.evaluation.several import SeveralLabels
 from compound.evaluation.statistics import bootstrap, mcnemar, wilson
 
 __all__ = [
@@ -13,7 +21,9 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Reliability",
+    "SeveralLabels",
     "Submission",
+    "at_a_bound",
     "bootstrap",
     "calibrate",
     "compare",

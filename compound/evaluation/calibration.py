@@ -1,5 +1,6 @@
 """Whether confidence is accuracy: the reliability of its bins, and temperature scaling (Guo et al. 2017)."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,14 @@ def fit_temperature(result: Evaluation) -> float:
         middle = (low * high) ** 0.5
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)
     return 1 / (low * high) ** 0.5
+
+
+def at_a_bound(temperature: float) -> str | None:
+    """What it means that a fitted temperature is one of COLDEST and HOTTEST, if it is."""
+    for bound, which in ((COLDEST, "lowest"), (HOTTEST, "highest")):
+        if math.isclose(temperature, bound, rel_tol=1e-6):
+            return f"temperature {bound:g} is the {which} that is tried: the held-out images are too few, or all alike"
+    return None
 
 
 def calibrate(model: ConvNet, holdout: Source, classes: tuple[str, ...], **running: Any) -> float:

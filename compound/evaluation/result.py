@@ -84,7 +84,7 @@ class Evaluation:
         images, named, right = confusion.sum(1), confusion.sum(0), confusion.diag()
         columns = (images, right / images, right / named, 2 * right / (images + named))
         return {
-            name: {"images": int(count), "recall": _known(recall), "precision": _known(precision), "f1": _known(f1)}
+            name: {"images": int(count), "recall": known(recall), "precision": known(precision), "f1": known(f1)}
             for name, count, recall, precision, f1 in zip(self.classes, *(c.tolist() for c in columns), strict=True)
         }
 
@@ -152,8 +152,11 @@ def evaluate(
 ) -> Evaluation:
     """Run `model` over `source` once, in order. The model is left in the mode it was in.
 
-    Several processes share the images, each image once, and all return the whole.
+    Several processes share the images, each image once, and all return the whole. Of a source with several labels an
+    image the result is `SeveralLabels`.
     """
+    from compound.evaluation.several import SeveralLabels  # which is an Evaluation
+
     damage = DamageLog(damaged_limit)
     mine = list(classify(model, source, damage, batch=batch, workers=workers, device=device, rank=rank(), world=size()))
     parts = [part for process in gathered(mine) for part in process]
@@ -162,8 +165,10 @@ def evaluate(
         raise CompoundError("not one image could be read; check the paths and the files")
     probabilities, labels, indices = (torch.cat(column) for column in zip(*parts, strict=True))
     order = indices.argsort()
-    return Evaluation(classes, probabilities[order], labels[order], indices[order], damaged)
+    kind = SeveralLabels if labels.ndim == 2 else Evaluation
+    return kind(classes, probabilities[order], labels[order], indices[order], damaged)
 
 
-def _known(value: float) -> float | None:
+def known(value: float) -> float | None:
+    """None for what is not a number."""
     return None if value != value else value

@@ -26,6 +26,7 @@ class ConvNet(nn.Module):
         self.network = network
         self.classes = classes
         self.channels = channels
+        self.several = False  # whether its classes exclude each other, or an image may have several
         self.recomputed: frozenset[str] = frozenset()
         *rows, head = network.blocks(classes, channels)
         stages: OrderedDict[int, OrderedDict[str, nn.Module]] = OrderedDict()

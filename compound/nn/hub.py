@@ -47,10 +47,11 @@ class NoWeights(UsageError, WeightsError):
     """A name under which there are no weights."""
 
 
-def load_weights(name: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
+def load_weights(name: str | Path, network: Network | None = None, *, several: bool = False) -> tuple[ConvNet, Weights]:
     """The trained model that `name` says, in evaluation mode: a run directory, a file, a published name, or `auto`.
 
-    `network` is what must be in it (`auto` looks for it); for another library's file it says what is in it. Raises
+    `network` is what must be in it (`auto` looks for it); for another library's file it says what is in it; `several`
+    is that of `load_model`. Raises
     `WeightsError` with what differs, what is damaged, or why nothing could be fetched.
     """
     path, name = Path(name), str(name)
@@ -59,9 +60,9 @@ def load_weights(name: str | Path, network: Network | None = None) -> tuple[Conv
             if not (path / "run.yaml").is_file():
                 raise NoWeights(f"{path} is not a run directory (it has no run.yaml); give the --out of a training")
             raise NoWeights(f"{path} has no model.safetensors; finish the training with --resume, or give another run")
-        return load_model(path / "model.safetensors", network)
+        return load_model(path / "model.safetensors", network, several=several)
     if path.exists() or path.suffix in (".safetensors", ".pth", ".pt"):
-        return load_model(path, network)
+        return load_model(path, network, several=several)
     if name == AUTO:
         name = best_published(network=network)
     if not NAME.fullmatch(name):
@@ -69,7 +70,7 @@ def load_weights(name: str | Path, network: Network | None = None) -> tuple[Conv
             f"there is no run or weights file {name}; for a network's name add --weights FILE, or give a published "
             "name such as torchvision/resnet50 or timm/efficientnet_b0.ra_in1k"
         )
-    found = _torchvision(name) if name.startswith(TORCHVISION) else _hub(name)
+    found = _torchvision(name) if name.startswith(TORCHVISION) else _hub(name, several)
     model, weights = found
     if network is not None and not same_layers(network, weights.network):
         raise WeightsError(f"{name} holds {weights.network.name}, which is not the {network.name} that was asked for")
@@ -122,12 +123,12 @@ def _torchvision(name: str) -> tuple[ConvNet, Weights]:
     return _built(network, state, entry.meta["categories"])
 
 
-def _hub(name: str) -> tuple[ConvNet, Weights]:
+def _hub(name: str, several: bool) -> tuple[ConvNet, Weights]:
     repo, _, revision = name.partition("@")
     file = _downloaded(repo, "model.safetensors", revision)
     described, state = read_weights(file)
     if described is not None:  # one of ours
-        return load_model(file)
+        return load_model(file, several=several)
     try:
         config = json.loads(_downloaded(repo, "config.json", revision).read_text(encoding="utf-8"))
         arch = config["architecture"]

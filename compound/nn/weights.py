@@ -23,6 +23,7 @@ from compound.nn.foreign import WeightsError, import_weights, in_order
 from compound.notation import dump_network, parse_network
 
 FORMAT = "compound-1"
+SEVERAL = "several"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Weights:
     network: Network
     classes: tuple[str, ...]
     channels: int
+    several: bool = False  # labels an image may have
     complete: bool = True  # the file or its publisher said which preprocessing, padding and ε they need
 
 
@@ -53,6 +55,7 @@ def describe_model(model: ConvNet, classes: tuple[str, ...]) -> dict[str, str]:
         "network": dump_network(model.network),
         "classes": json.dumps(plain_value(classes), ensure_ascii=False),
         "preprocessing": json.dumps(preprocessing),
+        **({"labels": SEVERAL} if model.several else {}),
     }
 
 
@@ -86,10 +89,11 @@ def read_weights(path: str | Path) -> tuple[Weights | None, dict[str, Tensor]]:
     return None, state
 
 
-def load_model(path: str | Path, network: Network | None = None) -> tuple[ConvNet, Weights]:
+def load_model(path: str | Path, network: Network | None = None, *, several: bool = False) -> tuple[ConvNet, Weights]:
     """The built and trained model of a weights file, in evaluation mode.
 
-    A file of our own says which network it is; for another library's file `network` must say so.
+    A file of our own says which network it is; for another library's file `network` must say so. A network of several
+    labels an image is refused unless the caller knows of `several`: its probabilities do not sum to one.
     """
     described, state = read_weights(path)
     if described is None:
@@ -98,7 +102,10 @@ def load_model(path: str | Path, network: Network | None = None) -> tuple[ConvNe
         return foreign_model(network, state)
     if network is not None and not same_layers(network, described.network):
         raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")
+    if described.several and not several:
+        raise WeightsError(f"{path} knows several labels an image, and this takes one; use train, evaluate or predict")
     model = build(described.network, len(described.classes), described.channels)
+    model.several = described.several
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
@@ -144,4 +151,4 @@ def described_by(metadata: Mapping[str, str], path: Path) -> Weights | None:
         raise WeightsError(f"{path}: its metadata is damaged: {type(error).__name__} {error}") from None
     except NetworkError as error:
         raise WeightsError(str(error)) from None
-    return Weights(network, classes, channels)
+    return Weights(network, classes, channels, several=metadata.get("labels") == SEVERAL)

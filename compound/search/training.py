@@ -11,11 +11,10 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import DamageLog, DataSet, Preprocessing, make_loader, open_data
-from compound.errors import CompoundError
+from compound.errors import CompoundError, UsageError
 from compound.inference import pick_device
 from compound.mapping import to_mapping
 from compound.network import Network
-from compound.nn import build
 from compound.search.problem import Report
 from compound.train.averaging import Averaging
 from compound.train.fit import default_workers, quieten
@@ -23,6 +22,7 @@ from compound.train.metrics import Damage
 from compound.train.module import Training
 from compound.train.pace import MEASURE_SECONDS, Pace, settle
 from compound.train.recipe import Recipe
+from compound.train.start import first_of
 from compound.train.trial import Trial
 
 HOLDOUT = 0.2  # of the training images: a choice between candidates needs more images to choose by than one training
@@ -40,8 +40,13 @@ class Images:
     download: bool = False
 
     def open(self) -> DataSet:
-        """The data set; a process opens it once."""
-        return _opened(self)
+        """The data set; a process opens it once. Raises `UsageError` where an image has several labels."""
+        data = _opened(self)
+        if data.several:
+            raise UsageError(
+                f"{data.name} has several labels an image, and a search compares top-1; use compound train"
+            )
+        return data
 
 
 @lru_cache(maxsize=2)
@@ -58,8 +63,9 @@ def _opened(images: Images) -> DataSet:
 
 @dataclass(frozen=True)
 class ShortTraining:
-    """Train a candidate by `recipe`, from nothing, and judge it by the held-out images. Nothing is written.
+    """Train a candidate by `recipe`, from nothing or from `weights`, and judge it by the held-out images.
 
+    Nothing is written.
     `threads` is how many the process may use, None as many as torch takes: several workers share a machine's cores.
     """
 
@@ -68,14 +74,21 @@ class ShortTraining:
     threads: int | None = None
     device: str = "auto"
     damaged_limit: float = 0.01
+    weights: str | None = None
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
         data = self.images.open()
         held = {"holdout": self.images.holdout, "holdout_images": len(data.holdout), "split": self.images.seed}
-        return {"data": data.name, "fingerprint": data.fingerprint(), **held, "recipe": to_mapping(self.recipe)}
+        start = {"weights": self.weights} if self.weights else {}
+        recipe = to_mapping(self.recipe)
+        return {"data": data.name, "fingerprint": data.fingerprint(), **held, **start, "recipe": recipe}
 
     def __call__(self, network: Network, seed: int, report: Report) -> float:
+        return self.judged(network, seed, report)[0]
+
+    def judged(self, network: Network, seed: int, report: Report) -> tuple[float, float]:
+        """Accuracy and loss on the held-out images, after the last epoch."""
         if self.threads:
             torch.set_num_threads(self.threads)
         data, recipe, where = self.images.open(), self.recipe, pick_device(self.device)
@@ -107,7 +120,7 @@ class ShortTraining:
             seed=seed, workers=workers,
         )  # fmt: skip
         trainer.fit(module, train, make_loader(data.holdout, preprocessing, recipe.batch, workers=workers))
-        return judge.accuracy
+        return judge.accuracy, judge.loss
 
     def seconds(self, network: Network) -> float:
         """About how long one training takes here, by a few measured steps. A holdout image costs a third of one."""
@@ -123,18 +136,37 @@ class ShortTraining:
         return step * recipe.epochs * (len(data.train) + len(data.holdout) / 3) / recipe.batch
 
     def _module(self, network: Network, data: DataSet, recipe: Recipe, seed: int) -> Training:
-        model = build(network, len(data.classes), data.channels, seed=seed)
+        running = {"workers": default_workers(data), "device": self.device}
+        model = first_of(network, data, recipe.transfer, self.weights, seed=seed, **running)
         return Training(model, recipe, max(len(data.train) // recipe.batch, 1), seed)
 
 
+@dataclass(frozen=True)
+class FineTuned:
+    """`training` with another rate and weight decay: see `compound.search.transfer.FineTuning`."""
+
+    training: ShortTraining
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.training.settings
+
+    def __call__(
+        self, network: Network, rate: float, weight_decay: float, seed: int, report: Report
+    ) -> tuple[float, float]:
+        recipe = replace(self.training.recipe, rate=rate, weight_decay=weight_decay)
+        return replace(self.training, recipe=recipe).judged(network, seed, report)
+
+
 class Judge(Callback):
-    """Reports the held-out accuracy of every epoch; `accuracy` is the last one's."""
+    """Reports the held-out accuracy of every epoch; `accuracy` and `loss` are the last one's."""
 
     def __init__(self, report: Report) -> None:
-        self.report, self.accuracy = report, float("nan")
+        self.report, self.accuracy, self.loss = report, float("nan"), float("nan")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.accuracy = round(trainer.callback_metrics["val_top1"].item(), 6)  # fp32 holds no more
+        self.loss = round(trainer.callback_metrics["val_loss"].item(), 6)
         self.report(trainer.current_epoch + 1, self.accuracy)
 
 

@@ -77,6 +77,7 @@ def _start_run(
     workers: int | None,
     device: str,
 ) -> Run:
+    refuse_single(recipe, data)
     if recipe.batch > len(data.train):
         recipe = replace(recipe, batch=len(data.train))
     images = {part: len(getattr(data, part)) for part in ("train", "holdout", "test")}
@@ -108,6 +109,17 @@ def _start_run(
             "resume with the same, or choose another --out"
         )
     return existing
+
+
+def refuse_single(recipe: Recipe, data: DataSet) -> None:
+    """What makes no sense where an image has several labels."""
+    if data.several and recipe.loss != "bce":
+        raise UsageError(
+            f"{data.name} has several labels an image, and recipe {recipe.name} one; write loss: bce in it"
+        )
+    for field in ("teacher", "class_weights"):
+        if data.several and getattr(recipe, field):
+            raise UsageError(f"{data.name} has several labels an image, and {field} is made for one; leave it out")
 
 
 def is_free(out: Path, network: Network) -> bool:

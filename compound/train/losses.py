@@ -15,7 +15,7 @@ def classification_loss(logits: Tensor, targets: Tensor, recipe: Recipe) -> Tens
     """The mean loss of `logits` (N, K) for class numbers (N,) or, of mixed images, probabilities (N, K).
 
     `bce` asks of every class by itself whether it is there (Wightman et al. 2021). Smoothing takes the same from a
-    target's classes and gives it to all, whichever loss.
+    target's classes and gives it to all, whichever loss. Several labels an image (0 or 1 for each class) need `bce`.
     """
     if recipe.loss == "cross_entropy":
         if not recipe.class_weights:
@@ -30,6 +30,12 @@ def classification_loss(logits: Tensor, targets: Tensor, recipe: Recipe) -> Tens
         targets = F.one_hot(targets, classes).to(logits.dtype)
     smooth = targets * (1 - recipe.label_smoothing) + recipe.label_smoothing / classes
     return F.binary_cross_entropy_with_logits(logits, smooth.to(logits.dtype))
+
+
+def hits(logits: Tensor, labels: Tensor) -> Tensor:
+    """Whether the most probable class is the image's, (N,), or of several labels (N, K) one of them."""
+    best = logits.argmax(1)
+    return best == labels if labels.dim() == 1 else labels.gather(1, best[:, None])[:, 0] > 0
 
 
 def distillation_loss(logits: Tensor, taught: Tensor, temperature: float) -> Tensor:

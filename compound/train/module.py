@@ -5,13 +5,13 @@ import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import MeanMetric
 from torchvision.transforms.v2 import functional as V
 
 from compound.data import Batch, Preprocessing
 from compound.nn import ConvNet
 from compound.parallel import rank
-from compound.train.losses import classification_loss, distillation_loss, mixed
+from compound.train.losses import classification_loss, distillation_loss, hits, mixed
 from compound.train.optim import make_optimizer, set_rate
 from compound.train.recipe import Recipe, rate_at
 from compound.train.teacher import Teacher
@@ -42,7 +42,7 @@ class Training(LightningModule):
                 norm.momentum = 1 - (1 - norm.momentum) ** (1 / recipe.accumulate)
         if recipe.grow_from < 1:
             model.network.with_(resolution=self._side(0)).blocks()  # an error names the stage that is too small
-        self.accuracy = MulticlassAccuracy(model.classes, average="micro")
+        self.accuracy = MeanMetric()  # of whether each image is right
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, K) of uint8 or float 0–1 images (N, C, R, R)."""
@@ -85,7 +85,7 @@ class Training(LightningModule):
         ):
             logits = self(x)
             loss = self.loss(logits, y, x) * (len(x) / count)
-            right += (logits.detach().argmax(1) == labels).sum()
+            right += hits(logits.detach(), labels).sum()
             if number < parts:
                 with torch.autocast(loss.device.type, enabled=False):
                     loss.backward()  # type: ignore[no-untyped-call]
@@ -115,8 +115,11 @@ class Training(LightningModule):
         if not len(batch.labels):
             return
         logits = self(batch.images)
-        loss = F.cross_entropy(logits, batch.labels)
-        self.accuracy(logits, batch.labels)
+        if self.model.several:
+            loss = F.binary_cross_entropy_with_logits(logits, batch.labels.to(logits.dtype))
+        else:
+            loss = F.cross_entropy(logits, batch.labels)
+        self.accuracy(hits(logits, batch.labels).float())
         size = len(batch.labels)
         self.log("val_loss", loss, on_epoch=True, batch_size=size, sync_dist=True)
         self.log("val_top1", self.accuracy, on_epoch=True, batch_size=size, sync_dist=True)

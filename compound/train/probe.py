@@ -20,6 +20,7 @@ from compound.data.split import stratified
 from compound.errors import CompoundError, UsageError
 from compound.inference import pick_device
 from compound.nn import ConvNet, build
+from compound.train.losses import hits
 
 PENALTIES = tuple(10 ** (-6 + 11 * i / 44) for i in range(45))  # 45 from 1e-6 to 1e5, evenly by logarithm
 STEPS = 100  # of L-BFGS a penalty; each starts where the one before ended
@@ -90,7 +91,10 @@ class Linear:
     bias: Tensor
 
     def accuracy(self, given: Features) -> float:
-        return (self.logits(given).argmax(1) == given.labels).float().mean().item()
+        return hits(self.logits(given), given.labels).float().mean().item()
+
+    def loss(self, given: Features) -> float:
+        return loss_of(self.logits(given), given.labels).item()
 
     def logits(self, given: Features) -> Tensor:
         return given.values @ self.weight.T + self.bias
@@ -100,6 +104,13 @@ class Linear:
         with torch.no_grad():
             last_linear(model).weight.copy_(self.weight)
             last_linear(model).bias.copy_(self.bias)
+
+
+def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of logits (N, K) for labels (N,); of several labels (N, K) the sum of each class's own."""
+    if labels.dim() == 1:
+        return F.cross_entropy(logits, labels)
+    return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="sum") / len(logits)
 
 
 def fit_path(given: Features, classes: int, penalties: tuple[float, ...] = PENALTIES) -> Iterator[tuple[float, Linear]]:
@@ -119,7 +130,7 @@ def fit_path(given: Features, classes: int, penalties: tuple[float, ...] = PENAL
 
         def closure(optimizer: torch.optim.Optimizer = optimizer, penalty: float = penalty) -> Tensor:
             optimizer.zero_grad()
-            loss = F.cross_entropy(x @ weight.T + bias, given.labels) + penalty / (2 * len(x)) * weight.square().sum()
+            loss = loss_of(x @ weight.T + bias, given.labels) + penalty / (2 * len(x)) * weight.square().sum()
             loss.backward()  # type: ignore[no-untyped-call]
             return loss
 
@@ -141,10 +152,7 @@ def choose_penalty(given: Features, classes: int, seed: int = 0, held: Features 
     if held is None:
         kept, taken = stratified(given.labels.numpy(), 0.2, seed)
         given, held = given[kept], given[taken]
-    scores = [
-        (one.accuracy(held), -F.cross_entropy(one.logits(held), held.labels).item(), penalty)
-        for penalty, one in fit_path(given, classes)
-    ]
+    scores = [(one.accuracy(held), -one.loss(held), penalty) for penalty, one in fit_path(given, classes)]
     return max(scores)[2]
 
 
@@ -186,14 +194,20 @@ def probe_test(parts: list[Features], classes: int, seed: int = 0) -> Draws:
     return Draws((fit_linear(joined(learned), classes, penalty).accuracy(test),), (penalty,), len(test))
 
 
+def fold_of(labels: Labels, folds: int, seed: int = 0) -> Labels:
+    """Which of `folds` parts each image is in, (N,): at random, and of every class about as many in each."""
+    if folds < 2 or folds > len(labels):
+        raise UsageError(f"folds {folds} is not possible with {len(labels)} images; use 2 or more, usually 5")
+    order = np.argsort(hashes(seed, 0, np.arange(len(labels)), Purpose.SPLIT), kind="stable")
+    order = order[np.argsort(labels[order], kind="stable")]  # class by class, at random within
+    fold = np.empty(len(labels), dtype=np.int64)
+    fold[order] = np.arange(len(labels)) % folds
+    return fold
+
+
 def cross_validate(given: Features, classes: int, folds: int, seed: int = 0) -> Draws:
     """k-fold cross-validation, stratified; the penalty of each fold is chosen within its training part."""
-    order = np.argsort(hashes(seed, 0, np.arange(len(given)), Purpose.SPLIT), kind="stable")
-    order = order[np.argsort(given.labels.numpy()[order], kind="stable")]  # class by class, at random within
-    fold = np.empty(len(given), dtype=np.int64)
-    fold[order] = np.arange(len(given)) % folds
-    if folds < 2 or folds > len(given):
-        raise UsageError(f"folds {folds} is not possible with {len(given)} images; use 2 or more, usually 5")
+    fold = fold_of(given.labels.numpy(), folds, seed)
     accuracies, penalties = [], []
     for number in range(folds):
         train, test = given[np.flatnonzero(fold != number)], given[np.flatnonzero(fold == number)]

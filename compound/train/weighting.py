@@ -2,14 +2,17 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from compound.data import DamageLog, DataSet
+from compound.data import DamageLog, DataSet, open_data
 from compound.errors import UsageError
 from compound.inference import classify
-from compound.nn import ConvNet
+from compound.nn import ConvNet, load_weights
+
+TARGET = "target:"
 
 
 def balanced(data: DataSet) -> tuple[float, ...]:
@@ -44,14 +47,30 @@ def normalised(weights: Tensor, counts: Tensor) -> tuple[float, ...]:
     return tuple((weights * counts.sum() / (weights * counts).sum()).tolist())
 
 
-def find_class_weights(spec: str, data: DataSet) -> tuple[float, ...]:
-    """`balanced`, or a JSON file of shares by class name, such as {"cat": 0.7, "dog": 0.3}."""
+def find_class_weights(
+    spec: str, data: DataSet, weights: str | Path | None = None, *, device: str = "auto", **opening: Any
+) -> tuple[float, ...]:
+    """`balanced`, `target:DATA`, or a JSON file of shares by class name, such as {"cat": 0.7, "dog": 0.3}.
+
+    With `target:` the network of `weights`, which knows the classes of `data`, says what the images of DATA are like
+    (see `adaptive`); `opening` is for `open_data`.
+    """
+    if data.several:
+        raise UsageError(f"{data.name} has several labels an image, and --class-weights are made for one; leave it out")
     if spec == "balanced":
         return balanced(data)
+    if spec.startswith(TARGET):
+        if weights is None:
+            raise UsageError(
+                f"--class-weights {spec} needs --weights that know the classes of {data.name}: train it first"
+            )
+        model, described = load_weights(weights)
+        target = open_data(spec.removeprefix(TARGET), channels=model.channels, **opening)
+        return importance(data, adaptive(model, described.classes, target, device=device))
     try:
         given = json.loads(Path(spec).read_text(encoding="utf-8"))
         return importance(data, {str(name): float(share) for name, share in given.items()})
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UsageError(
-            f"--class-weights {spec}: {error}; use balanced, or a JSON file of class names and shares"
+            f"--class-weights {spec}: {error}; use balanced, target:DATA, or a JSON file of class names and shares"
         ) from None

@@ -85,3 +85,36 @@ def test_bad_requests_are_one_sentence(cli, words, more, code, said):
     assert found == code, err
     assert lines[-1].startswith("error: ")
     assert said in lines[-1]
+
+
+@pytest.fixture
+def pretrained(words, tmp_path):
+    """Weights of the network for three other classes."""
+    import torch
+
+    from compound import load_network
+    from compound.nn import build, save_weights
+
+    torch.manual_seed(0)
+    return save_weights(build(load_network("my.yaml"), 4, 1, seed=5), tmp_path / "w.safetensors", tuple("abcd"))
+
+
+def test_fine_tuning_is_chosen_by_validation_and_tested_once(cli, words, pretrained, tmp_path):
+    small = ("--rates", 2, "--decays", 2, "--steps", 4, "--batch", 32, "--channels", 1, "--workers", 1, "-o", "out")
+    value = cli.json("search", "transfer", *words[:2], "--weights", pretrained, *small)
+    assert (value["complete"], value["failed"]) == (4, 0)
+    assert value["rate"] in (1e-4, 1e-1)
+    assert value["weight_decay"] == pytest.approx(value["decay"] / value["rate"])
+    rows = list(csv.DictReader((tmp_path / "out/leaderboard.csv").read_text(encoding="utf-8").splitlines()))
+    assert float(rows[0]["accuracy"]) == value["holdout"]
+    run = json.loads((tmp_path / value["run"] / "evaluation.json").read_text())
+    assert (run["top1"], run["images"]) == (value["top1"], 24)  # a fifth of each class
+    from compound.train import open_run
+
+    told = open_run(tmp_path / value["run"])
+    assert told.data["images"] == {"train": 96, "holdout": 0, "test": 24}
+    assert (told.recipe.rate, told.recipe.epochs, told.recipe.batch) == (value["rate"], 1, 32)
+    again = cli.json("search", "transfer", *words[:2], "--weights", pretrained, *small)
+    assert again == value
+    cost = cli.json("search", "transfer", *words[:2], "--weights", pretrained, *small, "--search-cost")
+    assert (cost["trials"], cost["epochs"]) == (4, 2)

@@ -17,7 +17,7 @@ NAMES = (
     "efficientnetv2_s", "tf_efficientnetv2_b0", "efficientnet_es", "mobilenetv1_100", "mobilenetv2_100",
     "mobilenetv3_large_100", "tf_mobilenetv3_small_100", "mnasnet_100", "semnasnet_100", "tinynet_c", "resnet18",
     "resnet50", "seresnet50", "resnext50_32x4d", "regnetx_002", "regnety_002", "densenet121",
-    "inception_v3", "inception_v4", "legacy_xception", "vgg11_bn",
+    "inception_v3", "inception_v4", "legacy_xception", "vgg11_bn", "vgg16",
 )  # fmt: skip
 
 

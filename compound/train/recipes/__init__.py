@@ -9,7 +9,7 @@ from compound.errors import UsageError
 from compound.mapping import from_mapping, to_mapping
 from compound.train.recipe import Recipe
 
-NAMES = ("paper", "modern", "transfer", "small", "fast")
+NAMES = ("paper", "modern", "transfer", "kornblith", "small", "fast")
 
 
 def _fields(path: Path) -> dict[str, Any]:
