@@ -24,6 +24,7 @@ from compound.cli.plan import (
 from compound.cli.train import result_fields, result_text
 from compound.cli.training import Data, Devices, TrainingOptions, which_devices, with_training
 from compound.cost import cost
+from compound.errors import UsageError
 from compound.files import write_json
 from compound.network import Network
 from compound.notation import dump_network

@@ -36,8 +36,8 @@ class TransferProblem:
     """Which rate and weight decay fine-tune `network` best.
 
     The grid is Kornblith's: `rates` from 1e-4 to 1e-1 and `decays`, of which one is none and the others go from 1e-6 to
-    1e-3, both evenly by logarithm. A decay is divided by its rate (Chen et al. 2020, Appendix B.8.1, who repeat the
-    protocol), so that the two can be chosen apart.
+    1e-3, both evenly by logarithm. A decay is divided by its rate (Chen et al. 2020, SimCLR, who repeat
+    the protocol), so that the two can be chosen apart.
     """
 
     network: Network
