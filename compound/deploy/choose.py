@@ -22,15 +22,15 @@ CHOICE = "deploy.json"
 
 
 def candidates(
-    model: ConvNet, described: Weights, out: Path, exported: Sequence[Exported]
+    model: ConvNet, described: Weights, out: Path, exported: Sequence[Exported], threads: int | None = None
 ) -> list[tuple[str, Runtime]]:
     """Every way to run the network here, with its file: in PyTorch, and each export at each precision it allows."""
     ways = [("", in_torch(model, described, precision)) for precision in ("fp32", "bf16")]
     for one in exported:
         if Path(one.file).suffix in FILES:
-            ways.append((one.file, open_runtime(out / one.file, one.precision)))
+            ways.append((one.file, open_runtime(out / one.file, one.precision, threads)))
             if one.runtime == "openvino" and one.precision == "fp32":
-                ways.append((one.file, open_runtime(out / one.file, "bf16")))
+                ways.append((one.file, open_runtime(out / one.file, "bf16", threads)))
     return ways
 
 
@@ -47,10 +47,15 @@ def time_in_turn(ways: Mapping[int, Runtime], image: Tensor, rounds: int = ROUND
 
 
 def compare_ways(
-    model: ConvNet, described: Weights, out: Path, exported: Sequence[Exported], checked_on: Probe
+    model: ConvNet,
+    described: Weights,
+    out: Path,
+    exported: Sequence[Exported],
+    checked_on: Probe,
+    threads: int | None = None,
 ) -> list[Exported]:
     """Size, latency and accuracy of every way to run the network on this machine, the fastest first."""
-    ways = candidates(model, described, out, exported)
+    ways = candidates(model, described, out, exported, threads)
     latency = time_in_turn({number: runtime for number, (_, runtime) in enumerate(ways)}, checked_on.pixels[:1])
     rows = [
         replace(checked_on.compare(runtime, file, size_of(out / file) if file else 0), latency_ms=latency[number])
