@@ -1,11 +1,11 @@
 """Accuracy of larger networks from that of smaller ones: error = a + b · MACs^−c, with its uncertainty.
 
-a is what no network of the family gets rid of, b and c say how fast the rest falls; all are at least 0. For a given c the
-best a and b are a non-negative least squares problem, so only c is searched.
+a is what no network of the family gets rid of, b and c say how fast the rest falls; all are at least 0. For a given c
+the best a and b are a non-negative least squares problem, so only c is searched.
 
 Uncertainty is a parametric bootstrap: the curve is fitted again and again to itself with noise of the size seen, and
-what it then forecasts gets such a noise too. The size is that of the residuals or, where it is larger, of the means over
-seeds; it is Student's t with as many degrees as points are left over.
+what it then forecasts gets such a noise too. The size is that of the residuals or, where it is larger, of the means
+over seeds; it is Student's t with as many degrees as points are left over.
 """
 
 import math
@@ -19,7 +19,7 @@ from compound.errors import UsageError
 from compound.study.result import Study
 
 LEAST = 4  # networks: a curve of three parameters and one to tell how well it fits
-EXPONENTS = np.geomspace(0.02, 3, 60)
+EXPONENTS = np.geomspace(0.02, 3, 25)
 DRAWS = 400
 LEVEL = 0.9
 Array = NDArray[np.float64]
@@ -59,7 +59,7 @@ class Forecast:
 
 
 def points_of(studies: Sequence[Study], dimension: str = "compound") -> list[Point]:
-    """The baseline and the variants of one dimension, by cost. Raises `UsageError` where studies do not fit together."""
+    """The baseline and the variants of one dimension, by cost. Raises `UsageError` for studies that do not fit."""
     first = studies[0]
     for study in studies[1:]:
         for field in ("baseline", "data", "recipe"):
@@ -119,7 +119,7 @@ def _columns(points: Sequence[Point]) -> tuple[Array, Array]:
 
 
 def _fitted(macs: Array, errors: Array) -> Law:
-    from scipy.optimize import minimize_scalar, nnls
+    from scipy.optimize import minimize_scalar, nnls  # type: ignore[import-untyped]
 
     unit = float(np.exp(np.mean(np.log(macs))))  # the middle: b is then the error there less a
 
