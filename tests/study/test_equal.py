@@ -1,11 +1,13 @@
 """The networks of a plan: equal multiply-adds where they can be had, and a word where not."""
 
 import itertools
+import math
 
 import pytest
 
 from compound import ZOO, CompoundRule, Scaling, cost, parse_network, scale
 from compound.errors import UsageError
+from compound.latency import DeviceTable, units
 from compound.study.plan import FOLDER, find_plan
 from compound.study.variants import Layout
 
@@ -77,6 +79,24 @@ def test_the_given_rule_is_used_and_equal_networks_are_trained_once():
     assert [v.dimension for v in same.variants] == ["baseline", "compound", "fast", "uniform"]
     assert any("is the same net as compound" in said for said in same.notes)
     assert any("--device FILE" in said for said in same.notes)
+
+
+def test_equal_latency_where_a_device_is_given():
+    """A device whose time goes with the root of the work: equal multiply-adds are not equal times there."""
+    seen = set()
+    for factors in itertools.product((0.6, 1, 2), (0.6, 1, 2), (0.6, 1, 1.2, 2.2)):
+        for row in scale(MINI, Scaling(*factors)).blocks(10, 1):
+            seen |= {unit for unit, _ in units(row.trace)}
+    kinds = {}
+    for unit in sorted(seen):
+        kinds.setdefault(unit.kind, []).append((*unit.size, math.prod(unit.size) ** 0.5))
+    table = DeviceTable("eager", 1, 1, 0.0, kinds)
+    made = layout("rules", MINI, table=table, classes=10, channels=1)
+    level = [v for v in made.variants if v.group == "equal latency"]
+    assert {v.dimension for v in level} >= {"compound", "fast"}
+    assert max(v.latency for v in level) / min(v.latency for v in level) <= 1.03
+    assert level[0].latency / made.variants[0].latency == pytest.approx(4, rel=0.16)
+    assert all(v.macs / made.variants[0].macs > 6 for v in level)
 
 
 def test_width_starts_from_the_four_corners_of_figure_4():
