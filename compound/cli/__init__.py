@@ -27,6 +27,8 @@ VERBS = (
     "measure",
     "data",
     "search",
+    "study",
+    "forecast",
 )
 
 # Which extra brings a package; all others come with `train`.
