@@ -27,6 +27,8 @@ VERBS = (
     "measure",
     "data",
     "search",
+    "report",
+    "figure",
 )
 
 # Which extra brings a package; all others come with `train`.
