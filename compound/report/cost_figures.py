@@ -1,5 +1,6 @@
 """Accuracy against cost: the shape of Figures 1, 3, 4, 5 and 8."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -11,6 +12,8 @@ from compound.report.picture import Palette, Plot, on_axes
 
 CostName = Literal["macs", "params", "latency"]
 AXES = {"macs": "multiply-adds", "params": "parameters", "latency": "latency, batch 1"}
+LETTER = 4.9  # width of a letter of a label in points, on the average
+Rectangle = tuple[float, float, float, float]  # left, low, right, high
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
 
 
@@ -62,12 +65,12 @@ def draw_curves(axes: Axes, palette: Palette, curves: Sequence[Curve], cost: Cos
             linestyle="-" if curve.joined else "none", linewidth=2.4 if curve.strong else 1.5,
             zorder=4 if curve.strong else 3,
         )  # fmt: skip
-        _label(axes, points, cost)
     axes.set_xscale("log")
     axes.margins(x=0.12, y=0.14)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _shown(value, cost)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xticks(_ticks([_spent(point, cost) for curve in curves for point in curve.points]))
+    _label(axes, [point for curve in curves for point in curve.points], cost)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=_decimals(axes)))
     axes.set_xlabel(AXES[cost])
@@ -77,11 +80,33 @@ def draw_curves(axes: Axes, palette: Palette, curves: Sequence[Curve], cost: Cos
 
 
 def _label(axes: Axes, points: Sequence[Point], cost: CostName) -> None:
-    """Labels to the right of their points, to the left in the dearer half, so that none leaves the axes."""
-    for point in points:
-        if point.label:
-            place = (_spent(point, cost), point.accuracy)
-            axes.annotate(point.label, place, xytext=(6, -11), textcoords="offset points", fontsize=8, parse_math=False)
+    """Labels beside their points, each where it covers the fewest labels and points, below right if it is free."""
+    places = [axes.transData.transform((_spent(point, cost), point.accuracy)) for point in points]
+    per_point = axes.get_figure().dpi / 72  # type: ignore[union-attr]
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places]
+    for point, (x, y) in zip(points, places, strict=True):
+        if not point.label:
+            continue
+        wide, high = LETTER * len(point.label) * per_point, 9 * per_point
+        offsets = [(7, -11), (7, 3), (-7, 3), (-7, -11), (9, -4), (-9, -4), (7, -19), (-7, 11)]
+        boxes = []
+        for right, up in offsets:
+            left, low = x + right * per_point - (wide if right < 0 else 0), y + up * per_point
+            boxes.append((left, low, left + wide, low + high))
+        covered = [sum(_overlap(box, other) for other in taken) for box in boxes]
+        best = covered.index(min(covered))
+        taken.append(boxes[best])
+        axes.annotate(
+            point.label, (_spent(point, cost), point.accuracy), xytext=offsets[best], textcoords="offset points",
+            ha="right" if offsets[best][0] < 0 else "left", fontsize=8, parse_math=False, zorder=5,
+        )  # fmt: skip
+
+
+def _overlap(one: Rectangle, other: Rectangle) -> float:
+    """The area that both cover."""
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    return max(wide, 0.0) * max(high, 0.0)
 
 
 def _spent(point: Point, cost: CostName) -> float:
@@ -90,7 +115,8 @@ def _spent(point: Point, cost: CostName) -> float:
 
 
 def _shown(value: float, cost: CostName) -> str:
-    return brief_seconds(value) if cost == "latency" else short(value)
+    text = brief_seconds(value) if cost == "latency" else short(value)
+    return re.sub(r"\.0+(?=\D*$)", "", text)
 
 
 def _ticks(spent: Sequence[float]) -> list[float]:

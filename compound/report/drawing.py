@@ -21,6 +21,7 @@ LAYERS_WIDTH = 560.0  # px that all layers of a line may take
 SLOT = 44.0  # px at least for the labels of a stage
 GAP = 10.0
 BETWEEN = 46.0  # px between two networks of a line
+BELOW = 24.0  # px between two lines
 TOP, BOTTOM = 62.0, 66.0  # px for the name above and the labels below
 PALEST, DARKEST = 0.2, 0.95
 CAPTION = (
@@ -143,8 +144,8 @@ def lay_out(networks: Sequence[Network]) -> tuple[Scales, list[Row], float, floa
         for row in line:
             rows.append(_row(next(left_over), row, scales, left, top + TOP + high / 2, high))
             left += rows[-1].wide + BETWEEN
-        width, top = max(width, left - BETWEEN), top + TOP + high + BOTTOM
-    return scales, rows, width, top
+        width, top = max(width, left - BETWEEN), top + TOP + high + BOTTOM + BELOW
+    return scales, rows, width, top - BELOW
 
 
 def _row(network: Network, row: list[Box], scales: Scales, left: float, middle: float, high: float) -> Row:

@@ -78,7 +78,7 @@ def figure_4(study: Study) -> Plot:
         f"Figure 4 on {study.data}: width scaled from {len(lines)} settings of depth d and resolution r. Width pays more "
         f"on deeper networks of larger resolution where the lines part to the right. {WITH}"
     )
-    return accuracy_plot("figure-4", lines, "macs", "Width under depth and resolution", caption, (620, 400))
+    return accuracy_plot("figure-4", lines, "macs", "Width under depth and resolution", caption)
 
 
 def figure_8(study: Study) -> Plot:
@@ -95,7 +95,7 @@ def figure_8(study: Study) -> Plot:
         f"Figure 8 on {study.data}: {study.baseline} scaled by single dimensions and by all together, counted "
         f"multiply-adds. {WITH}"
     )
-    return accuracy_plot("figure-8", lines, "macs", "Ways of scaling", caption, (620, 400))
+    return accuracy_plot("figure-8", lines, "macs", "Ways of scaling", caption)
 
 
 def family(cost: CostName, number: int) -> Callable[[Study], Plot]:
