@@ -29,6 +29,8 @@ VERBS = (
     "search",
     "report",
     "figure",
+    "study",
+    "forecast",
 )
 
 # Which extra brings a package; all others come with `train`.
