@@ -12,6 +12,7 @@ from compound.report.picture import Palette, Plot, on_axes
 
 CostName = Literal["macs", "params", "latency"]
 AXES = {"macs": "multiply-adds", "params": "parameters", "latency": "latency, batch 1"}
+NARROW = 2.5  # dearest over cheapest, up to which the axis of cost is linear
 LETTER = 4.9  # width of a letter of a label in points, on the average
 Rectangle = tuple[float, float, float, float]  # left, low, right, high
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
@@ -65,11 +66,15 @@ def draw_curves(axes: Axes, palette: Palette, curves: Sequence[Curve], cost: Cos
             linestyle="-" if curve.joined else "none", linewidth=2.4 if curve.strong else 1.5,
             zorder=4 if curve.strong else 3,
         )  # fmt: skip
-    axes.set_xscale("log")
+    spent = [_spent(point, cost) for curve in curves for point in curve.points]
+    if max(spent) > NARROW * min(spent):
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(_ticks(min(spent), max(spent)))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.margins(x=0.12, y=0.14)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _shown(value, cost)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xticks(_ticks([_spent(point, cost) for curve in curves for point in curve.points]))
     _label(axes, [point for curve in curves for point in curve.points], cost)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=_decimals(axes)))
@@ -119,13 +124,12 @@ def _shown(value: float, cost: CostName) -> str:
     return re.sub(r"\.0+(?=\D*$)", "", text)
 
 
-def _ticks(spent: Sequence[float]) -> list[float]:
-    """Round numbers, 1, 2 and 5 of each decade, between the cheapest and the dearest."""
-    low, high = min(spent), max(spent)
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers, 1, 2 and 5 of each decade; of many decades the powers of ten."""
     every = [step * 10.0**power for power in range(-9, 16) for step in (1, 2, 5)]
-    within = [tick for tick in every if low * 0.75 <= tick <= high * 1.35]
+    within = [tick for tick in every if low * 0.9 <= tick <= high * 1.1]
     decades = [tick for tick in within if f"{tick:e}".startswith("1")]
-    return decades if len(within) > 9 else within or [low]
+    return decades if len(within) > 9 else within
 
 
 def _decimals(axes: Axes) -> int:

@@ -7,7 +7,7 @@ from compound.errors import UsageError
 from compound.files import make_folder, write_text
 from compound.report.page import Report, Section, rendered
 from compound.report.run import RunReport
-from compound.report.runs import run_sections
+from compound.report.runs import labels, run_sections
 from compound.report.search import is_search, read_search
 from compound.report.study import is_study, study_sections
 
@@ -44,7 +44,7 @@ def read_report(places: Sequence[Path], images: Sequence[Path] = (), device: str
         alone = runs[0].report()
         return Report(alone.title, alone.top, (*alone.sections[:-1], *seen, alone.sections[-1]))
     sections: list[Section] = []
-    counts = {kind: 0 for kind in ("study", "search")}
+    counts = dict.fromkeys(("study", "search"), 0)
     for place, kind in zip(places, kinds, strict=True):
         if kind != "run":
             counts[kind] += 1
@@ -72,7 +72,8 @@ def _kind(place: Path) -> str:
 def _maps(runs: Sequence[RunReport], images: Sequence[Path], device: str) -> Section:
     from compound.report.maps import map_section  # only maps need torch
 
-    return map_section([run.run.path for run in runs], images, device)
+    named = [(name, run.run.path) for name, run in zip(labels(runs), runs, strict=True)]
+    return map_section(named, images, device)
 
 
 def _title(places: Sequence[Path], kinds: Sequence[str], runs: Sequence[RunReport]) -> str:

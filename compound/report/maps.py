@@ -47,11 +47,11 @@ class Maps:
         return {"png": file.getvalue()}
 
 
-def map_section(runs: Sequence[Path], images: Sequence[Path], device: str) -> Section:
-    """The photos' most probable classes, all networks agreeing on them by the sum of their probabilities."""
+def map_section(runs: Sequence[tuple[str, Path]], images: Sequence[Path], device: str) -> Section:
+    """`runs` by the names to call them; a photo's class is the most probable one by the sum of their probabilities."""
     found = find_images([Path(image) for image in images])
     shown = found[:MOST]
-    models = [(path.resolve().name, *load_predictor(path)) for path in runs]
+    models = [(name, *load_predictor(path)) for name, path in runs]
     classes = models[0][2].classes
     for name, _, described in models:
         if described.classes != classes:

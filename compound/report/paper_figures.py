@@ -68,7 +68,9 @@ def figure_2(networks: Sequence[Network], phi: float, rule: Rule) -> Drawing:
     drawn = [one.with_(name=f"(a) baseline: {one.name}")]
     for letter, (way, factors) in zip("bcde", ways, strict=True):
         drawn.append(scale(one, factors).with_(name=f"({letter}) {way}: {_factors(factors)}"))
-    caption = f"Figure 2 of {one.name}: each way has about {2**phi:.3g} times the baseline's cost (φ {phi:g}). {CAPTION}"
+    caption = (
+        f"Figure 2 of {one.name}: each way has about {2**phi:.3g} times the baseline's cost (φ {phi:g}). {CAPTION}"
+    )
     return Drawing(tuple(drawn), "figure-2", "Ways of scaling", caption)
 
 

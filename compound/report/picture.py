@@ -30,9 +30,7 @@ class Palette:
 
 
 # Matplotlib wants colours and CSS has the theme, so inline figures are drawn in stand-ins and then renamed.
-PAGE = Palette(
-    "#010203", "#010206", "#010205", "#010204", "#010207", tuple(f"#01020{digit}" for digit in "89abcdef")
-)
+PAGE = Palette("#010203", "#010206", "#010205", "#010204", "#010207", tuple(f"#01020{digit}" for digit in "89abcdef"))
 PAPER = Palette(
     "#1b1c1e", "#d9d9d4", "#2457c5", "#b4540f", "#63666b",
     ("#2457c5", "#c2570c", "#12805c", "#a8438a", "#8a6d00", "#2b87b8", "#63666b", "#8b3a3a"),
@@ -73,7 +71,9 @@ class Plot:
         """An SVG element: no header, date or maker, own ids, the page's font and colours."""
         svg = self._save(PAGE, "svg", transparent=True).decode()
         svg = svg[svg.index("<svg") :].replace("'DejaVu Sans'", "system-ui")
-        svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)  # that style is the page's
+        svg = re.sub(
+            r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL
+        )  # that style is the page's
         svg = re.sub(r'^(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
         label = f'role="img" aria-label="{self.name.replace("-", " ")}"'
         svg = re.sub(r'^(<svg[^>]*?) height="[^"]*"', rf"\1 {label}", svg, count=1)

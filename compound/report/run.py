@@ -161,7 +161,9 @@ class RunReport:
         tables = ()
         if plan and plan.lines:
             columns = (Column("role"), Column("network"), *map(Column, plan.columns))
-            tables = (Table("plan", "The plan", columns, tuple((one.role, one.name, *one.figures) for one in plan.lines)),)
+            tables = (
+                Table("plan", "The plan", columns, tuple((one.role, one.name, *one.figures) for one in plan.lines)),
+            )
         return Section("plan", "The plan", rendered("run_plan.html", plan=plan), (), tables)
 
     def _network(self) -> Section:

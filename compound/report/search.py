@@ -50,8 +50,8 @@ class SearchReport:
         low, high = r["interval"]
         told = (
             f"{found.get('baseline', 'The baseline')} on {found.get('data', 'the data')}, {found.get('target', '')}: "
-            f"α {r['alpha']:.4g}, β {r['beta']:.4g}, γ {r['gamma']:.4g} reached {r['accuracy']:.2%} of the held-out images "
-            f"(95 % interval {low:.2%} to {high:.2%}), the best of {len(self.complete)} candidates; "
+            f"α {r['alpha']:.4g}, β {r['beta']:.4g}, γ {r['gamma']:.4g} reached {r['accuracy']:.2%} of the held-out "
+            f"images (95 % interval {low:.2%} to {high:.2%}), the best of {len(self.complete)} candidates; "
             f"{r['not_told_apart']} of the others cannot be told from it."
         )
         drawn = replace(
@@ -106,7 +106,9 @@ class SearchReport:
             lines = [Command("Scale by what was found", f"compound scale BASELINE --rule {out}/rule.yaml --phi 2")]
         given = self.plan or {key: self.found.get(key) for key in SETTINGS}
         settings = {key: f"{value:g}" if isinstance(value, float) else value for key, value in given.items()}
-        return rendered("search_making.html", settings={k: v for k, v in settings.items() if v is not None}, commands=lines)
+        return rendered(
+            "search_making.html", settings={k: v for k, v in settings.items() if v is not None}, commands=lines
+        )
 
 
 def _record(entry: Entry, of_architectures: bool) -> dict[str, Any]:

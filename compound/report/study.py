@@ -18,7 +18,7 @@ FILE = "study.json"
 
 
 def is_study(place: Path) -> bool:
-    return (place / FILE).is_file() or place.name.startswith("study") and place.suffix == ".json"
+    return (place / FILE).is_file() or (place.name.startswith("study") and place.suffix == ".json")
 
 
 def study_sections(place: Path, name: str) -> list[Section]:
@@ -71,18 +71,16 @@ def comparison_table(comparisons: list[Comparison], name: str) -> Table:
         Column("high", _points), Column("seeds", exact), Column("p", _p), Column("p after Holm", _p),
         Column("other's MACs", _times), Column("shown"),
     )  # fmt: skip
-    rows = tuple(
-        (
-            c.reference, c.other, 100 * c.difference.mean, _known(100 * c.difference.low), _known(100 * c.difference.high),
-            c.difference.count, _known(c.p), _known(c.adjusted), c.macs, "yes" if c.shown else "no",
-        )
-        for c in comparisons
-    )  # fmt: skip
+    rows = []
+    for c in comparisons:
+        ends = (_known(100 * c.difference.low), _known(100 * c.difference.high))
+        tested = (c.difference.count, _known(c.p), _known(c.adjusted), c.macs, "yes" if c.shown else "no")
+        rows.append((c.reference, c.other, 100 * c.difference.mean, *ends, *tested))
     caption = (
         "Runs of equal seed are paired. p is of the two-sided paired t-test; other's MACs are a multiple "
         "of the reference's."
     )
-    return Table(f"{name}-comparisons", "Paired comparisons", columns, rows, caption)
+    return Table(f"{name}-comparisons", "Paired comparisons", columns, tuple(rows), caption)
 
 
 def _state(study: Study) -> list[Part]:

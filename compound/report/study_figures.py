@@ -20,7 +20,9 @@ WITH = "Means over seeds with 95 % intervals of the mean."
 
 def study_figures(study: Study, name: str) -> list[Plot]:
     """Every figure of the paper that the study holds the networks for."""
-    return [replace(make(study), name=f"{name}-figure-{number}") for number, make in FIGURES.items() if holds(study, number)]
+    return [
+        replace(make(study), name=f"{name}-figure-{number}") for number, make in FIGURES.items() if holds(study, number)
+    ]
 
 
 def study_figure(study: Study, number: int) -> Plot:
@@ -75,8 +77,8 @@ def figure_4(study: Study) -> Plot:
         for group in groups
     ]
     caption = (
-        f"Figure 4 on {study.data}: width scaled from {len(lines)} settings of depth d and resolution r. Width pays more "
-        f"on deeper networks of larger resolution where the lines part to the right. {WITH}"
+        f"Figure 4 on {study.data}: width scaled from {len(lines)} settings of depth d and resolution r. Width pays "
+        f"more on deeper networks of larger resolution where the lines part to the right. {WITH}"
     )
     return accuracy_plot("figure-4", lines, "macs", "Width under depth and resolution", caption)
 
@@ -152,7 +154,9 @@ def differences_plot(comparisons: Sequence[Comparison], name: str) -> Plot:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.3g}" if value else "0"))
         axes.set_xlabel(f"{comparisons[0].reference}: points of accuracy more, seed by seed")
 
-    caption = "To the right of the line the reference is better. Blue differences hold after Holm's correction, grey ones do not."
+    caption = (
+        "Right of the line the reference is better. Blue differences hold after Holm's correction, grey ones do not."
+    )
     return Plot(f"{name}-differences", "Paired differences", caption, (460, 70 + 34 * len(comparisons)), on_axes(draw))
 
 
@@ -160,7 +164,8 @@ def points(variants: Sequence[Variant], known: Mapping[str, Mean], labels: Mappi
     """The variants that have runs, where they stand."""
     return [
         Point(
-            labels.get(v.name, ""), v.macs, v.params, known[v.name].mean, known[v.name].low, known[v.name].high, v.latency
+            labels.get(v.name, ""), v.macs, v.params,
+            known[v.name].mean, known[v.name].low, known[v.name].high, v.latency,
         )
         for v in variants
         if v.runs

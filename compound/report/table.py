@@ -37,12 +37,12 @@ class Table:
 
     def inline(self) -> Markup:
         head = "".join(
-            f'<th{" class=n" if column.shown else ""}>{escape(column.title)}</th>' for column in self.columns
+            f"<th{' class=n' if column.shown else ''}>{escape(column.title)}</th>" for column in self.columns
         )
         lines = []
         for number, row in enumerate(self.texts()):
             cells = "".join(
-                f"<td{' class=n' if column.shown else ''}>{escape(text)}</td>"
+                f"<td{' class=n' if column.shown else ' class=text'}>{escape(text)}</td>"
                 for column, text in zip(self.columns, row, strict=True)
             )
             lines.append(f"<tr{' class=is' if number in self.marked else ''}>{cells}</tr>")
@@ -70,7 +70,15 @@ class Table:
         align = "".join("r" if column.shown else "l" for column in self.columns)
         head = [[column.title for column in self.columns]]
         top, *lines = [" & ".join(map(_latex, row)) + r" \\" for row in head + self.texts()]
-        body = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", top, r"\midrule", *lines, r"\bottomrule", r"\end{tabular}"]
+        body = [
+            rf"\begin{{tabular}}{{{align}}}",
+            r"\toprule",
+            top,
+            r"\midrule",
+            *lines,
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
         return "\n".join(body) + "\n"
 
 

@@ -46,6 +46,6 @@ def test_a_study_is_taken_in(script, tmp_path, monkeypatch):
     (tmp_path / "made" / "study.json").rename(tmp_path / "study-mini.json")
     monkeypatch.setattr(script, "RESULTS", tmp_path)
     made = script.page()
-    assert "points (95 %" in made
+    assert re.search(r"beats the best of 3 others.* points.*95 %.*5 seeds", made)
     assert f"`{study.command}`" in made
     assert made.count("| 5 |") == len(study.variants)

@@ -63,7 +63,9 @@ def test_figure_3_of_a_study_has_a_panel_a_dimension(tmp_path: Path) -> None:
     panels = curves(study_figure(study, 3))
     assert len(panels) == 3
     width = next(iter(panels[0].values()))
-    expected = sorted((v.macs, sum(r.top1 for r in v.runs) / 5) for v in study.variants if v.dimension in ("baseline", "width"))
+    expected = sorted(
+        (v.macs, sum(r.top1 for r in v.runs) / 5) for v in study.variants if v.dimension in ("baseline", "width")
+    )
     assert width == [(macs, pytest.approx(top1)) for macs, top1 in expected]
 
 
@@ -83,7 +85,7 @@ def test_figures_that_cannot_be_drawn_say_what_to_do(tmp_path: Path) -> None:
 
 def test_the_verbs(cli: Cli, tmp_path: Path) -> None:
     write_synthetic(tmp_path / "study", "compound")
-    code, out, _ = cli("figure", "8", tmp_path / "study", "-o", tmp_path / "eight.png")
+    code, _, _ = cli("figure", "8", tmp_path / "study", "-o", tmp_path / "eight.png")
     assert code == 0
     assert (tmp_path / "eight.png").read_bytes().startswith(b"\x89PNG")
     value = cli.json("report", tmp_path / "study", "-o", tmp_path / "page.html", "--files", tmp_path / "files")

@@ -152,7 +152,9 @@ def test_a_table_in_latex_is_escaped() -> None:
 def write_coefficients(folder: Path) -> Path:
     folder.mkdir()
     entries = []
-    for number, (alpha, beta, gamma, pair) in enumerate([(1.2, 1.1, 1.15, (0.84, 0.86)), (1.0, 1.4, 1.0, (0.79, 0.81))]):
+    for number, (alpha, beta, gamma, pair) in enumerate(
+        [(1.2, 1.1, 1.15, (0.84, 0.86)), (1.0, 1.4, 1.0, (0.79, 0.81))]
+    ):
         factors = {"alpha": alpha, "beta": beta, "gamma": gamma}
         fields = {**factors, "resolution": 32, "cost_factor": 2.0, "params": 1000, "macs": 2000, "accuracies": pair}
         entries.append(
@@ -163,7 +165,9 @@ def write_coefficients(folder: Path) -> Path:
     step2 = [{"phi": 0, "resolution": 28, "layers": 7, "params": 1000, "macs": 1000, "macs_factor": 1.0}]
     result = {"alpha": 1.2, "beta": 1.1, "gamma": 1.15, "accuracy": 0.85, "interval": [0.81, 0.89], "not_told_apart": 0}
     (folder / "result.json").write_text(json.dumps(result | {"step2": step2}))
-    (folder / "rule.yaml").write_text("rule: compound\nfound: {baseline: my-net, data: photos, target: 2x macs, phi: 1.0}")
+    (folder / "rule.yaml").write_text(
+        "rule: compound\nfound: {baseline: my-net, data: photos, target: 2x macs, phi: 1.0}"
+    )
     return folder
 
 
