@@ -225,6 +225,7 @@ def _write(search: "Search", problem: "CoefficientProblem", data: str, out: Path
         "accuracy": best.values[0] if best.values else None,
         "interval": list(known[best.number].ends),
         "not_told_apart": no_worse(entries, known),
+        "images": problem.evaluator.settings["holdout_images"],
         "best": {"number": best.number, **best.parameters, **best.fields},
         "step2": table,
         "rule": str(out / "rule.yaml"),

@@ -93,6 +93,7 @@ class Drawing:
     name: str = "networks"
     title: str = ""
     caption: str = CAPTION
+    wide: bool = True
 
     def inline(self) -> str:
         return draw_networks(self.networks)

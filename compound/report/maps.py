@@ -35,6 +35,7 @@ class Maps:
         "The photo as the network of largest resolution receives it, and where each network sees the class named above "
         "it: nothing where it stays clear, most where it is yellow. Percentages are the networks' probabilities."
     )
+    wide: bool = True
 
     def inline(self) -> str:
         columns = max(map(len, self.rows))

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 DPI = 200  # of PNG files
+WIDE = 560  # px beyond which a plot is too fine for half the page
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,16 @@ THEME = {getattr(PAGE, name): "currentColor" if name == "ink" else f"var(--{name
 
 
 class Picture(Protocol):
-    """`name` is the file's and the id's, `caption` says what is to be seen."""
+    """`name` is the file's and the id's, `caption` says what is to be seen; `wide` ones have a line to themselves."""
 
-    name: str
-    title: str
-    caption: str
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def caption(self) -> str: ...
+    @property
+    def wide(self) -> bool: ...
 
     def inline(self) -> str:
         """HTML to stand in a page, safe as it is."""
@@ -66,6 +72,10 @@ class Plot:
     caption: str
     size: tuple[float, float]
     draw: Callable[[Figure, Palette], None]
+
+    @property
+    def wide(self) -> bool:
+        return self.size[0] > WIDE
 
     def inline(self) -> str:
         """An SVG element: no header, date or maker, own ids, the page's font and colours."""

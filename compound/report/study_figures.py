@@ -133,6 +133,7 @@ def seeds_plot(study: Study, name: str) -> Plot:
             axes.plot(each, [place + 0.2] * len(each), "o", color=colour, ms=3.5, alpha=0.45, mew=0)
             _bar(axes, found, place - 0.08, colour)
         _names(axes, [variant.name for variant in done])
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
         axes.set_xlabel("test top-1 accuracy")
 
@@ -150,7 +151,7 @@ def differences_plot(comparisons: Sequence[Comparison], name: str) -> Plot:
             points = replace(d, mean=100 * d.mean, low=100 * d.low, high=100 * d.high)
             _bar(axes, points, place, palette.accent if one.shown else palette.quiet)
         _names(axes, [f"less {one.other}" for one in comparisons])
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.3g}" if value else "0"))
         axes.set_xlabel(f"{comparisons[0].reference}: points of accuracy more, seed by seed")
 
