@@ -8,8 +8,6 @@ from compound.files import make_folder, write_text
 from compound.report.page import Report, Section, rendered
 from compound.report.run import RunReport
 from compound.report.runs import labels, run_sections
-from compound.report.search import is_search, read_search
-from compound.report.study import is_study, study_sections
 
 
 def write_report(
@@ -49,7 +47,7 @@ def read_report(places: Sequence[Path], images: Sequence[Path] = (), device: str
         if kind != "run":
             counts[kind] += 1
             name = kind if kinds.count(kind) == 1 else f"{kind}-{counts[kind]}"
-            sections += study_sections(place, name) if kind == "study" else read_search(place).sections(name)
+            sections += _sections(place, kind, name)
     if runs:
         sections += run_sections(runs, seen)
     title = _title(places, kinds, runs)
@@ -57,12 +55,23 @@ def read_report(places: Sequence[Path], images: Sequence[Path] = (), device: str
     return Report(title, top, tuple(sections))
 
 
+def _sections(place: Path, kind: str, name: str) -> list[Section]:
+    """Of a study or a search; what they need (Optuna, SciPy) is asked of nobody who reports on runs."""
+    if kind == "study":
+        from compound.report.study import study_sections
+
+        return study_sections(place, name)
+    from compound.report.search import read_search
+
+    return read_search(place).sections(name)
+
+
 def _kind(place: Path) -> str:
-    if is_study(place):
+    if (place / "study.json").is_file() or (place.name.startswith("study") and place.suffix == ".json"):
         return "study"
     if (place / "run.yaml").is_file():
         return "run"
-    if is_search(place):
+    if (place / "leaderboard.json").is_file():
         return "search"
     if not place.exists():
         raise UsageError(f"there is no {place}; give run directories, searches or studies")

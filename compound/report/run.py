@@ -13,7 +13,8 @@ from compound.cost import Cost, cost, stage_costs
 from compound.errors import UsageError
 from compound.network import describe
 from compound.report import figures
-from compound.report.drawing import Drawing, boxes
+from compound.report.drawing import Drawing
+from compound.report.layout import boxes
 from compound.report.making import commands, recipe_fields
 from compound.report.page import Report, Section, read_json, rendered
 from compound.report.picture import Plot

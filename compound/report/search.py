@@ -121,10 +121,6 @@ def _record(entry: Entry, of_architectures: bool) -> dict[str, Any]:
     return record if entry.state == "complete" else record | {"state": entry.state}
 
 
-def is_search(place: Path) -> bool:
-    return (place / "leaderboard.json").is_file()
-
-
 def read_search(path: Path) -> SearchReport:
     """A folder of `compound search coefficients` or `architecture`."""
     given = read_json(path / "leaderboard.json")

@@ -14,12 +14,6 @@ from compound.report.table import Column, Table, exact, factor, percent2
 from compound.study import Study, read_study
 from compound.study.statistics import Comparison, compare, means, verdict
 
-FILE = "study.json"
-
-
-def is_study(place: Path) -> bool:
-    return (place / FILE).is_file() or (place.name.startswith("study") and place.suffix == ".json")
-
 
 def study_sections(place: Path, name: str) -> list[Section]:
     """What the study found, its networks, and how to repeat it. A study that is not finished is reported as it is."""
@@ -97,7 +91,7 @@ def _networks(study: Study, folder: Path) -> tuple[Network, ...]:
     files = [(variant.name, folder / variant.network) for variant in study.variants]
     for name, file in files:
         if not file.resolve().is_relative_to(folder.resolve()):
-            raise UsageError(f"{folder / FILE}: the network file of {name} lies outside of the study; {file}")
+            raise UsageError(f"{folder}/study.json: the network file of {name} lies outside of the study; {file}")
     return tuple(load_network(file).with_(name=name) for name, file in files if file.is_file())
 
 

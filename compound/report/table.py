@@ -98,10 +98,6 @@ def percent2(value: float) -> str:
     return percent(value, 2)
 
 
-def interval(value: str) -> str:
-    return value
-
-
 def of_records(name: str, title: str, records: Sequence[Mapping[str, Any]], caption: str = "", most: int = 0) -> Table:
     """A table of plain records, a column a key, the first `most` of them; numbers stand to the right."""
     keys = list(dict.fromkeys(key for record in records for key in record))

@@ -4,6 +4,8 @@ import csv
 import json
 import math
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,8 @@ def test_the_drawn_networks_are_those_of_the_study(tmp_path: Path, out: Path) ->
     write_report([tmp_path / "study"], out)
     network = load_network(tmp_path / "study" / study.variants[-1].network)
     assert f"{study.variants[-1].name} at {network.resolution} px" in Page(out).source
+
+
+def test_a_run_is_reported_without_the_extra_of_searches() -> None:
+    program = "import sys; sys.modules['optuna'] = None; import compound.report; import compound.report.run"
+    subprocess.run([sys.executable, "-c", program], check=True)
