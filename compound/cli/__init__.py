@@ -27,6 +27,8 @@ VERBS = (
     "measure",
     "data",
     "search",
+    "report",
+    "figure",
     "study",
     "forecast",
 )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compound.cli.common import Json, answer, note
-from compound.cli.search_coefficients import (
+from compound.cli.searching import (
     Lease,
     SearchOut,
     SearchSeed,
@@ -14,8 +14,8 @@ from compound.cli.search_coefficients import (
     Storage,
     StudyName,
     Timeout,
-    _cores,
-    _default_workers,
+    cores,
+    default_workers,
 )
 from compound.cli.training import Data, Devices, Download, ImageChannels, Root, which_devices
 from compound.errors import UsageError
@@ -120,8 +120,8 @@ def architecture(
     plan.save(folder, found)
     say = (lambda text: None) if json else note
     share_weights(plan, found, folder, say)
-    crew = workers or _default_workers(where)
-    problem = plan.problem(found, plan.evaluator(folder, max(_cores() // crew, 1)))
+    crew = workers or default_workers(where)
+    problem = plan.problem(found, plan.evaluator(folder, max(cores() // crew, 1)))
     journal = storage or str(folder / "search.journal")
     search = Search(problem, journal, trials, chosen, seed, study or "", plan.pruner, timeout, lease)
     title = f"{found.name} on {images.name}, {chosen.name}, {crew} workers -> {journal}"
@@ -165,8 +165,8 @@ def validate(
     plan, space = open_plan(folder)
     proxy = plan.evaluator(folder)
     problem = plan.problem(space, proxy)
-    crew = workers or _default_workers(plan.device)
-    truth = replace(plan, epochs=epochs or plan.epochs).trainer(max(_cores() // crew, 1))
+    crew = workers or default_workers(plan.device)
+    truth = replace(plan, epochs=epochs or plan.epochs).trainer(max(cores() // crew, 1))
     numbers = range(plan.seed, plan.seed + seeds)
     file = folder / f"validation-{truth.recipe.epochs}-epochs.json"
     result = compare(problem, proxy, truth, sample, numbers, file, (lambda text: None) if json else note, crew)

@@ -1,12 +1,25 @@
 """`compound search coefficients`: α, β, γ for one's own baseline and data, into a rule file."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from compound.cli.common import Json, answer, find_network, note
+from compound.cli.searching import (
+    Lease,
+    Prune,
+    SamplerName,
+    SearchOut,
+    SearchSeed,
+    SearchWorkers,
+    Storage,
+    StudyName,
+    Timeout,
+    best_of,
+    cores,
+    default_workers,
+)
 from compound.cli.training import (
     BatchSize,
     Data,
@@ -19,14 +32,13 @@ from compound.cli.training import (
     TrainingOptions,
     which_devices,
 )
-from compound.errors import CompoundError, UsageError
+from compound.errors import UsageError
 from compound.files import make_folder, write_json
 from compound.quantity import short
 
 if TYPE_CHECKING:
     from compound.search.coefficients import CoefficientProblem, Target
     from compound.search.engine import Search
-    from compound.search.leaderboard import Entry
     from compound.search.spending import DeviceLatency
     from compound.search.training import ShortTraining
 
@@ -37,19 +49,7 @@ SAMPLE = 5  # candidates whose training is measured for --search-cost
 Trials = Annotated[
     int | None, typer.Option(min=1, help=f"Configurations; default all, at most {MOST_TRIALS}. More go on.")
 ]
-SearchWorkers = Annotated[int | None, typer.Option(min=1, help="Processes here; default one a core, up to 4.")]
-Storage = Annotated[
-    str | None,
-    typer.Option(help="A journal file, postgresql://…, mysql://…, grpc://HOST:PORT; default OUT/search.journal."),
-]
-StudyName = Annotated[str | None, typer.Option("--study", help="Name of the search in its storage.")]
-SamplerName = Annotated[str, typer.Option("--sampler", help="grid, random, tpe, gp or nsga2.")]
-SearchOut = Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the results.")]
-SearchSeed = Annotated[int, typer.Option(help="Seed of the choices, and of the first training of each candidate.")]
 Seeds = Annotated[int, typer.Option(min=1, help="Trainings a candidate, each with a seed of its own.")]
-Prune = Annotated[bool, typer.Option("--prune", help="Stop candidates below the median of the others' epochs.")]
-Timeout = Annotated[float | None, typer.Option(help="Seconds after which an evaluation is given up.")]
-Lease = Annotated[float, typer.Option(min=1, help="Seconds without a sign after which a worker counts as dead.")]
 
 
 def coefficients(
@@ -101,8 +101,8 @@ def coefficients(
     chosen = options.find_recipe()
     if chosen.precision == "auto":  # what a machine measures must not decide between candidates
         chosen = replace(chosen, precision="fp32")
-    crew = workers or _default_workers(where)
-    threads = max(_cores() // crew, 1)
+    crew = workers or default_workers(where)
+    threads = max(cores() // crew, 1)
     images = Images(data, holdout, channels, seed, root, download)
     evaluator = ShortTraining(images, chosen, threads, where)
     opened = images.open()
@@ -208,7 +208,7 @@ def _write(search: "Search", problem: "CoefficientProblem", data: str, out: Path
     study = optuna.load_study(study_name=search.name, storage=search.open())
     entries = leaderboard(study.get_trials(deepcopy=False), problem.directions)
     write_leaderboard(entries, out, ["accuracy"])
-    best = _best(entries, out)
+    best = best_of(entries, out)
     rule = problem.rule(best.parameters)
     known = intervals(entries, problem.evaluator.settings["holdout_images"])
     complete = [entry for entry in entries if entry.state == "complete"]
@@ -232,6 +232,7 @@ def _write(search: "Search", problem: "CoefficientProblem", data: str, out: Path
         "accuracy": best.values[0] if best.values else None,
         "interval": list(known[best.number].ends),
         "not_told_apart": no_worse(entries, known),
+        "images": problem.evaluator.settings["holdout_images"],
         "best": {"number": best.number, **best.parameters, **best.fields},
         "step2": table,
         "rule": str(out / "rule.yaml"),
@@ -243,16 +244,6 @@ def _write(search: "Search", problem: "CoefficientProblem", data: str, out: Path
     write_rule(rule, found, out / "rule.yaml")
     write_json(out / "result.json", value)
     return value, _text(value, table, len(points))
-
-
-def _best(entries: "list[Entry]", out: Path) -> "Entry":
-    """The winner. Raises `CompoundError` when no trial gave a value."""
-    complete = [entry for entry in entries if entry.state == "complete"]
-    if not complete:
-        errors = [e.error.strip().splitlines()[-1] for e in entries if e.error]
-        first = f"; the first error was {errors[0]}" if errors else ""
-        raise CompoundError(f"no trial of {len(entries)} was completed{first}; see {out / 'leaderboard.json'}")
-    return complete[0]
 
 
 def _text(value: dict[str, Any], table: list[dict[str, Any]], candidates: int) -> str:
@@ -274,14 +265,3 @@ def _text(value: dict[str, Any], table: list[dict[str, Any]], candidates: int) -
             f"{value['rule']} for --rule; leaderboard.csv, surface.svg and step2.json beside it",
         ]
     )
-
-
-def _default_workers(device: str) -> int:
-    """One a core and at most four; a GPU is kept busy by one."""
-    from compound.inference import pick_device
-
-    return min(_cores(), 4) if pick_device(device).type == "cpu" else 1
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compound.cli.common import Json, NetworkName, answer, find_network, note
-from compound.cli.search_coefficients import (
+from compound.cli.searching import (
     Lease,
     Prune,
     SamplerName,
@@ -16,11 +16,11 @@ from compound.cli.search_coefficients import (
     Storage,
     StudyName,
     Timeout,
-    _best,
-    _cores,
-    _default_workers,
     _run,
     _search,
+    best_of,
+    cores,
+    default_workers,
 )
 from compound.cli.train import evaluation_text
 from compound.cli.training import Data, Device, Download, ImageChannels, Root, TrainingOptions
@@ -107,8 +107,8 @@ def transfer(
     chosen = replace(options.find_recipe(), batch=step, epochs=epochs_of(steps, step, len(opened.train)), find=())
     if chosen.precision == "auto":  # what a machine measures must not decide between candidates
         chosen = replace(chosen, precision="fp32")
-    crew = workers or _default_workers(device)
-    training = ShortTraining(images, chosen, max(_cores() // crew, 1), device, weights=weights)
+    crew = workers or default_workers(device)
+    training = ShortTraining(images, chosen, max(cores() // crew, 1), device, weights=weights)
     problem = TransferProblem(found, FineTuned(training), rates, decays)
     count = min(trials or rates * decays, rates * decays)
     if search_cost:
@@ -151,7 +151,7 @@ def _found(search: "Search", problem: "TransferProblem", out: Path) -> "tuple[li
     study = optuna.load_study(study_name=search.name, storage=search.open())
     entries = leaderboard(study.get_trials(deepcopy=False), problem.directions)
     write_leaderboard(entries, out, ["accuracy"])
-    return entries, chosen(entries) or _best(entries, out)
+    return entries, chosen(entries) or best_of(entries, out)
 
 
 def _retrain(

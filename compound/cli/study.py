@@ -9,10 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compound.cli.common import Json, RuleName, answer, find_network, find_rule, note
-from compound.cli.fit import Devices, which_devices
-from compound.cli.search_coefficients import Lease, SearchWorkers, Storage, StudyName, Timeout, _cores, _default_workers
+from compound.cli.searching import Lease, SearchWorkers, Storage, StudyName, Timeout, cores, default_workers
 from compound.cli.studied import study_fields, study_text, write_tables
-from compound.cli.training import BatchSize, Data, Download, ImageChannels, Rate, RecipeName, Root, TrainingOptions
+from compound.cli.training import (
+    BatchSize,
+    Data,
+    Devices,
+    Download,
+    ImageChannels,
+    Rate,
+    RecipeName,
+    Root,
+    TrainingOptions,
+    which_devices,
+)
 from compound.errors import CompoundError, UsageError
 from compound.latency import load_table
 from compound.quantity import short
@@ -119,12 +129,12 @@ def one_recipe(recipe: "Recipe") -> "Recipe":
 
 def shared(workers: int | None, threads: int | None, device: str) -> tuple[int, int]:
     """Processes, and threads of each; never more than there are cores, as that would slow all of them."""
-    cores = _cores()
-    crew = workers or (max(cores // threads, 1) if threads else _default_workers(device))
-    share = threads or max(cores // crew, 1)
-    if crew * share > cores:
+    here = cores()
+    crew = workers or (max(here // threads, 1) if threads else default_workers(device))
+    share = threads or max(here // crew, 1)
+    if crew * share > here:
         raise UsageError(
-            f"{crew} workers of {share} thread{'s' * (share > 1)} need {crew * share} cores and there are {cores}; "
+            f"{crew} workers of {share} thread{'s' * (share > 1)} need {crew * share} cores and there are {here}; "
             "use fewer --workers or --threads"
         )
     return crew, share

@@ -1,85 +1,64 @@
-"""Curves and colour maps as inline SVG: transparent, coloured by the page's CSS, the same bytes every time."""
+"""Curves and colour maps of trainings."""
 
-import io
 import math
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-# Matplotlib wants colours and CSS has the theme, so figures are drawn in these and then renamed.
-INK, TRAIN, HOLDOUT, GRID = "#010203", "#010204", "#010205", "#010206"
-THEME = {INK: "currentColor", TRAIN: "var(--second)", HOLDOUT: "var(--accent)", GRID: "var(--line)"}
+from compound.report.picture import Palette, Plot, on_axes
+
 HEAT = "#4a7de8"  # reads on white and on black
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "DejaVu Sans",  # only measured; the page's font is set instead
-    "font.size": 10.5,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": GRID,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": GRID,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "lines.linewidth": 2,
-    "lines.markersize": 4.5,
-    "path.simplify_threshold": 0.5,
-}
 CELLS = 125  # a side of the colour map; smaller ones cannot be seen
 POINTS = 20  # epochs up to which each one is marked
+DASHES = (0, (4, 2))
 
 
-@contextmanager
-def _drawn(width: float, height: float, name: str) -> Iterator[Axes]:
-    """Axes to draw on, in CSS px; `name` makes the ids of this figure its own."""
-    with rc_context(STYLE | {"svg.hashsalt": name}):
-        figure = Figure(figsize=(width / 72, height / 72), layout="constrained")
-        yield figure.add_subplot()
+class Line(NamedTuple):
+    """One quantity over the epochs."""
+
+    label: str
+    epochs: Sequence[int]
+    values: Sequence[float]
 
 
-def curves(name: str, epochs: Sequence[int], train: Sequence[float], holdout: Sequence[float], percent: bool) -> str:
-    """One quantity over the epochs, for the training images and the held-out ones."""
-    with _drawn(400, 250, name) as axes:
-        marker = "o" if len(epochs) <= POINTS else ""
-        axes.plot(epochs, train, color=TRAIN, linestyle=(0, (4, 2)), marker=marker, label="training")
-        if any(math.isfinite(value) for value in holdout):
-            axes.plot(epochs, holdout, color=HOLDOUT, marker=marker, label="held out")
+def curves(name: str, title: str, lines: Sequence[Line], *, percent: bool, dashed: Sequence[Line] = ()) -> Plot:
+    """Quantities over the epochs: `lines` in the colours of the series, `dashed` ones in the second colour."""
+
+    def draw(axes: Axes, palette: Palette) -> None:
+        colours = (palette.accent, *palette.series[1:])
+        drawn = [(one, palette.second, DASHES) for one in dashed]
+        drawn += [(one, colours[number % len(colours)], "-") for number, one in enumerate(lines)]
+        for one, colour, dashes in drawn:
+            if any(math.isfinite(value) for value in one.values):
+                marker = "o" if len(one.epochs) <= POINTS else ""
+                axes.plot(one.epochs, one.values, color=colour, linestyle=dashes, marker=marker, label=one.label)
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.yaxis.set_major_locator(MaxNLocator(5))
-        axes.set_xlabel("epoch")
-        _whole_epochs(axes, epochs)
-        axes.legend(loc="lower right" if percent else "upper right")
-        return _svg(axes, name)
+        _whole_epochs(axes, [epoch for one, _, _ in drawn for epoch in one.epochs])
+        if axes.lines:
+            axes.legend(loc="lower right" if percent else "upper right")
+
+    return Plot(name, title, "", (400, 250), on_axes(draw))
 
 
-def rates(name: str, epochs: Sequence[int], rate: Sequence[float]) -> str:
+def rates(name: str, title: str, epochs: Sequence[int], rate: Sequence[float]) -> Plot:
     """The learning rate at the end of every epoch, small."""
-    with _drawn(400, 120, name) as axes:
-        axes.plot(epochs, rate, color=INK, linewidth=1.5, marker="o" if len(epochs) <= POINTS else "", markersize=3)
+
+    def draw(axes: Axes, palette: Palette) -> None:
+        marker = "o" if len(epochs) <= POINTS else ""
+        axes.plot(epochs, rate, color=palette.ink, linewidth=1.5, marker=marker, markersize=3)
         axes.set_ylim(bottom=0)
         axes.yaxis.set_major_locator(MaxNLocator(3))
-        axes.set_xlabel("epoch")
         _whole_epochs(axes, epochs)
-        return _svg(axes, name)
+
+    return Plot(name, title, "", (400, 120), on_axes(draw))
 
 
-def confusion_map(name: str, confusion: Sequence[Sequence[int]]) -> str:
+def confusion_map(name: str, confusion: Sequence[Sequence[int]]) -> Plot:
     """Many classes as a colour map: each cell the share of its true class; a root brings out the rare ones.
 
     Beyond CELLS classes a cell shows the largest share of the `pooled` × `pooled` classes it stands for.
@@ -94,13 +73,15 @@ def confusion_map(name: str, confusion: Sequence[Sequence[int]]) -> str:
                 cells[predicted // each] = max(cells[predicted // each], count / images)
     pixels = [[(red, green, blue, math.sqrt(share)) for share in row] for row in shares]
     end = len(shares) * each - 0.5
-    with _drawn(520, 500, name) as axes:
+
+    def draw(axes: Axes, palette: Palette) -> None:
         axes.grid(False)
         axes.imshow(pixels, interpolation="nearest", extent=(-0.5, end, end, -0.5))
         axes.set_xlabel("predicted class (number)")
         axes.set_ylabel("true class (number)")
         axes.spines[:].set_visible(True)
-        return _svg(axes, name)
+
+    return Plot(name, "Confusion", "", (520, 500), on_axes(draw))
 
 
 def pooled(classes: int) -> int:
@@ -109,22 +90,6 @@ def pooled(classes: int) -> int:
 
 
 def _whole_epochs(axes: Axes, epochs: Sequence[int]) -> None:
+    axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     axes.set_xlim(min(epochs) - 0.4, max(epochs) + 0.4)
-
-
-def _svg(axes: Axes, name: str) -> str:
-    """The figure as an SVG element: no header, date or maker, own ids, the page's font and colours."""
-    file = io.BytesIO()
-    figure = axes.get_figure()
-    assert isinstance(figure, Figure)
-    figure.savefig(file, format="svg", transparent=True)
-    svg = file.getvalue().decode()
-    svg = svg[svg.index("<svg") :].replace("'DejaVu Sans'", "system-ui")
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)  # that style is the page's
-    svg = re.sub(r'^(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
-    svg = re.sub(r'^(<svg[^>]*?) height="[^"]*"', rf'\1 role="img" aria-label="{name.replace("-", " ")}"', svg, count=1)
-    svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{name}-", svg)
-    for colour, themed in THEME.items():
-        svg = svg.replace(colour, themed)
-    return svg.strip()

@@ -1,18 +1,51 @@
 """Accuracy against cost: every candidate, the front, the chosen one."""
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from compound.files import write_with
+from compound.files import write_bytes
 from compound.quantity import limit_text
+from compound.report.picture import Palette, Plot, on_axes
 from compound.search.objective import front
 
-CANDIDATE, FRONT, CHOSEN = "#9aa7b8", "#4a7de8", "#d9534f"
 UNITS = {"macs": "multiply-adds", "params": "parameters", "memory": "bytes of memory", "latency": "time of one call"}
+
+
+class FrontPoint(NamedTuple):
+    accuracy: float
+    cost: float
+
+
+def front_plot(
+    name: str, points: Sequence[FrontPoint], chosen: FrontPoint, *, cost: str, target: float, judged: str
+) -> Plot:
+    """All `points` and what no other beats in both; `judged` says what the accuracy is."""
+    best = [points[i] for i in front(points)]
+
+    def draw(axes: Axes, palette: Palette) -> None:
+        axes.scatter(
+            [c for _, c in points], [a for a, _ in points], s=14, color=palette.quiet, alpha=0.6,
+            label=f"{len(points)} candidates",
+        )  # fmt: skip
+        ends = [c for _, c in best], [a for a, _ in best]
+        axes.step(*ends, where="post", color=palette.accent, marker="o", ms=4, label="front")
+        axes.scatter(
+            [chosen.cost], [chosen.accuracy], s=110, color=palette.second, marker="*", zorder=5, label="chosen"
+        )
+        axes.axvline(target, color=palette.quiet, linestyle=(0, (4, 3)), linewidth=1)
+        place = (target, 0.02)
+        axes.annotate("target", place, xycoords=("data", "axes fraction"), ha="right", rotation=90, fontsize=8)
+        axes.set_xlabel(UNITS.get(cost, cost))
+        axes.set_ylabel(judged)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: limit_text(cost, value)))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.legend(loc="lower right")
+
+    return Plot(name, "Accuracy against cost", "", (620, 370), on_axes(draw))
 
 
 def write_front(
@@ -24,24 +57,8 @@ def write_front(
     target: float,
     judged: str,
 ) -> None:
-    """search.svg and search.png of (accuracy, cost) `points`; `judged` says what the accuracy is."""
-    figure = Figure(figsize=(7, 4.4), layout="constrained")
-    axes = figure.add_subplot()
-    best = [points[i] for i in front(points)]
-    axes.scatter(
-        [c for _, c in points], [a for a, _ in points], s=14, color=CANDIDATE, label=f"{len(points)} candidates"
-    )
-    axes.step([c for _, c in best], [a for a, _ in best], where="post", color=FRONT, marker="o", ms=4, label="front")
-    axes.scatter([chosen[1]], [chosen[0]], s=70, color=CHOSEN, marker="*", zorder=3, label="chosen")
-    axes.axvline(target, color=CANDIDATE, linestyle=(0, (4, 3)), linewidth=1)
-    axes.annotate("target", (target, 0.02), xycoords=("data", "axes fraction"), ha="right", rotation=90, fontsize=8)
-    axes.set_xlabel(UNITS.get(cost, cost))
-    axes.set_ylabel(judged)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: limit_text(cost, value)))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e5e8ee")
-    axes.set_axisbelow(True)
-    axes.legend(frameon=False, fontsize=9, loc="lower right")
-    for kind in ("svg", "png"):
-        write_with(folder / f"search.{kind}", partial(figure.savefig, format=kind, dpi=150))
+    """search.svg and search.png of (accuracy, cost) `points`."""
+    every = [FrontPoint(*point) for point in points]
+    plot = front_plot("search", every, FrontPoint(*chosen), cost=cost, target=target, judged=judged)
+    for kind, data in plot.files().items():
+        write_bytes(folder / f"search.{kind}", data)

@@ -1,7 +1,6 @@
-"""The page of a run: everything it shows is read from the run directory, and what is not there yet is said."""
+"""The sections of a run: everything is read from its directory, and what is not there yet is said."""
 
 import csv
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,16 +9,18 @@ from typing import Any
 
 import yaml
 
-from compound.cost import CONVENTION, Cost, cost, stage_costs
+from compound.cost import Cost, cost, stage_costs
 from compound.errors import UsageError
-from compound.files import write_text
 from compound.network import describe
-from compound.quantity import short
 from compound.report import figures
-from compound.report.drawing import boxes, draw_networks
+from compound.report.drawing import Drawing
+from compound.report.layout import boxes
 from compound.report.making import commands, recipe_fields
+from compound.report.page import Report, Section, read_json, rendered
+from compound.report.picture import Plot
 from compound.report.plan import PlanView, drawable_baseline, view_plan
 from compound.report.results import Card, Confused, Recall, cards, check_confusion, most_confused, recalls
+from compound.report.table import Column, Table, exact, percent
 from compound.train.run import Run, open_run
 
 MATRIX = 20  # classes up to which the confusion matrix has numbers
@@ -56,13 +57,13 @@ class RunReport:
     def read(cls, path: Path) -> "RunReport":
         run = open_run(path)
         given = yaml.safe_load((path / "run.yaml").read_text(encoding="utf-8"))
-        predictions = _json(path / "predictions.json")
+        predictions = read_json(path / "predictions.json")
         report = cls(
             run,
             {str(name): str(number) for name, number in (given.get("versions") or {}).items()},
-            _json(path / "plan.json"),
+            read_json(path / "plan.json"),
             _metrics(run.metrics),
-            _json(run.evaluation),
+            read_json(run.evaluation),
             predictions["predictions"] if predictions else None,
         )
         if report.confusion:
@@ -86,11 +87,12 @@ class RunReport:
         given = self.plan_file
         return view_plan(given, self.run.network, self.cost, self.run.recipe.batch) if given else None
 
-    def drawing(self) -> str:
+    def drawing(self) -> Drawing:
         """The network to scale, its baseline before it where that is known."""
         baseline = drawable_baseline(self.plan_file, self.run.network)
-        return draw_networks([baseline, self.run.network] if baseline else [self.run.network])
+        return Drawing((baseline, self.run.network) if baseline else (self.run.network,), "network")
 
+    @cached_property
     def stages(self) -> list[StageLine]:
         network = self.run.network
         costs = stage_costs(network, len(self.classes), self.run.data["channels"])
@@ -104,16 +106,22 @@ class RunReport:
             for box, (what, stride) in zip(boxes(network), [*rows, (head, None)], strict=True)
         ]  # fmt: skip
 
-    def curves(self) -> dict[str, str]:
-        """Loss, accuracy and rate by epoch, as SVG."""
+    def curves(self) -> dict[str, Plot]:
+        """Loss, accuracy and rate by epoch."""
         if not self.metrics:
             return {}
         m = self.metrics
         epochs = [int(epoch) for epoch in m["epoch"]]
+
+        def both(name: str, title: str, quantity: str, percent: bool) -> Plot:
+            held = figures.Line("held out", epochs, m[f"val_{quantity}"])
+            train = figures.Line("training", epochs, m[f"train_{quantity}"])
+            return figures.curves(name, title, [held], percent=percent, dashed=[train])
+
         return {
-            "loss": figures.curves("loss-by-epoch", epochs, m["train_loss"], m["val_loss"], False),
-            "top1": figures.curves("top-1-by-epoch", epochs, m["train_top1"], m["val_top1"], True),
-            "rate": figures.rates("learning-rate-by-epoch", epochs, m["rate"]),
+            "loss": both("loss-by-epoch", "Loss", "loss", False),
+            "top1": both("top-1-by-epoch", "Top-1 accuracy", "top1", True),
+            "rate": figures.rates("learning-rate-by-epoch", "Learning rate", epochs, m["rate"]),
         }
 
     def best(self) -> tuple[int, float] | None:
@@ -123,8 +131,10 @@ class RunReport:
         value, epoch = max(known, default=(math.nan, 0))
         return (-epoch, value) if known else None
 
-    def confusion_map(self) -> str:
-        return figures.confusion_map("confusion-matrix", self.confusion) if self.confusion else ""
+    def confusion_map(self) -> Plot | None:
+        """The colour map of many classes; few ones have a table of numbers."""
+        many = self.confusion is not None and len(self.classes) > MATRIX
+        return figures.confusion_map("confusion-matrix", self.confusion or []) if many else None
 
     def confusion_cells(self) -> str:
         each = figures.pooled(len(self.classes))
@@ -139,42 +149,69 @@ class RunReport:
     def cards(self, kind: str) -> list[Card]:
         return cards(self.run.path, self.predictions or [], kind)
 
+    def title(self) -> str:
+        return f"{self.run.network.name} on {self.run.data['name']}"
 
-def write_run_report(path: Path) -> Path:
-    """Write `path`/report.html, one page that needs nothing else, and return where it is."""
-    path = Path(path)
-    return write_text(path / "report.html", render(RunReport.read(path)))
+    def report(self) -> Report:
+        """The page of this run alone."""
+        sections = (self._plan(), self._network(), self._training(), self._classes(), self._examples(), self._making())
+        return Report(self.title(), rendered("run_top.html", report=self), sections)
 
+    def _plan(self) -> Section:
+        plan = self.plan
+        tables = ()
+        if plan and plan.lines:
+            columns = (Column("role"), Column("network"), *map(Column, plan.columns))
+            tables = (
+                Table("plan", "The plan", columns, tuple((one.role, one.name, *one.figures) for one in plan.lines)),
+            )
+        return Section("plan", "The plan", rendered("run_plan.html", plan=plan), (), tables)
 
-def render(report: RunReport) -> str:
-    """The page. Everything is escaped but the SVG made here."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    def _network(self) -> Section:
+        drawing = self.drawing()
+        body = rendered("run_network.html", report=self, drawing=drawing)
+        return Section("network", "The network", body, (drawing,), (self.stage_table("stages"),))
 
-    environment = Environment(
-        loader=PackageLoader("compound", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"short": short, "percent": _percent}
-    limits = {"MATRIX": MATRIX, "DAMAGED": DAMAGED, "LONG_RECALL": LONG_RECALL}
-    made = {"recipe": recipe_fields(report.run), "commands": commands(report.run)}
-    return environment.get_template("run.html").render(report=report, convention=CONVENTION, **made, **limits)
+    def _training(self) -> Section:
+        curves = self.curves()
+        body = rendered("run_training.html", report=self, curves=curves)
+        return Section("training", "Training", body, tuple(curves.values()))
 
+    def _classes(self) -> Section:
+        drawn = self.confusion_map()
+        limits = {"MATRIX": MATRIX, "LONG_RECALL": LONG_RECALL}
+        body = rendered("run_classes.html", report=self, confusion=self.confusion, map=drawn, **limits)
+        return Section("classes", "Classes", body, (drawn,) if drawn else (), self.class_tables())
 
-def _percent(value: float, digits: int = 1) -> str:
-    return f"{value:.{digits}%}"
+    def _examples(self) -> Section:
+        return Section("examples", "Examples", rendered("run_examples.html", report=self, DAMAGED=DAMAGED))
 
+    def _making(self) -> Section:
+        made = {"recipe": recipe_fields(self.run), "commands": commands(self.run)}
+        return Section("making", "How it was made", rendered("run_making.html", report=self, **made))
 
-def _json(file: Path) -> Any:
-    """The file's value, None where there is no file."""
-    if not file.is_file():
-        return None
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{file} is damaged: {error}; delete it, or make it again") from None
+    def stage_table(self, name: str) -> Table:
+        """Where the cost lies."""
+        titles = ("resolution", "channels", "layers", "stride", "parameters", "MACs")
+        columns = (Column("stage"), Column("operator"), *(Column(title, exact) for title in titles))
+        rows = tuple(
+            (s.label, s.operator, s.resolution, s.channels, s.layers, s.stride, s.cost.params, s.cost.macs, s.share)
+            for s in self.stages
+        )
+        return Table(name, "", (*columns, Column("share of MACs", percent)), rows)
+
+    def class_tables(self) -> tuple[Table, ...]:
+        """Recall of every class, and the matrix where it is small."""
+        if not self.confusion:
+            return ()
+        columns = (Column("class"), Column("recall", percent), Column("right", exact), Column("images", exact))
+        found = tuple((one.name, one.share, one.right, one.images) for one in self.recalls())
+        recall = Table("recall", "Recall", columns, found)
+        if len(self.classes) > MATRIX:
+            return (recall,)
+        rows = tuple((name, *row) for name, row in zip(self.classes, self.confusion, strict=True))
+        predicted = (Column(name, exact) for name in self.classes)
+        return (recall, Table("confusion", "Confusion", (Column("true class"), *predicted), rows))
 
 
 def _metrics(file: Path) -> dict[str, list[float]] | None:

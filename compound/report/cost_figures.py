@@ -1,0 +1,137 @@
+"""Accuracy against cost: the shape of Figures 1, 3, 4, 5 and 8."""
+
+import re
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
+
+from compound.quantity import brief_seconds, short
+from compound.report.picture import Palette, Plot, on_axes
+
+CostName = Literal["macs", "params", "latency"]
+AXES = {"macs": "multiply-adds", "params": "parameters", "latency": "latency, batch 1"}
+NARROW = 2.5  # dearest over cheapest, up to which the axis of cost is linear
+LETTER = 4.9  # width of a letter of a label in points, on the average
+Rectangle = tuple[float, float, float, float]  # left, low, right, high
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
+
+
+class Point(NamedTuple):
+    """A network: its costs, its accuracy and the interval of that, all shares; `label` is written beside it."""
+
+    label: str
+    macs: float
+    params: float
+    accuracy: float
+    low: float
+    high: float
+    latency: float | None = None
+
+
+class Curve(NamedTuple):
+    """Networks that belong together, from cheap to dear. `strong` ones are what the figure is about."""
+
+    label: str
+    points: Sequence[Point]
+    strong: bool = False
+    joined: bool = True
+
+
+def against_cost(name: str, points: Sequence[Point], cost: CostName, title: str = "", caption: str = "") -> Plot:
+    """Every point on its own, with its label."""
+    title = title or f"Accuracy against {AXES[cost]}"
+    return accuracy_plot(name, [Curve("", points, True, joined=False)], cost, title, caption)
+
+
+def accuracy_plot(
+    name: str, curves: Sequence[Curve], cost: CostName, title: str, caption: str, size: tuple[float, float] = (480, 330)
+) -> Plot:
+    return Plot(name, title, caption, size, on_axes(lambda axes, palette: draw_curves(axes, palette, curves, cost)))
+
+
+def draw_curves(axes: Axes, palette: Palette, curves: Sequence[Curve], cost: CostName) -> None:
+    """Curves in the colours of the series; the strong ones in front, and thicker."""
+    for number, curve in enumerate(curves):
+        colour = palette.series[number % len(palette.series)]
+        points = sorted(curve.points, key=lambda point: _spent(point, cost))
+        spent, accuracy = [_spent(point, cost) for point in points], [point.accuracy for point in points]
+        down = [max(point.accuracy - point.low, 0.0) for point in points]
+        up = [max(point.high - point.accuracy, 0.0) for point in points]
+        known = any(value > 0 for value in (*down, *up))
+        axes.errorbar(
+            spent, accuracy, yerr=(down, up) if known else None, color=colour, label=curve.label or None,
+            marker=MARKERS[number % len(MARKERS)], markersize=7 if curve.strong else 5.5, elinewidth=1.2, capsize=3,
+            linestyle="-" if curve.joined else "none", linewidth=2.4 if curve.strong else 1.5,
+            zorder=4 if curve.strong else 3,
+        )  # fmt: skip
+    spent = [_spent(point, cost) for curve in curves for point in curve.points]
+    if max(spent) > NARROW * min(spent):
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xticks(_ticks(min(spent), max(spent)))
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.margins(x=0.12, y=0.14)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _shown(value, cost)))
+    _label(axes, [point for curve in curves for point in curve.points], cost)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=_decimals(axes)))
+    axes.set_xlabel(AXES[cost])
+    axes.set_ylabel("top-1 accuracy")
+    if any(curve.label for curve in curves):
+        axes.legend(loc="lower right")
+
+
+def _label(axes: Axes, points: Sequence[Point], cost: CostName) -> None:
+    """Labels beside their points, each where it covers the fewest labels and points, below right if it is free."""
+    places = [axes.transData.transform((_spent(point, cost), point.accuracy)) for point in points]
+    per_point = axes.get_figure().dpi / 72  # type: ignore[union-attr]
+    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places]
+    for point, (x, y) in zip(points, places, strict=True):
+        if not point.label:
+            continue
+        wide, high = LETTER * len(point.label) * per_point, 9 * per_point
+        offsets = [(7, -11), (7, 3), (-7, 3), (-7, -11), (9, -4), (-9, -4), (7, -19), (-7, 11)]
+        boxes = []
+        for right, up in offsets:
+            left, low = x + right * per_point - (wide if right < 0 else 0), y + up * per_point
+            boxes.append((left, low, left + wide, low + high))
+        covered = [sum(_overlap(box, other) for other in taken) for box in boxes]
+        best = covered.index(min(covered))
+        taken.append(boxes[best])
+        axes.annotate(
+            point.label, (_spent(point, cost), point.accuracy), xytext=offsets[best], textcoords="offset points",
+            ha="right" if offsets[best][0] < 0 else "left", fontsize=8, parse_math=False, zorder=5,
+        )  # fmt: skip
+
+
+def _overlap(one: Rectangle, other: Rectangle) -> float:
+    """The area that both cover."""
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    return max(wide, 0.0) * max(high, 0.0)
+
+
+def _spent(point: Point, cost: CostName) -> float:
+    spent: float = getattr(point, cost)
+    return spent
+
+
+def _shown(value: float, cost: CostName) -> str:
+    text = brief_seconds(value) if cost == "latency" else short(value)
+    return re.sub(r"\.0+(?=\D*$)", "", text)
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers, 1, 2 and 5 of each decade; of many decades the powers of ten."""
+    every = [step * 10.0**power for power in range(-9, 16) for step in (1, 2, 5)]
+    within = [tick for tick in every if low * 0.9 <= tick <= high * 1.1]
+    decades = [tick for tick in within if f"{tick:e}".startswith("1")]
+    return decades if len(within) > 9 else within
+
+
+def _decimals(axes: Axes) -> int:
+    low, high = axes.get_ylim()
+    return 0 if high - low > 0.04 else 1

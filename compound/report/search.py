@@ -1,0 +1,143 @@
+"""The sections of a search: its leaderboard, its surface or front, and what was found."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compound.errors import UsageError
+from compound.notation import load_network
+from compound.report.drawing import Drawing
+from compound.report.front import FrontPoint, front_plot
+from compound.report.making import Command
+from compound.report.page import Part, Section, read_json, rendered, section
+from compound.report.surface import Point, surface_plot
+from compound.report.table import of_records
+from compound.search.findings import intervals
+from compound.search.leaderboard import Entry
+
+SETTINGS = ("baseline", "data", "phi", "target", "trainings", "sampler", "seed")
+FIRST = ("accuracy", "macs", "params")
+SHOWN = 20  # candidates of the leaderboard that the page shows
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """A search's folder. `result` is of a search of coefficients, `plan` of one of architectures."""
+
+    path: Path
+    entries: tuple[Entry, ...]
+    result: Mapping[str, Any] | None
+    found: Mapping[str, Any]
+    plan: Mapping[str, Any] | None
+
+    @property
+    def complete(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.state == "complete"]
+
+    def sections(self, name: str) -> list[Section]:
+        title = f"{self.path.resolve().name}: a search of {'architectures' if self.plan else 'coefficients'}"
+        parts = self._architecture(name) if self.plan else self._coefficients(name)
+        return [section(name, title, [*parts, self._leaderboard(name), self._repeat()])]
+
+    def _coefficients(self, name: str) -> list[Part]:
+        if not self.result or not self.complete:
+            return ["The search is not finished: it has no result.json yet."]
+        r, found = self.result, self.found
+        low, high = r["interval"]
+        told = (
+            f"{found.get('baseline', 'The baseline')} on {found.get('data', 'the data')}, {found.get('target', '')}: "
+            f"α {r['alpha']:.4g}, β {r['beta']:.4g}, γ {r['gamma']:.4g} reached {r['accuracy']:.2%} of the held-out "
+            f"images (95 % interval {low:.2%} to {high:.2%}), the best of {len(self.complete)} candidates; "
+            f"{r['not_told_apart']} of the others cannot be told from it."
+        )
+        drawn = replace(
+            surface_plot(self.points(), f"{name}-surface"),
+            caption="Left, each candidate at its β and γ, its α beside it, coloured by accuracy; the ring is the best. "
+            "Right, accuracy with its interval: whoever reaches beyond the dotted line cannot be told from the best.",
+        )
+        step2 = of_records(
+            f"{name}-step-2", "STEP 2: the rule at larger φ", r["step2"],
+            "Counted cost; the factor is the multiple of the baseline's multiply-adds.",
+        )  # fmt: skip
+        return [told, drawn, step2]
+
+    def points(self) -> list[Point]:
+        """Candidates with their intervals, the best first; an interval that is not known is the accuracy itself."""
+        assert self.result
+        images = self.result.get("images", 0)
+        alone = any(len(entry.fields["accuracies"]) == 1 for entry in self.complete)
+        known = {} if alone and not images else intervals(self.complete, images)
+        points = []
+        for entry in self.complete:
+            accuracy = (entry.values or (0.0,))[0]
+            ends = known[entry.number].ends if entry.number in known else (accuracy, accuracy)
+            factors = (entry.fields["alpha"], entry.fields["beta"], entry.fields["gamma"])
+            points.append((*factors, accuracy, *ends))
+        return points
+
+    def _architecture(self, name: str) -> list[Part]:
+        assert self.plan
+        cost, target = self.plan["cost"], float(self.plan["target"])
+        if not self.complete:
+            return ["No candidate is evaluated yet."]
+        points = [FrontPoint(float(e.fields["accuracy"]), float(e.fields[cost])) for e in self.complete]
+        file = self.path / "network.yaml"
+        network = load_network(file) if file.is_file() else None
+        at = next((i for i, e in enumerate(self.complete) if network and e.fields["network"] == network.name), 0)
+        judged = f"held-out accuracy, evaluation {self.plan.get('evaluation', 'shared')}"
+        plot = front_plot(f"{name}-front", points, points[at], cost=cost, target=target, judged=judged)
+        told = "Each dot is a candidate; no other beats those on the front in both; the star was chosen."
+        return [replace(plot, caption=told), *([Drawing((network,), f"{name}-network")] if network else [])]
+
+    def _leaderboard(self, name: str) -> Part:
+        records = [_record(entry, bool(self.plan)) for entry in self.entries]
+        more = f"The first {SHOWN} of {len(records):,}; leaderboard.csv has all." if len(records) > SHOWN else ""
+        return of_records(f"{name}-leaderboard", "Leaderboard", records, more, SHOWN)
+
+    def _repeat(self) -> Part:
+        out = shlex.quote(str(self.path))
+        if self.plan:
+            lines = [Command("How far the ranking is to be trusted", f"compound search validate {out}")]
+        else:
+            lines = [Command("Scale by what was found", f"compound scale BASELINE --rule {out}/rule.yaml --phi 2")]
+        given = self.plan or {key: self.found.get(key) for key in SETTINGS}
+        settings = {key: f"{value:g}" if isinstance(value, float) else value for key, value in given.items()}
+        return rendered(
+            "search_making.html", settings={k: v for k, v in settings.items() if v is not None}, commands=lines
+        )
+
+
+def _record(entry: Entry, of_architectures: bool) -> dict[str, Any]:
+    """What a candidate reached and cost before what it is."""
+    fields = dict(entry.fields)
+    if entry.values and not of_architectures:
+        fields["accuracy"] = entry.values[0]
+    first = {key: fields.pop(key) for key in FIRST if key in fields}
+    record = {"rank": entry.rank, **first, **entry.parameters, **fields} | {"seconds": entry.seconds}
+    return record if entry.state == "complete" else record | {"state": entry.state}
+
+
+def read_search(path: Path) -> SearchReport:
+    """A folder of `compound search coefficients` or `architecture`."""
+    given = read_json(path / "leaderboard.json")
+    try:
+        entries = tuple(Entry(**{**one, "values": tuple(one["values"]) if one["values"] else None}) for one in given)
+    except (TypeError, KeyError) as error:
+        raise UsageError(f"{path / 'leaderboard.json'} is damaged: {error}; run the search again") from None
+    rule = _yaml(path / "rule.yaml") or {}
+    return SearchReport(
+        path, entries, read_json(path / "result.json"), rule.get("found") or {}, _yaml(path / "search.yaml")
+    )
+
+
+def _yaml(file: Path) -> dict[str, Any] | None:
+    if not file.is_file():
+        return None
+    try:
+        return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        raise UsageError(f"{file} is damaged: {error}; run the search again") from None
