@@ -44,8 +44,9 @@ def known_options(words: list[str]) -> set[str]:
         verbs = getattr(command, "commands", None)
         if verbs is None:
             break
-        assert word in verbs, f"there is no verb {word!r} in: compound {' '.join(words)}"
-        command = verbs[word]
+        default = "networks" if words[0] == "measure" else word  # measure NETWORK is measure networks NETWORK
+        assert word in verbs or default in verbs, f"there is no verb {word!r} in: compound {' '.join(words)}"
+        command = verbs.get(word) or verbs[default]
     return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
 
 
