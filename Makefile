@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINUTES ?= 3
 
-.PHONY: help demo test faults lint test-slow test-oracle goldens clean
+.PHONY: help demo test lint docs test-slow test-oracle faults clean
 
 help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
-	@echo "make test         lint, types, floors and the ordinary tests"
+	@echo "make test         lint, types, floors, the ordinary tests and the documentation"
+	@echo "make docs         the documentation, in build/site"
 	@echo "make test-slow    the tests that take minutes: accuracy in a time budget"
 	@echo "make test-oracle  against torchvision, timm, fvcore and real pretrained weights"
 	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
@@ -35,7 +36,7 @@ demo: $(VENV)/ready-train
 
 # One thread a process: two processes of two threads each would wait for each other. The tests of stopping and resuming
 # send signals to their own process, so they have one to themselves.
-test: $(VENV)/ready-dev lint
+test: $(VENV)/ready-dev lint docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --ignore tests/train/test_resume.py
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/train/test_resume.py
 
@@ -44,6 +45,9 @@ lint: $(VENV)/ready-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/ready-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 test-slow: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -m slow
