@@ -117,10 +117,10 @@ def run_over(
             damage.add(one)
             if len(one.labels):
                 places = (one.indices - number * batch * world - rank) // world
-                yield _in_chunks(classifier, one.images, places, chunk), one.labels, one.indices
+                yield in_chunks(classifier, one.images, places, chunk), one.labels, one.indices
 
 
-def _in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: int) -> Tensor:
+def in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: int) -> Tensor:
     """Probabilities (N, classes) of the `readable` images (N, C, R, R), each computed at its place of the batch."""
     size = -(-(int(places[-1]) + 1) // chunk) * chunk
     images = readable.new_zeros(size, *readable.shape[1:])

@@ -8,7 +8,6 @@ import typer
 
 from compound.cli.common import Json, answer, find_network, note
 from compound.cli.evaluate import ForeignWeights, Model
-from compound.cli.export import default_folder
 from compound.cli.training import Device
 from compound.errors import CompoundError, UsageError
 
@@ -68,19 +67,20 @@ def predict(
 
 def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":
     """What computes, and what it knows of its classes and images."""
-    from compound.deploy import load_predictor, open_choice, open_runtime, weights_file
+    from compound.deploy import Runtime, export_folder, load_predictor, open_model, open_runtime
 
     if runtime not in ("auto", "torch"):
-        opened = open_runtime(Path(runtime))
-        return opened, opened.described
-    if runtime == "auto" and not weights:
-        folder = default_folder(model)
-        chosen = open_choice(folder, weights_file(model))
-        if chosen:
-            return chosen, chosen.described
-        if folder.exists() and any(folder.glob("deploy.json")):
-            note(f"warning: {folder} was exported from other weights and is not used; make it again: compound export")
-    return load_predictor(weights or model, find_network(model) if weights else None)
+        exported = open_runtime(Path(runtime))
+        return exported, exported.described
+    if weights:
+        return load_predictor(weights, find_network(model))
+    opened, described = open_model(model, runtime)
+    unused = export_folder(model) / "deploy.json"
+    if runtime == "auto" and not isinstance(opened, Runtime) and unused.is_file():
+        note(
+            f"warning: {unused.parent} was exported from other weights and is not used; make it again: compound export"
+        )
+    return opened, described
 
 
 def submission_of(path: Path | None, numbers: Path | None, described: "Weights") -> "Submission | None":

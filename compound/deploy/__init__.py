@@ -1,6 +1,6 @@
 """Floor 6: a trained network in use."""
 
-from compound.deploy.choose import open_choice
+from compound.deploy.choose import export_folder, open_choice, open_model
 from compound.deploy.export import Exported, export
 from compound.deploy.graphs import ExportError
 from compound.deploy.optimize import Optimized, optimize
@@ -16,9 +16,11 @@ __all__ = [
     "Runtime",
     "Sample",
     "export",
+    "export_folder",
     "find_images",
     "load_predictor",
     "open_choice",
+    "open_model",
     "open_runtime",
     "optimize",
     "predict",

@@ -1,10 +1,12 @@
 """Classes of photos, with the preprocessing that travels in the weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from compound.data import DamageLog, FileSource
 from compound.data.decode import SUFFIXES
@@ -75,8 +77,12 @@ def predict(
         answers = classify(model, source, damage, batch=batch, device=device)
     predictions = []
     for probabilities, _, indices in answers:
-        best = probabilities.topk(min(top, len(weights.classes)))
-        for position, values, order in zip(indices.tolist(), best.values.tolist(), best.indices.tolist(), strict=True):
-            named = [(index, weights.classes[index], value) for index, value in zip(order, values, strict=True)]
-            predictions.append(Prediction(str(images[position]), named))
+        for position, row in zip(indices.tolist(), probabilities, strict=True):
+            predictions.append(Prediction(str(images[position]), best_classes(row, weights.classes, top)))
     return predictions, list(damage.damaged.items())
+
+
+def best_classes(probabilities: Tensor, classes: Sequence[str], top: int) -> list[tuple[int, str, float]]:
+    """The `top` most probable of `probabilities` (classes,), best first: (index, name, probability)."""
+    best = probabilities.topk(min(top, len(classes)))
+    return [(index, classes[index], p) for index, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
