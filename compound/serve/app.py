@@ -163,7 +163,7 @@ def add_operations(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
     @app.get("/models/{model}/network", include_in_schema=False)
     async def network(model: str) -> HTMLResponse:
         loaded = desk.find(model).loaded
-        return HTMLResponse(page.network(loaded.network, len(loaded.classes), loaded.channels))
+        return HTMLResponse(page.network_part(loaded.network, len(loaded.classes), loaded.channels))
 
     @app.get("/healthz")
     async def healthz(response: Response) -> dict[str, bool]:
