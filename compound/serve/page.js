@@ -77,7 +77,10 @@ async function classify(file) {
     if (model.maps) await explain(predictions[0].classes[0]);
   } catch (error) {
     if (mine !== turn) return;
-    $("found").hidden = true;
+    photo = null;
+    $("photo").hidden = $("found").hidden = true;
+    $("drop").className = "drop";
+    $("invite").hidden = false;
     $("empty").hidden = false;
     throw error;
   } finally {

@@ -1,4 +1,7 @@
-"""HTTP/1.1 by uvicorn, for clients that are slow on purpose: uvicorn itself waits for a request without end."""
+"""HTTP/1.1 by uvicorn, for clients that mean no good.
+
+uvicorn waits for a request without end, and answers on connections whose next bytes were no HTTP, which is an error.
+"""
 
 import asyncio
 
@@ -30,6 +33,16 @@ def impatient(limits: Limits) -> type[H11Protocol]:
             super().handle_events()
             if self.conn.their_state is h11.SEND_BODY:  # of a request that was sent behind another
                 self._expect()
+
+        def send_400_response(self, msg: str) -> None:
+            """Nonsense may follow a request that is still being answered: nothing more is said to it."""
+            if self.cycle and not self.cycle.response_complete:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
+            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                super().send_400_response(msg)
+            else:
+                self.transport.abort()
 
         def on_response_complete(self) -> None:
             super().on_response_complete()

@@ -12,7 +12,7 @@ import uvicorn
 from compound.errors import UsageError
 from compound.serve.app import make_app
 from compound.serve.batching import Batcher
-from compound.serve.limits import Limits, is_loopback
+from compound.serve.limits import Application, Limits, is_loopback
 from compound.serve.metrics import Metrics
 from compound.serve.models import ServedModel
 from compound.serve.protocol import impatient
@@ -82,7 +82,16 @@ def serve(
     watcher = Watcher(models, reload, metrics)
     app = make_app(models, limits, address.token, metrics, watcher)
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
-    config = uvicorn.Config(
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # the client is told, and can say it without end
+    signal.signal(signal.SIGHUP, lambda *_: watcher.look_now())
+    for ending in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains, then raises them again for whoever came before
+        signal.signal(ending, lambda *_: None)
+    uvicorn.Server(configure(app, address, limits)).run()
+
+
+def configure(app: Application, address: Address, limits: Limits) -> uvicorn.Config:
+    """How uvicorn runs the application; it writes its own log lines, but none a request."""
+    return uvicorn.Config(
         app,  # type: ignore[arg-type]
         host=address.host,
         port=address.port,
@@ -96,7 +105,3 @@ def serve(
         timeout_graceful_shutdown=DRAIN,
         backlog=limits.connections,
     )
-    signal.signal(signal.SIGHUP, lambda *_: watcher.look_now())
-    for ending in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains, then raises them again for whoever came before
-        signal.signal(ending, lambda *_: None)
-    uvicorn.Server(config).run()
