@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +57,8 @@ class Client:
     async def close(self) -> None:
         if self._streams:
             self._streams[1].close()
+            with suppress(OSError):
+                await self._streams[1].wait_closed()
             self._streams = None
 
 

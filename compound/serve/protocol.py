@@ -39,7 +39,8 @@ def impatient(limits: Limits) -> type[H11Protocol]:
             if self.cycle and not self.cycle.response_complete:
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
-            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                self.transport.abort()
+            elif self.conn.our_state is h11.IDLE:
                 super().send_400_response(msg)
             else:
                 self.transport.abort()

@@ -47,13 +47,14 @@ class Running:
     models: dict[str, Any]
 
     def get(self, path: str) -> Reply:
-        return asyncio.run(Client(self.port).get(path))
+        return self.send(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     def post(self, path: str, body: bytes) -> Reply:
-        return asyncio.run(Client(self.port).post(path, body))
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+        return self.send(head.encode() + body)
 
     def send(self, request: bytes) -> Reply:
-        return asyncio.run(Client(self.port).send(request))
+        return asyncio.run(once(self.port, request))
 
     def form(self, path: str, *files: bytes) -> Reply:
         part = b'--b\r\nContent-Disposition: form-data; name="image"; filename="../x"\r\n\r\n%s\r\n'
@@ -63,6 +64,14 @@ class Running:
             "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
         )
         return self.send(head.encode() + body)
+
+
+async def once(port: int, request: bytes) -> Reply:
+    client = Client(port)
+    try:
+        return await client.send(request)
+    finally:
+        await client.close()
 
 
 Start = Callable[..., Running]

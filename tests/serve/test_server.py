@@ -85,7 +85,8 @@ def test_what_operators_ask(server: Running, images) -> None:
     assert (about["name"], about["classes"], about["maps"], about["problem"]) == ("tiny", len(CLASSES), "cam", None)
     figures = server.get("/metrics").body.decode()
     counted = re.search(r'compound_images_total\{model="tiny"\} ([\d.]+)', figures)
-    assert counted and float(counted[1]) >= 1
+    assert counted
+    assert float(counted[1]) >= 1
     assert 'compound_waiting{model="tiny"} 0.0' in figures
     described = server.get("/openapi.json").json()["paths"]
     assert {"/predict", "/explain", "/models/{model}/predict", "/healthz", "/metrics"} <= described.keys()
@@ -171,6 +172,7 @@ def test_nonsense_never_becomes_a_server_error(start: Start, weights: Path, imag
     server = start({"model": weights})
     small = [path.read_bytes() for path in sorted(images, key=os.path.getsize)[:4]]
     found = asyncio.run(phases.fuzz(server.port, small, 400, seed=11, together=64))
+    assert {"200", "400", "422"} <= found["statuses"].keys()  # some of it was not so bad
     assert found["answers_afterwards"]
     assert not [status for status in asyncio.run(phases.own_count(server.port)) if status[0] == "5"]
     assert not [status for status in found["statuses"] if status[0] == "5"]
