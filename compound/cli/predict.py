@@ -1,8 +1,10 @@
 """`compound predict`: the classes of photos."""
 
+import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
@@ -16,12 +18,19 @@ if TYPE_CHECKING:
     from compound.evaluation import Submission
     from compound.nn import ConvNet, Weights
 
+STREAMS = (".mjpeg", ".mjpg")
 GUESSES = 5  # classes a line of a submission names
 
 
 def predict(
     model: Model,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or folders of them.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE…",
+            help="Files, folders, patterns; or a stream of JPEG frames: a .mjpeg file, or - for standard input.",
+        ),
+    ],
     weights: ForeignWeights = None,
     top: Annotated[int, typer.Option(min=1, help="Classes to name for each image.")] = 5,
     batch: Annotated[int, typer.Option(min=1, help="Images loaded at once; no figure depends on it.")] = 32,
@@ -34,13 +43,21 @@ def predict(
     runtime: Annotated[
         str, typer.Option(help="auto: what `compound export --to auto` chose, else torch; torch; or an exported file.")
     ] = "auto",
+    csv: Annotated[
+        Path | None, typer.Option(help="Write a row an image and class: path,rank,index,name,probability.")
+    ] = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Predict the classes of photos with a trained network."""
+    """Predict the classes of photos, or of the frames of a video, with a trained network."""
     from compound.deploy import find_images
     from compound.deploy import predict as run_prediction
 
+    if any(is_stream(place) for place in images):
+        if len(images) > 1 or submission:
+            raise UsageError(f"{images[0]} is a stream of frames, which is predicted alone and has no --submission")
+        predict_stream(images[0], find_model(model, weights, runtime), top, batch, device, csv, json)
+        return
     found = find_images(images)
     net, described = find_model(model, weights, runtime)
     wanted = submission_of(submission, class_numbers, described)
@@ -49,20 +66,84 @@ def predict(
     if wanted and not damaged:
         submit(wanted, predictions)
     predictions = [replace(one, classes=one.classes[:top]) for one in predictions]
-    lines = []
-    for one in predictions:
-        lines.append(one.path)
-        lines += [f"{probability:>8.1%}  {name}" for _, name, probability in one.classes]
-    value = {
-        "predictions": [one.to_json() for one in predictions],
-        "damaged": [{"path": path, "reason": reason} for path, reason in damaged],
-    }
+    if csv:
+        write_csv(csv, predictions)
     if predictions or json:
-        answer(json, value, "\n".join(lines))
+        answer(json, fields(predictions, damaged), text(predictions))
     if damaged:
         named = "; ".join(f"{path}: {reason}" for path, reason in damaged)
         kept = f"; {submission} needs all of them and was not written" if wanted else ""
         raise CompoundError(f"{len(damaged)} of {len(found)} images could not be read: {named}{kept}")
+
+
+def is_stream(place: Path) -> bool:
+    return str(place) == "-" or place.suffix.lower() in STREAMS
+
+
+def predict_stream(
+    place: Path,
+    model: "tuple[ConvNet | Runtime, Weights]",
+    top: int,
+    batch: int,
+    device: str,
+    csv: Path | None,
+    json: bool,
+) -> None:
+    """Frames as they come; with --json the one object is printed at the end."""
+    from compound.deploy import predict_frames
+
+    predictions: list[Prediction] = []
+    damaged: list[tuple[str, str]] = []
+    with nullcontext(sys.stdin.buffer) if str(place) == "-" else open_stream(place) as stream:
+        for some, bad in predict_frames(*model, stream, top=top, batch=batch, device=device):
+            damaged += bad
+            if csv or json:  # an endless stream is not kept
+                predictions += some
+            if some and not json:
+                print(text(some), flush=True)
+    if csv:
+        write_csv(csv, predictions)
+    if json:
+        answer(json, fields(predictions, damaged), "")
+    if damaged:
+        raise CompoundError(f"{len(damaged)} frames could not be read; the first, {damaged[0][0]}: {damaged[0][1]}")
+
+
+def open_stream(place: Path) -> BinaryIO:
+    try:
+        return place.open("rb")
+    except OSError as error:
+        raise UsageError(f"cannot read {place}: {error.strerror}; check the path") from None
+
+
+def fields(predictions: "list[Prediction]", damaged: list[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "predictions": [one.to_json() for one in predictions],
+        "damaged": [{"path": path, "reason": reason} for path, reason in damaged],
+    }
+
+
+def text(predictions: "list[Prediction]") -> str:
+    lines = []
+    for one in predictions:
+        lines.append(one.path)
+        lines += [f"{probability:>8.1%}  {name}" for _, name, probability in one.classes]
+    return "\n".join(lines)
+
+
+def write_csv(path: Path, predictions: "list[Prediction]") -> None:
+    """A row an image and class, the best first."""
+    import csv
+    import io
+
+    from compound.files import write_text
+
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("path", "rank", "index", "name", "probability"))
+    for one in predictions:
+        writer.writerows((one.path, rank, *best) for rank, best in enumerate(one.classes, 1))
+    write_text(path, file.getvalue())
 
 
 def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":

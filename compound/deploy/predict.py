@@ -1,16 +1,21 @@
 """Classes of photos, with the preprocessing that travels in the weights."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from glob import glob
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from torch import Tensor
 
-from compound.data import DamageLog, FileSource
-from compound.data.decode import SUFFIXES
+from compound.data import DamageLog, FileSource, Source
+from compound.data.decode import SUFFIXES, decode_image
+from compound.data.source import Labels
 from compound.deploy.runtimes import Runtime
+from compound.deploy.stream import frames
 from compound.errors import UsageError
 from compound.inference import classify, run_over
 from compound.network import Network
@@ -41,7 +46,7 @@ def load_predictor(path: str | Path, network: Network | None = None) -> tuple[Co
 
 
 def find_images(places: list[Path]) -> list[Path]:
-    """The given files, and all images below the given folders."""
+    """The given files, all images below the given folders, and what fits a pattern such as `photos/**/*.jpg`."""
     found: list[Path] = []
     for place in places:
         if place.is_dir():
@@ -51,6 +56,8 @@ def find_images(places: list[Path]) -> list[Path]:
             found += inside
         elif place.is_file():
             found.append(place)
+        elif fitting := sorted(path for path in glob(str(place), recursive=True) if os.path.isfile(path)):
+            found += map(Path, fitting)
         else:
             raise UsageError(f"there is no image {place}; check the path")
     return found
@@ -70,6 +77,45 @@ def predict(
     `device` is for networks in PyTorch; a runtime has its own.
     """
     source = FileSource(images, np.zeros(len(images), dtype=np.int64), weights.channels)
+    return _predict(model, weights, source, top, batch, device)
+
+
+def predict_frames(
+    model: ConvNet | Runtime,
+    weights: Weights,
+    stream: BinaryIO,
+    *,
+    top: int = 5,
+    batch: int = 32,
+    device: str = "auto",
+) -> Iterator[tuple[list[Prediction], list[tuple[str, str]]]]:
+    """What `predict` says of each `batch` frames of a stream of JPEG images, as they come; `path` numbers them."""
+    coming, first = frames(stream), 0
+    while some := list(islice(coming, batch)):
+        yield _predict(model, weights, FrameSource(some, first, weights.channels), top, batch, device)
+        first += len(some)
+
+
+class FrameSource(Source):
+    """Encoded images in memory, numbered from `first`."""
+
+    def __init__(self, encoded: Sequence[bytes], first: int, channels: int) -> None:
+        self.labels = np.zeros(len(encoded), dtype=np.int64)
+        self.encoded, self.first, self.channels = encoded, first, channels
+
+    def path(self, index: int) -> str:
+        return f"frame {self.first + index}"
+
+    def load(self, index: int) -> Tensor:
+        return decode_image(self.encoded[index], self.channels, self.path(index))
+
+    def subset(self, indices: Labels) -> "FrameSource":
+        return FrameSource([self.encoded[i] for i in indices], self.first, self.channels)
+
+
+def _predict(
+    model: ConvNet | Runtime, weights: Weights, source: Source, top: int, batch: int, device: str
+) -> tuple[list[Prediction], list[tuple[str, str]]]:
     damage = DamageLog(limit=1.0)
     if isinstance(model, Runtime):
         answers = run_over(model, source, damage, batch=batch)
@@ -78,7 +124,7 @@ def predict(
     predictions = []
     for probabilities, _, indices in answers:
         for position, row in zip(indices.tolist(), probabilities, strict=True):
-            predictions.append(Prediction(str(images[position]), best_classes(row, weights.classes, top)))
+            predictions.append(Prediction(source.path(position), best_classes(row, weights.classes, top)))
     return predictions, list(damage.damaged.items())
 
 

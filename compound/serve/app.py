@@ -13,6 +13,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Scope
 
 from compound import __version__
 from compound.cost import cost
@@ -23,7 +24,7 @@ from compound.serve import page
 from compound.serve.answers import About, Answer, Problem, Ready, classes_of
 from compound.serve.batching import Busy
 from compound.serve.bodies import DOCUMENTED, images_of
-from compound.serve.limits import Application, Guard, Limits, Scope, refuse
+from compound.serve.limits import Guard, Limits, refuse
 from compound.serve.metrics import Metrics
 from compound.serve.models import Loaded, ServedModel
 from compound.serve.watching import Watcher
@@ -82,7 +83,7 @@ def make_app(
     token: str | None = None,
     metrics: Metrics | None = None,
     watcher: Watcher | None = None,
-) -> Application:
+) -> ASGIApp:
     """The whole application: paths, errors as sentences, and the guard before them."""
     desk, metrics = Desk(models, limits), metrics or Metrics()
 
@@ -140,7 +141,9 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
         picture, shown, method = drawn
         return Response(picture, media_type="image/png", headers={"X-Class": str(shown), "X-Method": method})
 
-    png = {200: {"content": {"image/png": {}}, "description": "The photo as the network sees it, the map over it."}}
+    png: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"image/png": {}}, "description": "The photo as the network sees it, the map over it."}
+    }
     for prefix in ("", "/models/{model}"):
         options: dict[str, Any] = {"methods": ["POST"], "openapi_extra": DOCUMENTED}
         app.add_api_route(f"{prefix}/predict", predict, responses=ERRORS, **options)

@@ -2,19 +2,13 @@
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
-
-Message = dict[str, Any]
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OPEN = ("/", "/healthz", "/readyz")  # paths that need no token: they say nothing of the networks
 
@@ -45,7 +39,7 @@ class Guard:
     """
 
     def __init__(
-        self, app: Application, limits: Limits, token: str | None, observe: Callable[[Scope, int, float], None]
+        self, app: ASGIApp, limits: Limits, token: str | None, observe: Callable[[Scope, int, float], None]
     ) -> None:
         self.app, self.limits, self.observe = app, limits, observe
         self.token = token

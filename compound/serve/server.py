@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from compound.errors import UsageError
 from compound.serve.app import make_app
 from compound.serve.batching import Batcher
-from compound.serve.limits import Application, Limits, is_loopback
+from compound.serve.limits import Limits, is_loopback
 from compound.serve.metrics import Metrics
 from compound.serve.models import ServedModel
 from compound.serve.protocol import impatient
@@ -89,7 +90,7 @@ def serve(
     uvicorn.Server(configure(app, address, limits)).run()
 
 
-def configure(app: Application, address: Address, limits: Limits) -> uvicorn.Config:
+def configure(app: ASGIApp, address: Address, limits: Limits) -> uvicorn.Config:
     """How uvicorn runs the application; it writes its own log lines, but none a request."""
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
