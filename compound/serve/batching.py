@@ -69,6 +69,10 @@ class Batcher:
     def alive(self) -> bool:
         return self._thread.is_alive()
 
+    def waiting(self) -> int:
+        """Images admitted and not yet answered."""
+        return self.held
+
     @contextmanager
     def admit(self, images: int) -> Iterator[None]:
         """Places for `images` until their answers are known; raises `Busy` where there are not so many."""

@@ -61,7 +61,7 @@ def open_models(
     for name, place in places.items():
         batcher = Batcher(queue, wait, metrics.batch(name))
         models[name] = ServedModel(name, place, batcher, runtime, device)
-        metrics.watch(name, lambda batcher=batcher: batcher.held)
+        metrics.watch(name, batcher.waiting)
     return models
 
 
@@ -93,7 +93,7 @@ def serve(
 def configure(app: ASGIApp, address: Address, limits: Limits) -> uvicorn.Config:
     """How uvicorn runs the application; it writes its own log lines, but none a request."""
     return uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         host=address.host,
         port=address.port,
         http=impatient(limits),
