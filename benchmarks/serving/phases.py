@@ -49,8 +49,13 @@ async def load(
     }  # fmt: skip
 
 
-async def paced(port: int, images: Sequence[bytes], rate: float, seconds: float, seed: int) -> list[Reply]:
-    """`rate` requests a second at random moments (Poisson), whether or not earlier ones were answered."""
+async def paced(
+    port: int, images: Sequence[bytes], rate: float, seconds: float, seed: int, sent: asyncio.Event | None = None
+) -> list[Reply]:
+    """`rate` requests a second at random moments (Poisson), whether or not earlier ones were answered.
+
+    `sent` is set when the last one is on its way.
+    """
     rng, idle, tasks = random.Random(seed), [Client(port) for _ in range(8)], []
 
     async def ask(number: int) -> Reply:
@@ -64,6 +69,8 @@ async def paced(port: int, images: Sequence[bytes], rate: float, seconds: float,
         await asyncio.sleep(max(due - time.perf_counter(), 0))
         tasks.append(asyncio.create_task(ask(rng.randrange(len(images)))))
         due += rng.expovariate(rate)
+    if sent:
+        sent.set()
     replies = await asyncio.gather(*tasks)
     for client in idle:
         await client.close()
@@ -80,14 +87,17 @@ async def below_saturation(
 
 
 async def overload(port: int, images: Sequence[bytes], rate: float, seconds: float, seed: int) -> dict[str, Any]:
-    """`rate` is beyond what the server can do; afterwards, how long until a new request is answered."""
-    replies = await paced(port, images, rate, seconds, seed)
-    rejected = [one for one in replies if one.status in (429, 503)]
+    """`rate` is beyond what the server can do; from its end on, how long until a new request is answered."""
+    sent = asyncio.Event()
+    flood = asyncio.create_task(paced(port, images, rate, seconds, seed, sent))
+    await sent.wait()
     begun, client = time.perf_counter(), Client(port)
     while (await client.post(PREDICT, images[0])).status != 200:
         await asyncio.sleep(0.02)
     recovered = time.perf_counter() - begun
     await client.close()
+    replies = await flood
+    rejected = [one for one in replies if one.status in (429, 503)]
     return {
         "rate": rate, "statuses": statuses(replies), "rejected": spread([one.seconds for one in rejected]),
         "rejected_without_retry_after": sum("retry-after" not in one.headers for one in rejected),
