@@ -119,14 +119,16 @@ def run_over(
             damage.add(one)
             if len(one.labels):
                 places = (one.indices - number * batch * world - rank) // world
-                logits = _in_chunks(classifier, one.images, places, chunk)
-                probabilities = logits.sigmoid() if one.labels.ndim == 2 else logits.softmax(1)
-                yield probabilities[places], one.labels, one.indices
+                yield in_chunks(classifier, one.images, places, chunk, one.labels.ndim == 2), one.labels, one.indices
 
 
-def _in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: int) -> Tensor:
-    """Logits of a whole batch, (batch, classes), with the `readable` images (N, C, R, R) at their `places` in it."""
+def in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: int, several: bool = False) -> Tensor:
+    """Probabilities (N, classes) of the `readable` images (N, C, R, R), each computed at its place of the batch.
+
+    With `several` labels an image every class has a probability of its own.
+    """
     size = -(-(int(places[-1]) + 1) // chunk) * chunk
     images = readable.new_zeros(size, *readable.shape[1:])
     images[places] = readable
-    return torch.cat([classifier.logits(part) for part in images.split(chunk)])
+    logits = torch.cat([classifier.logits(part) for part in images.split(chunk)])[places]
+    return logits.sigmoid() if several else logits.softmax(1)

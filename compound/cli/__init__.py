@@ -24,6 +24,7 @@ VERBS = (
     "explain",
     "fit",
     "export",
+    "serve",
     "measure",
     "data",
     "search",
@@ -43,6 +44,12 @@ EXTRAS = {
     "openvino": "deploy",
     "nncf": "deploy",
     "huggingface_hub": "hub",
+    "fastapi": "serve",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "h11": "serve",
+    "prometheus_client": "serve",
+    "python_multipart": "serve",
 }
 
 

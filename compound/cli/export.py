@@ -52,7 +52,7 @@ def export(
 ) -> None:
     """Write a trained network for ONNX Runtime, OpenVINO, torch.export or the Hugging Face hub."""
     from compound.deploy import load_predictor, weights_file
-    from compound.deploy.choose import choose, compare_ways, write_choice
+    from compound.deploy.choose import choose, compare_ways, export_folder, write_choice
     from compound.deploy.export import export as run_export
     from compound.deploy.export import probe
 
@@ -60,7 +60,7 @@ def export(
     if "auto" in to and weights:
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
     net, described = load_predictor(weights or model, find_network(model) if weights else None)
-    out = out or default_folder(model)
+    out = out or export_folder(model)
     formats = [name for name in ("onnx", "openvino", "torch") if name in to or ("auto" in to and name != "torch")]
     done: list[Exported] = []
     if formats:
@@ -87,14 +87,6 @@ def batch_size(given: str) -> int | None:
     if not given.isdigit() or int(given) < 1:
         raise UsageError(f"--batch {given!r} is neither dynamic nor a number of images; use e.g. 1")
     return int(given)
-
-
-def default_folder(model: str) -> Path:
-    """Beside what is exported, so that a run directory stays complete by itself."""
-    path = Path(model)
-    if path.is_dir():
-        return path / "export"
-    return path.parent / f"{path.stem}-export" if path.exists() else Path(f"{model}-export")
 
 
 def real_images(model: str, images: Path | None, described: "Weights") -> "tuple[Source, Source | None, bool]":

@@ -1,14 +1,15 @@
 """`compound predict`: the classes of photos."""
 
+import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
 from compound.cli.common import Json, answer, find_network, note
 from compound.cli.evaluate import ForeignWeights, Model
-from compound.cli.export import default_folder
 from compound.cli.training import Device
 from compound.errors import CompoundError, UsageError
 
@@ -17,12 +18,19 @@ if TYPE_CHECKING:
     from compound.evaluation import Submission
     from compound.nn import ConvNet, Weights
 
+STREAMS = (".mjpeg", ".mjpg")
 GUESSES = 5  # classes a line of a submission names
 
 
 def predict(
     model: Model,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE…", help="Image files, or folders of them.")],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE…",
+            help="Files, folders, patterns; or a stream of JPEG frames: a .mjpeg file, or - for standard input.",
+        ),
+    ],
     weights: ForeignWeights = None,
     top: Annotated[
         int | None, typer.Option(min=1, help="Classes to name for each image; default 5, or all above --threshold.")
@@ -41,59 +49,147 @@ def predict(
     runtime: Annotated[
         str, typer.Option(help="auto: what `compound export --to auto` chose, else torch; torch; or an exported file.")
     ] = "auto",
+    csv: Annotated[
+        Path | None, typer.Option(help="Write a row an image and class: path,rank,index,name,probability.")
+    ] = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Predict the classes of photos with a trained network."""
+    """Predict the classes of photos, or of the frames of a video, with a trained network."""
     from compound.deploy import find_images
     from compound.deploy import predict as run_prediction
-    from compound.evaluation.several import THRESHOLD
 
+    if any(is_stream(place) for place in images):
+        if len(images) > 1 or submission:
+            raise UsageError(f"{images[0]} is a stream of frames, which is predicted alone and has no --submission")
+        predict_stream(images[0], find_model(model, weights, runtime), top, threshold, batch, device, csv, json)
+        return
     found = find_images(images)
     net, described = find_model(model, weights, runtime)
     if described.several and submission:
         raise UsageError(f"--submission needs one label an image, and {model} knows several; leave it out")
-    if threshold is None:
-        threshold = THRESHOLD if described.several else 0.0
-    top = top or (len(described.classes) if described.several else GUESSES)
+    top, threshold = limits(described, top, threshold)
     wanted = submission_of(submission, class_numbers, described)
     asked = max(top, GUESSES) if wanted else top
     predictions, damaged = run_prediction(net, described, found, top=asked, batch=batch, device=device)
     if wanted and not damaged:
         submit(wanted, predictions)
-    predictions = [replace(one, classes=[c for c in one.classes[:top] if c[2] >= threshold]) for one in predictions]
-    lines = []
-    for one in predictions:
-        lines.append(one.path)
-        lines += [f"{probability:>8.1%}  {name}" for _, name, probability in one.classes]
-        lines += [] if one.classes else [f"       –  no class from {threshold:g} on"]
-    value = {
-        "predictions": [one.to_json() for one in predictions],
-        "damaged": [{"path": path, "reason": reason} for path, reason in damaged],
-    }
+    predictions = kept(predictions, top, threshold)
+    if csv:
+        write_csv(csv, predictions)
     if predictions or json:
-        answer(json, value, "\n".join(lines))
+        answer(json, fields(predictions, damaged), text(predictions, threshold))
     if damaged:
         named = "; ".join(f"{path}: {reason}" for path, reason in damaged)
         kept = f"; {submission} needs all of them and was not written" if wanted else ""
         raise CompoundError(f"{len(damaged)} of {len(found)} images could not be read: {named}{kept}")
 
 
+def limits(described: "Weights", top: int | None, threshold: float | None) -> tuple[int, float]:
+    """How many classes are named, and from which probability on."""
+    from compound.evaluation.several import THRESHOLD
+
+    if described.several:
+        return top or len(described.classes), THRESHOLD if threshold is None else threshold
+    return top or GUESSES, threshold or 0.0
+
+
+def kept(predictions: "list[Prediction]", top: int, threshold: float) -> "list[Prediction]":
+    return [replace(one, classes=[best for best in one.classes[:top] if best[2] >= threshold]) for one in predictions]
+
+
+def is_stream(place: Path) -> bool:
+    return str(place) == "-" or place.suffix.lower() in STREAMS
+
+
+def predict_stream(
+    place: Path,
+    model: "tuple[ConvNet | Runtime, Weights]",
+    top: int | None,
+    threshold: float | None,
+    batch: int,
+    device: str,
+    csv: Path | None,
+    json: bool,
+) -> None:
+    """Frames as they come; with --json the one object is printed at the end."""
+    from compound.deploy import predict_frames
+
+    predictions: list[Prediction] = []
+    damaged: list[tuple[str, str]] = []
+    top, threshold = limits(model[1], top, threshold)
+    with nullcontext(sys.stdin.buffer) if str(place) == "-" else open_stream(place) as stream:
+        for some, bad in predict_frames(*model, stream, top=top, batch=batch, device=device):
+            damaged += bad
+            some = kept(some, top, threshold)
+            if csv or json:  # an endless stream is not kept
+                predictions += some
+            if some and not json:
+                print(text(some, threshold), flush=True)
+    if csv:
+        write_csv(csv, predictions)
+    if json:
+        answer(json, fields(predictions, damaged), "")
+    if damaged:
+        raise CompoundError(f"{len(damaged)} frames could not be read; the first, {damaged[0][0]}: {damaged[0][1]}")
+
+
+def open_stream(place: Path) -> BinaryIO:
+    try:
+        return place.open("rb")
+    except OSError as error:
+        raise UsageError(f"cannot read {place}: {error.strerror}; check the path") from None
+
+
+def fields(predictions: "list[Prediction]", damaged: list[tuple[str, str]]) -> dict[str, Any]:
+    return {
+        "predictions": [one.to_json() for one in predictions],
+        "damaged": [{"path": path, "reason": reason} for path, reason in damaged],
+    }
+
+
+def text(predictions: "list[Prediction]", threshold: float) -> str:
+    lines = []
+    for one in predictions:
+        lines.append(one.path)
+        named = [f"{probability:>8.1%}  {name}" for _, name, probability in one.classes]
+        lines += named or [f"       –  no class from {threshold:g} on"]
+            f"       –  no class from {threshold:g} on"
+        ]
+    return "\n".join(lines)
+
+
+def write_csv(path: Path, predictions: "list[Prediction]") -> None:
+    """A row an image and class, the best first."""
+    import csv
+    import io
+
+    from compound.files import write_text
+
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("path", "rank", "index", "name", "probability"))
+    for one in predictions:
+        writer.writerows((one.path, rank, *best) for rank, best in enumerate(one.classes, 1))
+    write_text(path, file.getvalue())
+
+
 def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":
     """What computes, and what it knows of its classes and images."""
-    from compound.deploy import load_predictor, open_choice, open_runtime, weights_file
+    from compound.deploy import Runtime, export_folder, load_predictor, open_model, open_runtime
 
     if runtime not in ("auto", "torch"):
-        opened = open_runtime(Path(runtime))
-        return opened, opened.described
-    if runtime == "auto" and not weights:
-        folder = default_folder(model)
-        chosen = open_choice(folder, weights_file(model))
-        if chosen:
-            return chosen, chosen.described
-        if folder.exists() and any(folder.glob("deploy.json")):
-            note(f"warning: {folder} was exported from other weights and is not used; make it again: compound export")
-    return load_predictor(weights or model, find_network(model) if weights else None, several=True)
+        exported = open_runtime(Path(runtime))
+        return exported, exported.described
+    if weights:
+        return load_predictor(weights, find_network(model), several=True)
+    opened, described = open_model(model, runtime, several=True)
+    unused = export_folder(model) / "deploy.json"
+    if runtime == "auto" and not isinstance(opened, Runtime) and unused.is_file():
+        note(
+            f"warning: {unused.parent} was exported from other weights and is not used; make it again: compound export"
+        )
+    return opened, described
 
 
 def submission_of(path: Path | None, numbers: Path | None, described: "Weights") -> "Submission | None":

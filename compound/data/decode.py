@@ -25,18 +25,19 @@ PIXELS_A_BYTE = 200
 FAST = getattr(torch.ops.image, "decode_image", None)
 
 
-def decode_image(data: bytes | bytearray, channels: int, name: str) -> torch.Tensor:
+def decode_image(data: bytes | bytearray, channels: int, name: str, limit: int = PIXEL_LIMIT) -> torch.Tensor:
     """Pixels uint8 (channels, H, W) of an encoded image, upright as its EXIF orientation says.
 
     Transparent pixels show white behind them, 16-bit images keep their high byte, of an animation the first frame is
-    taken. Raises `DamagedImage(name, reason)` for bytes that are no image, are cut short, or unpack to too much.
+    taken. Raises `DamagedImage(name, reason)` for bytes that are no image, are cut short, or unpack to too much: more
+    than `limit` pixels, or a bomb.
     """
     if not data:
         raise DamagedImage(name, "the file is empty")
     try:
-        return to_channels(_decode(data, channels), channels)
+        return to_channels(_decode(data, channels, min(limit, PIXEL_LIMIT)), channels)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limits = f"more than {PIXEL_LIMIT:,} pixels, or too many for its {len(data):,} bytes"
+        limits = f"more than {min(limit, PIXEL_LIMIT):,} pixels, or too many for its {len(data):,} bytes"
         raise DamagedImage(name, f"it unpacks to {limits}") from None
     except UnidentifiedImageError:
         raise DamagedImage(name, f"it is not an image in a known format ({', '.join(FORMATS)})") from None
@@ -57,10 +58,10 @@ def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
     return grey
 
 
-def _decode(data: bytes | bytearray, channels: int) -> torch.Tensor:
+def _decode(data: bytes | bytearray, channels: int, limit: int) -> torch.Tensor:
     header = Image.open(io.BytesIO(data), formats=FORMATS)  # reads the header only
     pixels = header.width * header.height
-    if pixels > PIXEL_LIMIT or (pixels > HARMLESS_PIXELS and pixels > PIXELS_A_BYTE * len(data)):
+    if pixels > limit or (pixels > HARMLESS_PIXELS and pixels > PIXELS_A_BYTE * len(data)):
         raise Image.DecompressionBombError
     if FAST and header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB"):
         try:

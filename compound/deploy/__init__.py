@@ -1,10 +1,10 @@
 """Floor 6: a trained network in use."""
 
-from compound.deploy.choose import open_choice
+from compound.deploy.choose import export_folder, open_choice, open_model
 from compound.deploy.export import Exported, export
 from compound.deploy.graphs import ExportError
 from compound.deploy.optimize import Optimized, optimize
-from compound.deploy.predict import Prediction, find_images, load_predictor, predict, weights_file
+from compound.deploy.predict import Prediction, find_images, load_predictor, predict, predict_frames, weights_file
 from compound.deploy.runtimes import Runtime, open_runtime
 from compound.deploy.samples import Sample, save_samples
 
@@ -16,12 +16,15 @@ __all__ = [
     "Runtime",
     "Sample",
     "export",
+    "export_folder",
     "find_images",
     "load_predictor",
     "open_choice",
+    "open_model",
     "open_runtime",
     "optimize",
     "predict",
+    "predict_frames",
     "save_samples",
     "weights_file",
 ]

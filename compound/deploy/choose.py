@@ -11,10 +11,11 @@ from pathlib import Path
 from torch import Tensor
 
 from compound.deploy.export import Exported, Probe, size_of
+from compound.deploy.predict import weights_file
 from compound.deploy.runtimes import FILES, Runtime, in_torch, open_runtime
 from compound.errors import UsageError
 from compound.files import write_json
-from compound.nn import ConvNet, Weights, load_model
+from compound.nn import ConvNet, Weights, load_model, load_weights
 
 ROUNDS = 30  # timings of each candidate, in turn
 WARM_UP = 3
@@ -78,6 +79,27 @@ def write_choice(out: Path, chosen: Exported, rows: Sequence[Exported], weights:
     """deploy.json: which way to run the weights of a file, and what the choice rests on."""
     told = {"weights_sha256": digest(weights), "chosen": asdict(chosen), "candidates": [asdict(row) for row in rows]}
     return write_json(out / CHOICE, told)
+
+
+def export_folder(model: str) -> Path:
+    """Beside what is exported, so that a run directory stays complete by itself."""
+    path = Path(model)
+    if path.is_dir():
+        return path / "export"
+    return path.parent / f"{path.stem}-export" if path.exists() else Path(f"{model}-export")
+
+
+def open_model(model: str, runtime: str = "auto", *, several: bool = False) -> tuple[ConvNet | Runtime, Weights]:
+    """What computes a run, a weights file, an exported file or a published name, and what it knows of its images.
+
+    `runtime` is `torch`, or `auto`: what `write_choice` left beside the model for these weights, else PyTorch.
+    `several`: whether the caller can do with several labels an image.
+    """
+    if Path(model).suffix in FILES:
+        opened = open_runtime(Path(model))
+        return opened, opened.described
+    chosen = open_choice(export_folder(model), weights_file(model)) if runtime == "auto" else None
+    return (chosen, chosen.described) if chosen else load_weights(model, several=several)
 
 
 def open_choice(out: Path, weights: Path) -> Runtime | None:

@@ -1,14 +1,21 @@
 """Classes of photos, with the preprocessing that travels in the weights."""
 
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from glob import glob
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from torch import Tensor
 
-from compound.data import DamageLog, FileSource
-from compound.data.decode import SUFFIXES
+from compound.data import DamageLog, FileSource, Source
+from compound.data.decode import SUFFIXES, decode_image
+from compound.data.source import Labels
 from compound.deploy.runtimes import Runtime
+from compound.deploy.stream import frames
 from compound.errors import UsageError
 from compound.inference import classify, run_over
 from compound.network import Network
@@ -44,7 +51,7 @@ def load_predictor(
 
 
 def find_images(places: list[Path]) -> list[Path]:
-    """The given files, and all images below the given folders."""
+    """The given files, all images below the given folders, and what fits a pattern such as `photos/**/*.jpg`."""
     found: list[Path] = []
     for place in places:
         if place.is_dir():
@@ -54,6 +61,8 @@ def find_images(places: list[Path]) -> list[Path]:
             found += inside
         elif place.is_file():
             found.append(place)
+        elif fitting := sorted(path for path in glob(str(place), recursive=True) if os.path.isfile(path)):
+            found += map(Path, fitting)
         else:
             raise UsageError(f"there is no image {place}; check the path")
     return found
@@ -72,8 +81,52 @@ def predict(
 
     `device` is for networks in PyTorch; a runtime has its own.
     """
-    shape = (len(images), len(weights.classes)) if weights.several else len(images)
-    source = FileSource(images, np.zeros(shape, dtype=np.int64), weights.channels)
+    source = FileSource(images, unlabelled(len(images), weights), weights.channels)
+    return _predict(model, weights, source, top, batch, device)
+
+
+def predict_frames(
+    model: ConvNet | Runtime,
+    weights: Weights,
+    stream: BinaryIO,
+    *,
+    top: int = 5,
+    batch: int = 32,
+    device: str = "auto",
+) -> Iterator[tuple[list[Prediction], list[tuple[str, str]]]]:
+    """What `predict` says of each `batch` frames of a stream of JPEG images, as they come; `path` numbers them."""
+    coming, first = frames(stream), 0
+    while some := list(islice(coming, batch)):
+        source = FrameSource(some, unlabelled(len(some), weights), first, weights.channels)
+        yield _predict(model, weights, source, top, batch, device)
+        first += len(some)
+
+
+class FrameSource(Source):
+    """Encoded images in memory, numbered from `first`."""
+
+    def __init__(self, encoded: Sequence[bytes], labels: Labels, first: int, channels: int) -> None:
+        self.labels = labels
+        self.encoded, self.first, self.channels = encoded, first, channels
+
+    def path(self, index: int) -> str:
+        return f"frame {self.first + index}"
+
+    def load(self, index: int) -> Tensor:
+        return decode_image(self.encoded[index], self.channels, self.path(index))
+
+    def subset(self, indices: Labels) -> "FrameSource":
+        return FrameSource([self.encoded[i] for i in indices], self.labels[indices], self.first, self.channels)
+
+
+def unlabelled(count: int, weights: Weights) -> Labels:
+    """Labels of nobody: one an image, or one for every class where images have several."""
+    return np.zeros((count, len(weights.classes)) if weights.several else count, dtype=np.int64)
+
+
+def _predict(
+    model: ConvNet | Runtime, weights: Weights, source: Source, top: int, batch: int, device: str
+) -> tuple[list[Prediction], list[tuple[str, str]]]:
     damage = DamageLog(limit=1.0)
     if isinstance(model, Runtime):
         answers = run_over(model, source, damage, batch=batch)
@@ -81,8 +134,12 @@ def predict(
         answers = classify(model, source, damage, batch=batch, device=device)
     predictions = []
     for probabilities, _, indices in answers:
-        best = probabilities.topk(min(top, len(weights.classes)))
-        for position, values, order in zip(indices.tolist(), best.values.tolist(), best.indices.tolist(), strict=True):
-            named = [(index, weights.classes[index], value) for index, value in zip(order, values, strict=True)]
-            predictions.append(Prediction(str(images[position]), named))
+        for position, row in zip(indices.tolist(), probabilities, strict=True):
+            predictions.append(Prediction(source.path(position), best_classes(row, weights.classes, top)))
     return predictions, list(damage.damaged.items())
+
+
+def best_classes(probabilities: Tensor, classes: Sequence[str], top: int) -> list[tuple[int, str, float]]:
+    """The `top` most probable of `probabilities` (classes,), best first: (index, name, probability)."""
+    best = probabilities.topk(min(top, len(classes)))
+    return [(index, classes[index], p) for index, p in zip(best.indices.tolist(), best.values.tolist(), strict=True)]

@@ -198,3 +198,23 @@ def test_bad_requests_are_one_sentence(cli, runs, photos, tmp_path, monkeypatch,
     assert err.count("\n") == 1
     assert said in err
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_a_stream_of_frames_is_predicted_like_its_files(cli, runs, tmp_path) -> None:
+    """MJPEG from a file, with the same figures as the frames by themselves, and all of it as CSV."""
+    paths = [tmp_path / f"{number}.jpg" for number in range(5)]
+    for number, path in enumerate(paths):
+        Image.effect_mandelbrot((20 + number, 30), (-2, -1.5, 1, 1.5 + number), 50).save(path)
+    stream = tmp_path / "video.mjpeg"
+    stream.write_bytes(b"--boundary\r\n".join(path.read_bytes() for path in paths))
+    table = tmp_path / "out.csv"
+    alone = cli.json("predict", runs[0], tmp_path / "?.jpg")["predictions"]
+    framed = cli.json("predict", runs[0], stream, "--batch", 2, "--csv", table)["predictions"]
+    assert [one["classes"] for one in framed] == [one["classes"] for one in alone]
+    assert [one["path"] for one in framed] == [f"frame {number}" for number in range(5)]
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    told = [(one["path"], each["name"], each["probability"]) for one in framed for each in one["classes"]]
+    assert [(row["path"], row["name"], float(row["probability"])) for row in rows] == told
+    code, said = cli.error("predict", runs[0], stream, paths[0])
+    assert (code, "predicted alone" in said) == (2, True)

@@ -1,0 +1,1 @@
+"""What `compound serve` keeps up under load, overload, slow clients and nonsense."""

@@ -1,0 +1,54 @@
+"""`compound serve`: trained networks behind HTTP."""
+
+from typing import Annotated
+
+import typer
+
+from compound.cli.training import Device
+from compound.errors import UsageError
+from compound.quantity import quantity, seconds
+
+
+def serve(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL…",
+            help="Runs, .safetensors or exported files, or published names; NAME=MODEL to call one otherwise.",
+        ),
+    ],
+    host: Annotated[str, typer.Option(help="Any but this machine's own needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8080,
+    token: Annotated[
+        str | None, typer.Option(envvar="COMPOUND_TOKEN", help="What clients must send; better in the environment.")
+    ] = None,
+    runtime: Annotated[
+        str, typer.Option(help="auto: what `compound export --to auto` chose, else torch; torch.")
+    ] = "auto",
+    queue: Annotated[
+        int, typer.Option(min=1, help="Images of a model that may wait; others are told to return.")
+    ] = 128,
+    wait: Annotated[str, typer.Option(help="How long an image waits for others to share its batch.")] = "5ms",
+    max_body: Annotated[str, typer.Option(help="Bytes of one request.")] = "16MiB",
+    max_pixels: Annotated[str, typer.Option(help="Pixels of one decoded image.")] = "50M",
+    receive: Annotated[str, typer.Option(help="Time for a request to arrive.")] = "8s",
+    reload: Annotated[str, typer.Option(help="How often the files are looked at; SIGHUP reads them at once.")] = "2s",
+    device: Device = "auto",
+) -> None:
+    """Serve trained networks: /predict, /explain, a page for people, figures for Prometheus."""
+    from compound.serve import Address, Limits, check_address
+    from compound.serve import serve as run_server
+
+    if runtime not in ("auto", "torch"):
+        raise UsageError(f"--runtime {runtime!r} is unknown; use auto or torch, or serve the exported file itself")
+    address = Address(host, port, token or None)
+    check_address(address)
+    limits = Limits(
+        body=int(quantity(max_body, "--max-body")),
+        pixels=int(quantity(max_pixels, "--max-pixels")),
+        receive=seconds(receive, "--receive"),
+    )
+    run_server(
+        models, address, limits, runtime=runtime, device=device, queue=queue,
+        wait=seconds(wait, "--wait"), reload=seconds(reload, "--reload"),
+    )  # fmt: skip

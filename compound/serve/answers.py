@@ -1,0 +1,54 @@
+"""The JSON of every answer, as data."""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel
+
+
+class ClassProbability(BaseModel):
+    index: int
+    name: str
+    probability: float
+
+
+class Answer(BaseModel):
+    """One image, by its position in the request, and its most probable classes, best first."""
+
+    image: int
+    classes: list[ClassProbability]
+
+
+class Problem(BaseModel):
+    error: str
+
+
+class Ready(BaseModel):
+    """All readable images of a request; `damaged` says what is wrong with the others."""
+
+    model: str
+    predictions: list[Answer]
+    damaged: list[Problem]
+
+
+class About(BaseModel):
+    """A served network: what it takes, what it costs for one image, and what computes it.
+
+    `maps` is the method of /explain, or null. `problem` says why a changed file is not in use.
+    """
+
+    name: str
+    network: str
+    resolution: int
+    channels: int
+    classes: int
+    params: int
+    macs: int
+    runtime: str
+    precision: str
+    maps: str | None
+    version: str
+    problem: str | None
+
+
+def classes_of(named: Sequence[tuple[int, str, float]]) -> list[ClassProbability]:
+    return [ClassProbability(index=index, name=name, probability=p) for index, name, p in named]

@@ -1,0 +1,224 @@
+"""The HTTP interface: images in, classes or maps out, with what is needed to run it beside other services."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import torch
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Scope
+
+from compound import __version__
+from compound.cost import cost
+from compound.data.errors import DamagedImage
+from compound.deploy.predict import best_classes
+from compound.explain import has_class_maps
+from compound.serve import page
+from compound.serve.answers import About, Answer, Problem, Ready, classes_of
+from compound.serve.batching import Busy
+from compound.serve.bodies import DOCUMENTED, images_of
+from compound.serve.limits import Guard, Limits, refuse
+from compound.serve.metrics import Metrics
+from compound.serve.models import Loaded, ServedModel
+from compound.serve.watching import Watcher
+
+Top = Annotated[int, Query(ge=1, le=1000, description="Classes to name for each image.")]
+Index = Annotated[int | None, Query(alias="class", ge=0, description="Its number; default the most probable.")]
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem} for code in (400, 401, 403, 404, 413, 422, 429, 503)
+}
+
+
+class Desk:
+    """What the paths share: the models, the threads that decode, and the figures."""
+
+    def __init__(self, models: Mapping[str, ServedModel], limits: Limits) -> None:
+        self.models, self.limits = models, limits
+        self.decoders = ThreadPoolExecutor(torch.get_num_threads(), "compound-decoder")
+        self.draining = False
+
+    def find(self, name: str | None) -> ServedModel:
+        if name is None and len(self.models) == 1:
+            return next(iter(self.models.values()))
+        known = ", ".join(self.models)
+        if name is None:
+            raise HTTPException(400, f"several models are served; name one with ?model=: {known}")
+        if name not in self.models:
+            raise HTTPException(404, f"there is no model {name!r}; there are {known}")
+        return self.models[name]
+
+    async def decode(self, loaded: Loaded, data: bytes, position: int, resize: bool) -> torch.Tensor:
+        """The image at `position`, uint8 (C, H, W) or, with `resize`, (C, R, R)."""
+
+        def work() -> torch.Tensor:
+            image = loaded.decode(data, f"image {position}", self.limits.pixels)
+            return loaded.prepare(image) if resize else image
+
+        return await asyncio.get_running_loop().run_in_executor(self.decoders, work)
+
+    async def classify(
+        self, model: ServedModel, loaded: Loaded, data: bytes, position: int, top: int
+    ) -> Answer | DamagedImage:
+        """The `top` classes of an image, or what is wrong with it."""
+        try:
+            pixels = await self.decode(loaded, data, position, resize=True)
+        except DamagedImage as error:
+            return error
+        probabilities = await asyncio.wrap_future(model.batcher.submit(loaded, pixels))
+        if not probabilities.isfinite().all():
+            return DamagedImage(f"image {position}", "the network's answer to it is no number")
+        return Answer(image=position, classes=classes_of(best_classes(probabilities, loaded.classes, top)))
+
+
+def make_app(
+    models: Mapping[str, ServedModel],
+    limits: Limits,
+    token: str | None = None,
+    metrics: Metrics | None = None,
+    watcher: Watcher | None = None,
+) -> ASGIApp:
+    """The whole application: paths, errors as sentences, and the guard before them."""
+    desk, metrics = Desk(models, limits), metrics or Metrics()
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if watcher:
+            watcher.start()
+        yield
+        desk.draining = True
+        if watcher:
+            watcher.stop()
+        for model in models.values():
+            model.batcher.close()
+        desk.decoders.shutdown()
+
+    app = FastAPI(title="compound", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    add_answers(app, desk)
+    add_operations(app, desk, metrics)
+    add_errors(app)
+
+    def observe(scope: Scope, status: int, seconds: float) -> None:
+        metrics.observe(getattr(scope.get("route"), "path", "other"), status, seconds)
+
+    return Guard(app, limits, token, observe)
+
+
+def add_answers(app: FastAPI, desk: Desk) -> None:
+    """Classes and maps; the model's name stands in the path or the query."""
+
+    async def predict(request: Request, model: str | None = None, top: Top = 5) -> Ready:
+        served = desk.find(model)
+        images = await images_of(request, min(desk.limits.images, served.batcher.capacity))
+        loaded = served.loaded
+        with served.batcher.admit(len(images)):
+            found = await asyncio.gather(
+                *(desk.classify(served, loaded, data, position, top) for position, data in enumerate(images))
+            )
+        answers = [one for one in found if isinstance(one, Answer)]
+        damaged = [Problem(error=str(one)) for one in found if isinstance(one, DamagedImage)]
+        if not answers:
+            raise HTTPException(422, "; ".join(one.error for one in damaged))
+        return Ready(model=served.name, predictions=answers, damaged=damaged)
+
+    async def explain(request: Request, model: str | None = None, index: Index = None) -> Response:
+        served = desk.find(model)
+        loaded = served.loaded
+        if loaded.net is None:
+            raise HTTPException(404, f"{served.name} is an exported file, which has no maps; serve its run")
+        if index is not None and index >= len(loaded.classes):
+            raise HTTPException(422, f"class {index} is unknown; {served.name} has 0 to {len(loaded.classes) - 1}")
+        (data,) = await images_of(request, 1)
+        with served.batcher.admit(1):
+            image = await desk.decode(loaded, data, 0, resize=False)
+            drawn = await asyncio.wrap_future(served.batcher.call(lambda: loaded.map_of(image, index)))
+        picture, shown, method = drawn
+        return Response(picture, media_type="image/png", headers={"X-Class": str(shown), "X-Method": method})
+
+    png: dict[int | str, dict[str, Any]] = {
+        200: {"content": {"image/png": {}}, "description": "The photo as the network sees it, the map over it."}
+    }
+    for prefix in ("", "/models/{model}"):
+        options: dict[str, Any] = {"methods": ["POST"], "openapi_extra": DOCUMENTED}
+        app.add_api_route(f"{prefix}/predict", predict, responses=ERRORS, **options)
+        app.add_api_route(
+            f"{prefix}/explain", explain, response_class=Response, responses={**ERRORS, **png}, **options
+        )  # fmt: skip
+
+
+def add_operations(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
+    """What the page, other services and their keepers ask."""
+
+    @app.get("/", include_in_schema=False)
+    async def home() -> HTMLResponse:
+        return page.home()
+
+    @app.get("/models")
+    async def models() -> list[About]:
+        return [about(model) for model in desk.models.values()]
+
+    @app.get("/models/{model}/network", include_in_schema=False)
+    async def network(model: str) -> HTMLResponse:
+        loaded = desk.find(model).loaded
+        return HTMLResponse(page.network_part(loaded.network, len(loaded.classes), loaded.channels))
+
+    @app.get("/healthz")
+    async def healthz(response: Response) -> dict[str, bool]:
+        alive = all(model.batcher.alive for model in desk.models.values())
+        response.status_code = 200 if alive else 503
+        return {"alive": alive}
+
+    @app.get("/readyz")
+    async def readyz(response: Response) -> dict[str, bool]:
+        response.status_code = 503 if desk.draining else 200
+        return {"ready": not desk.draining}
+
+    @app.get("/metrics")
+    async def figures() -> Response:
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+
+def about(model: ServedModel) -> About:
+    loaded = model.loaded
+    counted = cost(loaded.network, len(loaded.classes), loaded.channels)
+    return About(
+        name=model.name, network=loaded.network.name, resolution=loaded.network.resolution, channels=loaded.channels,
+        classes=len(loaded.classes), params=counted.params, macs=counted.macs, runtime=loaded.runtime,
+        precision=loaded.precision, maps=map_method(loaded), version=model.version, problem=model.problem,
+    )  # fmt: skip
+
+
+def map_method(loaded: Loaded) -> str | None:
+    return None if loaded.net is None else "cam" if has_class_maps(loaded.network) else "grad-cam"
+
+
+def add_errors(app: FastAPI) -> None:
+    """Every error is one sentence under `error`."""
+
+    async def http(_: Request, error: HTTPException) -> Response:
+        response = refuse(error.status_code, str(error.detail))
+        response.headers.update(error.headers or {})
+        return response
+
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        told = [f"{' '.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        return refuse(422, "; ".join(told))
+
+    async def busy(_: Request, error: Busy) -> Response:
+        return refuse(429, str(error), error.seconds)
+
+    async def damaged(_: Request, error: DamagedImage) -> Response:
+        return refuse(422, str(error))
+
+    async def gone(_: Request, error: ClientDisconnect) -> Response:
+        return Response(status_code=400)  # nobody reads it
+
+    handlers = {HTTPException: http, RequestValidationError: invalid, Busy: busy, DamagedImage: damaged}
+    for kind, handler in (handlers | {ClientDisconnect: gone}).items():
+        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]

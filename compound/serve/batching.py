@@ -1,0 +1,161 @@
+"""Requests of many clients through one network: a bounded queue, and one thread that computes.
+
+Images that wait are computed together, at most a chunk of the network (see `inference.chunk_size`) at once. A chunk is
+always computed whole, so that nobody's answer depends on who else was asking.
+"""
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from compound.errors import CompoundError
+
+SMOOTHING = 0.1  # of the newest batch in the running mean of seconds an image
+
+
+class Busy(CompoundError):
+    """More was asked than may wait; `seconds` says when to ask again."""
+
+    def __init__(self, message: str, seconds: float = 1.0) -> None:
+        super().__init__(message)
+        self.seconds = max(math.ceil(seconds), 1)
+
+
+class Batchable(Protocol):
+    """What the queue computes with; jobs of the same object are computed together."""
+
+    @property
+    def chunk(self) -> int: ...
+
+    def probabilities(self, pixels: Tensor) -> Tensor:
+        """uint8 (N, C, R, R), N up to `chunk`, to (N, classes)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image (C, R, R) for a network, or, with `call`, anything else that needs its turn."""
+
+    network: Batchable | None
+    pixels: Tensor | None
+    call: Callable[[], Any] | None = None
+    answer: Future[Any] = field(default_factory=Future)
+    since: float = field(default_factory=time.perf_counter)
+
+
+class Batcher:
+    """The queue of one served network. `capacity` images may be inside, from admission to answer."""
+
+    def __init__(self, capacity: int, wait: float, on_batch: Callable[[int, float], None] = lambda images, s: None):
+        """`wait` is how many seconds an image waits for others; `on_batch` hears of images and seconds of a batch."""
+        self.capacity, self.wait, self.on_batch = capacity, wait, on_batch
+        self.held = 0
+        self._pace = 0.0  # seconds an image
+        self._jobs: deque[Job] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="compound-batcher", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def waiting(self) -> int:
+        """Images admitted and not yet answered."""
+        return self.held
+
+    @contextmanager
+    def admit(self, images: int) -> Iterator[None]:
+        """Places for `images` until their answers are known; raises `Busy` where there are not so many."""
+        with self._changed:
+            if self._closed:
+                raise Busy("the server is ending; ask again in a moment")
+            if self.held + images > self.capacity:
+                raise Busy(f"{self.held} images are waiting already; ask again later", self.held * self._pace)
+            self.held += images
+        try:
+            yield
+        finally:
+            with self._changed:
+                self.held -= images
+
+    def submit(self, network: Batchable, pixels: Tensor) -> Future[Tensor]:
+        """The probabilities (classes,) of one image (C, R, R)."""
+        return self._put(Job(network, pixels))
+
+    def call(self, function: Callable[[], Any]) -> Future[Any]:
+        """The result of `function`, computed between batches."""
+        return self._put(Job(None, None, function))
+
+    def close(self) -> None:
+        """Answer what waits, then end."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _put(self, job: Job) -> Future[Any]:
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+        return job.answer
+
+    def _run(self) -> None:
+        while batch := self._next():
+            jobs = [job for job in batch if job.answer.set_running_or_notify_cancel()]
+            begun = time.perf_counter()
+            try:
+                for job, result in zip(jobs, _compute(jobs), strict=True):
+                    job.answer.set_result(result)
+            except BaseException as error:  # it belongs to those who asked; the queue goes on
+                for job in jobs:
+                    if not job.answer.done():
+                        job.answer.set_exception(error)
+            else:
+                self._note(len(jobs), time.perf_counter() - begun)
+            del batch, jobs  # a waiting thread keeps no images alive
+
+    def _note(self, images: int, seconds: float) -> None:
+        if images:
+            share = SMOOTHING if self._pace else 1.0
+            self._pace += share * (seconds / images - self._pace)
+            self.on_batch(images, seconds)
+
+    def _next(self) -> list[Job]:
+        """The jobs to compute together, oldest first; none when the queue has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._jobs or self._closed)
+            if not self._jobs:
+                return []
+            first = self._jobs.popleft()
+            if first.network is None:
+                return [first]
+            batch, deadline = [first], first.since + self.wait
+            while len(batch) < first.network.chunk:
+                left = deadline - time.perf_counter()
+                if not self._jobs and (self._closed or left <= 0 or not self._changed.wait(left)):
+                    break
+                if self._jobs:
+                    if self._jobs[0].network is not first.network:
+                        break
+                    batch.append(self._jobs.popleft())
+            return batch
+
+
+def _compute(jobs: list[Job]) -> list[Any]:
+    if not jobs:
+        return []
+    if jobs[0].call is not None:
+        return [jobs[0].call()]
+    assert jobs[0].network is not None
+    pixels = torch.stack([job.pixels for job in jobs if job.pixels is not None])
+    return list(jobs[0].network.probabilities(pixels).unbind())

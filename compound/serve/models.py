@@ -1,0 +1,147 @@
+"""The networks that are served, each with its file, its queue, and what happens when the file changes."""
+
+import io
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from compound.data import ArraySource, DamageLog, Preprocessing
+from compound.data.decode import decode_image
+from compound.deploy import Runtime, export_folder, open_model, weights_file
+from compound.deploy.choose import CHOICE, digest
+from compound.errors import CompoundError
+from compound.explain import look, overlay
+from compound.inference import Classifier, Eager, chunk_size, in_chunks, pick_device
+from compound.network import Network
+from compound.nn import ConvNet, load_weights
+from compound.serve.batching import Batcher
+
+Stamp = tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network ready to answer, exactly as `compound predict` would. Maps are made of `net`, where there is one."""
+
+    classifier: Classifier
+    classes: tuple[str, ...]
+    chunk: int
+    runtime: str
+    precision: str
+    net: ConvNet | None
+    device: str
+
+    @property
+    def network(self) -> Network:
+        return self.classifier.network
+
+    @property
+    def channels(self) -> int:
+        return self.classifier.channels
+
+    def prepare(self, image: Tensor) -> Tensor:
+        """uint8 (C, H, W) as the network takes it, (C, R, R)."""
+        return Preprocessing.of(self.network, self.channels).resize(image)
+
+    def decode(self, data: bytes, name: str, pixels: int) -> Tensor:
+        """Encoded bytes to uint8 (C, H, W); raises `DamagedImage`."""
+        return decode_image(data, self.channels, name, pixels)
+
+    def probabilities(self, pixels: Tensor) -> Tensor:
+        """uint8 (N, C, R, R) to (N, classes)."""
+        return in_chunks(self.classifier, pixels, torch.arange(len(pixels)), self.chunk)
+
+    def map_of(self, image: Tensor, index: int | None) -> tuple[bytes, int, str]:
+        """The map of a class, or of the most probable one, over uint8 (C, H, W): PNG, class and method."""
+        assert self.net is not None
+        source = ArraySource(image[None], [0], "image")
+        classes = None if index is None else torch.tensor([[index]])
+        (seen,) = look(self.net, source, DamageLog(1.0), classes=classes, device=self.device)
+        pixels = (overlay(seen.image, seen.heat[0]) * 255).round().clip(0, 255).astype(np.uint8)
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+        return file.getvalue(), seen.classes[0], seen.method
+
+
+def load(place: str, runtime: str = "auto", device: str = "auto") -> Loaded:
+    """The network at `place` (see `open_model`), after one image has gone through it."""
+    opened, described = open_model(place, runtime)
+    if isinstance(opened, Runtime):
+        net = load_weights(place)[0] if weights_file(place).suffix == ".safetensors" else None
+        loaded = Loaded(opened, described.classes, 1, opened.name, opened.precision, net, device)
+    else:
+        where = pick_device(device)
+        eager = Eager(opened.eval(), where)
+        size = chunk_size(opened.network, where)
+        loaded = Loaded(eager, described.classes, size, "torch", "fp32", opened, device)
+    side = loaded.network.resolution
+    answer = loaded.probabilities(torch.zeros(1, loaded.channels, side, side, dtype=torch.uint8))
+    if answer.shape != (1, len(described.classes)) or not answer.isfinite().all():
+        raise CompoundError(
+            f"{place} answers a black image with {tuple(answer.shape)} numbers, or with some that are none, instead of "
+            f"{len(described.classes)} probabilities; export or train it again"
+        )
+    return loaded
+
+
+def watched(place: str) -> list[Path]:
+    """The files whose change is a new network."""
+    weights = weights_file(place)
+    choice = export_folder(place) / CHOICE
+    return [path for path in (weights, weights.with_suffix(".bin"), choice) if path.is_file()]
+
+
+class ServedModel:
+    """A name, the network that answers for it now, and its queue."""
+
+    def __init__(self, name: str, place: str, batcher: Batcher, runtime: str = "auto", device: str = "auto") -> None:
+        self.name, self.place, self.batcher = name, place, batcher
+        self._runtime, self._device = runtime, device
+        self._lock = threading.Lock()
+        self._stamp = self._seen = stamp(place)
+        self.version = checksum(place)
+        self.loaded = load(place, runtime, device)
+        self.problem: str | None = None
+
+    def refresh(self, force: bool = False) -> bool | None:
+        """Take up files that have changed: True if so, False if they are no network, None where nothing is new.
+
+        A file must look the same twice before it is read, so that one half copied is left alone. With `force` the
+        files are read whatever their dates say. What does not load changes nothing but `problem`.
+        """
+        with self._lock:
+            now, before = stamp(self.place), self._seen
+            self._seen = now
+            if not now or not (force or (now == before and now != self._stamp)):
+                return None
+            self._stamp = now
+            try:
+                version = checksum(self.place)
+                if version == self.version:
+                    self.problem = None
+                    return None
+                self.loaded = load(self.place, self._runtime, self._device)
+            except Exception as error:  # whatever is wrong with the new one, the old one answers
+                self.problem = f"the file has changed but is not used: {error}"
+                return False
+            self.version, self.problem = version, None
+            return True
+
+
+def stamp(place: str) -> Stamp:
+    """Date, size and number of each file; empty while one is being replaced."""
+    try:
+        stats = [path.stat() for path in watched(place)]
+    except OSError:
+        return ()
+    return tuple((one.st_mtime_ns, one.st_size, one.st_ino) for one in stats)
+
+
+def checksum(place: str) -> str:
+    """SHA-256 of the files together, 12 digits of each."""
+    return "-".join(digest(path)[:12] for path in watched(place))

@@ -1,0 +1,108 @@
+"""The process: where it listens, what ends it, and how."""
+
+import logging
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from compound.errors import UsageError
+from compound.serve.app import make_app
+from compound.serve.batching import Batcher
+from compound.serve.limits import Limits, is_loopback
+from compound.serve.metrics import Metrics
+from compound.serve.models import ServedModel
+from compound.serve.protocol import impatient
+from compound.serve.watching import Watcher
+
+DRAIN = 30  # seconds that requests under way have when the server is told to end
+SHORTEST_TOKEN = 16  # characters
+
+
+@dataclass(frozen=True)
+class Address:
+    host: str = "127.0.0.1"
+    port: int = 8080
+    token: str | None = None
+
+
+def check_address(address: Address) -> None:
+    """Beyond this machine nobody may ask without a token."""
+    if address.token is not None and (len(address.token) < SHORTEST_TOKEN or not address.token.isascii()):
+        raise UsageError(f"the token is shorter than {SHORTEST_TOKEN} ASCII characters; make one: openssl rand -hex 16")
+    if address.token is None and not is_loopback(address.host):
+        raise UsageError(
+            f"--host {address.host} can be reached from other machines, and that needs a token: set COMPOUND_TOKEN"
+        )
+
+
+def name_places(places: list[str]) -> dict[str, str]:
+    """Names of the models: what stands before `=`, or the run's or the file's own name."""
+    named: dict[str, str] = {}
+    for place in places:
+        name, sign, path = place.partition("=")
+        if not sign or Path(place).exists():
+            name, path = Path(place).resolve().stem if Path(place).exists() else Path(place).name, place
+        if name in named:
+            raise UsageError(f"{named[name]} and {path} are both called {name}; name one: other-name={path}")
+        named[name] = path
+    return named
+
+
+def open_models(
+    places: Mapping[str, str], metrics: Metrics, *, runtime: str, device: str, queue: int, wait: float
+) -> dict[str, ServedModel]:
+    """All models loaded, each with its queue; what does not load is an error now rather than later."""
+    models = {}
+    for name, place in places.items():
+        batcher = Batcher(queue, wait, metrics.batch(name))
+        models[name] = ServedModel(name, place, batcher, runtime, device)
+        metrics.watch(name, batcher.waiting)
+    return models
+
+
+def serve(
+    places: list[str],
+    address: Address,
+    limits: Limits,
+    *,
+    runtime: str = "auto",
+    device: str = "auto",
+    queue: int = 128,
+    wait: float = 0.005,
+    reload: float = 2.0,
+) -> None:
+    """Answer until SIGTERM or SIGINT, then finish what is under way. SIGHUP reads the files again."""
+    check_address(address)
+    metrics = Metrics()
+    models = open_models(name_places(places), metrics, runtime=runtime, device=device, queue=queue, wait=wait)
+    watcher = Watcher(models, reload, metrics)
+    app = make_app(models, limits, address.token, metrics, watcher)
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # the client is told, and can say it without end
+    signal.signal(signal.SIGHUP, lambda *_: watcher.look_now())
+    for ending in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains, then raises them again for whoever came before
+        signal.signal(ending, lambda *_: None)
+    uvicorn.Server(configure(app, address, limits)).run()
+
+
+def configure(app: ASGIApp, address: Address, limits: Limits) -> uvicorn.Config:
+    """How uvicorn runs the application; it writes its own log lines, but none a request."""
+    return uvicorn.Config(
+        app,
+        host=address.host,
+        port=address.port,
+        http=impatient(limits),
+        ws="none",
+        loop="asyncio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=DRAIN,
+        backlog=limits.connections,
+    )

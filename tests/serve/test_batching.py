@@ -1,0 +1,75 @@
+"""The queue: everybody gets his own answer, no more wait than may, and a failure stays with those who asked."""
+
+import threading
+
+import pytest
+import torch
+from torch import Tensor
+
+from compound.serve import Batcher, Busy
+
+
+class Doubling:
+    """Answers an image (1, 1, 1) with twice its value; remembers how many came together."""
+
+    def __init__(self, chunk: int) -> None:
+        self.chunk, self.sizes = chunk, list[int]()
+        self.open = threading.Event()
+
+    def probabilities(self, pixels: Tensor) -> Tensor:
+        self.open.wait(10)
+        self.sizes.append(len(pixels))
+        if (pixels == 66).any():
+            raise ValueError("66")
+        return 2 * pixels.flatten(1)
+
+
+@pytest.fixture
+def batcher():
+    made = Batcher(capacity=20, wait=0.01)
+    yield made
+    made.close()
+
+
+def image(value: int) -> Tensor:
+    return torch.full((1, 1, 1), value)
+
+
+def test_own_answers_in_full_chunks(batcher: Batcher) -> None:
+    one, other = Doubling(4), Doubling(4)
+    asked = [(network, value) for network in (one, other) for value in range(9)]
+    answers = [batcher.submit(network, image(value)) for network, value in asked]
+    one.open.set()
+    other.open.set()
+    assert [answer.result(10).item() for answer in answers] == [2 * value for _, value in asked]
+    assert one.sizes == other.sizes == [4, 4, 1]  # networks are never mixed, and order is kept
+
+
+def test_who_is_too_many_is_sent_away(batcher: Batcher) -> None:
+    with batcher.admit(18):
+        with pytest.raises(Busy) as refused, batcher.admit(3):
+            pass
+        assert refused.value.seconds >= 1
+        with batcher.admit(2):
+            assert batcher.held == 20
+    assert batcher.held == 0
+
+
+def test_a_failure_is_told_to_those_who_asked(batcher: Batcher) -> None:
+    network = Doubling(1)
+    network.open.set()
+    broken, whole = batcher.submit(network, image(66)), batcher.submit(network, image(3))
+    with pytest.raises(ValueError, match="66"):
+        broken.result(10)
+    assert whole.result(10).item() == 6
+    assert batcher.alive
+
+
+def test_other_work_takes_its_turn_and_the_end_answers_all() -> None:
+    batcher, network = Batcher(8, 0.0), Doubling(2)
+    answers = [batcher.submit(network, image(1)), batcher.call(lambda: "drawn"), batcher.submit(network, image(2))]
+    network.open.set()
+    batcher.close()
+    assert [answers[0].result(0).item(), answers[1].result(0), answers[2].result(0).item()] == [2, "drawn", 4]
+    with pytest.raises(Busy, match="ending"), batcher.admit(1):
+        pass

@@ -1,0 +1,204 @@
+"""The server over HTTP: its answers against `compound predict`, its refusals, and what it survives."""
+
+import asyncio
+import io
+import json
+import os
+import re
+import shutil
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks.serving import phases
+from compound.deploy import load_predictor, predict
+from compound.errors import UsageError
+from compound.serve import Address, Limits, check_address
+from compound.serve.server import name_places
+from tests.serve.conftest import CLASSES, Running, Start, write_weights
+
+TOKEN = "0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def expected(weights: Path, images: list[Path]) -> list[list[dict]]:
+    """What prediction from files says, all images in one batch."""
+    predictions, damaged = predict(*load_predictor(weights), images, device="cpu")
+    assert not damaged
+    return [one.to_json()["classes"] for one in predictions]
+
+
+def test_every_client_gets_the_offline_answer(server: Running, images, expected) -> None:
+    data = [path.read_bytes() for path in images]
+    found = asyncio.run(phases.load(server.port, data, expected, clients=16, requests=120, seed=0))
+    assert found["statuses"] == {"200": 120}
+    assert found["other_answers"] == 0
+    assert len({json.dumps(one) for one in expected}) == len(images)  # answers that could be told apart
+
+
+def test_several_images_and_a_damaged_one(server: Running, images, expected) -> None:
+    reply = server.form("/predict?top=2", images[0].read_bytes(), b"nothing", images[1].read_bytes())
+    told = reply.json()
+    assert [one["image"] for one in told["predictions"]] == [0, 2]
+    assert [one["classes"] for one in told["predictions"]] == [expected[0][:2], expected[1][:2]]
+    assert "image 1 is damaged" in told["damaged"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "sentence"),
+    [
+        ("/predict", b"", 400, "the body is empty"),
+        ("/predict", b"GIF89a", 422, "image 0 is damaged"),
+        ("/predict", b"\x80\x04cposix\nsystem\n", 422, "not an image"),
+        ("/predict?top=0", b"x", 422, "query top"),
+        ("/predict?model=other", b"x", 404, "there is no model 'other'"),
+        ("/models/..%2f..%2fetc/predict", b"x", 404, "Not Found"),
+        ("/explain?class=4", b"x", 422, "has 0 to 3"),
+        ("/models", b"x", 405, "Method Not Allowed"),
+    ],
+)
+def test_refusals_are_sentences(server: Running, path: str, body: bytes, status: int, sentence: str) -> None:
+    reply = server.post(path, body)
+    assert (reply.status, list(reply.json())) == (status, ["error"])
+    assert sentence in reply.json()["error"]
+
+
+def test_a_map_of_any_class(server: Running, images, expected) -> None:
+    data = images[0].read_bytes()
+    best, other = (server.post(path, data) for path in ("/explain", "/models/tiny/explain?class=0"))
+    assert (best.headers["x-class"], other.headers["x-class"]) == (str(expected[0][0]["index"]), "0")
+    pictures = [Image.open(io.BytesIO(reply.body)) for reply in (best, other)]
+    assert {picture.format for picture in pictures} == {"PNG"}
+    assert {picture.size for picture in pictures} == {(224, 224)}  # 32 px by whole pixels
+    assert best.body != other.body or expected[0][0]["index"] == 0
+
+
+def test_what_operators_ask(server: Running, images) -> None:
+    server.post("/predict", images[0].read_bytes())
+    assert server.get("/healthz").json() == {"alive": True}
+    assert server.get("/readyz").json() == {"ready": True}
+    (about,) = server.get("/models").json()
+    assert (about["name"], about["classes"], about["maps"], about["problem"]) == ("tiny", len(CLASSES), "cam", None)
+    figures = server.get("/metrics").body.decode()
+    counted = re.search(r'compound_images_total\{model="tiny"\} ([\d.]+)', figures)
+    assert counted
+    assert float(counted[1]) >= 1
+    assert 'compound_waiting{model="tiny"} 0.0' in figures
+    described = server.get("/openapi.json").json()["paths"]
+    assert {"/predict", "/explain", "/models/{model}/predict", "/healthz", "/metrics"} <= described.keys()
+    assert "image/*" in described["/predict"]["post"]["requestBody"]["content"]
+
+
+def test_too_large_too_many_pixels_and_strange_hosts(start: Start, weights: Path, images) -> None:
+    server = start({"tiny": weights}, Limits(body=40_000, pixels=100_000))
+    declared = server.post("/predict", bytes(50_000))
+    assert (declared.status, "40,000" in declared.json()["error"]) == (413, True)
+    chunk = b"c350\r\n" + bytes(50_000) + b"\r\n0\r\n\r\n"
+    head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    assert server.send(head + chunk).status == 413
+    file = io.BytesIO()
+    Image.new("L", (400, 400)).save(file, "PNG")
+    bomb = server.post("/predict", file.getvalue())
+    assert (bomb.status, "100,000 pixels" in bomb.json()["error"]) == (422, True)
+    for host in (b"example.org", b"localhost.example.org", b""):
+        assert server.send(b"GET /models HTTP/1.1\r\nHost: " + host + b"\r\n\r\n").status == 403
+
+
+def test_a_token_opens_everything_but_says_nothing_before(start: Start, weights: Path) -> None:
+    server = start({"tiny": weights}, token=TOKEN)
+
+    def ask(path: str, header: str) -> int:
+        return server.send(f"GET {path} HTTP/1.1\r\nHost: example.org\r\n{header}\r\n\r\n".encode()).status
+
+    for path in ("/models", "/metrics", "/openapi.json", "/models/tiny/network"):
+        assert ask(path, "Accept: */*") == ask(path, f"Authorization: Bearer {TOKEN}x") == 401
+        assert ask(path, f"Authorization: Bearer {TOKEN}") == 200
+    assert [ask(path, "Accept: */*") for path in ("/", "/healthz", "/readyz")] == [200, 200, 200]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.org"])
+def test_other_addresses_need_a_token(host: str) -> None:
+    with pytest.raises(UsageError, match="needs a token"):
+        check_address(Address(host))
+    check_address(Address(host, token=TOKEN))
+
+
+def test_weak_tokens_and_equal_names_are_refused(tmp_path: Path) -> None:
+    check_address(Address("::1"))
+    with pytest.raises(UsageError, match="shorter than 16"):
+        check_address(Address(token="secret"))
+    assert name_places(["a=/x/y", "/runs/b", "owner/net"]) == {"a": "/x/y", "b": "/runs/b", "net": "owner/net"}
+    with pytest.raises(UsageError, match="both called b"):
+        name_places(["/runs/b", "/other/b"])
+
+
+def test_overload_is_refused_at_once_and_passes(start: Start, weights: Path, images) -> None:
+    """More is asked than the queue holds: the others hear when to return, and the server is as before."""
+    server = start({"tiny": weights}, queue=4)
+    data = [images[0].read_bytes()]
+
+    async def burst() -> list[tuple[int, bool]]:
+        clients = [phases.Client(server.port) for _ in range(60)]
+        replies = await asyncio.gather(*(client.post("/predict", data[0]) for client in clients))
+        for client in clients:
+            await client.close()
+        return [(one.status, "retry-after" in one.headers) for one in replies]
+
+    seen = asyncio.run(burst())
+    assert set(seen) == {(200, False), (429, True)}
+    assert server.post("/predict", data[0]).status == 200
+
+
+def test_slow_connections_are_closed(start: Start, weights: Path, images) -> None:
+    server = start({"tiny": weights}, Limits(receive=0.6))
+    begun = time.monotonic()
+    whole = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99\r\n\r\n"
+    places = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(12)]
+    for place, part in zip(places, [b"", b"GET / HT", whole, whole + b"abc"] * 3, strict=True):
+        place.sendall(part)
+        place.settimeout(10)
+    for place in places:
+        with place, suppress(ConnectionResetError):
+            assert place.recv(1) == b""
+    assert time.monotonic() - begun >= 0.5
+    assert server.post("/predict", images[0].read_bytes()).status == 200
+
+
+def test_nonsense_never_becomes_a_server_error(start: Start, weights: Path, images, caplog) -> None:
+    server = start({"model": weights})
+    small = [path.read_bytes() for path in sorted(images, key=os.path.getsize)[:4]]
+    found = asyncio.run(phases.fuzz(server.port, small, 400, seed=11, together=64))
+    assert {"200", "400", "422"} <= found["statuses"].keys()  # some of it was not so bad
+    assert found["answers_afterwards"]
+    assert not [status for status in asyncio.run(phases.own_count(server.port)) if status[0] == "5"]
+    assert not [status for status in found["statuses"] if status[0] == "5"]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(start: Start, images, tmp_path: Path) -> None:
+    place = write_weights(tmp_path / "live.safetensors", seed=1)
+    server = start({"live": place})
+    model, data = server.models["live"], images[0].read_bytes()
+    first = server.post("/predict", data).json()["predictions"]
+
+    shutil.copy(write_weights(tmp_path / "next" / "other.safetensors", seed=2, resolution=48), place)
+    assert model.refresh() is None  # it may still be under way
+    assert model.refresh() is True
+    second = server.post("/predict", data).json()["predictions"]
+    assert second != first
+    predictions, _ = predict(*load_predictor(place), [images[0]], device="cpu")
+    assert second[0]["classes"] == predictions[0].to_json()["classes"]
+
+    place.write_bytes(place.read_bytes()[:3000])
+    assert [model.refresh(), model.refresh(), model.refresh()] == [None, False, None]
+    assert server.post("/predict", data).json()["predictions"] == second
+    assert "is not used" in server.get("/models").json()[0]["problem"]
+
+    write_weights(place, seed=1)
+    assert model.refresh(force=True) is True
+    assert server.get("/models").json()[0]["problem"] is None
+    assert server.post("/predict", data).json()["predictions"] == first
