@@ -50,9 +50,9 @@ def in_quarters(gradient: Tensor, weight: Tensor, geometry: Geometry) -> bool:
 
 
 def from_quarters(gradient: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-    """The gradient of 5×5 weights (C, 1, 5, 5) as that of four 3×3 windows on shifted maps, rows and columns 0–2 and 2–4.
+    """The gradient of 5×5 weights (C, 1, 5, 5) as that of four 3×3 windows on shifted maps.
 
-    The middle row and column belong to two windows, which agree.
+    They are rows and columns 0–2 and 2–4; the middle row and column belong to two windows, which agree.
     """
     (down, along), (above, left) = geometry.stride, geometry.padding
     rows, columns = ((n - 1) * s + 3 for n, s in zip(gradient.shape[-2:], geometry.stride, strict=True))

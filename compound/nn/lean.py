@@ -1,4 +1,4 @@
-"""`lean(model)`: training keeps what convolutions put out, and computes again what norms, activations and gates make of it.
+"""`lean(model)`: training keeps what convolutions put out, and computes again what norms, activations and gates make.
 
 See `compound.nn.sources`. Parameters, buffers, their names, and what the model gives in evaluation stay the same.
 """
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from compound.nn.depthwise import Geometry
 from compound.nn.modules import SameConv2d
-from compound.nn.sources import POINTWISE, convolve, norm_act, source_of
+from compound.nn.sources import POINTWISE, Pooled, convolve, norm_act, source_of
 
 
 def lean(model: nn.Module) -> None:
@@ -16,6 +16,13 @@ def lean(model: nn.Module) -> None:
     for module in model.modules():
         if type(module) is nn.Sequential:
             module.__class__ = LeanChain
+
+
+def plain(model: nn.Module) -> None:
+    """Undo `lean`."""
+    for module in model.modules():
+        if type(module) is LeanChain:
+            module.__class__ = nn.Sequential
 
 
 class LeanChain(nn.Sequential):
@@ -31,10 +38,12 @@ class LeanChain(nn.Sequential):
         while modules:
             module = modules.pop(0)
             if type(module) is nn.BatchNorm2d and trains(module, x):
-                act = modules.pop(0) if modules and type(modules[0]) in POINTWISE else nn.Identity()
-                x = norm_act(module, type(act), x)
+                act = type(modules.pop(0)) if modules and type(modules[0]) in POINTWISE else None
+                x = norm_act(module, act, x)
             elif isinstance(module, nn.Conv2d) and source_of(x) is not None and not recast(x):
                 x = convolved(module, x)
+            elif isinstance(module, nn.AdaptiveAvgPool2d) and module.output_size == 1:
+                x = Pooled.apply(x)
             else:
                 x = module(x)
         return x

@@ -38,45 +38,68 @@ def with_source(x: Tensor, source: Source) -> Tensor:
     return x
 
 
-def forget_source(x: Tensor) -> None:
+def forget_source(x: Tensor | None) -> None:
     """From here on x is kept as it stands by whoever needs it."""
-    if source_of(x) is not None:
+    if x is not None and source_of(x) is not None:
         del x.source  # type: ignore[attr-defined]
 
 
 class Pointwise(NamedTuple):
-    """An activation in place, and the gradient of its input z from its output's: `backward(gradient, z)`."""
+    """An activation of z, and its gradient: `backward(gradient, z, out)` is written to `out`, which may be z itself."""
 
-    forward: Callable[[Tensor], Tensor]
-    backward: Callable[[Tensor, Tensor], Tensor]
+    forward: Callable[..., Tensor]
+    backward: Callable[..., Tensor]
 
 
 # Activations that are cheap to compute again. Others (gelu, tanh) keep what they are given.
 POINTWISE: dict[type[nn.Module], Pointwise] = {
-    nn.Identity: Pointwise(lambda z: z, lambda g, z: g),
-    nn.ReLU: Pointwise(torch.relu_, lambda g, z: aten.threshold_backward(g, z, 0)),
-    nn.ReLU6: Pointwise(partial(F.relu6, inplace=True), lambda g, z: aten.hardtanh_backward(g, z, 0, 6)),
-    nn.SiLU: Pointwise(partial(F.silu, inplace=True), aten.silu_backward),
-    nn.Hardswish: Pointwise(partial(F.hardswish, inplace=True), aten.hardswish_backward),
+    nn.ReLU: Pointwise(F.relu, lambda g, z, out: aten.threshold_backward.grad_input(g, z, 0, grad_input=out)),
+    nn.ReLU6: Pointwise(F.relu6, lambda g, z, out: aten.hardtanh_backward.grad_input(g, z, 0, 6, grad_input=out)),
+    nn.SiLU: Pointwise(F.silu, lambda g, z, out: aten.silu_backward.grad_input(g, z, grad_input=out)),
+    nn.Hardswish: Pointwise(F.hardswish, lambda g, z, out: aten.hardswish_backward.out(g, z, out=out)),
 }
 
 
-def norm_act(norm: nn.BatchNorm2d, act: type[nn.Module], x: Tensor) -> Tensor:
+class Normalised:
+    """A norm's output from its input and the batch's statistics; held from first to last use in a backward pass.
+
+    The norm itself comes last, for whatever reads its output has its gradient before.
+    """
+
+    def __init__(self, eps: float) -> None:
+        self.eps = eps
+        self.held: Tensor | None = None
+
+    def of(self, *leaves: Tensor) -> Tensor:
+        x, mean, variance, weight, bias = leaves
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=self.eps)
+
+    def again(self, *leaves: Tensor) -> Tensor:
+        if self.held is None:
+            self.held = self.of(*leaves)
+        return self.held
+
+    def last(self, *leaves: Tensor) -> Tensor:
+        z, self.held = self.again(*leaves), None
+        return z
+
+
+def norm_act(norm: nn.BatchNorm2d, act: type[nn.Module] | None, x: Tensor) -> Tensor:
     """act(norm(x)) of a batch norm that trains, with its source."""
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
-    running = norm.running_mean, norm.running_var, norm.momentum
-    y, mean, variance = NormAct.apply(x, norm.weight, norm.bias, *running, norm.eps, act)
-    leaves = x, mean, variance, norm.weight, norm.bias
-    return with_source(y, Source(partial(_activated, act, norm.eps), leaves))
+    normalised = Normalised(norm.eps)
+    y, mean, variance = NormAct.apply(
+        x, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.momentum, act, normalised
+    )
+    if not y.requires_grad:  # nobody would come last
+        return y
+    return with_source(y, Source(partial(_activated, act, normalised), (x, mean, variance, norm.weight, norm.bias)))
 
 
-def _activated(act: type[nn.Module], eps: float, *leaves: Tensor) -> Tensor:
-    return POINTWISE[act].forward(_normalised(eps, *leaves))
-
-
-def _normalised(eps: float, x: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=eps)
+def _activated(act: type[nn.Module] | None, normalised: Normalised, *leaves: Tensor) -> Tensor:
+    z = normalised.again(*leaves)
+    return POINTWISE[act].forward(z) if act else z
 
 
 class NormAct(Function):
@@ -85,26 +108,27 @@ class NormAct(Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor,
-        momentum: float, eps: float, act: type[nn.Module],
+        momentum: float, act: type[nn.Module] | None, normalised: Normalised,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        y, mean, inverse = torch.native_batch_norm(x, weight, bias, running_mean, running_var, True, momentum, eps)
-        variance = inverse.pow(-2) - eps  # `inverse` is 1 / √(variance + ε)
-        ctx.save_for_backward(x, mean, variance, weight, bias, inverse)
-        ctx.eps, ctx.act = eps, act
+        mean, variance = aten.batch_norm_update_stats(x, running_mean, running_var, momentum)
+        ctx.save_for_backward(x, mean, variance, weight, bias)
+        ctx.act, ctx.normalised = act, normalised
         ctx.mark_non_differentiable(mean, variance)
-        return POINTWISE[act].forward(y), mean, variance
+        z = normalised.of(x, mean, variance, weight, bias)  # as it will be again, to the last bit
+        return POINTWISE[act].forward(z, inplace=True) if act else z, mean, variance
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        *leaves, inverse = ctx.saved_tensors
-        x, mean, _variance, weight, _bias = leaves
-        if ctx.act is not nn.Identity:
-            gradient = POINTWISE[ctx.act].backward(gradient, _normalised(ctx.eps, *leaves))
-        wanted = ctx.needs_input_grad[:3]
+        x, mean, variance, weight, _bias = leaves = ctx.saved_tensors
+        if ctx.act:
+            z = ctx.normalised.last(*leaves)
+            gradient = POINTWISE[ctx.act].backward(gradient, z, z)
+        ctx.normalised.held = None
+        inverse, eps = torch.rsqrt(variance + ctx.normalised.eps), ctx.normalised.eps
         found = aten.native_batch_norm_backward(
-            gradient, x, weight, None, None, mean, inverse, True, ctx.eps, wanted
-        )  # fmt: skip
+            gradient, x, weight, None, None, mean, inverse, True, eps, ctx.needs_input_grad[:3]
+        )
         return *found, *[None] * 5
 
 
@@ -153,7 +177,7 @@ def gated(x: Tensor, gate: Tensor) -> Tensor:
 
 
 def _gated(compute: Callable[..., Tensor], gate: Tensor, *leaves: Tensor) -> Tensor:
-    return compute(*leaves).mul_(gate)
+    return compute(*leaves) * gate
 
 
 class Gated(Function):
@@ -169,5 +193,19 @@ class Gated(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         gate, *leaves = ctx.saved_tensors
-        to_gate = ctx.compute(*leaves).mul_(gradient).sum((2, 3), keepdim=True)
+        to_gate = (ctx.compute(*leaves) * gradient).sum((2, 3), keepdim=True)
         return gradient * gate, to_gate, *[None] * (1 + ctx.count)
+
+
+class Pooled(Function):
+    """The mean over all positions, (N, C, H, W) -> (N, C, 1, 1); its gradient is not spread out in memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.shape = x.shape
+        return x.mean((2, 3), keepdim=True)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return (gradient / ctx.shape[-2:].numel()).expand(ctx.shape)
