@@ -180,6 +180,7 @@ def kept_by_both(resolution: int, batch: int = 2) -> dict[str, float]:
 
 def saved_bytes(model: nn.Module, batch: int, resolution: int) -> int:
     """Bytes of the distinct storages that autograd's hooks are handed; weights and images are there anyway."""
+    model.to(memory_format=torch.channels_last)
     images = torch.randn(batch, 3, resolution, resolution).to(memory_format=torch.channels_last)
     own = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), images)}
     kept: dict[int, tuple[int, Tensor]] = {}
@@ -191,7 +192,7 @@ def saved_bytes(model: nn.Module, batch: int, resolution: int) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        loss = F.cross_entropy(model.to(memory_format=torch.channels_last)(images), torch.zeros(batch).long())
+        loss = F.cross_entropy(model(images), torch.zeros(batch).long())
     del loss
     return sum(size for size, _ in kept.values())
 
