@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINUTES ?= 3
+FULL ?=
 
-.PHONY: help demo test lint docs test-slow test-oracle faults clean
+.PHONY: help demo test lint docs test-slow test-oracle faults bench clean
 
 help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
@@ -14,6 +15,7 @@ help:
 	@echo "make test-slow    the tests that take minutes: accuracy in a time budget"
 	@echo "make test-oracle  against torchvision, timm, fvcore and real pretrained weights"
 	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
+	@echo "make bench        training, loading and latency against other libraries, under 10 minutes; FULL=1 for all"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -57,6 +59,9 @@ test-oracle: $(VENV)/ready-oracles
 
 faults: $(VENV)/ready-dev
 	$(BIN)/python -m benchmarks.faults
+
+bench: $(VENV)/ready-oracles
+	$(BIN)/python -m benchmarks $(if $(FULL),--full)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

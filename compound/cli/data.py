@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from compound.cli.common import Json, answer
+from compound.cli.common import Json, answer, note
 from compound.cli.training import Data, Download, ImageChannels, Root
 
 data = typer.Typer(help="Look through a data set.", no_args_is_help=True)
@@ -57,6 +57,30 @@ def check(
         found["sheet"] = str(sheet)
         lines.append(f"contact sheet {sheet}")
     answer(json, found, "\n".join(lines))
+
+
+@data.command()
+def cache(
+    data: Data,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write; then DATA for every other verb.")],
+    size: Annotated[int, typer.Option(min=1, help="Short side in px that larger images are scaled down to.")] = 256,
+    channels: ImageChannels = None,
+    root: Root = None,
+    download: Download = False,
+    json: Json = False,
+) -> None:
+    """Decode a data set once, into files that training reads by memory map; goes on where it was stopped.
+
+    Run again on a finished cache, it checks every byte and writes what is damaged again. Crops are then taken from the
+    smaller images: choose a size of the network's resolution plus its margin, or more.
+    """
+    from compound.data.cache import write_cache
+    from compound.data.open import read_tables
+
+    told = write_cache(read_tables(data, channels, root, download), out, size, note)
+    images = sum(told["images"].values())
+    damaged = f", {told['damaged']:,} of them damaged" if told["damaged"] else ""
+    answer(json, told | {"folder": str(out)}, f"{out}: {images:,} images{damaged}, {told['bytes'] / 1e6:,.1f} MB")
 
 
 def part_lines(name: str, part: dict[str, Any]) -> list[str]:

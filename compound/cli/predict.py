@@ -74,7 +74,7 @@ def predict(
     predictions, damaged = run_prediction(net, described, found, top=asked, batch=batch, device=device)
     if wanted and not damaged:
         submit(wanted, predictions)
-    predictions = kept(predictions, top, threshold)
+    predictions = best_above(predictions, top, threshold)
     if csv:
         write_csv(csv, predictions)
     if predictions or json:
@@ -94,7 +94,7 @@ def limits(described: "Weights", top: int | None, threshold: float | None) -> tu
     return top or GUESSES, threshold or 0.0
 
 
-def kept(predictions: "list[Prediction]", top: int, threshold: float) -> "list[Prediction]":
+def best_above(predictions: "list[Prediction]", top: int, threshold: float) -> "list[Prediction]":
     return [replace(one, classes=[best for best in one.classes[:top] if best[2] >= threshold]) for one in predictions]
 
 
@@ -121,7 +121,7 @@ def predict_stream(
     with nullcontext(sys.stdin.buffer) if str(place) == "-" else open_stream(place) as stream:
         for some, bad in predict_frames(*model, stream, top=top, batch=batch, device=device):
             damaged += bad
-            some = kept(some, top, threshold)
+            some = best_above(some, top, threshold)
             if csv or json:  # an endless stream is not kept
                 predictions += some
             if some and not json:
@@ -154,8 +154,6 @@ def text(predictions: "list[Prediction]", threshold: float) -> str:
         lines.append(one.path)
         named = [f"{probability:>8.1%}  {name}" for _, name, probability in one.classes]
         lines += named or [f"       –  no class from {threshold:g} on"]
-            f"       –  no class from {threshold:g} on"
-        ]
     return "\n".join(lines)
 
 

@@ -96,7 +96,8 @@ class Images(Dataset[Batch]):
     def _load(self, keys: Integers, damaged: list[tuple[str, str]]) -> tuple[torch.Tensor, list[int]]:
         """Images (n, C, R, R) one after the other, and which of `keys` they are; the others go to `damaged`."""
         side, channels = self.preprocessing.resolution, self.preprocessing.channels
-        images = torch.empty(len(keys), channels, side, side, dtype=torch.uint8)
+        # As decoders and networks have it, so that nothing is turned around on the way.
+        images = torch.empty(len(keys), channels, side, side, dtype=torch.uint8, memory_format=torch.channels_last)
         good: list[int] = []
         augment = self.augment if self._inception else None
         attempts = augment.attempts(self._keys(keys)) if augment else []

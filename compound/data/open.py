@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from compound.data.cache import is_cache, open_cache
 from compound.data.errors import DataError
 from compound.data.folder import open_csv, open_folder
 from compound.data.idx import is_idx_folder, open_idx
@@ -70,7 +71,8 @@ def open_data(
     """The data set that `spec` says.
 
     `spec`: `fashion6k` (comes with the package), a torchvision name such as `cifar10` (looked for below `root`), a
-        folder with a folder a class (perhaps within train/ and test/), a folder of MNIST's four idx files, a CSV file.
+        folder with a folder a class (perhaps within train/ and test/), a folder of MNIST's four idx files, a CSV file,
+        a cache (`compound.data.cache`).
         A folder called like a data set is written with its path: `./mnist`.
     `channels`: 1 or 3, what images are converted to; by default what the data has.
     `holdout`: the share of each class's training images that is set aside, in [0, 1), or from 1 on how many in all
@@ -81,10 +83,15 @@ def open_data(
         raise DataError(f"channels {channels} is not possible; use 1 for grey or 3 for RGB")
     if holdout < 0 or (holdout >= 1 and holdout != int(holdout)):
         raise DataError(f"holdout {holdout} is neither a share nor a number; use 0 for none, 0.05, or e.g. 500")
+    return _divided(read_tables(spec, channels, root, download), holdout, seed, spec)
+
+
+def read_tables(spec: str, channels: int | None = None, root: Path | None = None, download: bool = False) -> Tables:
+    """The parts that the data comes with, before anything is split off them; see `open_data`."""
     tables = _read(spec, channels, (root or CACHE).expanduser(), download)
     if channels and channels != tables.channels:
         tables = _converted(tables, channels)
-    return _divided(tables, holdout, seed, spec)
+    return tables
 
 
 def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables:
@@ -96,6 +103,8 @@ def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables
     path = Path(spec).expanduser()
     if path.is_dir():
         path = Path(os.path.abspath(path))  # `.` has no name
+        if is_cache(path):
+            return _of_channels(open_cache(path), channels, spec)
         return open_idx(path, path.name) if is_idx_folder(path) else open_folder(path, channels or 3)
     if path.is_file():
         if path.suffix.lower() != ".csv":
@@ -107,6 +116,12 @@ def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}, or a folder or CSV file"
     raise DataError(f"there is no data set or folder {spec!r}; {hint}")
+
+
+def _of_channels(tables: Tables, channels: int | None, spec: str) -> Tables:
+    if channels not in (None, tables.channels):
+        raise DataError(f"{spec} is a cache of {tables.channels} channels, not {channels}; write one with --channels")
+    return tables
 
 
 def _converted(tables: Tables, channels: int) -> Tables:

@@ -113,6 +113,8 @@ class Preprocessing:
         if images.shape[-2:] == size:
             return images
         interpolation = INTERPOLATION[self.inputs.interpolation]
+        if images.ndim == 3:  # a crop is a view, which torch scales at a third of the speed; the pixels are the same
+            images = images[None].contiguous(memory_format=torch.channels_last)[0]
         resized: torch.Tensor = F.resize(images, list(size), interpolation=interpolation, antialias=True)
         return resized
 

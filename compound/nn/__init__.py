@@ -6,6 +6,7 @@ from compound.nn.fold import fold
 from compound.nn.foreign import WeightsError, import_weights
 from compound.nn.hub import best_published, load_weights
 from compound.nn.inherit import inherit
+from compound.nn.lean import lean
 from compound.nn.modes import evaluating
 from compound.nn.reading import ReadingError, from_module
 from compound.nn.weights import (
@@ -32,6 +33,7 @@ __all__ = [
     "from_module",
     "import_weights",
     "inherit",
+    "lean",
     "load_model",
     "load_weights",
     "read_weights",

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from compound.errors import NetworkError
 from compound.network import Network
 from compound.nn.modules import Carrying, after, make
+from compound.nn.sources import forget_source
 
 
 class ConvNet(nn.Module):
@@ -95,6 +96,8 @@ def carry_again(stage: nn.Module, x: Tensor, previous: Tensor | None) -> tuple[T
     done: tuple[Tensor, Tensor | None] = checkpoint(
         carry, stage, x, previous, use_reentrant=False, context_fn=lambda: (nullcontext(), statistics_kept(stage))
     )
+    for value in done:
+        forget_source(value)  # it would lead back to what is not kept
     return done
 
 

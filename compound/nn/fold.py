@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
+from compound.nn.lean import plain
 from compound.nn.modules import Borrowed, SameConv2d, StandardisedConv2d
 
 
@@ -18,6 +19,7 @@ def fold(model: nn.Module) -> nn.Module:
     (dropout, identities) is left out. Norms that stand before an activation and no convolution (DenseNet) stay.
     """
     folded = copy.deepcopy(model).eval().requires_grad_(False)
+    plain(folded)
     _fold_children(folded)
     return folded
 

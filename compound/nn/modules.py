@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from compound import ops
+from compound.nn.sources import gated
 from compound.ops import Operator, Shape, Trace
 from compound.rounding import Padding, padding_pair
 
@@ -178,12 +179,16 @@ class SameConv2d(nn.Conv2d):
 
     def padded(self, x: Tensor) -> tuple[Tensor, list[int]]:
         """x, and how many zeros the convolution is to add on both sides; a copy of x only where they are uneven."""
-        (kh, kw), (down, along) = ops.spread(self.kernel_size, self.dilation[0]), self.stride
-        top, bottom = padding_pair(self.rule, x.shape[-2], kh, down, 0)
-        left, right = padding_pair(self.rule, x.shape[-1], kw, along, 1)
+        sides = left, right, top, bottom = self.sides(x)
         if (top, left) == (bottom, right):
             return x, [top, left]
-        return F.pad(x, (left, right, top, bottom)), [0, 0]
+        return F.pad(x, sides), [0, 0]
+
+    def sides(self, x: Tensor) -> tuple[int, int, int, int]:
+        """The zeros left, right, above and below x; a negative number leaves out as many positions."""
+        (kh, kw), (down, along) = ops.spread(self.kernel_size, self.dilation[0]), self.stride
+        columns = padding_pair(self.rule, x.shape[-1], kw, along, 1)
+        return *columns, *padding_pair(self.rule, x.shape[-2], kh, down, 0)
 
 
 class ShiftedConv2d(SameConv2d):
@@ -314,8 +319,7 @@ class Gate(nn.Module):
         self.gate = gate
 
     def forward(self, x: Tensor) -> Tensor:
-        gated: Tensor = x * self.gate(x)
-        return gated
+        return gated(x, self.gate(x))
 
 
 class Poly(nn.Module):

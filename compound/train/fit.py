@@ -16,6 +16,7 @@ from compound.errors import CompoundError, UsageError
 from compound.evaluation import Evaluation, evaluate
 from compound.files import clear_leftovers, locked, make_folder, write_json
 from compound.inference import pick_device, workers_for
+from compound.measure.machine import keep_freed_memory
 from compound.network import Network
 from compound.nn import save_weights
 from compound.notation import load_network
@@ -156,6 +157,7 @@ def train(
     Raises `Interrupted` after Ctrl-C or SIGTERM, with the checkpoint saved, and `Diverged` when loss, gradients or
     weights are no longer numbers; then nothing of that step is kept.
     """
+    keep_freed_memory()  # a step makes the same maps again, and fresh pages cost more than many of its operators
     world = join(pick_device(device))
     with ExitStack() as stack:
         from_first(lambda: _take(run, stack))

@@ -11,11 +11,13 @@ from compound.cost import Cost, cost, numbers, part
 from compound.errors import BudgetError
 from compound.network import Network
 from compound.quantity import short
+from compound.train.kept import Kept, joined, kept
 from compound.train.recipe import Recipe
 
 # Of the memory given, what is planned: convolutions need room to work in, and allocators lose some.
 RESERVE = 0.9
 SLOTS = {"rmsprop": 2, "adamw": 2, "lamb": 2, "sgd": 1}  # numbers an optimiser remembers of a weight
+NOTHING = Kept(0, False, False, False, False)  # before the first child, and of one that is recomputed
 MOST_PARTS = 12  # children of which every combination is tried
 
 
@@ -25,10 +27,8 @@ class Part:
 
     name: str
     input: int  # numbers of the maps it reads
-    inside: int  # numbers it keeps for the backward pass, those at its two edges left out
     macs: int
-    keeps_input: bool
-    keeps_output: bool
+    kept: Kept
 
 
 @dataclass(frozen=True)
@@ -46,17 +46,17 @@ def parts(network: Network, classes: int, channels: int) -> list[Part]:
     found = []
     for label, group in groupby(network.blocks(classes, channels), key=lambda row: row.label):
         rows = list(group)
-        counted = [part(row.trace) for row in rows]
-        first = rows[0]
-        inputs = numbers(first.input)
-        if first.previous is not None:
-            inputs += numbers(first.trace.shapes[first.trace.previous])
-        inside = sum(one.cost.kept for one in counted)
+        counted = [kept(row.trace) for row in rows]
+        first, last = counted[0], counted[-1]
+        inputs = numbers(rows[0].input)
+        if rows[0].previous is not None:
+            inputs += numbers(rows[0].trace.shapes[rows[0].trace.previous])
+        inside = sum(one.inside for one in counted)
         for before, one, row in zip(counted, counted[1:], rows[1:], strict=False):
-            inside += numbers(row.input) if before.keeps_output or one.keeps_input else 0
-        macs = sum(one.cost.macs for one in counted)
-        name = label.replace(" ", "")
-        found.append(Part(name, inputs, inside, macs, counted[0].keeps_input, counted[-1].keeps_output))
+            inside += numbers(row.input) if joined(before, one) else 0
+        macs = sum(part(row.trace).cost.macs for row in rows)
+        whole = Kept(inside, first.keeps_input, first.reads_input, last.keeps_output, last.output_follows)
+        found.append(Part(label.replace(" ", ""), inputs, macs, whole))
     return found
 
 
@@ -66,13 +66,13 @@ def moments(children: list[Part], recompute: frozenset[str]) -> list[int]:
     A child at work has been recomputed, if it must be: all before it still keep what they do, all after it have let go.
     """
     found, held = [], 0
-    keeps_output = False
+    before = NOTHING
     for child in children:
         again = child.name in recompute
-        held += child.input if again or child.keeps_input or keeps_output else 0
-        found.append(held + child.inside)
-        held += 0 if again else child.inside
-        keeps_output = child.keeps_output and not again
+        held += child.input if again or joined(before, child.kept) else 0
+        found.append(held + child.kept.inside)
+        held += 0 if again else child.kept.inside
+        before = NOTHING if again else child.kept
     return [*found, held]
 
 
@@ -81,13 +81,13 @@ def fullest(children: list[Part], recompute: frozenset[str]) -> int:
     return max(moments(children, recompute))
 
 
-def step_bytes(counted: Cost, kept: int, recipe: Recipe, accumulate: int) -> int:
+def step_bytes(counted: Cost, held: int, recipe: Recipe, accumulate: int) -> int:
     """Weights, gradients, optimiser, average and what a part of the batch keeps while it goes through."""
     images = -(-recipe.batch // accumulate)
     # Under autocast convolutions and what follows them are in two bytes, and so is a copy of the weights.
     each, copies = (2, 2 * counted.params) if recipe.precision == "bf16" else (4, 0)
     state = counted.training_memory(0, SLOTS[recipe.optimizer], recipe.ema > 0)
-    return state + copies + images * each * (kept + counted.live)
+    return state + copies + images * each * (held + counted.live)
 
 
 def fit_memory(network: Network, classes: int, channels: int, recipe: Recipe, limit: float) -> Choice:
@@ -99,12 +99,12 @@ def fit_memory(network: Network, classes: int, channels: int, recipe: Recipe, li
     children, counted = parts(network, classes, channels), cost(network, classes, channels)
     ways = sorted(_ways(children), key=lambda way: (way[0], len(way[1])))
     for accumulate in range(1, recipe.batch // 2 + 1):
-        for macs, names, kept in ways:
-            needed = step_bytes(counted, kept, recipe, accumulate)
+        for macs, names, held in ways:
+            needed = step_bytes(counted, held, recipe, accumulate)
             if needed <= RESERVE * limit:
                 # A step is a forward pass and twice that backward.
                 return Choice(names, accumulate, needed, macs / max(3 * counted.macs, 1))
-    least = min(step_bytes(counted, kept, recipe, recipe.batch // 2) for _, _, kept in ways) / RESERVE
+    least = min(step_bytes(counted, held, recipe, recipe.batch // 2) for _, _, held in ways) / RESERVE
     raise BudgetError(
         f"{network.name} does not train in {short(limit)}B of memory: two images at a time, all recomputed, take "
         f"{short(least)}B; give that much, or a smaller network or resolution"
@@ -121,8 +121,8 @@ def with_memory(network: Network, classes: int, channels: int, recipe: Recipe) -
 
 def predicted_bytes(network: Network, classes: int, channels: int, recipe: Recipe) -> int:
     """Bytes of a step as the recipe has it."""
-    kept = fullest(parts(network, classes, channels), frozenset(recipe.recompute))
-    return step_bytes(cost(network, classes, channels), kept, recipe, recipe.accumulate)
+    held = fullest(parts(network, classes, channels), frozenset(recipe.recompute))
+    return step_bytes(cost(network, classes, channels), held, recipe, recipe.accumulate)
 
 
 def _ways(children: list[Part]) -> Iterator[tuple[int, tuple[str, ...], int]]:

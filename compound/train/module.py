@@ -9,7 +9,7 @@ from torchmetrics import MeanMetric
 from torchvision.transforms.v2 import functional as V
 
 from compound.data import Batch, Preprocessing
-from compound.nn import ConvNet
+from compound.nn import ConvNet, lean
 from compound.parallel import rank
 from compound.train.losses import classification_loss, distillation_loss, hits, mixed
 from compound.train.optim import make_optimizer, set_rate
@@ -26,6 +26,7 @@ class Training(LightningModule):
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
         self.model.recompute(recipe.recompute)
+        lean(self.model)
         recipe.transfer.apply(self.model)
         self.recipe = recipe
         self.steps_per_epoch = steps_per_epoch

@@ -9,6 +9,7 @@ import torch
 
 from compound.data import Batch, DataSet, Preprocessing, make_loader
 from compound.inference import pick_device
+from compound.measure.machine import keep_freed_memory
 from compound.network import Network
 from compound.nn import build
 from compound.train.module import Training
@@ -33,6 +34,7 @@ class Trial:
         device: str = "auto",
         seed: int = 0,
     ) -> None:
+        keep_freed_memory()  # as the training itself
         self.where, self.precision, self.seed, self.taken = pick_device(device), precision, seed, 0
         preprocessing = Preprocessing.of(network, data.channels)
         self.loader = make_loader(

@@ -10,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 
 from compound import ZOO, cost
 from compound.errors import BudgetError
-from compound.nn import build
+from compound.nn import build, lean
 from compound.train import RECIPES
 from compound.train.memory import fit_memory, fullest, moments, parts, predicted_bytes, step_bytes, with_memory
 
@@ -60,6 +60,9 @@ def saved_bytes(model, images):
 
 NETS = {
     "efficientnet-b0": ("stem", "stage1", "stage2"),
+    "efficientnetv2-s": ("stage2", "stage4"),
+    "mobilenet-v3-large": ("stage2",),
+    "regnety-004": ("stage1",),
     "mobilenet-v2": ("stage1", "stage3"),
     "resnet-18": ("stem", "stage1", "stage2", "stage3"),
     "efficientnet-mini": ("stage1",),
@@ -71,27 +74,36 @@ def test_what_is_kept_beside_recomputed_stages(name):
     """Within 1 %: at the end of the forward pass, of the recomputed children only the inputs."""
     network = ZOO[name].with_(resolution=64, dropout=0.0, survival=1.0)
     children = parts(network, 10, 3)
-    assert fullest(children, frozenset()) == cost(network, 10).kept
-    chosen = NETS[name]
-    model, images = build(network, 10).train(), torch.randn(2, 3, 64, 64)
-    model.recompute(chosen)
-    expected = moments(children, frozenset(chosen))[-1] - children[0].input  # the images are there anyway
-    assert 8 * expected == pytest.approx(saved_bytes(model, images), rel=0.01)
+    model, images = build(network, 10).train(), torch.randn(1, 3, 64, 64)
+    lean(model)
+    for chosen in ((), NETS[name]):
+        model.recompute(chosen)
+        expected = moments(children, frozenset(chosen))[-1] - children[0].input  # the images are there anyway
+        assert 4 * expected == pytest.approx(saved_bytes(model, images), rel=0.01), chosen
+
+
+def test_less_is_kept_than_without_sources():
+    """B0 at 224 px keeps little more than what its convolutions put out: a third of what plain autograd keeps."""
+    network = ZOO["efficientnet-b0"]
+    counted, lean_ = cost(network), fullest(parts(network, 1000, 3), frozenset())
+    assert 1 < (lean_ - 3 * 224**2) / counted.activations < 1.04
+    assert lean_ / counted.kept < 0.33
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_the_prediction_is_an_upper_bound_of_the_measured_peak(name):
+def test_the_prediction_holds_the_measured_peak(name):
     network = ZOO[name].with_(resolution=64)
     counted = cost(network, 10)
     for chosen in ((), NETS[name], tuple(child.name for child in parts(network, 10, 3)[:-1])):
         model, images = build(network, 10).train(), torch.randn(8, 3, 64, 64)
         model.recompute(chosen)
+        lean(model)
         # Plain gradient descent: neither optimiser nor average, and the weights are not new in the step.
         predicted = predicted_bytes(network, 10, 3, replace(RECIPE, recompute=chosen))
         predicted -= 4 * (2 * counted.params + counted.buffers)
         with Alive([*model.parameters(), *model.buffers(), images]) as alive:
             model(images).sum().backward()
-        assert 0.7 * predicted < alive.peak < 1.02 * predicted, chosen
+        assert 0.65 * predicted < alive.peak < 1.03 * predicted, chosen  # a tenth is kept in reserve
 
 
 def test_the_cheapest_way_is_taken():
@@ -99,7 +111,7 @@ def test_the_cheapest_way_is_taken():
     whole = predicted_bytes(network, 10, 3, recipe)
     free = fit_memory(network, 10, 3, recipe, 2 * whole)
     assert (free.recompute, free.accumulate, free.extra_macs) == ((), 1, 0)
-    shares = (1.0, 0.8, 0.7)
+    shares = (1.0, 0.8, 0.71)
     taken = [fit_memory(network, 10, 3, recipe, share * whole) for share in shares]
     for choice, share in zip(taken, shares, strict=True):
         assert choice.accumulate == 1  # parts change what norms see, so recomputing comes first
