@@ -15,7 +15,6 @@ from pathlib import Path
 
 from benchmarks.environment import RESULTS
 
-HERE = Path(__file__).parent
 QUICK_DEVICE = ("--family", "efficientnet-b0", "--samples", "12", "--seconds", "60")
 FULL_DEVICE = ("--family", "efficientnet-b0", "--family", "resnet-50", "--family", "mobilenet-v2", "--samples", "72")
 
@@ -30,8 +29,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as place:
         for name, words in commands(given.full, given.out, Path(place)):
             begun = time.perf_counter()
-            module = [] if words[0].endswith(".py") else ["-m"]
-            code = subprocess.run([sys.executable, *module, *words]).returncode
+            code = subprocess.run([sys.executable, "-m", *words]).returncode
             print(f"{name}: {time.perf_counter() - begun:.0f} s{f', exit code {code}' if code else ''}", flush=True)
             failed += [name] if code else []
     if failed:
@@ -40,19 +38,22 @@ def main() -> int:
 
 
 def commands(full: bool, out: Path, place: Path) -> list[tuple[str, list[str]]]:
-    """Names, and a module with its arguments or the path of a script."""
+    """Names, and a module with its arguments."""
     table, latency = str(place / "table.json"), ["benchmarks.latency", str(place / "table.json")]
     form = ["--full"] if full else []
     device = ["compound", "measure", "device", *(FULL_DEVICE if full else QUICK_DEVICE), "-o", table]
+    quick_inference = [] if full else ["--parts", "torch,deployed", "--runs", "20"]
     size = [] if full else ["--networks", "8", "--plans", "4", "--seconds", "20"]
     found = [
         ("training", ["benchmarks.training", *form, "-o", str(out)]),
         ("loading", ["benchmarks.loading", *form, "-o", str(out)]),
+        ("inference", ["benchmarks.inference", *quick_inference, "-o", str(out)]),
+        ("serving", ["benchmarks.serving", *([] if full else ["--quick"]), "--results", str(out)]),
         ("device", device),
         ("latency", [*latency, *size, "-o", str(out / "latency.json")]),
     ]
     if full:
-        found += [("inherit", [str(HERE / "inherit.py")]), ("transfer", [str(HERE / "transfer.py")])]
+        found += [("inherit", ["benchmarks.inherit"]), ("transfer", ["benchmarks.transfer"])]
         found += [("faults", ["benchmarks.faults", "--results", str(out)]), ("search", ["benchmarks.search"])]
     return found
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from benchmarks.environment import write_result
+from benchmarks.environment import RESULTS, write_result
 from compound import ZOO
 from compound.data import FileSource, Preprocessing
 from compound.deploy import export, optimize
@@ -138,9 +138,11 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--runs", type=int, default=60, help="calls of each")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("-o", "--out", type=Path, default=RESULTS)
     options = parser.parse_args()
     found = {part: PARTS[part](options) for part in options.parts.split(",")}
-    print(write_result("inference", {"settings": vars(options)} | found))
+    settings = {"runs": options.runs, "seed": options.seed}
+    print(write_result("inference", {"settings": settings} | found, options.out))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The server's campaign, from a second process. Writes benchmarks/results/serving.json; exit 1 for a broken promise.
 
 python -m benchmarks.serving            10,000 requests of 64 clients, overload, 200 slow connections, 20,000 mutated
-python -m benchmarks.serving --quick    a fiftieth of it, with a small network
+python -m benchmarks.serving --quick    a fiftieth of it
 """
 
 import argparse
