@@ -17,8 +17,10 @@ from compound.cli.searching import (
     StudyName,
     Timeout,
     best_of,
+    carry_out,
     cores,
     default_workers,
+    open_search,
 )
 from compound.cli.training import (
     BatchSize,
@@ -125,10 +127,10 @@ def coefficients(
         return answer(json, *_estimate(problem, evaluator, count, crew))
     out = out or Path("runs") / f"coefficients-{network.name}-{opened.name}".replace(" ", "-")
     make_folder(out)
-    search = _search(
+    search = open_search(
         problem, storage or str(out / "search.journal"), count, strategy, seed, study, prune, timeout, lease
     )
-    _run(search, crew, json)
+    carry_out(search, crew, json)
     value, text = _write(search, problem, opened.name, out)
     return answer(json, value, text)
 
@@ -141,35 +143,6 @@ def _target(text: str | None, phi: float, measure: str, tolerance: float, own: "
     except ValueError:
         raise UsageError(f"--target-cost {text!r} is not a multiple; write e.g. 2x") from None
     return Target(factor, tolerance, measure, own)
-
-
-def _search(
-    problem: "CoefficientProblem",
-    storage: str,
-    trials: int,
-    strategy: Any,
-    seed: int,
-    study: str | None,
-    prune: bool,
-    timeout: float | None,
-    lease: float,
-) -> "Search":
-    from optuna.pruners import MedianPruner, NopPruner
-
-    from compound.search.engine import Search
-
-    pruner = MedianPruner(n_startup_trials=4, n_warmup_steps=1) if prune else NopPruner()
-    return Search(problem, storage, trials, strategy, seed, study or "", pruner, timeout, lease)
-
-
-def _run(search: "Search", workers: int, quiet: bool) -> None:
-    from compound.search.live import SearchDisplay
-    from compound.search.workers import run
-
-    title = f"{search.problem.name}, {search.strategy.name}, {workers} workers -> {search.storage}"
-    with SearchDisplay(title, search.trials, search.problem.directions, ["accuracy"], quiet) as display:
-        display.say(title)
-        run(search, workers, display.show, display.say)
 
 
 def _estimate(

@@ -16,11 +16,11 @@ from compound.cli.searching import (
     Storage,
     StudyName,
     Timeout,
-    _run,
-    _search,
     best_of,
+    carry_out,
     cores,
     default_workers,
+    open_search,
 )
 from compound.cli.train import evaluation_text
 from compound.cli.training import Data, Device, Download, ImageChannels, Root, TrainingOptions
@@ -114,10 +114,10 @@ def transfer(
     if search_cost:
         return answer(json, *_estimate(problem, training, count, crew))
     out = make_folder(out or Path("runs") / f"transfer-{found.name}-{opened.name}".replace(" ", "-"))
-    search = _search(
+    search = open_search(
         problem, storage or str(out / "search.journal"), count, strategy, seed, study, prune, timeout, lease
     )
-    _run(search, crew, json)
+    carry_out(search, crew, json)
     entries, best = _found(search, problem, out)
     everything = opened.without_holdout()
     again = replace(chosen, epochs=epochs_of(steps, step, len(everything.train)))

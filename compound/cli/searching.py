@@ -9,7 +9,10 @@ import typer
 from compound.errors import CompoundError
 
 if TYPE_CHECKING:
+    from compound.search.engine import Search
     from compound.search.leaderboard import Entry
+    from compound.search.problem import Problem
+    from compound.search.proposals import Strategy
 
 SearchWorkers = Annotated[int | None, typer.Option(min=1, help="Processes here; default one a core, up to 4.")]
 Storage = Annotated[
@@ -44,3 +47,32 @@ def best_of(entries: "list[Entry]", out: Path) -> "Entry":
         first = f"; the first error was {errors[0]}" if errors else ""
         raise CompoundError(f"no trial of {len(entries)} was completed{first}; see {out / 'leaderboard.json'}")
     return complete[0]
+
+
+def open_search(
+    problem: "Problem",
+    storage: str,
+    trials: int,
+    strategy: "Strategy",
+    seed: int,
+    study: str | None,
+    prune: bool,
+    timeout: float | None,
+    lease: float,
+) -> "Search":
+    from optuna.pruners import MedianPruner, NopPruner
+
+    from compound.search.engine import Search
+
+    pruner = MedianPruner(n_startup_trials=4, n_warmup_steps=1) if prune else NopPruner()
+    return Search(problem, storage, trials, strategy, seed, study or "", pruner, timeout, lease)
+
+
+def carry_out(search: "Search", workers: int, quiet: bool) -> None:
+    from compound.search.live import SearchDisplay
+    from compound.search.workers import run
+
+    title = f"{search.problem.name}, {search.strategy.name}, {workers} workers -> {search.storage}"
+    with SearchDisplay(title, search.trials, search.problem.directions, ["accuracy"], quiet) as display:
+        display.say(title)
+        run(search, workers, display.show, display.say)
