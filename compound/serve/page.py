@@ -13,7 +13,8 @@ from starlette.responses import HTMLResponse
 from compound.cost import CONVENTION, Cost, cost, stage_costs
 from compound.network import Network, describe
 from compound.quantity import short
-from compound.report.drawing import boxes, draw_network
+from compound.report.drawing import draw_network
+from compound.report.layout import boxes
 
 
 class Line(NamedTuple):

@@ -80,7 +80,7 @@ def test_importance_is_the_targets_share_over_the_sources(data, tmp_path):
     assert find_class_weights(str(tmp_path / "shares.json"), data) == pytest.approx(weights)
     with pytest.raises(UsageError, match="the class weights have no dots"):
         importance(data, {"bars": 1.0, "columns": 1.0})
-    with pytest.raises(UsageError, match="use balanced, or a JSON file"):
+    with pytest.raises(UsageError, match="use balanced, target:DATA, or a JSON file"):
         find_class_weights("unknown", data)
 
 
