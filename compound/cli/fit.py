@@ -55,6 +55,10 @@ def fit(
 ) -> None:
     """Plan within a budget, train, evaluate, predict on samples and write report.html."""
     images = training.open_data(data)
+    if images.channels not in (1, 3):
+        raise UsageError(
+            f"{images.name} has {images.channels} channels, and the report shows pictures of 1 or 3; use compound train"
+        )
     if images.several:
         raise UsageError(
             f"{images.name} has several labels an image, and the report is made for one; use compound train"

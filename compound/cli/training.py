@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 Data = Annotated[
     str,
-    typer.Argument(metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an idx folder, or e.g. cifar10."),
+    typer.Argument(
+        metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an .npz, an idx folder, or e.g. cifar10."
+    ),
 ]
 RecipeName = Annotated[
     str | None,
@@ -38,7 +40,9 @@ BatchSize = Annotated[
 Rate = Annotated[
     str | None, typer.Option(help="Peak learning rate per 256 images, instead of the recipe's; auto: by a sweep.")
 ]
-ImageChannels = Annotated[int | None, typer.Option("--channels", help="1 or 3; default what the images have.")]
+ImageChannels = Annotated[
+    int | None, typer.Option("--channels", help="1 or 3, in an .npz any number; default what the images have.")
+]
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load images; default by the kind of data.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
 Devices = Annotated[

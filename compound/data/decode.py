@@ -10,7 +10,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as F
 
-from compound.data.errors import DamagedImage
+from compound.data.errors import DamagedImage, DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -32,6 +32,8 @@ def decode_image(data: bytes | bytearray, channels: int, name: str, limit: int =
     taken. Raises `DamagedImage(name, reason)` for bytes that are no image, are cut short, or unpack to too much: more
     than `limit` pixels, or a bomb.
     """
+    if channels not in (1, 3):
+        raise DataError(f"{name}: the network reads {channels} channels and image files have 1 or 3; give an .npz")
     if not data:
         raise DamagedImage(name, "the file is empty")
     try:
@@ -49,11 +51,15 @@ def decode_image(data: bytes | bytearray, channels: int, name: str, limit: int =
 
 
 def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
-    """(…, C, H, W) uint8 with `channels` 1 or 3: grey is repeated, RGB becomes luma (ITU-R 601)."""
+    """(…, C, H, W) uint8 with `channels` 1 or 3: grey is repeated, RGB becomes luma (ITU-R 601), others their mean."""
     if images.shape[-3] == channels:
         return images
+    if images.shape[-3] not in (1, 3):
+        images = images.float().mean(-3, keepdim=True).byte()
     if channels == 3:
         return images.expand(*images.shape[:-3], 3, *images.shape[-2:])
+    if images.shape[-3] == 1:
+        return images
     grey: torch.Tensor = F.rgb_to_grayscale(images)
     return grey
 

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from compound.data.augment import Augment, Keys
 from compound.data.chance import Integers
-from compound.data.errors import DamagedImage
+from compound.data.errors import DamagedImage, DataError
 from compound.data.preprocess import Preprocessing
 from compound.data.sampler import Draw, EpochSampler
 from compound.data.source import ArraySource, Source
@@ -64,6 +64,11 @@ class Images(Dataset[Batch]):
     def __init__(
         self, source: Source, preprocessing: Preprocessing, augment: Augment | None = None, seed: int = 0
     ) -> None:
+        if augment is not None and augment.policy != "none" and preprocessing.channels not in (1, 3):
+            raise DataError(
+                f"policy {augment.policy} changes colours, and these images have {preprocessing.channels} channels; "
+                "take a recipe with policy: none"
+            )
         self.source, self.preprocessing, self.augment, self.seed = source, preprocessing, augment, seed
         self._inception = augment is not None and augment.crop == "inception"
         self._array = source.images if isinstance(source, ArraySource) and not self._inception else None

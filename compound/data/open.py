@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from compound.data.arrays import open_arrays
 from compound.data.cache import is_cache, open_cache
 from compound.data.errors import DataError
 from compound.data.folder import open_csv, open_folder
@@ -20,6 +21,7 @@ from compound.data.tables import Tables
 
 FASHION6K = Path(__file__).parent / "fashion6k"
 CACHE = Path("~/.cache/compound")
+ARRAYS = ".npz"
 HELD = 0.05  # of the training images, unless something else is asked for
 TEST_SHARE = 0.2  # of the images of a data set that comes without a test part
 
@@ -72,15 +74,13 @@ def open_data(
 
     `spec`: `fashion6k` (comes with the package), a torchvision name such as `cifar10` (looked for below `root`), a
         folder with a folder a class (perhaps within train/ and test/), a folder of MNIST's four idx files, a CSV file,
-        a cache (`compound.data.cache`).
+        an .npz of arrays (`compound.data.arrays`), a cache (`compound.data.cache`).
         A folder called like a data set is written with its path: `./mnist`.
-    `channels`: 1 or 3, what images are converted to; by default what the data has.
+    `channels`: 1 or 3, what images are converted to; by default what the data has, in an .npz any number.
     `holdout`: the share of each class's training images that is set aside, in [0, 1), or from 1 on how many in all
         (the paper's minival: 25,022). A holdout that the data comes with is taken as it is.
     `seed`: of the holdout, and of the test split where the data has none.
     """
-    if channels not in (None, 1, 3):
-        raise DataError(f"channels {channels} is not possible; use 1 for grey or 3 for RGB")
     if holdout < 0 or (holdout >= 1 and holdout != int(holdout)):
         raise DataError(f"holdout {holdout} is neither a share nor a number; use 0 for none, 0.05, or e.g. 500")
     return _divided(read_tables(spec, channels, root, download), holdout, seed, spec)
@@ -88,8 +88,14 @@ def open_data(
 
 def read_tables(spec: str, channels: int | None = None, root: Path | None = None, download: bool = False) -> Tables:
     """The parts that the data comes with, before anything is split off them; see `open_data`."""
+    if channels not in (None, 1, 3) and not spec.endswith(ARRAYS):
+        raise DataError(f"channels {channels} is not possible; use 1 for grey or 3 for RGB")
     tables = _read(spec, channels, (root or CACHE).expanduser(), download)
     if channels and channels != tables.channels:
+        if {channels, tables.channels} != {1, 3}:
+            raise DataError(
+                f"{spec} has {tables.channels} channels, which do not become {channels}; leave --channels out"
+            )
         tables = _converted(tables, channels)
     return tables
 
@@ -107,8 +113,10 @@ def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables
             return _of_channels(open_cache(path), channels, spec)
         return open_idx(path, path.name) if is_idx_folder(path) else open_folder(path, channels or 3)
     if path.is_file():
+        if path.suffix == ARRAYS:
+            return open_arrays(path)
         if path.suffix.lower() != ".csv":
-            raise DataError(f"{spec} is neither a folder nor a .csv file; give one of these or a data set's name")
+            raise DataError(f"{spec} is no folder, .csv or .npz file; give one of these or a data set's name")
         return open_csv(path, channels or 3)
     if os.sep in spec or path.suffix:
         raise DataError(f"there is no {spec}; give an existing folder, a CSV file or a data set's name")

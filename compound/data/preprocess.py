@@ -32,7 +32,7 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.resolution < 1:
             raise DataError(f"preprocessing: resolution {self.resolution} is less than one pixel; use e.g. 224")
-        if self.channels not in (1, 3):
+        if self.channels < 1:
             raise DataError(f"preprocessing: channels {self.channels} is not possible; use 1 for grey or 3 for RGB")
         for field, values in (("mean", self.inputs.mean), ("std", self.inputs.std)):
             if len(values) not in (1, 3):
@@ -120,9 +120,11 @@ class Preprocessing:
 
 
 def _spread(values: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """One number a channel: a single one for all, and of RGB's three the luma for grey."""
+    """One number a channel: a single one for all; of RGB's three the luma for grey and the mean for other channels."""
     if len(values) == channels:
         return values
     if len(values) == 1:
         return values * channels
+    if channels > 1:
+        return (sum(values) / len(values),) * channels
     return (sum(weight * value for weight, value in zip(LUMA, values, strict=True)),)

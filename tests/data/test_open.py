@@ -221,7 +221,7 @@ def test_unknown_names_and_missing_paths(tmp_path):
     with pytest.raises(DataError, match=r"known: fashion6k, cifar10"):
         open_data("qqq")
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(DataError, match=r"notes.txt is neither a folder nor a .csv file"):
+    with pytest.raises(DataError, match=r"notes.txt is no folder, .csv or .npz file"):
         open_data(str(tmp_path / "notes.txt"))
     with pytest.raises(DataError, match=r"holdout 1\.5 is neither a share nor a number"):
         open_data("fashion6k", holdout=1.5)

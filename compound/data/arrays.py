@@ -1,0 +1,76 @@
+"""Arrays in one .npz file, of any number of channels: what NumPy writes, and MedMNIST's sets as they are.
+
+`train_images` is uint8 (n, H, W) or, channels last, (n, H, W, C); `train_labels` are class numbers (n,) or (n, 1), or 0
+and 1 for each class (n, classes) where an image may have several. `val_` and `test_` of both are optional, and so are
+the names in `classes`; a file of one part may leave the prefix out.
+"""
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from compound.data.errors import DataError
+from compound.data.source import ArraySource
+from compound.data.tables import Tables
+
+PARTS = {"train": "train", "holdout": "val", "test": "test"}
+
+
+def open_arrays(path: Path) -> Tables:
+    """The parts of an .npz file. Raises `DataError`; pickled arrays are refused, never loaded."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            given = {name: file[name] for name in file.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"cannot read {path}: {error}; write it with numpy.savez and plain arrays") from None
+    parts = {part: _part(given, prefix, path) for part, prefix in PARTS.items()}
+    train = parts["train"] or _part(given, "", path)
+    if train is None:
+        names = ", ".join(sorted(given)) or "nothing"
+        raise DataError(f"{path} holds {names}; give train_images and train_labels")
+    found = [source for source in (train, parts["holdout"], parts["test"]) if source]
+    channels = {source.images.shape[1] for source in found}
+    if len(channels) > 1:
+        raise DataError(f"{path} has parts of {' and '.join(map(str, sorted(channels)))} channels; give all the same")
+    classes = _classes(given, found, path)
+    return Tables(path.stem, classes, channels.pop(), train, parts["holdout"], parts["test"])
+
+
+def _part(given: Mapping[str, NDArray[Any]], prefix: str, path: Path) -> ArraySource | None:
+    images, labels = (f"{prefix}_{what}".lstrip("_") for what in ("images", "labels"))
+    if images not in given and labels not in given:
+        return None
+    for name, other in ((images, labels), (labels, images)):
+        if name not in given:
+            raise DataError(f"{path} has {other} and no {name}; give both")
+    pixels, numbers = given[images], given[labels]
+    if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4):
+        raise DataError(
+            f"{path}: {images} is {pixels.dtype} of shape {pixels.shape}; give uint8 (n, H, W) or (n, H, W, channels)"
+        )
+    if not (np.issubdtype(numbers.dtype, np.integer) or numbers.dtype == bool) or numbers.ndim not in (1, 2):
+        raise DataError(f"{path}: {labels} is {numbers.dtype} of shape {numbers.shape}; give class numbers (n,)")
+    if numbers.ndim == 2 and numbers.shape[1] == 1:
+        numbers = numbers[:, 0]
+    if numbers.size and (numbers.min() < 0 or (numbers.ndim == 2 and numbers.max() > 1)):
+        raise DataError(f"{path}: {labels} goes from {numbers.min()} to {numbers.max()}; count classes from 0")
+    last = pixels[..., None] if pixels.ndim == 3 else pixels
+    return ArraySource(torch.from_numpy(last).permute(0, 3, 1, 2).contiguous(), numbers, f"{path.name} {images}")
+
+
+def _classes(given: Mapping[str, NDArray[Any]], parts: list[ArraySource], path: Path) -> tuple[str, ...]:
+    several = {source.labels.shape[1] if source.labels.ndim == 2 else 0 for source in parts}
+    if len(several) > 1:
+        raise DataError(f"{path} has one label an image in one part and several in another; give all alike")
+    count = several.pop() or 1 + max(int(source.labels.max(initial=-1)) for source in parts)
+    if "classes" not in given:
+        return tuple(str(number) for number in range(count))
+    names = tuple(str(name) for name in given["classes"])
+    if len(names) < count:
+        raise DataError(f"{path} names {len(names)} classes and its labels go to {count - 1}; name them all")
+    return names
