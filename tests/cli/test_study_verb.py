@@ -62,6 +62,7 @@ def start(*words):
     return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_and_grows(cli, words, tmp_path):
     out = tmp_path / "out"
     process = start(*words, "--seeds", 2, "--workers", WORKERS, "-o", "out")

@@ -110,6 +110,7 @@ def test_a_temperature_at_its_bound_is_said(cli, weights, photos, tmp_path):
     assert "warning: temperature 20 is the highest that is tried" in err
 
 
+@pytest.mark.slow
 def test_source_images_count_as_the_target_would_draw_them(cli, photos, tmp_path):
     """Domain-adaptive transfer (Ngiam et al. 2018): the target is shirts and boots, and the source learns those."""
     (tmp_path / "my.yaml").write_text(NETWORK)
