@@ -88,6 +88,13 @@ class TrainingOptions:
     holdout: Annotated[
         float | None, typer.Option(help="Images held out of training to choose by: a share, or from 1 on a number.")
     ] = None
+    final: Annotated[
+        bool | None,
+        typer.Option(
+            "--final/--no-final",
+            help="The epoch that is best on the held-out images, once on the test images; or not yet on these.",
+        ),
+    ] = None
     channels: ImageChannels = None
     weights: Annotated[
         str | None,
@@ -176,6 +183,8 @@ class TrainingOptions:
             if value is not None:
                 find = find | {name} if value == "auto" else find - {name}
                 given |= {} if value == "auto" else {name: _number(value, name, kind)}
+        if self.final is not None:
+            given["select"] = "best"
         if self.memory is not None:
             given["memory"] = quantity(self.memory, "--memory")
         return replace(recipe, find=tuple(sorted(find)), **given)
@@ -192,6 +201,8 @@ class TrainingOptions:
         if images.several and recipe.loss != "bce":
             recipe = replace(recipe, loss="bce")
             note(f"{images.name} has several labels an image: the loss is binary cross-entropy, a class by itself")
+        if self.final is not None and not len(images.holdout):
+            raise UsageError(f"--final chooses by held-out images and {images.name} has none; add e.g. --holdout 0.05")
         if self.weights is not None and self.inherit is not None:
             raise UsageError("--weights and --inherit both say what to start from; give one of them")
         warnings = []
@@ -209,7 +220,7 @@ class TrainingOptions:
                 note(start_text(run, images))
         trained = train(
             run, images, weights=self.weights, inherited=self.inherit, damaged_limit=self.damaged_limit,
-            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, quiet=quiet, **measured,
+            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, final=self.final, quiet=quiet, **measured,
         )  # fmt: skip
         if not is_first():  # process 0 has the same result, and says it
             raise typer.Exit
