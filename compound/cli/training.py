@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Data = Annotated[
     str,
     typer.Argument(
-        metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an .npz, an idx folder, or e.g. cifar10."
+        metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an .npz, tar shards, or e.g. cifar10."
     ),
 ]
 RecipeName = Annotated[
@@ -265,6 +265,9 @@ def start_text(run: "Run", images: "DataSet") -> str:
         f"{len(images.test):,} to test, {len(images.classes)} classes",
         f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",
     ]
+    if images.left_out:
+        first = "; ".join(f"{what}: {why}" for what, why in list(images.left_out.items())[:5])
+        lines.append(f"{len(images.left_out):,} pieces of the data cannot be used: {first}")
     lines += [f"{name} {getattr(recipe, name):.4g}, by a sweep" for name in recipe.find]
     if recipe.memory is not None:
         needed = predicted_bytes(network, len(images.classes), images.channels, recipe)

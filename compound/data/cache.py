@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -61,6 +61,14 @@ class CacheSource(Source):
         damage = {new: self._damage[old] for new, old in enumerate(chosen) if old in self._damage}
         paths = [self.path(i) for i in chosen]
         return CacheSource(self._shards, self.channels, self._places[indices], self.labels[indices], paths, damage)
+
+    def joined(self, other: Self) -> "CacheSource | None":
+        if (self._shards, self.channels) != (other._shards, other.channels):
+            return None
+        places, labels = (np.concatenate(each) for each in ((self._places, other._places), (self.labels, other.labels)))
+        paths = [source.path(i) for source in (self, other) for i in range(len(source))]
+        damage = self._damage | {len(self) + index: reason for index, reason in other._damage.items()}
+        return CacheSource(self._shards, self.channels, places, labels, paths, damage)
 
     def _map(self, shard: int) -> Any:
         if shard not in self._maps:

@@ -106,9 +106,10 @@ class Images(Dataset[Batch]):
         good: list[int] = []
         augment = self.augment if self._inception else None
         attempts = augment.attempts(self._keys(keys)) if augment else []
+        load = self.source.ahead(keys[:, 1])
         for row, index in enumerate(keys[:, 1].tolist()):
             try:
-                image = self.source.load(index)
+                image = load(index)
             except DamagedImage as error:
                 damaged.append((error.path, error.reason))
                 continue
@@ -187,6 +188,11 @@ def loading() -> Iterator[None]:
     """Say in one sentence what became of a process that loads images, wherever torch reports it."""
     try:
         yield
+    except CompoundError as error:  # torch puts the traceback of a worker before what it said
+        lines = str(error).splitlines()
+        if not lines[0].startswith("Caught "):
+            raise
+        raise CompoundError(lines[-1].partition(": ")[2]) from error
     except (RuntimeError, EOFError, ConnectionError) as error:
         lines = str(error).strip().splitlines() or [""]
         if not isinstance(error, RuntimeError):  # it died while its images were taken over
