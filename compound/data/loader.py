@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Thread
 
 import numpy as np
@@ -106,7 +107,7 @@ class Images(Dataset[Batch]):
         good: list[int] = []
         augment = self.augment if self._inception else None
         attempts = augment.attempts(self._keys(keys)) if augment else []
-        load = self.source.ahead(keys[:, 1])
+        load = lru_cache(maxsize=1)(self.source.ahead(keys[:, 1]))  # repeats of an image stand in a row
         for row, index in enumerate(keys[:, 1].tolist()):
             try:
                 image = load(index)
@@ -139,9 +140,10 @@ def make_loader(
     start_batch: int = 0,
     rank: int = 0,
     world: int = 1,
+    repeats: int = 1,
 ) -> DataLoader[Batch]:
     """Batches of `source`; `loader.batch_sampler.set_epoch(e)` goes on to the next epoch. See `EpochSampler`."""
-    sampler = EpochSampler(len(source), batch, seed, shuffle, drop_last, epoch, start_batch, rank, world)
+    sampler = EpochSampler(len(source), batch, seed, shuffle, drop_last, epoch, start_batch, rank, world, repeats)
     return DataLoader(
         Images(source, preprocessing, augment, seed),
         batch_sampler=sampler,

@@ -38,12 +38,13 @@ class ShardSource(Source):
     def ahead(self, indices: Labels) -> Callable[[int], torch.Tensor]:
         if not len(indices) or isinstance(fsspec.url_to_fs(self._shards[0])[0], LocalFileSystem):
             return self.load
-        paths, starts, ends = (list(each) for each in zip(*map(self._span, indices), strict=True))
+        wanted = np.unique(indices).tolist()
+        paths, starts, ends = (list(each) for each in zip(*map(self._span, wanted), strict=True))
         blocks = fsspec.url_to_fs(self._shards[0])[0].cat_ranges(paths, starts, ends, on_error="return")
-        waiting = dict(zip(map(int, indices), blocks, strict=True))
+        fetched = dict(zip(wanted, blocks, strict=True))
 
         def load(index: int) -> torch.Tensor:
-            block = waiting.pop(index)
+            block = fetched[index]
             return self.load(index) if isinstance(block, BaseException) else self.decoded(index, block)
 
         return load

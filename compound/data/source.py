@@ -34,7 +34,7 @@ class Source(ABC):
         """The image, uint8 (C, H, W); raises `DamagedImage`."""
 
     def ahead(self, indices: Labels) -> Callable[[int], torch.Tensor]:
-        """`load` for these images, once each; a source that is far away fetches them together."""
+        """`load` for these images; a source that is far away fetches them together."""
         return self.load
 
     @abstractmethod

@@ -216,6 +216,7 @@ def _train(
     loader = make_loader(
         data.train, preprocessing, share, augment=recipe.augment, shuffle=True, drop_last=True,
         seed=run.seed, workers=workers, epoch=done_epochs, start_batch=done_steps, rank=rank(), world=world.size,
+        repeats=recipe.repeats,
     )  # fmt: skip
     holdout = make_loader(data.holdout, preprocessing, share, workers=workers, rank=rank(), world=world.size)
     start = (weights, inherited) if found is None else (None, None)  # a checkpoint holds everything that was learned
