@@ -41,9 +41,9 @@ class Source(ABC):
     def subset(self, indices: Labels) -> "Source":
         """The source of these images only, in this order."""
 
-    @abstractmethod
     def joined(self, other: Self) -> "Source | None":
         """The images of both, one after the other; None where they do not fit together."""
+        return None
 
 
 class ArraySource(Source):
