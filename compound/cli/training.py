@@ -152,15 +152,9 @@ class TrainingOptions:
 
     def find_recipe(self) -> "Recipe":
         """A preset or a YAML file, with the options on top."""
-        from compound.train import RECIPES, load_recipe
+        from compound.train import find_recipe
 
-        name = self.recipe or ("transfer" if self.weights else "small")
-        if name.endswith((".yaml", ".yml")):
-            recipe = load_recipe(name)
-        elif name in RECIPES:
-            recipe = RECIPES[name]
-        else:
-            raise UsageError(f"there is no recipe {name!r}; use {', '.join(RECIPES)} or a YAML file")
+        recipe = find_recipe(self.recipe or ("transfer" if self.weights else "small"))
         given: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("epochs", "minutes", "accumulate", "teacher", "patience")
