@@ -74,9 +74,8 @@ class Layout:
             for one in [levels[row, power] for power in values(row.power)] if row.solved else self._made_of(row):
                 network = one.network.with_(name=self.baseline.name) if row.network is None else one.network
                 if (row.group, network) in seen:
-                    notes.append(
-                        f"{row.dimension} ({factors(one.scaling, row.dimension)}) is the same net as {seen[row.group, network]}"
-                    )
+                    scaled = factors(one.scaling, row.dimension)
+                    notes.append(f"{row.dimension} ({scaled}) is the same net as {seen[row.group, network]}")
                     continue
                 variant = self._variant(one, {v.name for v, _ in made})
                 seen[row.group, network] = variant.name
@@ -111,7 +110,8 @@ class Layout:
 
     def _variant(self, one: Candidate, taken: set[str]) -> Variant:
         counted = cost(one.network, self.classes, self.channels)
-        words = [one.row.dimension if one.row.network is None else one.network.name, factors(one.scaling, one.row.dimension)]
+        begin = one.row.dimension if one.row.network is None else one.network.name
+        words = [begin, factors(one.scaling, one.row.dimension)]
         name = " ".join(word for word in words if word)
         name = f"{name}, {one.row.group}" if name in taken else name
         return Variant(
