@@ -74,9 +74,8 @@ class Layout:
             for one in [levels[row, power] for power in values(row.power)] if row.solved else self._made_of(row):
                 network = one.network.with_(name=self.baseline.name) if row.network is None else one.network
                 if (row.group, network) in seen:
-                    notes.append(
-                        f"{row.dimension} ({factors(one.scaling)}) is the same net as {seen[row.group, network]}"
-                    )
+                    scaled = factors(one.scaling, row.dimension)
+                    notes.append(f"{row.dimension} ({scaled}) is the same net as {seen[row.group, network]}")
                     continue
                 variant = self._variant(one, {v.name for v, _ in made})
                 seen[row.group, network] = variant.name
@@ -111,7 +110,8 @@ class Layout:
 
     def _variant(self, one: Candidate, taken: set[str]) -> Variant:
         counted = cost(one.network, self.classes, self.channels)
-        words = [one.row.dimension if one.row.network is None else one.network.name, factors(one.scaling)]
+        begin = one.row.dimension if one.row.network is None else one.network.name
+        words = [begin, factors(one.scaling, one.row.dimension)]
         name = " ".join(word for word in words if word)
         name = f"{name}, {one.row.group}" if name in taken else name
         return Variant(
@@ -169,10 +169,10 @@ def macs_of(network: Network, classes: int, channels: int) -> float:
     return cost(network, classes, channels).macs
 
 
-def factors(scaling: Scaling) -> str:
-    """`d1.2 w1.1`; of one factor alone its number; nothing where nothing is scaled."""
-    words = [f"{name[0]}{value:.4g}" for name, value in vars(scaling).items() if value != 1]
-    return words[0][1:] if len(words) == 1 else " ".join(words)
+def factors(scaling: Scaling, dimension: str) -> str:
+    """`d1.2 w1.1`; where `dimension` alone is scaled, the number; nothing where nothing is."""
+    scaled = {name: f"{value:.4g}" for name, value in vars(scaling).items() if value != 1}
+    return scaled[dimension] if scaled.keys() == {dimension} else " ".join(f"{n[0]}{v}" for n, v in scaled.items())
 
 
 def slug(name: str) -> str:
