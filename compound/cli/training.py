@@ -1,15 +1,14 @@
 """The options of every verb that trains, each said once, and what such a verb does with them."""
 
-import functools
-import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from compound.cli.common import note
+from compound.cli.options import with_options
 from compound.cost import cost
 from compound.errors import UsageError
 from compound.mapping import from_mapping, to_mapping
@@ -159,15 +158,9 @@ class TrainingOptions:
 
     def find_recipe(self) -> "Recipe":
         """A preset or a YAML file, with the options on top."""
-        from compound.train import RECIPES, load_recipe
+        from compound.train import find_recipe
 
-        name = self.recipe or ("transfer" if self.weights else "small")
-        if name.endswith((".yaml", ".yml")):
-            recipe = load_recipe(name)
-        elif name in RECIPES:
-            recipe = RECIPES[name]
-        else:
-            raise UsageError(f"there is no recipe {name!r}; use {', '.join(RECIPES)} or a YAML file")
+        recipe = find_recipe(self.recipe or ("transfer" if self.weights else "small"))
         given: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("epochs", "minutes", "accumulate", "teacher", "patience")
@@ -227,30 +220,7 @@ class TrainingOptions:
         return trained
 
 
-def with_training(verb: Callable[..., None]) -> Callable[..., None]:
-    """`verb` as Typer reads it: its parameter `training: TrainingOptions` stands for an option for each field.
-
-    A field that is also a parameter of the verb is the verb's.
-    """
-    signature = inspect.signature(verb)
-    given = [field for field in fields(TrainingOptions) if field.name not in signature.parameters]
-    listed: list[inspect.Parameter] = []
-    for parameter in signature.parameters.values():
-        if parameter.name != "training":
-            listed.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-            continue
-        listed += [
-            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
-            for f in given
-        ]
-
-    @functools.wraps(verb)
-    def called(**values: Any) -> None:
-        verb(training=TrainingOptions(**{f.name: values.pop(f.name) for f in given}), **values)
-
-    called.__signature__ = signature.replace(parameters=listed)  # type: ignore[attr-defined]
-    called.__annotations__ = {parameter.name: parameter.annotation for parameter in listed}
-    return called
+with_training = with_options(TrainingOptions)
 
 
 def start_text(run: "Run", images: "DataSet") -> str:
