@@ -19,10 +19,11 @@ import torch
 from compound.cost import cost, numbers
 from compound.errors import UsageError
 from compound.latency import DeviceTable, Unit, latency, units
+from compound.measure.laps import Laps
 from compound.measure.machine import environment
-from compound.measure.runtimes import RUNTIMES, Laps, Runner, Runtime, find_runtime
+from compound.measure.runtimes import RUNTIMES, Runner, Runtime, find_runtime
 from compound.measure.timing import lower_quartile, seconds_of
-from compound.network import Network
+from compound.network import Network, Row
 from compound.nn import build
 from compound.scaling import Scaling, scale
 
@@ -126,7 +127,7 @@ def prepare(choice: Choice, runtime: Runtime, threads: int, batch: int) -> Sampl
     model = build(choice.network, choice.classes, choice.channels).eval()
     runner = runtime(model, images, threads)
     if runner.laps is None:
-        raise UsageError("this runtime does not tell where its time goes; use optimized, channels-last or eager")
+        raise UsageError("this runtime does not tell where its time goes; use another one, such as channels-last")
     runner.run()
     return Sample(choice, runner, [], [])
 
@@ -141,7 +142,7 @@ def run_rounds(running: Sequence[Sample], seconds: float, seed: int) -> int:
             one.runner.run()
             one.calls += [seconds_of(one.runner.run) for _ in range(RUNS)]
             if one.runner.laps is not None and not one.choice.left_out:
-                one.laps += [one.runner.laps() for _ in range(RUNS)]
+                one.laps += one.runner.laps(RUNS)
         rounds += 1
     return rounds
 
@@ -185,26 +186,31 @@ def unit_times(one: Sample) -> list[tuple[Unit, float]]:
 def place_units(choice: Choice, names: set[str]) -> list[tuple[Unit, list[tuple[str, float]]]]:
     """Every unit in order of execution, with the lap and the work of each of its operators.
 
-    An operator without a lap of its own is in that of the combination it joins (`body.add` in `body`), or else ran
-    together with the one before it. Work tells operators of one lap apart: numbers moved and, sixteen at a time,
-    multiply-adds.
+    An operator without a lap of its own is in that of another of its unit, or of the combination it joins (`body.add`
+    in `body`), or else ran together with the one before it. Work tells operators of one lap apart: numbers moved and,
+    sixteen at a time, multiply-adds.
     """
     found, network, lap = [], choice.network, ""
     features = {name for name, _ in network.head.features(network.style).parts}
     for row in network.blocks(choice.classes, choice.channels):
         for unit, steps in units(row.trace):
             parts = []
-            for path, operator, values, output in steps:
-                if row.label == "head":
-                    block = "features" if path.partition(".")[0] in features else "classifier"
-                else:
-                    block = f"stage{row.stage}.block{row.repeat}" if row.stage else "stem"
-                lap = enclosing(canonical(f"{block}.{path}"), names) or lap
+            places = [canonical(f"{block_of(row, step.path, features)}.{step.path}") for step in steps]
+            own = next((place for place in places if place in names), "")
+            for place, (_, operator, values, output) in zip(places, steps, strict=True):
+                lap = place if place in names else own or enclosing(place, names) or lap
                 shapes = [row.trace.shapes[value] for value in values]
                 moved = sum(map(numbers, shapes)) + numbers(row.trace.shapes[output])
                 parts.append((lap, moved + operator.macs(*shapes) / 16))
             found.append((unit, parts))
     return found
+
+
+def block_of(row: Row, path: str, features: set[str]) -> str:
+    """The name of the module that an operator of `row` stands in."""
+    if row.label == "head":
+        return "features" if path.partition(".")[0] in features else "classifier"
+    return f"stage{row.stage}.block{row.repeat}" if row.stage else "stem"
 
 
 def canonical(name: str) -> str:
