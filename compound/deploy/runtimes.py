@@ -114,13 +114,14 @@ def in_executorch(path: Path, precision: str = "fp32", threads: int | None = Non
         portable_lib._unsafe_reset_threadpool(wanted)
     try:
         program = ExecuTorch.get().load_program(data)
-        forward = program.load_method("forward")
+        program.load_method("forward")
     except (RuntimeError, KeyError) as error:
         raise ExportError(f"{path} is damaged: {first_line(error)}; export it again") from None
     told = sorted(name for name in program.method_names if name.startswith(TELLS))
     metadata = {name.removeprefix(TELLS): str(program.load_method(name).execute([])[0]) for name in told}
     described, prepare = reader(metadata, path)
-    compute = one_by_one(metadata, lambda x: forward.execute([x])[0].numpy(), prepare)
+    # By way of the program, which must live as long as its method; methods are loaded once.
+    compute = one_by_one(metadata, lambda x: program.load_method("forward").execute([x])[0].numpy(), prepare)
     return Runtime("executorch", precision, described, compute)
 
 

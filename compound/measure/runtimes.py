@@ -4,7 +4,6 @@ A runtime is a function `(model, images, threads) -> Runner`; `RUNTIMES` is an o
 another entry.
 """
 
-import io
 import shutil
 import warnings
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from compound.errors import CompoundError, UsageError
 from compound.measure.laps import Laps, module_laps, name_by_module, onnxruntime_laps, openvino_laps
 from compound.nn import ConvNet, fold
+
 
 class Unavailable(CompoundError):
     """A runtime that this machine does not have, with what is missing."""
