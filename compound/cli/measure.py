@@ -100,7 +100,7 @@ def device(
         list[str] | None, typer.Option(help="Networks whose units are timed; may be repeated. Default efficientnet-b0.")
     ] = None,
     runtime: Annotated[
-        str, typer.Option(help="optimized, eager, channels-last, onnxruntime or openvino: the one that will run the plan.")
+        str, typer.Option(help="optimized, eager, channels-last, onnxruntime or openvino: what will run the plan.")
     ] = "channels-last",
     batch: Annotated[int, typer.Option(min=1, help="Images a call.")] = 1,
     threads: Threads = 1,
