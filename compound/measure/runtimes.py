@@ -25,7 +25,8 @@ class Unavailable(CompoundError):
 
 @dataclass(frozen=True)
 class Runner:
-    """`run` computes the batch once; `laps`, where the runtime can tell, says where the time of so many calls went."""
+    """`run` computes the batch once; `laps`, where the runtime can tell, makes so many calls and says where their time
+    went, of each or of all in the mean."""
 
     run: Callable[[], Any]
     laps: Callable[[int], list[Laps]] | None = None

@@ -4,14 +4,14 @@ import pytest
 import torch
 
 from compound import ConvBlock, FusedMBConv, Head, MBConv, Network, Stage
-from compound.latency import latency, load_table, save_table, units
+from compound.latency import Unit, latency, load_table, save_table, units
 from compound.measure import RUNTIMES, measure_device
 from compound.measure.device import Choice, Sample, canonical, place_units, unit_times
 from compound.measure.laps import by_module
 from compound.nn import build
 
 RUNTIMES_THAT_FUSE = ("onnxruntime", "openvino")
-# A fused convolution of 3×3 has nine tenths of the multiply-adds; squeeze-and-excitation, shortcuts and all strides.
+# One 3×3 convolution has four fifths of the multiply-adds; squeeze-and-excitation, shortcuts and all strides.
 NETWORK = Network(
     name="one-heavy-unit",
     stem=Stage(ConvBlock(3), 1, 8, 2),
@@ -43,8 +43,7 @@ def test_laps_are_those_of_the_units(runtime: str) -> None:
     images = torch.randn(1, 3, 64, 64)
     runner = RUNTIMES[runtime](build(NETWORK, 10, seed=0).eval(), images, 1)
     assert runner.laps is not None
-    laps = runner.laps(3)
-    assert len(laps) == 3
+    laps = [lap for _ in range(5) for lap in runner.laps(2)]  # some of them meet other work of the machine
     choice = Choice(NETWORK, 10, 3, False)
     names = set(map(canonical, laps[0]))
     placed = place_units(choice, names)
@@ -53,8 +52,8 @@ def test_laps_are_those_of_the_units(runtime: str) -> None:
     assert used == names, "every lap has its unit, and no unit is without a lap"
     times = unit_times(Sample(choice, runner, [0.010], laps))
     assert sum(microseconds for _, microseconds in times) == pytest.approx(10_000)
-    heavy = sum(microseconds for unit, microseconds in times if unit.kind.startswith("conv 3×3 norm"))
-    assert heavy > 5_000
+    slowest, _ = max(times, key=lambda one: one[1])
+    assert slowest == Unit("conv 3×3 norm swish", (64, 512, 256))
 
 
 @pytest.mark.parametrize("runtime", [pytest.param("onnxruntime", marks=pytest.mark.slow), "openvino"])
@@ -64,4 +63,4 @@ def test_a_table_of_a_runtime_that_fuses(runtime: str, tmp_path) -> None:
     assert table.runtime == runtime
     found = latency(NETWORK, load_table(save_table(table, tmp_path / "table.json")))
     assert found.missing == ()
-    assert found.stages["stage 2"] > 0.5 * found.microseconds
+    assert max(found.stages, key=lambda stage: found.stages[stage]) == "stage 2"
