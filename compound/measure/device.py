@@ -187,9 +187,9 @@ def unit_times(one: Sample) -> list[tuple[Unit, float]]:
 def place_units(choice: Choice, names: set[str]) -> list[tuple[Unit, list[tuple[str, float]]]]:
     """Every unit in order of execution, with the lap and the work of each of its operators.
 
-    An operator without a lap of its own is in that of another of its unit, or of the combination it joins (`body.add`
-    in `body`), or else ran together with the one before it. Work tells operators of one lap apart: numbers moved and,
-    sixteen at a time, multiply-adds.
+    An operator without a lap of its own is in that of the combination whose values it joins (`body.add` in `body`), of
+    another of its unit, or of what stands around it, or else ran together with the one before it. Work tells operators
+    of one lap apart: numbers moved and, sixteen at a time, multiply-adds.
     """
     found, network, lap = [], choice.network, ""
     features = {name for name, _ in network.head.features(network.style).parts}
@@ -199,7 +199,8 @@ def place_units(choice: Choice, names: set[str]) -> list[tuple[Unit, list[tuple[
             places = [canonical(f"{block_of(row, step.path, features)}.{step.path}") for step in steps]
             own = next((place for place in places if place in names), "")
             for place, (_, operator, values, output) in zip(places, steps, strict=True):
-                lap = place if place in names else own or enclosing(place, names) or lap
+                around = enclosing(place, names)
+                lap = (around if place in names or len(values) > 1 else own) or own or around or lap
                 shapes = [row.trace.shapes[value] for value in values]
                 moved = sum(map(numbers, shapes)) + numbers(row.trace.shapes[output])
                 parts.append((lap, moved + operator.macs(*shapes) / 16))
