@@ -168,7 +168,8 @@ def unit_times(one: Sample) -> list[tuple[Unit, float]]:
     Taking laps costs every module the same small time, which is taken off before the rest is brought to that sum.
     """
     taken = [{canonical(name): seconds for name, seconds in laps.items()} for laps in one.laps]
-    spent = {name: lower_quartile([laps[name] for laps in taken]) for name in taken[0]}
+    names = dict.fromkeys(name for laps in taken for name in laps)  # a profile may leave out what took no time
+    spent = {name: lower_quartile([laps[name] for laps in taken if name in laps]) for name in names}
     whole = lower_quartile(one.calls)
     watching = max(0.0, sum(spent.values()) - whole) / len(spent)
     spent = {name: max(seconds - watching, seconds / 2) for name, seconds in spent.items()}

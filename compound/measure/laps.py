@@ -17,6 +17,7 @@ Laps = dict[str, float]  # seconds of one call by the module they were spent in
 # A cell network's stages are `Sequential`s too. Lists and dictionaries of modules are not here: they never run, unless
 # they are a `Concat`, whose end is where its branches are joined.
 PASSING = (nn.Sequential, nn.Dropout, nn.Flatten)
+SHORTEST = 0.5e-6  # the profiles of runtimes count in whole microseconds
 SCOPE = "__module."  # before a module's name in the names of OpenVINO's operators, and in those `name_by_module` gives
 
 
@@ -122,7 +123,7 @@ def by_module(spent: Iterable[tuple[str, float]]) -> Laps:
     waiting, last = 0.0, ""
     for names, seconds in spent:
         found = [name.partition(SCOPE)[2].partition("/")[0] for name in names.split(",") if SCOPE in name]
-        waiting += seconds
+        waiting += max(seconds, SHORTEST)
         if found and found[0]:
             last = found[0]
             laps[last] = laps.get(last, 0.0) + waiting

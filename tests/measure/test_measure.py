@@ -113,6 +113,14 @@ def test_units_share_the_time_of_what_runs_as_one() -> None:
     assert stage2 == pytest.approx(10_000 * 3 / 8)  # two blocks, and the gate that stands inside one of them
 
 
+def test_a_lap_that_is_not_in_every_profile() -> None:
+    names = ["stem", "stage1", "stage2.block1", "stage2.block2", "features", "classifier"]
+    laps = [dict.fromkeys(names[:-1], 0.002), dict.fromkeys(names, 0.002), dict.fromkeys(names, 0.002)]
+    times = unit_times(Sample(Choice(TINY, 10, 3, False), Runner(lambda: None), [0.012], laps))
+    assert sum(microseconds for _, microseconds in times) == pytest.approx(12_000)
+    assert sum(times[-2:][i][1] for i in (0, 1)) == pytest.approx(2_000)  # pooling and linear layer
+
+
 def test_a_table_of_a_device() -> None:
     table = measure_device([TINY], "eager", samples=8, seconds=0.1, span=1.5)
     assert table.environment["left_out"]["networks"] == 2
