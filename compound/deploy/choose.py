@@ -1,6 +1,5 @@
 """The fastest way to run a network on this machine that keeps its accuracy: measured, never assumed."""
 
-import hashlib
 import json
 import statistics
 import time
@@ -14,7 +13,7 @@ from compound.deploy.export import Exported, Probe, size_of
 from compound.deploy.predict import weights_file
 from compound.deploy.runtimes import FILES, Runtime, in_torch, open_runtime
 from compound.errors import UsageError
-from compound.files import write_json
+from compound.files import sha256, write_json
 from compound.nn import ConvNet, Weights, load_model, load_weights
 
 ROUNDS = 30  # timings of each candidate, in turn
@@ -77,7 +76,7 @@ def points(row: Exported) -> float:
 
 def write_choice(out: Path, chosen: Exported, rows: Sequence[Exported], weights: Path) -> Path:
     """deploy.json: which way to run the weights of a file, and what the choice rests on."""
-    told = {"weights_sha256": digest(weights), "chosen": asdict(chosen), "candidates": [asdict(row) for row in rows]}
+    told = {"weights_sha256": sha256(weights), "chosen": asdict(chosen), "candidates": [asdict(row) for row in rows]}
     return write_json(out / CHOICE, told)
 
 
@@ -109,7 +108,7 @@ def open_choice(out: Path, weights: Path) -> Runtime | None:
     try:
         told = json.loads((out / CHOICE).read_text(encoding="utf-8"))
         chosen = Exported(**told["chosen"])
-        current = told["weights_sha256"] == digest(weights)
+        current = told["weights_sha256"] == sha256(weights)
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{out / CHOICE} is damaged: {error}; make it again with: compound export --to auto") from None
     if not current:
@@ -117,8 +116,3 @@ def open_choice(out: Path, weights: Path) -> Runtime | None:
     if not chosen.file:
         return in_torch(*load_model(weights), chosen.precision)
     return open_runtime(out / chosen.file, chosen.precision)
-
-
-def digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -43,11 +43,6 @@ class Drawing:
         return {"svg": svg.encode(), "png": _png(self.networks)}
 
 
-def draw_network(network: Network) -> str:
-    """One network as SVG."""
-    return draw_networks([network])
-
-
 def draw_networks(networks: Sequence[Network]) -> str:
     """Networks on common scales, as SVG."""
     scales, rows, width, height = lay_out(networks)

@@ -18,9 +18,11 @@ class Command(NamedTuple):
 
 def recipe_fields(run: Run) -> list[tuple[str, str]]:
     """Every field of the recipe, those at their defaults too: defaults change between versions."""
-    fields = asdict(run.recipe)
-    augment = {f"augment.{name}": value for name, value in fields.pop("augment").items()}
-    return [(name, _plain(value)) for name, value in (fields | augment).items()]
+    fields: dict[str, Any] = {}
+    for name, value in asdict(run.recipe).items():
+        parts = {f"{name}.{part}": one for part, one in value.items()} if isinstance(value, dict) else {name: value}
+        fields |= parts
+    return [(name, _plain(value)) for name, value in fields.items()]
 
 
 def commands(run: Run) -> list[Command]:

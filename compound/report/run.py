@@ -9,37 +9,22 @@ from typing import Any
 
 import yaml
 
-from compound.cost import Cost, cost, stage_costs
+from compound.cost import Cost, cost
 from compound.errors import UsageError
-from compound.network import describe
 from compound.report import figures
 from compound.report.drawing import Drawing
-from compound.report.layout import boxes
 from compound.report.making import commands, recipe_fields
 from compound.report.page import Report, Section, read_json, rendered
 from compound.report.picture import Plot
 from compound.report.plan import PlanView, drawable_baseline, view_plan
 from compound.report.results import Card, Confused, Recall, cards, check_confusion, most_confused, recalls
+from compound.report.stages import network_part, stage_lines, stage_table
 from compound.report.table import Column, Table, exact, percent
 from compound.train.run import Run, open_run
 
 MATRIX = 20  # classes up to which the confusion matrix has numbers
 DAMAGED = 20  # damaged images that are named
 LONG_RECALL = 40  # classes from which only both ends of the recalls are shown
-
-
-@dataclass(frozen=True)
-class StageLine:
-    """A row of the network's table."""
-
-    label: str
-    operator: str
-    resolution: int
-    channels: int
-    layers: int
-    stride: int | None
-    cost: Cost
-    share: float
 
 
 @dataclass(frozen=True)
@@ -51,6 +36,7 @@ class RunReport:
     plan_file: dict[str, Any] | None
     metrics: dict[str, list[float]] | None
     evaluation: dict[str, Any] | None
+    held_out: dict[str, Any] | None
     predictions: list[dict[str, Any]] | None
 
     @classmethod
@@ -64,6 +50,7 @@ class RunReport:
             read_json(path / "plan.json"),
             _metrics(run.metrics),
             read_json(run.evaluation),
+            read_json(run.held_out),
             predictions["predictions"] if predictions else None,
         )
         if report.confusion:
@@ -91,20 +78,6 @@ class RunReport:
         """The network to scale, its baseline before it where that is known."""
         baseline = drawable_baseline(self.plan_file, self.run.network)
         return Drawing((baseline, self.run.network) if baseline else (self.run.network,), "network")
-
-    @cached_property
-    def stages(self) -> list[StageLine]:
-        network = self.run.network
-        costs = stage_costs(network, len(self.classes), self.run.data["channels"])
-        rows = [(describe(stage.block), stage.stride) for stage in (network.stem, *network.stages)]
-        head = "conv 1×1, pool, linear" if network.head.channels else "pool, linear"
-        return [
-            StageLine(
-                box.label, what, box.resolution, box.channels, box.layers, stride,
-                costs[box.label], costs[box.label].macs / max(self.cost.macs, 1),
-            )
-            for box, (what, stride) in zip(boxes(network), [*rows, (head, None)], strict=True)
-        ]  # fmt: skip
 
     def curves(self) -> dict[str, Plot]:
         """Loss, accuracy and rate by epoch."""
@@ -169,7 +142,7 @@ class RunReport:
 
     def _network(self) -> Section:
         drawing = self.drawing()
-        body = rendered("run_network.html", report=self, drawing=drawing)
+        body = network_part(drawing, self.run.network, len(self.classes), self.run.data["channels"])
         return Section("network", "The network", body, (drawing,), (self.stage_table("stages"),))
 
     def _training(self) -> Section:
@@ -187,18 +160,11 @@ class RunReport:
         return Section("examples", "Examples", rendered("run_examples.html", report=self, DAMAGED=DAMAGED))
 
     def _making(self) -> Section:
-        made = {"recipe": recipe_fields(self.run), "commands": commands(self.run)}
+        made = {"recipe": recipe_fields(self.run), "lines": commands(self.run)}
         return Section("making", "How it was made", rendered("run_making.html", report=self, **made))
 
     def stage_table(self, name: str) -> Table:
-        """Where the cost lies."""
-        titles = ("resolution", "channels", "layers", "stride", "parameters", "MACs")
-        columns = (Column("stage"), Column("operator"), *(Column(title, exact) for title in titles))
-        rows = tuple(
-            (s.label, s.operator, s.resolution, s.channels, s.layers, s.stride, s.cost.params, s.cost.macs, s.share)
-            for s in self.stages
-        )
-        return Table(name, "", (*columns, Column("share of MACs", percent)), rows)
+        return stage_table(name, stage_lines(self.run.network, len(self.classes), self.run.data["channels"]))
 
     def class_tables(self) -> tuple[Table, ...]:
         """Recall of every class, and the matrix where it is small."""

@@ -20,6 +20,8 @@ from compound.cost import cost
 from compound.data.errors import DamagedImage
 from compound.deploy.predict import best_classes
 from compound.explain import has_class_maps
+from compound.report.drawing import Drawing
+from compound.report.stages import network_part
 from compound.serve import page
 from compound.serve.answers import About, Answer, Problem, Ready, classes_of
 from compound.serve.batching import Busy
@@ -166,7 +168,8 @@ def add_operations(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
     @app.get("/models/{model}/network", include_in_schema=False)
     async def network(model: str) -> HTMLResponse:
         loaded = desk.find(model).loaded
-        return HTMLResponse(page.network_part(loaded.network, len(loaded.classes), loaded.channels))
+        drawing = Drawing((loaded.network,))
+        return HTMLResponse(network_part(drawing, loaded.network, len(loaded.classes), loaded.channels))
 
     @app.get("/healthz")
     async def healthz(response: Response) -> dict[str, bool]:

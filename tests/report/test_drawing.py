@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from compound import ZOO, Network
-from compound.report.drawing import draw_network, draw_networks
+from compound.report.drawing import draw_networks
 from compound.report.layout import boxes
 from compound.zoo.efficientnet import B0
 
@@ -30,7 +30,7 @@ def test_boxes_are_the_papers_table() -> None:
 
 @pytest.mark.parametrize("network", [B0, ZOO["resnet-50"], ZOO["mobilenet-v2"]], ids=lambda n: n.name)
 def test_one_network_is_in_proportion(network: Network) -> None:
-    check(draw_network(network), [network])
+    check(draw_networks([network]), [network])
 
 
 def test_two_networks_share_their_scales() -> None:
@@ -59,7 +59,7 @@ def check(svg: str, networks: list[Network]) -> None:
 
 
 def test_labels_and_colour_come_from_the_page() -> None:
-    svg = draw_network(B0)
+    svg = draw_networks([B0])
     texts = ["".join(text.itertext()) for text in ElementTree.fromstring(svg).iter(f"{SVG}text")]
     assert texts[:5] == ["efficientnet-b0, 224 px", "224", "stem", "32", "×1"]
     assert 'fill="currentColor"' in svg
@@ -72,4 +72,4 @@ def test_a_network_of_equal_widths_is_drawn() -> None:
         stages=(replace(B0.stages[0], channels=16),),
         head=replace(B0.head, channels=16),
     )
-    assert len(drawn(draw_network(same))) == 3
+    assert len(drawn(draw_networks([same]))) == 3

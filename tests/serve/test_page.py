@@ -17,7 +17,7 @@ def test_the_shell_runs_its_own_script_and_loads_nothing_else(server: Running) -
     page = reply.body.decode()
     assert "http://" not in page
     assert "https://" not in page
-    assert "<td>conv 3×3</td>" in server.get("/models/tiny/network").body.decode()
+    assert '<td class="text">conv 3×3</td>' in server.get("/models/tiny/network").body.decode()
 
 
 @pytest.mark.oracle

@@ -104,6 +104,7 @@ def test_width_starts_from_the_four_corners_of_figure_4():
     corners = {(v.depth, v.resolution_factor) for v in made.variants}
     assert corners == set(itertools.product((1.0, 2.0), (1.0, 1.3)))
     assert len(made.variants) == len({v.name for v in made.variants}) == len({v.network for v in made.variants}) == 16
+    assert {"width", "width 1.4", "width d2", "width r1.3", "width d2 w1.4"} <= {v.name for v in made.variants}
 
 
 def test_the_family_is_the_rules():
