@@ -132,6 +132,8 @@ def fields(out: Path, done: "list[Exported]", chosen: "Exported | None", hub: Pa
 
 
 def text(out: Path, done: "list[Exported]", chosen: "Exported | None", hub: Path | None) -> str:
+    from compound.deploy import CHOICE
+
     lines = []
     if done:
         lines.append(
@@ -151,7 +153,7 @@ def text(out: Path, done: "list[Exported]", chosen: "Exported | None", hub: Path
         )
     if chosen:
         lines.append(
-            f"chosen: {chosen.runtime} {chosen.precision}, {chosen.latency_ms:.2f} ms an image -> {out / 'deploy.json'}"
+            f"chosen: {chosen.runtime} {chosen.precision}, {chosen.latency_ms:.2f} ms an image -> {out / CHOICE}"
         )
     elif done:
         lines.append(f"written to {out}")

@@ -138,7 +138,7 @@ def open_stream(place: Path) -> BinaryIO:
 
 def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":
     """What computes, and what it knows of its classes and images."""
-    from compound.deploy import Runtime, export_folder, load_predictor, open_model, open_runtime
+    from compound.deploy import CHOICE, Runtime, export_folder, load_predictor, open_model, open_runtime
 
     if runtime not in ("auto", "torch"):
         exported = open_runtime(Path(runtime))
@@ -146,7 +146,7 @@ def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet
     if weights:
         return load_predictor(weights, find_network(model), several=True)
     opened, described = open_model(model, runtime, several=True)
-    unused = export_folder(model) / "deploy.json"
+    unused = export_folder(model) / CHOICE
     if runtime == "auto" and not isinstance(opened, Runtime) and unused.is_file():
         note(
             f"warning: {unused.parent} was exported from other weights and is not used; make it again: compound export"
