@@ -153,10 +153,11 @@ def differences_plot(comparisons: Sequence[Comparison], name: str) -> Plot:
         _names(axes, [f"less {one.other}" for one in comparisons])
         axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.3g}" if value else "0"))
-        axes.set_xlabel(f"{comparisons[0].reference}: points of accuracy more, seed by seed")
+        axes.set_xlabel("points of accuracy more, seed by seed")
 
     caption = (
-        "Right of the line the reference is better. Blue differences hold after Holm's correction, grey ones do not."
+        f"{comparisons[0].reference} less each other network: right of the line it is better. Blue differences hold "
+        "after Holm's correction, grey ones do not."
     )
     return Plot(f"{name}-differences", "Paired differences", caption, (460, 70 + 34 * len(comparisons)), on_axes(draw))
 
