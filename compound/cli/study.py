@@ -119,6 +119,7 @@ def study(
 def one_recipe(recipe: "Recipe") -> "Recipe":
     """The recipe of all runs. Raises `UsageError` where parts of it would be measured, each variant for itself."""
     recipe = replace(recipe, precision="fp32") if recipe.precision == "auto" else recipe
+    recipe = replace(recipe, compile="never") if recipe.compile == "auto" else recipe
     if recipe.settled:
         raise UsageError(
             f"recipe {recipe.name} leaves {', '.join(recipe.settled)} to a measurement, which would differ between "

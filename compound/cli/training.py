@@ -83,6 +83,10 @@ class TrainingOptions:
     memory: Annotated[
         str | None, typer.Option(help="Bytes a step may take, e.g. 8G: stages are recomputed, batches divided to fit.")
     ] = None
+    compile: Annotated[
+        Literal["auto", "never", "always", "graphs"] | None,
+        typer.Option(help="Compile training steps; auto: where it pays back within the run; graphs: as CUDA graphs."),
+    ] = None
     teacher: Annotated[str | None, typer.Option(help="A run or .safetensors file whose answers are learned.")] = None
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better holdout.")] = None
     holdout: Annotated[
@@ -163,7 +167,7 @@ class TrainingOptions:
             raise UsageError(f"there is no recipe {name!r}; use {', '.join(RECIPES)} or a YAML file")
         given: dict[str, Any] = {
             name: getattr(self, name)
-            for name in ("epochs", "minutes", "accumulate", "teacher", "patience")
+            for name in ("epochs", "minutes", "accumulate", "compile", "teacher", "patience")
             if getattr(self, name) is not None
         }
         transfer = {name: getattr(self, name) for name in ("train", "norm", "depth_decay", "unfreeze")}
@@ -255,6 +259,8 @@ def start_text(run: "Run", images: "DataSet") -> str:
         f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",
     ]
     lines += [f"{name} {getattr(recipe, name):.4g}, by a sweep" for name in recipe.find]
+    if recipe.compile in ("always", "graphs"):
+        lines.append("steps are compiled, the first of a process within a minute or more")
     if recipe.memory is not None:
         needed = predicted_bytes(network, len(images.classes), images.channels, recipe)
         how = [f"{', '.join(recipe.recompute)} computed again in the backward pass"] if recipe.recompute else []
