@@ -25,7 +25,8 @@ def settle(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0,
 
     The batch first, for all else depends on it; what must be recomputed to fit the memory; the faster precision; the
     rate; whether compiling pays; and with `minutes`, as many epochs as they hold (at least one). All rests on the
-    counted memory and a few training steps on the real batches. What is settled is written into the run, so that resuming it measures nothing.
+    counted memory and a few training steps on the real batches. What is settled is written into the run, so that
+    resuming it measures nothing.
     """
     started = time.perf_counter()
     measure: dict[str, Any] = {"workers": workers, "device": device}

@@ -61,7 +61,7 @@ class Recipe:
     # A weight a class in the loss, mean 1 over the training images: balanced classes, or a target's (see `weighting`).
     class_weights: tuple[float, ...] = ()
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: the faster one, measured before the first step
-    # Of a run's steps, by torch.compile; `graphs` with CUDA graphs. auto: tried and measured where a training is so long
+    # A run's steps, by torch.compile; `graphs` as CUDA graphs. auto: tried and measured where a training is so long
     # that this costs it next to nothing (see `find_compile`).
     compile: Compile = "auto"
 

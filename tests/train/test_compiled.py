@@ -6,13 +6,11 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 import compound.train.compiling as compiling
 import compound.train.fit as fit
@@ -20,7 +18,7 @@ import compound.train.pace as pace
 from compound.data import Batch
 from compound.nn import build
 from compound.nn.lean import LeanChain
-from compound.train import Interrupted, start_run, train
+from compound.train import Interrupted, start_run
 from compound.train.compiling import compile_seconds, fastest, find_compile
 from compound.train.module import Training
 from compound.train.trial import Trial
