@@ -119,10 +119,10 @@ def study(
 def one_recipe(recipe: "Recipe") -> "Recipe":
     """The recipe of all runs. Raises `UsageError` where parts of it would be measured, each variant for itself."""
     recipe = replace(recipe, precision="fp32") if recipe.precision == "auto" else recipe
-    recipe = replace(recipe, compile="never") if recipe.compile == "auto" else recipe
-    if recipe.settled:
+    settled = replace(recipe, compile="never").settled  # none of its networks is compiled unless all are
+    if settled:
         raise UsageError(
-            f"recipe {recipe.name} leaves {', '.join(recipe.settled)} to a measurement, which would differ between "
+            f"recipe {recipe.name} leaves {', '.join(settled)} to a measurement, which would differ between "
             "the networks of a study; give numbers"
         )
     return recipe

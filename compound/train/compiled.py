@@ -46,10 +46,15 @@ class Compiled:
     def _give_up(self, model: ConvNet, error: Exception) -> None:
         self.works = False
         lean(model)
-        reason = str(getattr(error, "inner_exception", error)).strip().partition("\n")[0]
+        reason = first_line(getattr(error, "inner_exception", error))
         print(f"warning: training steps cannot be compiled ({reason}) and go on uncompiled", file=sys.stderr)
 
 
 def _logits(model: ConvNet, images: Tensor) -> Tensor:
     logits: Tensor = model(images)
     return logits
+
+
+def first_line(error: BaseException) -> str:
+    """What `error` says, without the pages that compilers add."""
+    return str(error).strip().partition("\n")[0] or type(error).__name__

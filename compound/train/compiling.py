@@ -12,6 +12,7 @@ from compound.data import DataSet
 from compound.inference import pick_device
 from compound.network import Network
 from compound.parallel import size
+from compound.train.compiled import first_line
 from compound.train.finders import free_memory
 from compound.train.memory import RESERVE, SLOTS
 from compound.train.recipe import Compile, Recipe
@@ -22,6 +23,7 @@ MOST = 0.02  # of a training's time that trying may take
 GAIN = 1.03  # less may be noise
 FEW = 1000  # steps of a training that is not even asked how long it takes
 PAIRS, PAIR_SECONDS = 3, 5.0  # measured at least
+NAMES: dict[Compile, str] = {"never": "uncompiled", "always": "compiled", "graphs": "compiled with CUDA graphs"}
 
 
 def find_compile(
@@ -43,26 +45,18 @@ def find_compile(
         left = 60 * recipe.minutes
     else:
         left = steps * (seconds or Trial(network, data, recipe, precision=recipe.precision, **running).seconds(0))
-    predicted = compile_seconds(network, recipe)
+    modes: list[Compile] = ["always", "graphs"] if pick_device(running["device"]).type == "cuda" else ["always"]
+    predicted = len(modes) * compile_seconds(network, recipe)
     if predicted > MOST * left or not fits(network, data, recipe, running["device"]):
         return "never", 0.0
     print(f"compiling training steps on trial, which may take {predicted:.0f} s", file=sys.stderr)
-    modes: list[Compile] = ["always", "graphs"] if pick_device(running["device"]).type == "cuda" else ["always"]
-    try:
-        times = race(network, data, recipe, modes, **running)
-    except torch.OutOfMemoryError:
-        print("compiled steps do not fit into the memory: they are not used", file=sys.stderr)
-        return "never", 0.0
-    finally:
-        if "graphs" in modes:
-            torch.compiler.reset()  # gives back the memory that CUDA graphs hold; what was compiled is found on disk
+    times = race(network, data, recipe, modes, **running)
+    if "graphs" in modes:
+        torch.compiler.reset()  # gives back the memory that CUDA graphs hold; what was compiled is found on disk
     chosen = fastest(times)
     said = [f"{name} {1e3 * times[mode]:.0f} ms" for mode, name in NAMES.items() if mode in times]
     print(f"a training step takes {', '.join(said)}: taken {NAMES[chosen]}", file=sys.stderr)
     return chosen, times["never"] - times[chosen]
-
-
-NAMES: dict[Compile, str] = {"never": "uncompiled", "always": "compiled", "graphs": "compiled with CUDA graphs"}
 
 
 def compile_seconds(network: Network, recipe: Recipe) -> float:
@@ -92,9 +86,15 @@ def race(network: Network, data: DataSet, recipe: Recipe, modes: list[Compile], 
     trials = {mode: Trial(network, data, recipe, precision=recipe.precision, compile=mode, **running) for mode in kinds}
     times: dict[Compile, list[float]] = {mode: [] for mode in kinds}
     for batch in trials["never"].batches():
-        for mode, trial in trials.items():
+        for mode, trial in list(trials.items()):
             begun = time.perf_counter()
-            trial.step(batch)
+            try:
+                trial.step(batch)
+            except RuntimeError as error:  # no memory for it, or no CUDA graph of it
+                if mode == "never":
+                    raise
+                print(f"steps {NAMES[mode]} fail ({first_line(error)})", file=sys.stderr)
+                del trials[mode]
             times[mode].append(time.perf_counter() - begun)
         counted = times["never"][WARM_UP:]
         if len(counted) >= PAIRS and sum(counted) > PAIR_SECONDS:

@@ -9,6 +9,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import DataSet
+from compound.errors import UsageError
+from compound.inference import pick_device
 from compound.network import Network
 from compound.train.compiling import find_compile
 from compound.train.finders import find_batch, find_rate
@@ -28,6 +30,8 @@ def settle(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0,
     counted memory and a few training steps on the real batches. What is settled is written into the run, so that
     resuming it measures nothing.
     """
+    if recipe.compile == "graphs" and pick_device(device).type != "cuda":
+        raise UsageError("compile graphs needs a GPU, which replays CUDA graphs; use always")
     started = time.perf_counter()
     measure: dict[str, Any] = {"workers": workers, "device": device}
     seconds: dict[str, float] = {}

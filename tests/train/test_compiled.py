@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 import compound.train.compiling as compiling
 import compound.train.fit as fit
 import compound.train.pace as pace
+from compound import UsageError
 from compound.data import Batch
 from compound.nn import build
 from compound.nn.lean import LeanChain
@@ -90,6 +91,22 @@ def test_what_is_hardly_faster_is_not_taken():
     assert fastest({"never": 1.0, "always": 1.2}) == "never"
     assert fastest({"never": 1.0}) == "never"  # what cannot be compiled is not timed
     assert fastest({"never": 1.0, "always": 0.9, "graphs": 0.8}) == "graphs"
+
+
+def test_a_failing_way_is_left_out_and_graphs_need_a_gpu(network, data, recipe, monkeypatch, capsys):
+    monkeypatch.setattr(compiling, "PAIR_SECONDS", 0.0)
+    original = Trial.step
+
+    def step(self, batch, rate=None):
+        if self.module.compiled:
+            raise torch.OutOfMemoryError("no memory\nfor it")
+        return original(self, batch, rate)
+
+    monkeypatch.setattr(Trial, "step", step)
+    assert list(compiling.race(network, data, recipe, ["always"], **RUNNING)) == ["never"]
+    assert capsys.readouterr().err == "steps compiled fail (no memory)\n"
+    with pytest.raises(UsageError, match="compile graphs needs a GPU"):
+        pace.settle(network, data, replace(recipe, compile="graphs"), device="cpu")
 
 
 def test_the_choice_is_written_into_the_run_and_stays(tmp_path, network, data, recipe, monkeypatch):
