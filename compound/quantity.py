@@ -41,6 +41,11 @@ def brief_seconds(number: float) -> str:
     return f"{number / 1e-6:.3g} µs"
 
 
+def or_none(number: float) -> float | None:
+    """None for what is not a number, as files and tables have it."""
+    return None if math.isnan(number) else number
+
+
 def short(number: float) -> str:
     """Three digits and a letter: 385814752 is `386M`."""
     for letter, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):

@@ -9,6 +9,5 @@ from compound.cli.search_transfer import transfer
 search = typer.Typer(
     help="Search for coefficients of scaling, for a baseline, or for how to fine-tune.", no_args_is_help=True
 )
-search.callback()(lambda: None)  # without it, Typer takes a single verb for the whole command
 for verb in (coefficients, architecture, validate, transfer):
     search.command()(verb)

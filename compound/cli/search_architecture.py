@@ -1,29 +1,17 @@
 """`compound search architecture` and `compound search validate`: the baseline itself, and what its search is worth."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from compound.cli.common import Json, answer, note
-from compound.cli.searching import (
-    Lease,
-    SearchOut,
-    SearchSeed,
-    SearchWorkers,
-    Storage,
-    StudyName,
-    Timeout,
-    cores,
-    default_workers,
-)
-from compound.cli.training import Data, Devices, Download, ImageChannels, Root, which_devices
+from compound.cli.options import with_options
+from compound.cli.searched import winner_text
+from compound.cli.searching import SearchOptions, SearchSeed, SearchWorkers, carry_out, share_cores
+from compound.cli.training import Data, Devices, which_devices
 from compound.errors import UsageError
-from compound.quantity import brief_seconds, limit_text, quantity, seconds
-
-if TYPE_CHECKING:
-    from compound.search.architecture import ArchitectureSearch
-    from compound.search.finish import Winner
+from compound.quantity import quantity, seconds
 
 SpaceName = Annotated[str, typer.Option("--space", help="mnasnet, small, layers, cells, or a YAML file.")]
 Macs = Annotated[str | None, typer.Option(help="The target in multiply-adds, e.g. 400M.")]
@@ -52,6 +40,7 @@ Sample = Annotated[int, typer.Option(min=3, help="Networks that are trained in f
 Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each.")]
 
 
+@with_options(SearchOptions)
 def architecture(
     data: Data,
     space: SpaceName = "mnasnet",
@@ -75,30 +64,19 @@ def architecture(
     trials: Trials = 200,
     workers: SearchWorkers = None,
     seed: SearchSeed = 0,
-    storage: Storage = None,
-    study: StudyName = None,
-    timeout: Timeout = None,
-    lease: Lease = 60.0,
-    out: SearchOut = None,
-    channels: ImageChannels = None,
+    *,
+    options: SearchOptions,
     device: Devices = ("auto",),  # type: ignore[assignment]
-    root: Root = None,
-    download: Download = False,
     json: Json = False,
 ) -> None:
     """Search a space of networks for the one of the best accuracy at a cost (Section 4)."""
-    import optuna
-
     from compound.mapping import from_mapping
     from compound.report.front import write_front
+    from compound.search.architecture import affordable
     from compound.search.architecture_plan import Plan, share_weights
-    from compound.search.engine import Search
     from compound.search.finish import choose, figures, objectives, winner_fields, write_results
-    from compound.search.leaderboard import leaderboard
-    from compound.search.live import SearchDisplay
     from compound.search.space_file import find_space
     from compound.search.strategies import architecture_strategy
-    from compound.search.workers import run
 
     where, table = which_devices(device)
     cost, target = target_of(macs=macs, params=params, activations=activations, memory=memory, latency=latency)
@@ -106,12 +84,13 @@ def architecture(
     asked = {
         "data": data, "cost": cost, "target": target, "objective": objective, "cost_exponent": cost_exponent,
         "least": least, "most": most, "evaluation": evaluation, "minutes": minutes, "epochs": epochs,
-        "recipe": recipe, "holdout": holdout, "channels": channels, "root": str(root) if root else None,
-        "download": download, "seed": seed, "device": where, "table": str(table) if table else None,
+        "recipe": recipe, "holdout": holdout, "channels": options.channels,
+        "root": str(options.root) if options.root else None, "download": options.download,
+        "seed": seed, "device": where, "table": str(table) if table else None,
     }  # fmt: skip
     plan = from_mapping(Plan, asked, "options")
     images = plan.images.open()
-    folder = out or Path("runs") / f"search-{found.name}-{images.name}"
+    folder = options.folder("search", found.name, images.name)
     chosen = architecture_strategy(
         strategy, found, trials, form=plan.objective, screen=screen,
         classes=len(images.classes), channels=images.channels, seed=seed,
@@ -120,16 +99,10 @@ def architecture(
     plan.save(folder, found)
     say = (lambda text: None) if json else note
     share_weights(plan, found, folder, say)
-    crew = workers or default_workers(where)
-    problem = plan.problem(found, plan.evaluator(folder, max(cores() // crew, 1)))
-    journal = storage or str(folder / "search.journal")
-    search = Search(problem, journal, trials, chosen, seed, study or "", plan.pruner, timeout, lease)
-    title = f"{found.name} on {images.name}, {chosen.name}, {crew} workers -> {journal}"
-    with SearchDisplay(title, trials, problem.directions, objectives(plan), quiet=json) as display:
-        display.say(title)
-        run(search, crew, display.show, display.say)
-    history = optuna.load_study(study_name=search.name, storage=search.open())
-    entries = leaderboard(history.get_trials(deepcopy=False), problem.directions)
+    crew, threads = share_cores(workers, where)
+    problem = plan.problem(found, plan.evaluator(folder, threads))
+    search = options.search(problem, folder / "search.journal", trials, chosen, seed, plan.pruner)
+    entries = carry_out(search, crew, json, objectives(plan), f"{found.name} on {images.name}")
     wanted = finalists if finalists is not None else 0 if evaluation == "full" else 3
     winner = choose(plan, problem, entries, wanted, say)
     write_results(folder, plan, entries, winner)
@@ -165,8 +138,8 @@ def validate(
     plan, space = open_plan(folder)
     proxy = plan.evaluator(folder)
     problem = plan.problem(space, proxy)
-    crew = workers or default_workers(plan.device)
-    truth = replace(plan, epochs=epochs or plan.epochs).trainer(max(cores() // crew, 1))
+    crew, threads = share_cores(workers, plan.device)
+    truth = replace(plan, epochs=epochs or plan.epochs).trainer(threads)
     numbers = range(plan.seed, plan.seed + seeds)
     file = folder / f"validation-{truth.recipe.epochs}-epochs.json"
     result = compare(problem, proxy, truth, sample, numbers, file, (lambda text: None) if json else note, crew)
@@ -190,37 +163,3 @@ def target_of(**limits: str | None) -> tuple[str, float]:
         raise UsageError(f"give one target: {names}; {'none' if not given else f'{len(given)}'} was given")
     ((name, text),) = given.items()
     return name, (seconds if name == "latency" else quantity)(text, f"--{name}")
-
-
-def affordable(problem: "ArchitectureSearch", seed: int) -> None:
-    """Raise `UsageError` where the space has no network in the window, before anything is trained."""
-    import random
-    from functools import partial
-
-    objective, rng = problem.objective, random.Random(seed)
-    costs = []
-    for _, (_, network) in zip(range(300), problem.space.networks(rng), strict=False):
-        if problem.admits(network):
-            return
-        costs.append(objective.spent(network, problem.classes, problem.channels))
-    said = partial(limit_text, objective.cost)
-    raise UsageError(
-        f"none of 300 networks of {problem.space.name} costs {problem.least:g} to {problem.most:g} times "
-        f"{said(objective.target)} {objective.cost}; theirs is {said(min(costs))} to {said(max(costs))}: "
-        "change the target, --least or --most"
-    )
-
-
-def winner_text(winner: "Winner", problem: "ArchitectureSearch", folder: Path, value: dict[str, Any]) -> str:
-    best = value["best"]
-    lines = [
-        winner.network.table(),
-        "",
-        f"{value['completed']} candidates of {problem.space.size:.3g} evaluated; best reward of the chosen one, "
-        f"{best['accuracy']:.2%} accuracy in the search, {best['macs']:,} MACs, {best['params']:,} parameters",
-    ]
-    if problem.objective.cost == "latency":
-        lines.append(f"{brief_seconds(winner.entry.fields['latency'])} predicted, the table's margin included")
-    lines += [f"trained in full: {f.network.name} {f.accuracy:.2%}" for f in winner.finalists]
-    lines.append(f"written to {folder}: network.yaml, leaderboard.csv, search.svg")
-    return "\n".join(lines)

@@ -1,42 +1,117 @@
 """The options of every verb that searches, each said once: where trials are kept, who works on them, what is kept."""
 
 import os
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from compound.cli.training import Download, ImageChannels, Root
 from compound.errors import CompoundError
 
 if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
     from compound.search.engine import Search
     from compound.search.leaderboard import Entry
     from compound.search.problem import Problem
     from compound.search.proposals import Strategy
+    from compound.search.training import Images
+    from compound.train import Recipe
 
 SearchWorkers = Annotated[int | None, typer.Option(min=1, help="Processes here; default one a core, up to 4.")]
-Storage = Annotated[
-    str | None,
-    typer.Option(help="A journal file, postgresql://…, mysql://…, grpc://HOST:PORT; default OUT/search.journal."),
-]
-StudyName = Annotated[str | None, typer.Option("--study", help="Name of the search in its storage.")]
 SamplerName = Annotated[str, typer.Option("--sampler", help="grid, random, tpe, gp or nsga2.")]
-SearchOut = Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the results.")]
 SearchSeed = Annotated[int, typer.Option(help="Seed of the choices, and of the first training of each candidate.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Stop candidates below the median of the others' epochs.")]
-Timeout = Annotated[float | None, typer.Option(help="Seconds after which an evaluation is given up.")]
-Lease = Annotated[float, typer.Option(min=1, help="Seconds without a sign after which a worker counts as dead.")]
 
 
-def default_workers(device: str) -> int:
-    """One a core and at most four; a GPU is kept busy by one."""
+@dataclass(frozen=True)
+class SearchOptions:
+    """Where trials and results are kept, and how images are opened; a verb with a parameter of this type has all of
+    these as options (see `with_options`)."""
+
+    storage: Annotated[
+        str | None,
+        typer.Option(help="A journal file, postgresql://…, mysql://…, grpc://HOST:PORT; default a journal in OUT."),
+    ] = None
+    study: Annotated[str | None, typer.Option("--study", help="Name of the search in its storage.")] = None
+    timeout: Annotated[float | None, typer.Option(help="Seconds after which an evaluation is given up.")] = None
+    lease: Annotated[float, typer.Option(min=1, help="Seconds without a sign after which a worker counts as dead.")] = (
+        60.0
+    )
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="Folder of the results.")] = None
+    channels: ImageChannels = None
+    root: Root = None
+    download: Download = False
+
+    def images(self, spec: str, holdout: float, seed: int) -> "Images":
+        """The images that `spec` says, as worker processes open them."""
+        from compound.search.training import Images
+
+        return Images(spec, holdout, self.channels, seed, self.root, self.download)
+
+    def folder(self, *words: str) -> Path:
+        """Where the results go; by default a folder of these words."""
+        return self.out or Path("runs") / "-".join(words).replace(" ", "-")
+
+    def search(
+        self,
+        problem: "Problem",
+        journal: Path,
+        trials: int,
+        strategy: "Strategy",
+        seed: int = 0,
+        pruner: "BasePruner | None" = None,
+    ) -> "Search":
+        """The search as asked for; `journal` keeps it where no storage is given."""
+        from optuna.pruners import NopPruner
+
+        from compound.search.engine import Search
+
+        storage, pruner = self.storage or str(journal), pruner or NopPruner()
+        return Search(problem, storage, trials, strategy, seed, self.study or "", pruner, self.timeout, self.lease)
+
+
+def median_pruner(prune: bool) -> "BasePruner | None":
+    from optuna.pruners import MedianPruner
+
+    return MedianPruner(n_startup_trials=4, n_warmup_steps=1) if prune else None
+
+
+def share_cores(workers: int | None, device: str) -> tuple[int, int]:
+    """Processes, and the threads of each. By default one a core and at most four; a GPU is kept busy by one."""
     from compound.inference import pick_device
 
-    return min(cores(), 4) if pick_device(device).type == "cpu" else 1
+    crew = workers or (min(cores(), 4) if pick_device(device).type == "cpu" else 1)
+    return crew, max(cores() // crew, 1)
 
 
 def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def comparable(recipe: "Recipe") -> "Recipe":
+    """The recipe without a precision that is measured: it must not decide between candidates."""
+    return replace(recipe, precision="fp32") if recipe.precision == "auto" else recipe
+
+
+def carry_out(
+    search: "Search", workers: int, quiet: bool, objectives: tuple[str, ...] = ("accuracy",), title: str = ""
+) -> "list[Entry]":
+    """Search to the end and show how it goes; all trials in order of merit."""
+    import optuna
+
+    from compound.search.leaderboard import leaderboard
+    from compound.search.live import SearchDisplay
+    from compound.search.workers import run
+
+    title = f"{title or search.problem.name}, {search.strategy.name}, {workers} workers -> {search.storage}"
+    with SearchDisplay(title, search.trials, search.problem.directions, objectives, quiet) as display:
+        display.say(title)
+        run(search, workers, display.show, display.say)
+    study = optuna.load_study(study_name=search.name, storage=search.open())
+    return leaderboard(study.get_trials(deepcopy=False), search.problem.directions)
 
 
 def best_of(entries: "list[Entry]", out: Path) -> "Entry":
@@ -47,32 +122,3 @@ def best_of(entries: "list[Entry]", out: Path) -> "Entry":
         first = f"; the first error was {errors[0]}" if errors else ""
         raise CompoundError(f"no trial of {len(entries)} was completed{first}; see {out / 'leaderboard.json'}")
     return complete[0]
-
-
-def open_search(
-    problem: "Problem",
-    storage: str,
-    trials: int,
-    strategy: "Strategy",
-    seed: int,
-    study: str | None,
-    prune: bool,
-    timeout: float | None,
-    lease: float,
-) -> "Search":
-    from optuna.pruners import MedianPruner, NopPruner
-
-    from compound.search.engine import Search
-
-    pruner = MedianPruner(n_startup_trials=4, n_warmup_steps=1) if prune else NopPruner()
-    return Search(problem, storage, trials, strategy, seed, study or "", pruner, timeout, lease)
-
-
-def carry_out(search: "Search", workers: int, quiet: bool) -> None:
-    from compound.search.live import SearchDisplay
-    from compound.search.workers import run
-
-    title = f"{search.problem.name}, {search.strategy.name}, {workers} workers -> {search.storage}"
-    with SearchDisplay(title, search.trials, search.problem.directions, ["accuracy"], quiet) as display:
-        display.say(title)
-        run(search, workers, display.show, display.say)

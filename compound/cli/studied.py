@@ -2,13 +2,12 @@
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from compound.files import write_text
-from compound.quantity import short
+from compound.quantity import or_none, short
 from compound.study import Study
 from compound.study.statistics import Comparison, compare, means, verdict
 
@@ -28,7 +27,7 @@ def study_fields(study: Study, failed: Sequence[str], folder: Path) -> dict[str,
                 "name": v.name, "dimension": v.dimension, "group": v.group, "params": v.params, "macs": v.macs,
                 "latency": v.latency, "seeds": len(v.runs),
                 "top1": known[v.name].mean if v.runs else None,
-                "interval": [_known(known[v.name].low), _known(known[v.name].high)] if v.runs else None,
+                "interval": [or_none(known[v.name].low), or_none(known[v.name].high)] if v.runs else None,
             }
             for v in study.variants
         ],
@@ -86,10 +85,10 @@ def _comparison(one: Comparison) -> dict[str, Any]:
         "dimension": one.dimension,
         "group": one.group,
         "difference": one.difference.mean,
-        "interval": [_known(one.difference.low), _known(one.difference.high)],
+        "interval": [or_none(one.difference.low), or_none(one.difference.high)],
         "seeds": one.difference.count,
-        "p": _known(one.p),
-        "adjusted": _known(one.adjusted),
+        "p": or_none(one.p),
+        "adjusted": or_none(one.adjusted),
         "macs": one.macs,
     }
 
@@ -103,7 +102,3 @@ def _test(one: Comparison) -> str:
         f"{said} (95 % {100 * found.low:+.2f} to {100 * found.high:+.2f}), paired t-test p = {one.p:.2g}, "
         f"after Holm {one.adjusted:.2g}; the other has {one.macs - 1:+.1%} multiply-adds"
     )
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -86,7 +86,10 @@ class Augment:
         return (height - h) // 2, (width - w) // 2, h, w
 
     def apply(self, images: torch.Tensor, keys: Keys, fill: tuple[int, ...]) -> torch.Tensor:
-        """uint8 (N, C, R, R) changed, after the crop to `box` if there is one; holes take the pixel `fill` (C,)."""
+        """uint8 (N, C, R, R) changed, after the crop to `box` if there is one; holes take the pixel `fill` (C,).
+
+        `images` is written to.
+        """
         if not len(images):
             return images
         images = self._moved(images, keys)
@@ -101,7 +104,6 @@ class Augment:
         """Flip, then shift as one choice of rows and one of columns."""
         size = images.shape[-1]
         if self.flip:
-            images = images.clone()
             # One by one: a choice between all images and all their mirror images takes six times as long.
             for row in np.flatnonzero(uniforms(*keys, Purpose.FLIP)[:, 0] < 0.5).tolist():
                 images[row] = images[row].flip(-1)

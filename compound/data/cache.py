@@ -65,7 +65,7 @@ class CacheSource(Source):
     def _map(self, shard: int) -> Any:
         if shard not in self._maps:
             # Copy on write: torch warns of memory that it must not write to.
-            self._maps[shard] = np.memmap(self._shards[shard], dtype=np.uint8, mode="c")
+            self._maps[shard] = np.asarray(np.memmap(self._shards[shard], dtype=np.uint8, mode="c"))
         return self._maps[shard]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as F
+from torch.nn.functional import interpolate
 
 from compound.data.decode import to_channels
 from compound.data.errors import DataError
@@ -14,11 +13,7 @@ from compound.mapping import from_mapping
 from compound.network import Inputs, Network
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in torchvision's rgb_to_grayscale
-INTERPOLATION = {
-    "bicubic": InterpolationMode.BICUBIC,
-    "bilinear": InterpolationMode.BILINEAR,
-    "nearest": InterpolationMode.NEAREST_EXACT,
-}
+MODES = {"bicubic": "bicubic", "bilinear": "bilinear", "nearest": "nearest-exact"}
 
 
 @dataclass(frozen=True)
@@ -112,11 +107,12 @@ class Preprocessing:
         images = to_channels(images, self.channels)
         if images.shape[-2:] == size:
             return images
-        interpolation = INTERPOLATION[self.inputs.interpolation]
-        if images.ndim == 3:  # a crop is a view, which torch scales at a third of the speed; the pixels are the same
-            images = images[None].contiguous(memory_format=torch.channels_last)[0]
-        resized: torch.Tensor = F.resize(images, list(size), interpolation=interpolation, antialias=True)
-        return resized
+        single, mode = images.ndim == 3, MODES[self.inputs.interpolation]
+        # A crop is a view, which torch scales at a third of the speed; the pixels are the same.
+        batch = images[None].contiguous(memory_format=torch.channels_last) if single else images
+        # Not through torchvision: what it looks up for each image is a fifth of the time of a small one.
+        scaled = interpolate(batch, size, mode=mode, antialias=mode != "nearest-exact")
+        return scaled[0] if single else scaled
 
 
 def _spread(values: tuple[float, ...], channels: int) -> tuple[float, ...]:

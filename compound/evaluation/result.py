@@ -14,6 +14,7 @@ from compound.evaluation.statistics import bootstrap, wilson
 from compound.inference import classify
 from compound.nn import ConvNet
 from compound.parallel import gathered, rank, size
+from compound.quantity import or_none
 
 BINS = 15  # of confidence, as Guo et al. 2017 count the calibration error
 
@@ -84,7 +85,7 @@ class Evaluation:
         images, named, right = confusion.sum(1), confusion.sum(0), confusion.diag()
         columns = (images, right / images, right / named, 2 * right / (images + named))
         return {
-            name: {"images": int(count), "recall": known(recall), "precision": known(precision), "f1": known(f1)}
+            name: {"images": int(count), "recall": or_none(recall), "precision": or_none(precision), "f1": or_none(f1)}
             for name, count, recall, precision, f1 in zip(self.classes, *(c.tolist() for c in columns), strict=True)
         }
 
@@ -167,8 +168,3 @@ def evaluate(
     order = indices.argsort()
     kind = SeveralLabels if labels.ndim == 2 else Evaluation
     return kind(classes, probabilities[order], labels[order], indices[order], damaged)
-
-
-def known(value: float) -> float | None:
-    """None for what is not a number."""
-    return None if value != value else value

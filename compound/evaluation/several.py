@@ -11,7 +11,8 @@ from torch import Tensor
 from torchmetrics.functional.classification import multilabel_average_precision
 
 from compound.errors import UsageError
-from compound.evaluation.result import Evaluation, known
+from compound.evaluation.result import Evaluation
+from compound.quantity import or_none
 
 THRESHOLD = 0.5  # of probability, from which a class counts as named
 
@@ -63,7 +64,7 @@ class SeveralLabels(Evaluation):
         return {
             name: {
                 "images": int(count), "average_precision": area,
-                "recall": known(recall), "precision": known(precision), "f1": known(f1),
+                "recall": or_none(recall), "precision": or_none(precision), "f1": or_none(f1),
             }
             for name, area, count, recall, precision, f1 in rows
         }  # fmt: skip

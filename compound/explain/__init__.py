@@ -1,7 +1,7 @@
 """Where a network looks: class activation maps, how they are drawn, and how good they are."""
 
 from compound.explain.boxes import read_regions
-from compound.explain.draw import Panel, overlay, plain, save_sheet, sheet
+from compound.explain.draw import Panel, in_bytes, overlay, plain, save_sheet, sheet
 from compound.explain.look import SCORES, Look, look, mean_scores
 from compound.explain.maps import METHODS, Explanation, explain, has_class_maps
 from compound.explain.score import Areas, deletion_insertion, energy_inside
@@ -17,6 +17,7 @@ __all__ = [
     "energy_inside",
     "explain",
     "has_class_maps",
+    "in_bytes",
     "look",
     "mean_scores",
     "overlay",

@@ -47,6 +47,11 @@ def plain(image: Tensor) -> NDArray[np.float32]:
     return (large.permute(1, 2, 0).float() / 255).cpu().numpy()
 
 
+def in_bytes(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Float RGB from 0 to 1 as an image file has it, 0 to 255."""
+    return (picture.clip(0, 1) * 255).round().astype(np.uint8)
+
+
 def sheet(rows: Sequence[Sequence[Panel]], footer: str = "") -> Figure:
     """All panels, a row a line, each with its title."""
     columns = max(map(len, rows))

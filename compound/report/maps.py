@@ -1,6 +1,5 @@
 """Figure 7 of own runs: the same photos and classes under every network."""
 
-import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +7,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
 from compound.data import DamageLog, FileSource
 from compound.deploy import find_images, load_predictor
 from compound.errors import CompoundError, UsageError
-from compound.explain import Panel, look, mean_scores, overlay, plain, sheet
+from compound.explain import Panel, in_bytes, look, mean_scores, overlay, plain, sheet
 from compound.inference import classify
 from compound.report.page import Part, Section, section
 from compound.report.picture import DPI
+from compound.report.results import jpeg_uri
 from compound.report.table import of_records
 
 MOST = 12  # photos
@@ -93,9 +92,6 @@ def map_section(runs: Sequence[tuple[str, Path]], images: Sequence[Path], device
 
 
 def _cell(panel: Panel) -> str:
-    pixels = (np.asarray(panel.pixels).clip(0, 1) * 255).round().astype(np.uint8)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=88)
-    uri = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    uri = jpeg_uri(Image.fromarray(in_bytes(panel.pixels)))
     words = escape(panel.title)
     return f'<div><small>{words}</small><img src="{uri}" alt="{words}"></div>'

@@ -58,12 +58,12 @@ class Report:
 
 
 @cache
-def environment() -> "Environment":
-    """Everything is escaped but what is made here."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def environment(room: str = "report") -> "Environment":
+    """The templates of a room, which may use those of the reports. Everything is escaped but what is made here."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     made = Environment(
-        loader=PackageLoader("compound", "report"),
+        loader=ChoiceLoader([PackageLoader("compound", place) for place in dict.fromkeys((room, "report"))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -5,9 +5,12 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compound.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 CARDS = 12  # of each kind
 LARGEST = 320  # px of an image's longer side within the page
@@ -109,11 +112,16 @@ def image_uri(folder: Path, name: str) -> tuple[str | None, bool]:
                 return _uri("png", path.read_bytes()), tiny
             small = image.convert("L" if image.mode in ("1", "L") else "RGB")
             small.thumbnail((LARGEST, LARGEST))
-            file = io.BytesIO()
-            small.save(file, "JPEG", quality=88)
-            return _uri("jpeg", file.getvalue()), tiny
+            return jpeg_uri(small), tiny
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None, False
+
+
+def jpeg_uri(image: "Image") -> str:
+    """The image as a JPEG within the page."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=88)
+    return _uri("jpeg", file.getvalue())
 
 
 def _uri(kind: str, data: bytes) -> str:

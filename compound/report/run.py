@@ -158,7 +158,7 @@ class RunReport:
         return Section("examples", "Examples", rendered("run_examples.html", report=self, DAMAGED=DAMAGED))
 
     def _making(self) -> Section:
-        made = {"recipe": recipe_fields(self.run), "commands": commands(self.run)}
+        made = {"recipe": recipe_fields(self.run), "lines": commands(self.run)}
         return Section("making", "How it was made", rendered("run_making.html", report=self, **made))
 
     def stage_table(self, name: str) -> Table:

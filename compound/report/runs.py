@@ -87,7 +87,7 @@ def _curves(runs: Sequence[RunReport], names: Sequence[str]) -> list[Picture]:
 
 def _making(runs: Sequence[RunReport], names: Sequence[str]) -> Any:
     made = [
-        {"name": name, "run": run.run, "versions": run.versions, "commands": commands(run.run)[:2]}
+        {"name": name, "run": run.run, "versions": run.versions, "lines": commands(run.run)[:2]}
         for run, name in zip(runs, names, strict=True)
     ]
     return rendered("runs_making.html", made=made)

@@ -105,10 +105,12 @@ class SearchReport:
         else:
             lines = [Command("Scale by what was found", f"compound scale BASELINE --rule {out}/rule.yaml --phi 2")]
         given = self.plan or {key: self.found.get(key) for key in SETTINGS}
-        settings = {key: f"{value:g}" if isinstance(value, float) else value for key, value in given.items()}
-        return rendered(
-            "search_making.html", settings={k: v for k, v in settings.items() if v is not None}, commands=lines
-        )
+        settings = [
+            (key.replace("_", " "), f"{value:g}" if isinstance(value, float) else value)
+            for key, value in given.items()
+            if value is not None
+        ]
+        return rendered("search_making.html", settings=settings, lines=lines)
 
 
 def _record(entry: Entry, of_architectures: bool) -> dict[str, Any]:

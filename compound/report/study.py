@@ -1,12 +1,11 @@
 """The sections of a study: the verdict, the paper's figures, every network with its interval, the paired tests."""
 
-import math
 from pathlib import Path
 
 from compound.errors import UsageError
 from compound.network import Network
 from compound.notation import load_network
-from compound.quantity import brief_seconds, short
+from compound.quantity import brief_seconds, or_none, short
 from compound.report.drawing import Drawing
 from compound.report.page import Part, Section, rendered, section
 from compound.report.study_figures import differences_plot, seeds_plot, study_figures
@@ -67,8 +66,8 @@ def comparison_table(comparisons: list[Comparison], name: str) -> Table:
     )  # fmt: skip
     rows = []
     for c in comparisons:
-        ends = (_known(100 * c.difference.low), _known(100 * c.difference.high))
-        tested = (c.difference.count, _known(c.p), _known(c.adjusted), c.macs, "yes" if c.shown else "no")
+        ends = (or_none(100 * c.difference.low), or_none(100 * c.difference.high))
+        tested = (c.difference.count, or_none(c.p), or_none(c.adjusted), c.macs, "yes" if c.shown else "no")
         rows.append((c.reference, c.other, 100 * c.difference.mean, *ends, *tested))
     caption = (
         "Runs of equal seed are paired. p is of the two-sided paired t-test; other's MACs are a multiple "
@@ -97,10 +96,6 @@ def _networks(study: Study, folder: Path) -> tuple[Network, ...]:
 
 def _making(study: Study, name: str) -> Section:
     return section(f"{name}-making", "How to repeat it", [rendered("study_making.html", study=study)])
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value
 
 
 def _points(value: float) -> str:

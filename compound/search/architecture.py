@@ -1,18 +1,23 @@
 """The search for a baseline (Section 4, the way to EfficientNet-B0): space, objective, evaluator."""
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from compound.cost import cost
-from compound.errors import NetworkError
+from compound.errors import NetworkError, UsageError
 from compound.network import Network
+from compound.quantity import limit_text
 from compound.search.objective import Objective
 from compound.search.problem import Candidate, Direction, Evaluator, Outcome, Report
 from compound.search.space import Space
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
+
+DRAWS = 300  # networks of a space that are looked at before it is said to have none of the cost
 
 
 @dataclass(frozen=True)
@@ -80,3 +85,18 @@ class ArchitectureSearch:
             "memory": counted.memory(),
         }
         return Outcome(self.objective.values(accuracy, spent), fields | {self.objective.cost: spent})
+
+
+def affordable(problem: ArchitectureSearch, seed: int) -> None:
+    """Raise `UsageError` where the space has no network in the window, before anything is trained."""
+    objective, costs = problem.objective, []
+    for _, (_, network) in zip(range(DRAWS), problem.space.networks(random.Random(seed)), strict=False):
+        if problem.admits(network):
+            return
+        costs.append(objective.spent(network, problem.classes, problem.channels))
+    said = partial(limit_text, objective.cost)
+    raise UsageError(
+        f"none of {DRAWS} networks of {problem.space.name} costs {problem.least:g} to {problem.most:g} times "
+        f"{said(objective.target)} {objective.cost}; theirs is {said(min(costs))} to {said(max(costs))}: "
+        "change the target, --least or --most"
+    )

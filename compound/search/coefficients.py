@@ -15,7 +15,7 @@ from compound.network import Network
 from compound.notation import dump_network
 from compound.scaling import CompoundRule, scale
 from compound.search.board import configuration
-from compound.search.problem import Candidate, Direction, Evaluator, Outcome, Report
+from compound.search.problem import Candidate, Direction, Evaluator, Outcome, Report, unheard
 from compound.search.proposals import choices
 from compound.search.spending import COUNTED
 
@@ -145,7 +145,7 @@ class CoefficientProblem:
         """The mean accuracy over `seeds` trainings; the first one's epochs and every mean are reported."""
         accuracies: list[float] = []
         for number in range(self.seeds):
-            said = report if number == 0 else _silent
+            said = report if number == 0 else unheard
             accuracies.append(self.evaluator(candidate.network, seed + number, said))
             if self.seeds > 1:
                 report(AFTER_EPOCHS + number, sum(accuracies) / len(accuracies))
@@ -202,7 +202,3 @@ class CoefficientProblem:
         if self.target.own:
             return self.target.own(network)
         return COUNTED[self.target.measure](cost(network, self.classes, self.channels))
-
-
-def _silent(step: int, value: float) -> None:
-    return None

@@ -12,6 +12,7 @@ from compound.search.architecture import ArchitectureSearch
 from compound.search.architecture_plan import Plan
 from compound.search.leaderboard import Entry, write_leaderboard
 from compound.search.objective import front, knee
+from compound.search.problem import unheard
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def choose(
     trained: list[Finalist] = []
     for number, entry in enumerate(picked[:finalists], 1):
         network = network_of(entry, problem)
-        accuracy = plan.trainer()(network, plan.seed, lambda step, value: None)
+        accuracy = plan.trainer()(network, plan.seed, unheard)
         spent = figures(entry, problem)[1]
         reward = problem.objective.reward(accuracy, spent)
         trained.append(Finalist(network, figures(entry, problem)[0], accuracy, spent, reward))

@@ -34,6 +34,10 @@ class Report(Protocol):
     def __call__(self, step: int, value: float) -> None: ...
 
 
+def unheard(step: int, value: float) -> None:
+    """`Report` of nobody."""
+
+
 class Evaluator(Protocol):
     """Network to accuracy in [0, 1]: full training, a short one, inherited weights, a proxy."""
 

@@ -14,7 +14,7 @@ from compound.errors import UsageError
 from compound.files import write_json
 from compound.network import Network
 from compound.search.architecture import ArchitectureSearch
-from compound.search.problem import Evaluator
+from compound.search.problem import Evaluator, unheard
 from compound.search.space import Space
 from compound.search.validation import agreement
 
@@ -68,7 +68,7 @@ def validate(
                 "params": counted.params,
                 "true": next(found),
             }
-        row |= {"proxy": proxy(network, seeds[0], _ignore)}
+        row |= {"proxy": proxy(network, seeds[0], unheard)}
         rows.append(row)
         shown = ", ".join(f"{value:.2%}" for value in row["true"])
         say(f"{number}/{count}  {network.name}  foreseen {row['proxy']:.2%}, trained in full {shown}")
@@ -83,10 +83,10 @@ def validate(
 def trained(truth: Evaluator, networks: Sequence[Network], seeds: Sequence[int], workers: int) -> Iterator[list[float]]:
     """Each network's accuracies, in order, by so many processes beside this one (with 1, by this one)."""
     if workers == 1:
-        yield from ([truth(network, seed, _ignore) for seed in seeds] for network in networks)
+        yield from ([truth(network, seed, unheard) for seed in seeds] for network in networks)
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        asked = [[pool.submit(truth, network, seed, _ignore) for seed in seeds] for network in networks]
+        asked = [[pool.submit(truth, network, seed, unheard) for seed in seeds] for network in networks]
         try:
             yield from ([one.result() for one in each] for each in asked)
         finally:
@@ -112,7 +112,3 @@ def _rows(file: Path) -> list[dict[str, Any]]:
         return rows
     except (OSError, ValueError, KeyError):
         return []
-
-
-def _ignore(step: int, value: float) -> None:
-    """`Report` of nobody."""

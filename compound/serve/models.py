@@ -5,7 +5,6 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -15,7 +14,7 @@ from compound.data.decode import decode_image
 from compound.deploy import Runtime, export_folder, open_model, weights_file
 from compound.deploy.choose import CHOICE, digest
 from compound.errors import CompoundError
-from compound.explain import look, overlay
+from compound.explain import in_bytes, look, overlay
 from compound.inference import Classifier, Eager, chunk_size, in_chunks, pick_device
 from compound.network import Network
 from compound.nn import ConvNet, load_weights
@@ -62,9 +61,8 @@ class Loaded:
         source = ArraySource(image[None], [0], "image")
         classes = None if index is None else torch.tensor([[index]])
         (seen,) = look(self.net, source, DamageLog(1.0), classes=classes, device=self.device)
-        pixels = (overlay(seen.image, seen.heat[0]) * 255).round().clip(0, 255).astype(np.uint8)
         file = io.BytesIO()
-        Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+        Image.fromarray(in_bytes(overlay(seen.image, seen.heat[0]))).save(file, "PNG", compress_level=1)
         return file.getvalue(), seen.classes[0], seen.method
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from compound.cost import cost
 from compound.errors import UsageError
-from compound.latency import DeviceTable, latency
+from compound.latency import DeviceTable, call_seconds
 from compound.mapping import nearest
 from compound.network import Network
 from compound.notation import load_network
@@ -144,17 +144,8 @@ class Layout:
         """What a network costs in terms of `measure`."""
         if measure == "macs":
             return partial(macs_of, classes=self.classes, channels=self.channels)
-        return self._seconds
-
-    def _seconds(self, network: Network) -> float:
         assert self.table is not None
-        found = latency(network, self.table, self.classes, self.channels)
-        if found.missing:
-            raise UsageError(
-                f"the device table has no time of {', '.join(found.missing[:3])}, which {network.name} needs; "
-                "measure the device again with --family for its family"
-            )
-        return found.microseconds / 1e6
+        return partial(call_seconds, table=self.table, classes=self.classes, channels=self.channels)
 
     def _rule(self, row: PlanRow) -> Rule:
         name = str(row.rule)

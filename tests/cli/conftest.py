@@ -1,12 +1,16 @@
-"""The command as a user runs it, in this process."""
+"""The command as a user runs it, in this process, and real images for it."""
 
 import json
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from compound.cli import main
+
+CLASSES = ((0, "shirt"), (1, "trouser"), (9, "boot"))
 
 
 class Cli:
@@ -40,6 +44,25 @@ class Cli:
         assert out == ""
         assert "Traceback" not in err
         return code, err
+
+
+@pytest.fixture(scope="session")
+def write_photos() -> Callable[[Path, int], Path]:
+    """`write_photos(folder, count)`: a folder a class, so many real images each of three classes of the embedded set."""
+    from PIL import Image  # planning is tested without torch
+
+    from compound.data import open_data
+
+    train = open_data("fashion6k").train
+
+    def write(folder: Path, count: int) -> Path:
+        for label, name in CLASSES:
+            (folder / name).mkdir(parents=True)
+            for number, index in enumerate((train.labels == label).nonzero()[0][:count]):
+                Image.fromarray(train.load(int(index))[0].numpy()).save(folder / name / f"{number}.png")
+        return folder
+
+    return write
 
 
 @pytest.fixture

@@ -27,14 +27,8 @@ inputs: {mean: [0.3], std: [0.35], margin: 0}
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("photos")
-    train = open_data("fashion6k").train
-    for label, name in ((0, "shirt"), (1, "trouser"), (9, "boot")):
-        (folder / name).mkdir()
-        for number, index in enumerate((train.labels == label).nonzero()[0][:30]):
-            Image.fromarray(train.load(int(index))[0].numpy()).save(folder / name / f"{number}.png")
-    return folder
+def photos(tmp_path_factory, write_photos) -> Path:
+    return write_photos(tmp_path_factory.mktemp("photos"), 30)
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,6 @@ import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from PIL import Image
-
-from compound.data import open_data
 
 NETWORK = """
 name: my-net
@@ -22,14 +19,10 @@ inputs: {mean: [0.3], std: [0.35], margin: 0}
 
 
 @pytest.fixture
-def words(tmp_path, monkeypatch):
+def words(tmp_path, monkeypatch, write_photos):
     """Network and data, 40 real images each of three classes."""
     monkeypatch.chdir(tmp_path)
-    train = open_data("fashion6k").train
-    for label, name in ((0, "shirt"), (1, "trouser"), (9, "boot")):
-        (tmp_path / "photos" / name).mkdir(parents=True)
-        for number, index in enumerate((train.labels == label).nonzero()[0][:40]):
-            Image.fromarray(train.load(int(index))[0].numpy()).save(f"photos/{name}/{number}.png")
+    write_photos(tmp_path / "photos", 40)
     (tmp_path / "my.yaml").write_text(NETWORK)
     return ("my.yaml", "photos", "--channels", 1, "--tolerance", 0.2, "--epochs", 1, "--batch", 16)
 

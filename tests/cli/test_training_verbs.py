@@ -7,7 +7,6 @@ import pytest
 import torch
 from PIL import Image
 
-from compound.data import open_data
 from compound.train import open_run
 
 NETWORK = """
@@ -24,15 +23,8 @@ RECIPE = "base: small\nbatch: 16\nepochs: 12\nrate: 0.2\nprecision: fp32\n"
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Path:
-    """A folder a class, 40 real images each of three classes of the embedded set."""
-    folder = tmp_path_factory.mktemp("photos")
-    train = open_data("fashion6k").train
-    for label, name in ((0, "shirt"), (1, "trouser"), (9, "boot")):
-        (folder / name).mkdir()
-        for number, index in enumerate((train.labels == label).nonzero()[0][:40]):
-            Image.fromarray(train.load(int(index))[0].numpy()).save(folder / name / f"{number}.png")
-    return folder
+def photos(tmp_path_factory, write_photos) -> Path:
+    return write_photos(tmp_path_factory.mktemp("photos"), 40)
 
 
 @pytest.fixture

@@ -1,0 +1,79 @@
+"""What a search or a study will take, before it is begun: time by a few measured steps, compute by counted cost."""
+
+from typing import TYPE_CHECKING, Any
+
+from compound.cost import cost
+from compound.quantity import short
+
+if TYPE_CHECKING:
+    from compound.search.coefficients import CoefficientProblem
+    from compound.search.training import ShortTraining
+    from compound.search.transfer import TransferProblem
+    from compound.study.problem import StudyProblem
+    from compound.study.training import WholeTraining
+
+SAMPLE = 5  # candidates of a search whose training is measured
+PASSES = 3  # forward passes that a training step costs: one forward, two backward
+HOW = "(by measured steps; side by side they may be slower)"
+
+Estimate = tuple[dict[str, Any], str]
+
+
+def coefficients_estimate(
+    problem: "CoefficientProblem", evaluator: "ShortTraining", trials: int, workers: int
+) -> Estimate:
+    """Of `trials` candidates; some of them are measured."""
+    from compound.search.training import median_seconds
+
+    networks = [network for _, network in problem.candidates.values()]
+    sample = networks[:: max(len(networks) // SAMPLE, 1)][:SAMPLE]
+    each = median_seconds(evaluator, sample)
+    seconds = each * problem.seeds * trials / min(workers, trials)
+    images = len(evaluator.images.open().train)
+    macs = sum(cost(network, problem.classes, problem.channels).macs for network in networks) / len(networks)
+    compute = PASSES * macs * images * evaluator.recipe.epochs * problem.seeds * trials
+    value = {"candidates": len(networks), "trials": trials, "seeds": problem.seeds, "workers": workers}
+    value |= {"seconds_a_training": round(each, 1), "seconds": round(seconds), "macs": round(compute)}
+    return value, (
+        f"{len(networks)} candidates, {trials} of them tried, {problem.seeds} trainings each\n"
+        f"about {each:.0f} s a training, {seconds / 60:.0f} minutes with {workers} workers "
+        f"{HOW}\nabout {short(compute)} multiply-adds"
+    )
+
+
+def transfer_estimate(problem: "TransferProblem", training: "ShortTraining", trials: int, workers: int) -> Estimate:
+    """Of `trials` fine-tunings; the last training, on all images, is one more."""
+    each = training.seconds(problem.network)
+    seconds = each * (trials / min(workers, trials) + 1)
+    value = {"trials": trials, "workers": workers, "epochs": training.recipe.epochs}
+    value |= {"seconds_a_training": round(each, 1), "seconds": round(seconds)}
+    return value, (
+        f"{trials} fine-tunings of {training.recipe.epochs:,} epochs, about {each:,.0f} s each; with {workers} workers "
+        f"and the last one {seconds / 60:,.0f} minutes {HOW}"
+    )
+
+
+def study_estimate(problem: "StudyProblem", trainer: "WholeTraining", workers: int) -> Estimate:
+    """Of all runs; every network is measured."""
+    layout = problem.layout
+    each = {v.name: trainer.seconds(layout.networks[v.name]) for v in layout.variants}
+    seconds = sum(each.values()) * problem.seeds / min(workers, problem.runs)
+    images = len(trainer.images.open().train)
+    compute = PASSES * images * trainer.recipe.epochs * problem.seeds * sum(v.macs for v in layout.variants)
+    rows = [
+        {"name": v.name, "group": v.group, "resolution": v.resolution, "params": v.params, "macs": v.macs,
+         "latency": v.latency, "seconds_a_run": round(each[v.name], 1)}
+        for v in layout.variants
+    ]  # fmt: skip
+    value = {"variants": rows, "seeds": problem.seeds, "runs": problem.runs, "workers": workers}
+    value |= {"seconds": round(seconds), "macs": compute, "notes": list(layout.notes)}
+    lines = [f"{'network':<28} {'group':<14} {'px':>4} {'parameters':>12} {'multiply-adds':>16} {'s a run':>8}"]
+    lines += [
+        f"{v.name:<28} {v.group:<14} {v.resolution:>4} {v.params:>12,} {v.macs:>16,} {each[v.name]:>8.0f}"
+        for v in layout.variants
+    ]
+    lines.append(
+        f"{problem.runs} runs of {trainer.recipe.epochs} epochs: about {seconds / 60:.0f} minutes with {workers} "
+        f"workers, {trainer.threads} threads each {HOW}\nabout {short(compute)} multiply-adds"
+    )
+    return value, "\n".join(lines)

@@ -1,0 +1,40 @@
+"""Options that several verbs share, as the fields of a dataclass."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+Verb = Callable[..., None]
+
+
+def with_options(kind: type) -> Callable[[Verb], Verb]:
+    """A verb as Typer reads it: its parameter of the dataclass `kind` stands for an option for each field.
+
+    A field that is also a parameter of the verb is the verb's.
+    """
+
+    def of(verb: Verb) -> Verb:
+        signature = inspect.signature(verb)
+        given = [field for field in fields(kind) if field.name not in signature.parameters]
+        name = next(one.name for one in signature.parameters.values() if one.annotation is kind)
+        listed: list[inspect.Parameter] = []
+        for parameter in signature.parameters.values():
+            if parameter.name != name:
+                listed.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+                continue
+            listed += [
+                inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
+                for f in given
+            ]
+
+        @functools.wraps(verb)
+        def called(**values: Any) -> None:
+            verb(**{name: kind(**{f.name: values.pop(f.name) for f in given})}, **values)
+
+        called.__signature__ = signature.replace(parameters=listed)  # type: ignore[attr-defined]
+        called.__annotations__ = {parameter.name: parameter.annotation for parameter in listed}
+        return called
+
+    return of
