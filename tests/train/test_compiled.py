@@ -20,6 +20,7 @@ from compound.data import Batch
 from compound.nn import build
 from compound.nn.lean import LeanChain
 from compound.train import Interrupted, start_run
+from compound.train.compiled import Compiled
 from compound.train.compiling import compile_seconds, fastest, find_compile
 from compound.train.module import Training
 from compound.train.trial import Trial
@@ -182,6 +183,7 @@ def test_a_compiled_run_resumes_in_the_same_bits_under_ordinary_names(tmp_path, 
 
 
 def check_resume(tmp_path, network, data, recipe, monkeypatch):
+    monkeypatch.setattr(Compiled, "_give_up", lambda self, model, error: pytest.fail(str(error)))
     whole, _ = run_once(tmp_path / "whole", network, data, recipe)
     monkeypatch.setattr(fit, "Checkpoints", type("Stop", (StopAt,), {"step": 9}))
     with pytest.raises(Interrupted):
