@@ -215,12 +215,12 @@ def test_what_cannot_be_compiled_goes_on_uncompiled_and_says_so_once(network, re
     )
 
 
-def gradients(network, recipe, data, way, precision, **fields):
+def gradients(network, recipe, data, way, **fields):
     module = Training(build(network, 3, 1, seed=0), replace(recipe, **fields), 6, 0)
     module.take_steps(way, 16)
     labels = torch.from_numpy(data.train.labels[:16])
     torch.manual_seed(1)
-    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+    with torch.autocast("cpu", torch.bfloat16, enabled=fields.get("precision") == "bf16"):
         result = module.training_step(Batch(data.train.images[:16], labels, labels, []), 0)
     result["loss"].backward()
     return module, result["loss"].item()
@@ -236,11 +236,10 @@ STEPS = {
 
 def check_step(network, recipe, data, **fields):
     """With the same dropout, stochastic depth and mixup, to rounding; statistics of norms are recorded once."""
-    precision = fields.get("precision", "fp32")
-    ordinary, expected = gradients(network, recipe, data, "never", precision, **fields)
-    compiled, loss = gradients(network, recipe, data, "always", precision, **fields)
+    ordinary, expected = gradients(network, recipe, data, "never", **fields)
+    compiled, loss = gradients(network, recipe, data, "always", **fields)
     assert compiled.compiled.works
-    near = {"rtol": 0.1, "atol": 0.02} if precision == "bf16" else {"rtol": 1e-3, "atol": 1e-5}
+    near = {"rtol": 0.1, "atol": 0.02} if "precision" in fields else {"rtol": 1e-3, "atol": 1e-5}
     assert loss == pytest.approx(expected, rel=near["rtol"])
     for ours, theirs in zip(compiled.parameters(), ordinary.parameters(), strict=True):
         torch.testing.assert_close(ours.grad, theirs.grad, **near)
