@@ -3,6 +3,8 @@
     compound measure device --family efficientnet-b0 --family resnet-50 --family mobilenet-v2 --samples 72 -o table.json
     python benchmarks/latency.py table.json -o benchmarks/results/latency.json
 
+The table of another runtime is made with `--runtime onnxruntime` or `openvino`; the second command runs the networks on
+the table's runtime, or on that of `--runtime`, which tells how far a table is off for a runtime that is not its own.
 Both run on the machine of the table with nothing else running. Every network's error is predicted / measured − 1, for
 the lower quartile (what the table holds) and the median of the same calls. All networks take turns in random order.
 """
@@ -33,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("table")
     parser.add_argument("-o", "--out", required=True)
+    parser.add_argument("--runtime", choices=ALL_RUNTIMES, help="default: the table's")
     parser.add_argument("--networks", type=int, default=60)
     parser.add_argument("--plans", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=100)
@@ -44,10 +47,12 @@ def main() -> None:
     drawn = [draw(families, rng) for _ in range(given.networks)]
     plans = [draw_plan(families, table, rng) for _ in range(given.plans)]
     torch.manual_seed(given.seed)
-    calls = run([*drawn, *(plan.network for plan, _ in plans)], table, given.seconds, rng)
+    runtime = given.runtime or table.runtime
+    calls = run([*drawn, *(plan.network for plan, _ in plans)], runtime, table, given.seconds, rng)
     predicted = [predict(network, table, seconds) for network, seconds in zip(drawn, calls, strict=False)]
     planned = [held(plan, limit, seconds) for (plan, limit), seconds in zip(plans, calls[len(drawn) :], strict=True)]
     result = {
+        "runtime": runtime,
         "networks": len(predicted),
         "calls_each": len(calls[0]),
         "error_of_lower_quartile": summary([one["error"] for one in predicted]),
@@ -83,12 +88,14 @@ def draw_plan(families: Sequence[Network], table: DeviceTable, rng: random.Rando
     return fit_budget(family, Budget(latency=limit, device=table), fill=True), limit
 
 
-def run(networks: Sequence[Network], table: DeviceTable, seconds: float, rng: random.Random) -> list[list[float]]:
-    """Seconds of single calls of every network."""
+def run(
+    networks: Sequence[Network], runtime: str, table: DeviceTable, seconds: float, rng: random.Random
+) -> list[list[float]]:
+    """Seconds of single calls of every network, with the table's batch and threads."""
     runners: list[Runner] = []
     for network in networks:
         images = torch.randn(table.batch, 3, network.resolution, network.resolution)
-        runners.append(find_runtime(table.runtime, ALL_RUNTIMES)(build(network).eval(), images, table.threads))
+        runners.append(find_runtime(runtime, ALL_RUNTIMES)(build(network).eval(), images, table.threads))
         runners[-1].run()
     calls: list[list[float]] = [[] for _ in runners]
     order, end = list(range(len(runners))), time.perf_counter() + seconds

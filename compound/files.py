@@ -1,4 +1,4 @@
-"""Writing files so that a crash or a full disk leaves the old file, never half of the new one."""
+"""Writing files so that a crash or a full disk leaves the old file, never half of the new one; their digests."""
 
 import errno
 import json
@@ -50,6 +50,14 @@ def write_with(path: str | Path, write: Callable[[str], object], previous: str |
     finally:
         Path(temporary).unlink(missing_ok=True)
     return path
+
+
+def sha256(path: str | Path) -> str:
+    """The digest of a file in hexadecimal digits."""
+    import hashlib
+
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def link(path: str | Path, other: str | Path) -> None:

@@ -50,6 +50,7 @@ EXTRAS = {
     "h11": "serve",
     "prometheus_client": "serve",
     "python_multipart": "serve",
+    "braceexpand": "shards",
 }
 
 

@@ -41,7 +41,7 @@ def compare(
     results: list[Evaluation] = []
     seen: list[list[str]] = []
     for name, (net, described) in zip((first, second), loaded, strict=True):
-        images = open_test(name, data_of(name, data), described, root, download)
+        images = open_test(name, data_of(name, data, again=True), described, root, download)
         results.append(
             evaluate(
                 net, images.test, images.classes, batch=batch, device=device, damaged_limit=damaged_limit,

@@ -1,5 +1,6 @@
 """`compound data`: what can be known of a data set before a network sees it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,7 @@ def check(
     images = open_data(data, channels=channels, seed=seed, root=root, download=download)
     found = look(images)
     lines = [f"{images.name}: {len(images.classes)} classes, {images.channels} channels"]
+    lines += left_out_lines(images.left_out)
     for name, part in found["parts"].items():
         lines += part_lines(name, part)
     lines += [f"{'class':<24} {'train':>8} {'holdout':>8} {'test':>8}"]
@@ -81,6 +83,27 @@ def cache(
     images = sum(told["images"].values())
     damaged = f", {told['damaged']:,} of them damaged" if told["damaged"] else ""
     answer(json, told | {"folder": str(out)}, f"{out}: {images:,} images{damaged}, {told['bytes'] / 1e6:,.1f} MB")
+
+
+@data.command()
+def index(
+    data: Annotated[str, typer.Argument(metavar="DATA", help="Tar shards: a folder, or e.g. 'DIR/x-{000..009}.tar'.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="A folder for the indices; default beside the shards.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write down where each image of tar shards lies, so that no training reads through them first."""
+    from compound.data.shards import write_indices
+
+    told = write_indices(data, out, note)
+    lines = [f"{told['images']:,} images in {told['shards']:,} shards, {told['bytes'] / 1e6:,.1f} MB"]
+    answer(json, told, "\n".join([*lines, *left_out_lines(told["left_out"])]))
+
+
+def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
+    """A line for each of the first ten."""
+    return [f"left out: {what}: {why}" for what, why in list(left_out.items())[:10]]
 
 
 def part_lines(name: str, part: dict[str, Any]) -> list[str]:

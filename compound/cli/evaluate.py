@@ -7,14 +7,13 @@ import typer
 
 from compound.cli.calibration import keep_calibration, run_calibration
 from compound.cli.common import Json, answer, find_network, note
-from compound.cli.train import evaluation_text
+from compound.cli.evaluated import result_fields, sweep_fields
 from compound.cli.training import DamagedLimit, Device, Download, Root, Workers
 from compound.errors import UsageError
 
 if TYPE_CHECKING:
     from compound.data import DataSet, Source
-    from compound.evaluation import Evaluation
-    from compound.nn import ConvNet, Weights
+    from compound.nn import Weights
 
 Model = Annotated[
     str,
@@ -38,6 +37,12 @@ def evaluate(
         Path | None, typer.Option(help="Draw accuracy by confidence: a .svg, .png or .pdf file.")
     ] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write a CSV file with a row an image.")] = None,
+    final: Annotated[
+        bool, typer.Option("--final", help="The one evaluation of a run that keeps its test images; written into it.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Look again at test images that were to be looked at once.")
+    ] = False,
     resolutions: Annotated[str | None, typer.Option(help="Test at these too, such as 224,256,288.")] = None,
     recalibrate: Annotated[
         bool, typer.Option("--recalibrate", help="With --resolutions: batch norms re-estimated on training images.")
@@ -60,12 +65,16 @@ def evaluate(
     from compound.evaluation import evaluate as run_evaluation
     from compound.evaluation.figures import check_picture, reliability_diagram, save_figure
     from compound.inference import workers_for
+    from compound.train import open_run
+    from compound.train.final import finish
 
     sizes = parse_resolutions(resolutions)
+    if final and (data or weights or layout or sizes):
+        raise UsageError("--final is of a run, its own test images and its own resolution; leave all other out")
     refuse_mixtures(data, weights, calibrate, sizes, recalibrate, layout, labels)
     if reliability:
         check_picture(reliability)
-    given = data_of(model, data)
+    given = data_of(model, data, final, again)
     net, described = load_predictor(weights or model, find_network(model) if weights else None, several=True)
     if described.several:
         asked = {"--calibrate": calibrate, "--reliability": reliability, "--predictions": predictions}
@@ -88,6 +97,8 @@ def evaluate(
     if layout:
         result = labelled.judge(result)
     fields, lines = result_fields(result, temperature)
+    if final:
+        finish(open_run(model), result)
     if temperature and images:
         keep_calibration(Path(model), net, described, temperature, fields, own=data is None)
     if sizes and images:
@@ -141,22 +152,34 @@ def refuse_mixtures(
         raise UsageError("--labels belongs to --layout imagenet-real")
 
 
-def data_of(model: str, data: str | None) -> tuple[str, int]:
-    """The data that is named, or what the run was trained on, and the seed of its splits."""
+def data_of(model: str, data: str | None, final: bool = False, again: bool = False) -> tuple[str, int, float]:
+    """The data that is named, or what the run was trained on; the seed of its splits and what was held out.
+
+    Test images that a run keeps for its `final` evaluation are refused, and after it, unless they are wanted `again`.
+    """
+    from compound.data.open import HELD
     from compound.train import open_run
+    from compound.train.final import is_final, refuse_second, refuse_unseen
 
     if data is not None:
-        return data, 0
+        return data, 0, HELD
     run = open_run(model)
-    return str(run.data["spec"]), run.seed
+    if not again and (final or is_final(run)):
+        refuse_second(run)
+    elif not final:
+        refuse_unseen(run)
+    return str(run.data["spec"]), run.seed, run.data.get("holdout", HELD)
 
 
-def open_test(model: str, data: tuple[str, int], described: "Weights", root: Path | None, download: bool) -> "DataSet":
+def open_test(
+    model: str, data: tuple[str, int, float], described: "Weights", root: Path | None, download: bool
+) -> "DataSet":
     """The data set of `data_of`; its classes must be those that the network knows."""
     from compound.data import open_data
 
-    spec, seed = data
-    images = open_data(spec, channels=described.channels, seed=seed, root=root, download=download)
+    spec, seed, held = data
+    opening: dict[str, Any] = {"seed": seed, "holdout": held, "root": root, "download": download}
+    images = open_data(spec, channels=described.channels, **opening)
     if images.several != described.several:
         kinds = ("one label", "several labels")
         raise UsageError(
@@ -169,55 +192,3 @@ def open_test(model: str, data: tuple[str, int], described: "Weights", root: Pat
             f"{', '.join(described.classes[:5])} … ({len(described.classes)}); evaluate on data with the same classes"
         )
     return images
-
-
-def result_fields(result: "Evaluation", temperature: float | None) -> tuple[dict[str, Any], list[str]]:
-    """The summary, and what it says in lines."""
-    from compound.evaluation import SeveralLabels
-
-    fields = result.summary()
-    if isinstance(result, SeveralLabels):
-        return fields, [evaluation_text(result), *class_lines(fields["per_class"], ("average_precision", *SHARES))]
-    low, high = fields["bootstrap"]["calibration_error"]
-    lines = [
-        evaluation_text(result),
-        f"calibration error {result.calibration_error:.2%} (95 % bootstrap interval {low:.2%} to {high:.2%})",
-    ]
-    if temperature:
-        from dataclasses import replace
-
-        from compound.evaluation.calibration import tempered
-
-        before = replace(result, probabilities=tempered(result, 1 / temperature))
-        fields |= {"temperature": temperature, "calibration_error_before": before.calibration_error}
-        lines.append(
-            f"it was {before.calibration_error:.2%} before; temperature {temperature:.3f} is in the weights now"
-        )
-    return fields, [*lines, *class_lines(fields["per_class"], SHARES)]
-
-
-def class_lines(classes: dict[str, dict[str, Any]], shares: tuple[str, ...]) -> list[str]:
-    """A line a class: images and `shares`."""
-    titles = (name.replace("average_precision", "AP") for name in shares)
-    lines = ["  images" + "".join(f"{title:>10}" for title in titles) + "  class"]
-    for name, one in classes.items():
-        told = "".join(f"{'–' if one[key] is None else format(one[key], '.1%'):>10}" for key in shares)
-        lines.append(f"{one['images']:>8,}{told}  {name}")
-    return lines
-
-
-SHARES = ("recall", "precision", "f1")
-
-
-def sweep_fields(
-    net: "ConvNet", images: "DataSet", sizes: list[int], recalibrate: bool, running: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Figures at every resolution."""
-    from compound.evaluation import sweep
-
-    training = images.train if recalibrate else None
-    return [
-        {"resolution": size, "recalibrated": recalibrate, "top1": one.top(1), "top1_interval": list(one.interval()),
-         "top5": one.top(5), "loss": one.loss, "calibration_error": one.calibration_error}
-        for size, one in sweep(net, images.test, images.classes, sizes, training=training, **running)
-    ]  # fmt: skip

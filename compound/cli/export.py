@@ -20,6 +20,7 @@ class Format(StrEnum):
     onnx = "onnx"
     openvino = "openvino"
     torch = "torch"
+    executorch = "executorch"
     hub = "hub"
     auto = "auto"
 
@@ -50,18 +51,19 @@ def export(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a trained network for ONNX Runtime, OpenVINO, torch.export or the Hugging Face hub."""
+    """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, torch.export or the Hugging Face hub."""
     from compound.deploy import load_predictor, weights_file
     from compound.deploy.choose import choose, compare_ways, export_folder, write_choice
     from compound.deploy.export import export as run_export
     from compound.deploy.export import probe
+    from compound.deploy.graphs import WRITERS
 
     size = batch_size(batch)
     if "auto" in to and weights:
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
     net, described = load_predictor(weights or model, find_network(model) if weights else None)
     out = out or export_folder(model)
-    formats = [name for name in ("onnx", "openvino", "torch") if name in to or ("auto" in to and name != "torch")]
+    formats = [name for name in WRITERS if name in to or ("auto" in to and name in ("onnx", "openvino"))]
     done: list[Exported] = []
     if formats:
         judged, other, labelled = real_images(model, images, described)
@@ -130,6 +132,8 @@ def fields(out: Path, done: "list[Exported]", chosen: "Exported | None", hub: Pa
 
 
 def text(out: Path, done: "list[Exported]", chosen: "Exported | None", hub: Path | None) -> str:
+    from compound.deploy import CHOICE
+
     lines = []
     if done:
         lines.append(
@@ -149,7 +153,7 @@ def text(out: Path, done: "list[Exported]", chosen: "Exported | None", hub: Path
         )
     if chosen:
         lines.append(
-            f"chosen: {chosen.runtime} {chosen.precision}, {chosen.latency_ms:.2f} ms an image -> {out / 'deploy.json'}"
+            f"chosen: {chosen.runtime} {chosen.precision}, {chosen.latency_ms:.2f} ms an image -> {out / CHOICE}"
         )
     elif done:
         lines.append(f"written to {out}")

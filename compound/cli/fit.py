@@ -54,6 +54,8 @@ def fit(
     json: Json = False,
 ) -> None:
     """Plan within a budget, train, evaluate, predict on samples and write report.html."""
+    if training.final is False:
+        raise UsageError("--no-final leaves the test images alone, and the report shows some; use compound train")
     images = training.open_data(data)
     if images.channels not in (1, 3):
         raise UsageError(

@@ -99,7 +99,9 @@ def device(
     family: Annotated[
         list[str] | None, typer.Option(help="Networks whose units are timed; may be repeated. Default efficientnet-b0.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="optimized, channels-last or eager.")] = "channels-last",
+    runtime: Annotated[
+        str, typer.Option(help="optimized, eager, channels-last, onnxruntime or openvino: what will run the plan.")
+    ] = "channels-last",
     batch: Annotated[int, typer.Option(min=1, help="Images a call.")] = 1,
     threads: Threads = 1,
     samples: Annotated[int, typer.Option(min=8, help="Scaled networks that are run, a quarter of them to check.")] = 48,

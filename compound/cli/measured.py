@@ -52,11 +52,11 @@ def write_csv(measured: list[dict[str, Any]], path: Path) -> None:
     """A line for each measurement, under the names of the JSON object; the interval as two columns."""
     rows = []
     for one in measured:
-        low, high = one.pop("median_interval_ms")
-        rows.append(one | {"median_low_ms": low, "median_high_ms": high})
-        one["median_interval_ms"] = [low, high]
+        row = dict(one)
+        row["median_low_ms"], row["median_high_ms"] = row.pop("median_interval_ms")
+        rows.append(row)
     text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [])
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     write_text(path, text.getvalue())

@@ -2,20 +2,19 @@
 
 import sys
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from compound.cli.common import Json, answer, find_network, note
 from compound.cli.evaluate import ForeignWeights, Model
+from compound.cli.predicted import best_above, prediction_fields, prediction_text, submission_of, submit, write_csv
 from compound.cli.training import Device
 from compound.errors import CompoundError, UsageError
 
 if TYPE_CHECKING:
     from compound.deploy import Prediction, Runtime
-    from compound.evaluation import Submission
     from compound.nn import ConvNet, Weights
 
 STREAMS = (".mjpeg", ".mjpg")
@@ -78,7 +77,7 @@ def predict(
     if csv:
         write_csv(csv, predictions)
     if predictions or json:
-        answer(json, fields(predictions, damaged), text(predictions, threshold))
+        answer(json, prediction_fields(predictions, damaged), prediction_text(predictions, threshold))
     if damaged:
         named = "; ".join(f"{path}: {reason}" for path, reason in damaged)
         kept = f"; {submission} needs all of them and was not written" if wanted else ""
@@ -92,10 +91,6 @@ def limits(described: "Weights", top: int | None, threshold: float | None) -> tu
     if described.several:
         return top or len(described.classes), THRESHOLD if threshold is None else threshold
     return top or GUESSES, threshold or 0.0
-
-
-def best_above(predictions: "list[Prediction]", top: int, threshold: float) -> "list[Prediction]":
-    return [replace(one, classes=[best for best in one.classes[:top] if best[2] >= threshold]) for one in predictions]
 
 
 def is_stream(place: Path) -> bool:
@@ -125,11 +120,11 @@ def predict_stream(
             if csv or json:  # an endless stream is not kept
                 predictions += some
             if some and not json:
-                print(text(some, threshold), flush=True)
+                print(prediction_text(some, threshold), flush=True)
     if csv:
         write_csv(csv, predictions)
     if json:
-        answer(json, fields(predictions, damaged), "")
+        answer(json, prediction_fields(predictions, damaged), "")
     if damaged:
         raise CompoundError(f"{len(damaged)} frames could not be read; the first, {damaged[0][0]}: {damaged[0][1]}")
 
@@ -141,40 +136,9 @@ def open_stream(place: Path) -> BinaryIO:
         raise UsageError(f"cannot read {place}: {error.strerror}; check the path") from None
 
 
-def fields(predictions: "list[Prediction]", damaged: list[tuple[str, str]]) -> dict[str, Any]:
-    return {
-        "predictions": [one.to_json() for one in predictions],
-        "damaged": [{"path": path, "reason": reason} for path, reason in damaged],
-    }
-
-
-def text(predictions: "list[Prediction]", threshold: float) -> str:
-    lines = []
-    for one in predictions:
-        lines.append(one.path)
-        named = [f"{probability:>8.1%}  {name}" for _, name, probability in one.classes]
-        lines += named or [f"       –  no class from {threshold:g} on"]
-    return "\n".join(lines)
-
-
-def write_csv(path: Path, predictions: "list[Prediction]") -> None:
-    """A row an image and class, the best first."""
-    import csv
-    import io
-
-    from compound.files import write_text
-
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("path", "rank", "index", "name", "probability"))
-    for one in predictions:
-        writer.writerows((one.path, rank, *best) for rank, best in enumerate(one.classes, 1))
-    write_text(path, file.getvalue())
-
-
 def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":
     """What computes, and what it knows of its classes and images."""
-    from compound.deploy import Runtime, export_folder, load_predictor, open_model, open_runtime
+    from compound.deploy import CHOICE, Runtime, export_folder, load_predictor, open_model, open_runtime
 
     if runtime not in ("auto", "torch"):
         exported = open_runtime(Path(runtime))
@@ -182,30 +146,9 @@ def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet
     if weights:
         return load_predictor(weights, find_network(model), several=True)
     opened, described = open_model(model, runtime, several=True)
-    unused = export_folder(model) / "deploy.json"
+    unused = export_folder(model) / CHOICE
     if runtime == "auto" and not isinstance(opened, Runtime) and unused.is_file():
         note(
             f"warning: {unused.parent} was exported from other weights and is not used; make it again: compound export"
         )
     return opened, described
-
-
-def submission_of(path: Path | None, numbers: Path | None, described: "Weights") -> "Submission | None":
-    """What to submit, checked before any image is read."""
-    from compound.evaluation import Submission, read_numbers
-
-    if path is None:
-        if numbers:
-            raise UsageError("--class-numbers belongs to --submission FILE.txt")
-        return None
-    return Submission(path, described.classes, read_numbers(numbers) if numbers else None)
-
-
-def submit(wanted: "Submission", predictions: "list[Prediction]") -> None:
-    """A challenge knows an image by its file name alone, so no two may share one."""
-    from compound.evaluation import write_submission
-
-    best = {Path(one.path).name: [index for index, _, _ in one.classes] for one in predictions}
-    if len(best) < len(predictions):
-        raise UsageError(f"{wanted.path} names images by file name, and {len(predictions) - len(best)} share one")
-    write_submission(wanted, best)

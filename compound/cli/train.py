@@ -33,7 +33,8 @@ def train(
     images = training.open_data(data)
     out = training.out or Path("runs") / f"{found.name}-{images.name}".replace(" ", "-")
     run, result = training.run(found, images, data, recipe, out, quiet=json)
-    answer(json, result_fields(run, result), result_text(run, result))
+    part = "held-out" if training.final is False else "test"
+    answer(json, {"part": part} | result_fields(run, result), result_text(run, result, part))
 
 
 def result_fields(run: "Run", result: "Evaluation") -> dict[str, Any]:
@@ -47,11 +48,11 @@ def result_fields(run: "Run", result: "Evaluation") -> dict[str, Any]:
     }
 
 
-def result_text(run: "Run", result: "Evaluation") -> str:
-    return f"{evaluation_text(result)}\nrun directory {run.path}; weights {run.weights}"
+def result_text(run: "Run", result: "Evaluation", part: str = "test") -> str:
+    return f"{evaluation_text(result, part)}\nrun directory {run.path}; weights {run.weights}"
 
 
-def evaluation_text(result: "Evaluation") -> str:
+def evaluation_text(result: "Evaluation", part: str = "test") -> str:
     """The accuracy in one line, and what could not be read."""
     from compound.evaluation import SeveralLabels
 
@@ -62,7 +63,7 @@ def evaluation_text(result: "Evaluation") -> str:
             f"mean average precision {result.mean_average_precision:.2%}; below, top-k: one of its labels is there"
         ]
     lines += [
-        f"test top-1 {result.top(1):.2%} (95 % interval {low:.2%} to {high:.2%}), "
+        f"{part} top-1 {result.top(1):.2%} (95 % interval {low:.2%} to {high:.2%}), "
         f"top-5 {result.top(5):.2%}, loss {result.loss:.4f}, {result.images:,} images"
     ]
     lines += [f"unreadable: {path}: {reason}" for path, reason in result.damaged]

@@ -1,15 +1,14 @@
 """The options of every verb that trains, each said once, and what such a verb does with them."""
 
-import functools
-import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from compound.cli.common import note
+from compound.cli.options import with_options
 from compound.cost import cost
 from compound.errors import UsageError
 from compound.mapping import from_mapping, to_mapping
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 Data = Annotated[
     str,
     typer.Argument(
-        metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an .npz, an idx folder, or e.g. cifar10."
+        metavar="DATA", help="fashion6k, a folder of class folders, a CSV, an .npz, tar shards, or e.g. cifar10."
     ),
 ]
 RecipeName = Annotated[
@@ -92,6 +91,13 @@ class TrainingOptions:
     holdout: Annotated[
         float | None, typer.Option(help="Images held out of training to choose by: a share, or from 1 on a number.")
     ] = None
+    final: Annotated[
+        bool | None,
+        typer.Option(
+            "--final/--no-final",
+            help="The epoch that is best on the held-out images, once on the test images; or not yet on these.",
+        ),
+    ] = None
     channels: ImageChannels = None
     weights: Annotated[
         str | None,
@@ -156,15 +162,9 @@ class TrainingOptions:
 
     def find_recipe(self) -> "Recipe":
         """A preset or a YAML file, with the options on top."""
-        from compound.train import RECIPES, load_recipe
+        from compound.train import find_recipe
 
-        name = self.recipe or ("transfer" if self.weights else "small")
-        if name.endswith((".yaml", ".yml")):
-            recipe = load_recipe(name)
-        elif name in RECIPES:
-            recipe = RECIPES[name]
-        else:
-            raise UsageError(f"there is no recipe {name!r}; use {', '.join(RECIPES)} or a YAML file")
+        recipe = find_recipe(self.recipe or ("transfer" if self.weights else "small"))
         given: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("epochs", "minutes", "accumulate", "compile", "teacher", "patience")
@@ -180,6 +180,8 @@ class TrainingOptions:
             if value is not None:
                 find = find | {name} if value == "auto" else find - {name}
                 given |= {} if value == "auto" else {name: _number(value, name, kind)}
+        if self.final is not None:
+            given["select"] = "best"
         if self.memory is not None:
             given["memory"] = quantity(self.memory, "--memory")
         return replace(recipe, find=tuple(sorted(find)), **given)
@@ -196,6 +198,8 @@ class TrainingOptions:
         if images.several and recipe.loss != "bce":
             recipe = replace(recipe, loss="bce")
             note(f"{images.name} has several labels an image: the loss is binary cross-entropy, a class by itself")
+        if self.final is not None and not len(images.holdout):
+            raise UsageError(f"--final chooses by held-out images and {images.name} has none; add e.g. --holdout 0.05")
         if self.weights is not None and self.inherit is not None:
             raise UsageError("--weights and --inherit both say what to start from; give one of them")
         warnings = []
@@ -213,37 +217,14 @@ class TrainingOptions:
                 note(start_text(run, images))
         trained = train(
             run, images, weights=self.weights, inherited=self.inherit, damaged_limit=self.damaged_limit,
-            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, quiet=quiet, **measured,
+            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, final=self.final, quiet=quiet, **measured,
         )  # fmt: skip
         if not is_first():  # process 0 has the same result, and says it
             raise typer.Exit
         return trained
 
 
-def with_training(verb: Callable[..., None]) -> Callable[..., None]:
-    """`verb` as Typer reads it: its parameter `training: TrainingOptions` stands for an option for each field.
-
-    A field that is also a parameter of the verb is the verb's.
-    """
-    signature = inspect.signature(verb)
-    given = [field for field in fields(TrainingOptions) if field.name not in signature.parameters]
-    listed: list[inspect.Parameter] = []
-    for parameter in signature.parameters.values():
-        if parameter.name != "training":
-            listed.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-            continue
-        listed += [
-            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type)
-            for f in given
-        ]
-
-    @functools.wraps(verb)
-    def called(**values: Any) -> None:
-        verb(training=TrainingOptions(**{f.name: values.pop(f.name) for f in given}), **values)
-
-    called.__signature__ = signature.replace(parameters=listed)  # type: ignore[attr-defined]
-    called.__annotations__ = {parameter.name: parameter.annotation for parameter in listed}
-    return called
+with_training = with_options(TrainingOptions)
 
 
 def start_text(run: "Run", images: "DataSet") -> str:
@@ -258,6 +239,9 @@ def start_text(run: "Run", images: "DataSet") -> str:
         f"{len(images.test):,} to test, {len(images.classes)} classes",
         f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",
     ]
+    if images.left_out:
+        first = "; ".join(f"{what}: {why}" for what, why in list(images.left_out.items())[:5])
+        lines.append(f"{len(images.left_out):,} pieces of the data cannot be used: {first}")
     lines += [f"{name} {getattr(recipe, name):.4g}, by a sweep" for name in recipe.find]
     if recipe.compile in ("always", "graphs"):
         lines.append("steps are compiled, the first of a process within a minute or more")

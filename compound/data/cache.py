@@ -5,11 +5,10 @@ A cache is a folder of shards, `train-00000.bin` (pixels, height × width × cha
 positions, so training, holdout and test part, fingerprint and augmentation are those of the original.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from compound.data.errors import DamagedImage, DataError
 from compound.data.source import Labels, Source
 from compound.data.tables import Tables
 from compound.errors import UsageError
-from compound.files import clear_leftovers, locked, make_folder, write_json, write_with
+from compound.files import clear_leftovers, locked, make_folder, sha256, write_json, write_with
 
 INDEX = "cache.json"
 SHARD = 2**28  # bytes of pixels after which a new shard begins
@@ -61,6 +60,14 @@ class CacheSource(Source):
         damage = {new: self._damage[old] for new, old in enumerate(chosen) if old in self._damage}
         paths = [self.path(i) for i in chosen]
         return CacheSource(self._shards, self.channels, self._places[indices], self.labels[indices], paths, damage)
+
+    def joined(self, other: Self) -> "CacheSource | None":
+        if (self._shards, self.channels) != (other._shards, other.channels):
+            return None
+        places, labels = (np.concatenate(each) for each in ((self._places, other._places), (self.labels, other.labels)))
+        paths = [source.path(i) for source in (self, other) for i in range(len(source))]
+        damage = self._damage | {len(self) + index: reason for index, reason in other._damage.items()}
+        return CacheSource(self._shards, self.channels, places, labels, paths, damage)
 
     def _map(self, shard: int) -> Any:
         if shard not in self._maps:
@@ -121,7 +128,7 @@ def _shard(
         found = _read_json(index)
         if (found["labels"], found["paths"]) != (labels, paths):
             raise UsageError(f"{index} lists other images than the data now has; choose another folder")
-        if pixels.exists() and _checksum(pixels) == found["sha256"]:
+        if pixels.exists() and sha256(pixels) == found["sha256"]:
             return name
         say(f"{pixels} is damaged; written again")
     sizes: list[tuple[int, int]] = []
@@ -140,7 +147,7 @@ def _shard(
                 file.write(image.permute(1, 2, 0).contiguous().numpy().data)
 
     write_with(pixels, write)
-    told = {"images": len(span), "bytes": pixels.stat().st_size, "sha256": _checksum(pixels)}
+    told = {"images": len(span), "bytes": pixels.stat().st_size, "sha256": sha256(pixels)}
     write_json(index, told | {"damaged": damaged, "labels": labels, "sizes": sizes, "paths": paths})
     say(f"{name}: {len(span):,} images, {told['bytes'] / 1e6:,.0f} MB")
     return name
@@ -213,8 +220,3 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}; write the cache again") from None
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -131,6 +131,7 @@ def check(data: DataSet) -> dict[str, Any]:
         "channels": data.channels,
         "parts": {name: part.summary() for name, part in parts.items()},
         "duplicates": twins,
+        "left_out": dict(data.left_out),
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from compound.data.decode import SUFFIXES
 from compound.data.errors import DataError
-from compound.data.source import FileSource
+from compound.data.source import FileSource, Source
 from compound.data.tables import Tables
 
 # What people call the three parts, in the order of preference.
@@ -60,31 +60,49 @@ def open_csv(path: Path, channels: int) -> Tables:
 
 
 def tables(name: str, parts: Mapping[str, list[Entry]], channels: int, where: str, several: bool = False) -> Tables:
-    """Numbers for the class names. Without test images the holdout, if any, is the test."""
+    """Files by part, as sources."""
 
-    def named(entry: Entry) -> list[str]:
+    def labels(entry: Entry) -> list[str]:
         return [one.strip() for one in entry.label.split(SEPARATOR) if one.strip()] if several else [entry.label]
 
-    classes = _sorted({label for entry in parts["train"] for label in named(entry)})
-    number = {label: i for i, label in enumerate(classes)}
+    given = {part: [labels(entry) for entry in entries] for part, entries in parts.items()}
+    classes, numbers = numbered(given, where)
+    sources = {}
     for part, entries in parts.items():
-        unknown = sorted({label for entry in entries for label in named(entry)} - set(classes))
+        chosen = np.zeros((len(entries), len(classes)) if several else len(entries), dtype=np.int64)
+        for row, each in enumerate(numbers[part]):
+            if several:
+                chosen[row, each] = 1
+            else:
+                (chosen[row],) = each
+        sources[part] = FileSource([entry.path for entry in entries], chosen, channels)
+    return as_parts(name, classes, channels, sources)
+
+
+def numbered(parts: Mapping[str, list[list[str]]], where: str) -> tuple[tuple[str, ...], dict[str, list[list[int]]]]:
+    """The class names of the training part, sorted, and their numbers in place of each image's labels."""
+    classes = _sorted({label for labels in parts["train"] for label in labels})
+    number = {label: i for i, label in enumerate(classes)}
+    for part, images in parts.items():
+        unknown = sorted({label for labels in images for label in labels} - set(classes))
         if unknown:
             raise DataError(
                 f"{where}: {part} has {_listed(unknown)}, which train lacks; add training images or remove the class"
             )
-    sources = {}
-    for part, entries in parts.items():
-        labels = np.zeros((len(entries), len(classes)) if several else len(entries), dtype=np.int64)
-        for row, entry in enumerate(entries):
-            if several:
-                labels[row, [number[label] for label in named(entry)]] = 1
-            else:
-                labels[row] = number[entry.label]
-        sources[part] = FileSource([entry.path for entry in entries], labels, channels)
+    return classes, {part: [[number[one] for one in labels] for labels in images] for part, images in parts.items()}
+
+
+def as_parts(
+    name: str,
+    classes: tuple[str, ...],
+    channels: int,
+    sources: Mapping[str, Source],
+    left_out: Mapping[str, str] | None = None,
+) -> Tables:
+    """Without test images the holdout, if any, is the test."""
     test = sources.get("test") or sources.get("holdout")
     holdout = sources.get("holdout") if "test" in sources else None
-    return Tables(name, classes, channels, sources["train"], holdout, test)
+    return Tables(name, classes, channels, sources["train"], holdout, test, dict(left_out or {}))
 
 
 def _scan(folder: Path) -> list[Entry]:

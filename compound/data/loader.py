@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from threading import Thread
 
 import numpy as np
@@ -106,9 +107,10 @@ class Images(Dataset[Batch]):
         good: list[int] = []
         augment = self.augment if self._inception else None
         attempts = augment.attempts(self._keys(keys)) if augment else []
+        load = lru_cache(maxsize=1)(self.source.ahead(keys[:, 1]))  # repeats of an image stand in a row
         for row, index in enumerate(keys[:, 1].tolist()):
             try:
-                image = self.source.load(index)
+                image = load(index)
             except DamagedImage as error:
                 damaged.append((error.path, error.reason))
                 continue
@@ -138,9 +140,10 @@ def make_loader(
     start_batch: int = 0,
     rank: int = 0,
     world: int = 1,
+    repeats: int = 1,
 ) -> DataLoader[Batch]:
     """Batches of `source`; `loader.batch_sampler.set_epoch(e)` goes on to the next epoch. See `EpochSampler`."""
-    sampler = EpochSampler(len(source), batch, seed, shuffle, drop_last, epoch, start_batch, rank, world)
+    sampler = EpochSampler(len(source), batch, seed, shuffle, drop_last, epoch, start_batch, rank, world, repeats)
     return DataLoader(
         Images(source, preprocessing, augment, seed),
         batch_sampler=sampler,
@@ -187,6 +190,11 @@ def loading() -> Iterator[None]:
     """Say in one sentence what became of a process that loads images, wherever torch reports it."""
     try:
         yield
+    except CompoundError as error:  # torch puts the traceback of a worker before what it said
+        lines = str(error).splitlines()
+        if not lines[0].startswith("Caught "):
+            raise
+        raise CompoundError(lines[-1].partition(": ")[2]) from error
     except (RuntimeError, EOFError, ConnectionError) as error:
         lines = str(error).strip().splitlines() or [""]
         if not isinstance(error, RuntimeError):  # it died while its images were taken over

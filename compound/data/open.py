@@ -4,7 +4,8 @@ import difflib
 import hashlib
 import json
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from compound.data.errors import DataError
 from compound.data.folder import open_csv, open_folder
 from compound.data.idx import is_idx_folder, open_idx
 from compound.data.named import NAMED, open_named
+from compound.data.shards import is_shards, open_shards
 from compound.data.source import ArraySource, Source, concatenated, subset
 from compound.data.split import stratified
 from compound.data.tables import Tables
@@ -30,7 +32,8 @@ TEST_SHARE = 0.2  # of the images of a data set that comes without a test part
 class DataSet:
     """Images and class names. `holdout` is taken out of the training images, to choose by; `test` is only reported.
 
-    `held` is what was asked for: the holdout's share of the training images, or its number.
+    `held` is what was asked for: the holdout's share of the training images, or its number. `left_out` has what holds
+    images and cannot be used, with the reasons.
     """
 
     name: str
@@ -40,6 +43,7 @@ class DataSet:
     holdout: Source
     test: Source
     held: float = HELD
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def several(self) -> bool:
@@ -74,7 +78,8 @@ def open_data(
 
     `spec`: `fashion6k` (comes with the package), a torchvision name such as `cifar10` (looked for below `root`), a
         folder with a folder a class (perhaps within train/ and test/), a folder of MNIST's four idx files, a CSV file,
-        an .npz of arrays (`compound.data.arrays`), a cache (`compound.data.cache`).
+        an .npz of arrays (`compound.data.arrays`), a cache (`compound.data.cache`), tar shards or a folder of them,
+        such as `s3://bucket/{train-{000..099},val-{00..04}}.tar` (`compound.data.shards`).
         A folder called like a data set is written with its path: `./mnist`.
     `channels`: 1 or 3, what images are converted to; by default what the data has, in an .npz any number.
     `holdout`: the share of each class's training images that is set aside, in [0, 1), or from 1 on how many in all
@@ -106,6 +111,8 @@ def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables
         return open_idx(FASHION6K, "fashion6k")
     if name in NAMED:
         return open_named(name, channels, root, download)
+    if is_shards(spec):
+        return open_shards(spec, channels or 3, root)
     path = Path(spec).expanduser()
     if path.is_dir():
         path = Path(os.path.abspath(path))  # `.` has no name
@@ -153,4 +160,4 @@ def _divided(tables: Tables, holdout: float, seed: int, spec: str) -> DataSet:
     if held is None:
         kept, taken = stratified(train.labels, holdout, seed + 1)
         train, held = subset(train, kept), subset(train, taken)
-    return DataSet(tables.name, tables.classes, tables.channels, train, held, test, holdout)
+    return DataSet(tables.name, tables.classes, tables.channels, train, held, test, holdout, tables.left_out)

@@ -11,7 +11,7 @@ from compound.data.errors import DataError
 
 
 class Draw(NamedTuple):
-    """One image in its turn."""
+    """One image in its turn; `epoch` is a number of its own for each time that the image is repeated."""
 
     epoch: int
     index: int  # type: ignore[assignment]  # shadows tuple's method, which nobody needs here
@@ -23,6 +23,9 @@ class EpochSampler(Sampler[list[Draw]]):
     `start_batch` batches of `start_epoch` are left out, for a run resumed within an epoch. With `world` processes each
     step takes `batch` images a process, of which `rank` gets every `world`-th; all processes have equally many steps,
     and where the last is not full some may get fewer images, or none.
+
+    With `repeats` an image comes so many times in a row, with another augmentation each time, and an epoch, which is as
+    long as ever, sees a share of the images (Hoffer et al. 2020, "Augment your batch").
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class EpochSampler(Sampler[list[Draw]]):
         start_batch: int = 0,
         rank: int = 0,
         world: int = 1,
+        repeats: int = 1,
     ) -> None:
         if batch < 1:
             raise DataError(f"batch {batch} is less than one image; use e.g. 128")
@@ -43,7 +47,7 @@ class EpochSampler(Sampler[list[Draw]]):
             raise DataError(f"batch {batch * world} is more than the {n} images there are; use a smaller batch")
         self.n, self.batch, self.seed, self.shuffle, self.drop_last = n, batch, seed, shuffle, drop_last
         self.start_epoch, self.start_batch = start_epoch, start_batch
-        self.rank, self.world = rank, world
+        self.rank, self.world, self.repeats = rank, world, repeats
         self.epoch = start_epoch
 
     @property
@@ -55,17 +59,17 @@ class EpochSampler(Sampler[list[Draw]]):
         self.epoch = epoch
 
     def order(self) -> Integers:
-        """All indices (n,) in this epoch's order."""
+        """The indices (n,) of this epoch in its order."""
         indices = np.arange(self.n)
-        if not self.shuffle:
-            return indices
-        return np.argsort(hashes(self.seed, self.epoch, indices, Purpose.ORDER), kind="stable")
+        if self.shuffle:
+            indices = np.argsort(hashes(self.seed, self.epoch, indices, Purpose.ORDER), kind="stable")
+        return indices.repeat(self.repeats)[: self.n]
 
     def __iter__(self) -> Iterator[list[Draw]]:
         order, step = self.order(), self.batch * self.world
         for start in range(self._first() * step, self._count() * step, step):
-            mine = order[start : start + step][self.rank :: self.world]
-            yield [Draw(self.epoch, index) for index in mine.tolist()]
+            turns = range(start, min(start + step, self.n))[self.rank :: self.world]
+            yield [Draw(self.epoch * self.repeats + turn % self.repeats, int(order[turn])) for turn in turns]
 
     def __len__(self) -> int:
         """Steps of a whole epoch, also of one taken up in its middle: Lightning adds the steps done before."""

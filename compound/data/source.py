@@ -2,8 +2,9 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -32,9 +33,17 @@ class Source(ABC):
     def load(self, index: int) -> torch.Tensor:
         """The image, uint8 (C, H, W); raises `DamagedImage`."""
 
+    def ahead(self, indices: Labels) -> Callable[[int], torch.Tensor]:
+        """`load` for these images; a source that is far away fetches them together."""
+        return self.load
+
     @abstractmethod
     def subset(self, indices: Labels) -> "Source":
         """The source of these images only, in this order."""
+
+    def joined(self, other: Self) -> "Source | None":
+        """The images of both, one after the other; None where they do not fit together."""
+        return None
 
 
 class ArraySource(Source):
@@ -59,6 +68,14 @@ class ArraySource(Source):
     def subset(self, indices: Labels) -> "ArraySource":
         chosen = torch.from_numpy(np.asarray(indices, dtype=np.int64))
         return ArraySource(self.images[chosen], self.labels[indices], self.name, self._numbers[indices])
+
+    def joined(self, other: Self) -> "ArraySource | None":
+        if self.name != other.name:
+            return None
+        labels, numbers = (
+            np.concatenate(each) for each in ((self.labels, other.labels), (self._numbers, other._numbers))
+        )
+        return ArraySource(torch.cat([self.images, other.images]), labels, self.name, numbers)
 
     def to_channels(self, channels: int) -> "ArraySource":
         """The same images in grey (1) or RGB (3)."""
@@ -88,6 +105,12 @@ class FileSource(Source):
     def subset(self, indices: Labels) -> "FileSource":
         return FileSource([self.path(i) for i in indices], self.labels[indices], self.channels)
 
+    def joined(self, other: Self) -> "FileSource | None":
+        if self.channels != other.channels:
+            return None
+        paths = [source.path(i) for source in (self, other) for i in range(len(source))]
+        return FileSource(paths, np.concatenate([self.labels, other.labels]), self.channels)
+
 
 def subset(source: Source, indices: ArrayLike) -> Source:
     """The images of `source` at `indices`, in that order."""
@@ -98,14 +121,10 @@ def concatenated(first: Source, second: Source) -> Source:
     """The images of two sources of one kind, one after the other. Raises `DataError` for sources that do not fit."""
     if not (len(first) and len(second)):
         return first if len(first) else second
-    labels = np.concatenate([first.labels, second.labels])
-    if isinstance(first, FileSource) and isinstance(second, FileSource) and first.channels == second.channels:
-        paths = [source.path(i) for source in (first, second) for i in range(len(source))]
-        return FileSource(paths, labels, first.channels)
-    if isinstance(first, ArraySource) and isinstance(second, ArraySource) and first.name == second.name:
-        numbers = np.concatenate([first._numbers, second._numbers])
-        return ArraySource(torch.cat([first.images, second.images]), labels, first.name, numbers)
-    raise DataError(f"{first.path(0)} and {second.path(0)} are of two kinds and make no one source")
+    both = first.joined(second) if type(first) is type(second) else None
+    if both is None:
+        raise DataError(f"{first.path(0)} and {second.path(0)} are of two kinds and make no one source")
+    return both
 
 
 def _labels(labels: ArrayLike, count: int, name: str) -> Labels:

@@ -1,6 +1,6 @@
 """Floor 6: a trained network in use."""
 
-from compound.deploy.choose import export_folder, open_choice, open_model
+from compound.deploy.choose import CHOICE, export_folder, open_choice, open_model
 from compound.deploy.export import Exported, export
 from compound.deploy.graphs import ExportError
 from compound.deploy.optimize import Optimized, optimize
@@ -9,6 +9,7 @@ from compound.deploy.runtimes import Runtime, open_runtime
 from compound.deploy.samples import Sample, save_samples
 
 __all__ = [
+    "CHOICE",
     "ExportError",
     "Exported",
     "Optimized",

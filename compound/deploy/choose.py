@@ -1,24 +1,20 @@
 """The fastest way to run a network on this machine that keeps its accuracy: measured, never assumed."""
 
-import hashlib
 import json
-import statistics
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
-
-from torch import Tensor
 
 from compound.deploy.export import Exported, Probe, size_of
 from compound.deploy.predict import weights_file
 from compound.deploy.runtimes import FILES, Runtime, in_torch, open_runtime
 from compound.errors import UsageError
-from compound.files import write_json
+from compound.files import sha256, write_json
+from compound.measure.timing import interleaved
 from compound.nn import ConvNet, Weights, load_model, load_weights
 
-ROUNDS = 30  # timings of each candidate, in turn
-WARM_UP = 3
+RUNS = 30  # timings of each candidate, in turn
 CHOICE = "deploy.json"
 
 
@@ -35,18 +31,6 @@ def candidates(
     return ways
 
 
-def time_in_turn(ways: Mapping[int, Runtime], image: Tensor, rounds: int = ROUNDS) -> dict[int, float]:
-    """Median milliseconds of one image (1, C, R, R), the candidates taking turns so that all see the same machine."""
-    seconds: dict[int, list[float]] = {key: [] for key in ways}
-    for number in range(rounds + WARM_UP):
-        for key, runtime in ways.items():
-            begun = time.perf_counter()
-            runtime.logits(image)
-            if number >= WARM_UP:
-                seconds[key].append(time.perf_counter() - begun)
-    return {key: 1e3 * statistics.median(values) for key, values in seconds.items()}
-
-
 def compare_ways(
     model: ConvNet,
     described: Weights,
@@ -55,11 +39,15 @@ def compare_ways(
     checked_on: Probe,
     threads: int | None = None,
 ) -> list[Exported]:
-    """Size, latency and accuracy of every way to run the network on this machine, the fastest first."""
+    """Size, latency of one image and accuracy of every way to run the network on this machine, the fastest first."""
     ways = candidates(model, described, out, exported, threads)
-    latency = time_in_turn({number: runtime for number, (_, runtime) in enumerate(ways)}, checked_on.pixels[:1])
+    calls = {str(number): partial(runtime.logits, checked_on.pixels[:1]) for number, (_, runtime) in enumerate(ways)}
+    taken = interleaved(calls, RUNS, RUNS)
     rows = [
-        replace(checked_on.compare(runtime, file, size_of(out / file) if file else 0), latency_ms=latency[number])
+        replace(
+            checked_on.compare(runtime, file, size_of(out / file) if file else 0),
+            latency_ms=1e3 * taken[str(number)].median,
+        )
         for number, (file, runtime) in enumerate(ways)
     ]
     return sorted(rows, key=lambda row: row.latency_ms or 0.0)
@@ -77,7 +65,7 @@ def points(row: Exported) -> float:
 
 def write_choice(out: Path, chosen: Exported, rows: Sequence[Exported], weights: Path) -> Path:
     """deploy.json: which way to run the weights of a file, and what the choice rests on."""
-    told = {"weights_sha256": digest(weights), "chosen": asdict(chosen), "candidates": [asdict(row) for row in rows]}
+    told = {"weights_sha256": sha256(weights), "chosen": asdict(chosen), "candidates": [asdict(row) for row in rows]}
     return write_json(out / CHOICE, told)
 
 
@@ -109,7 +97,7 @@ def open_choice(out: Path, weights: Path) -> Runtime | None:
     try:
         told = json.loads((out / CHOICE).read_text(encoding="utf-8"))
         chosen = Exported(**told["chosen"])
-        current = told["weights_sha256"] == digest(weights)
+        current = told["weights_sha256"] == sha256(weights)
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{out / CHOICE} is damaged: {error}; make it again with: compound export --to auto") from None
     if not current:
@@ -117,8 +105,3 @@ def open_choice(out: Path, weights: Path) -> Runtime | None:
     if not chosen.file:
         return in_torch(*load_model(weights), chosen.precision)
     return open_runtime(out / chosen.file, chosen.precision)
-
-
-def digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,6 +17,7 @@ from compound.files import make_folder
 from compound.nn import ConvNet, Weights
 
 TOLERANCE = 1e-3  # largest difference of a logit in fp32, as a share of the largest logit
+QUANTISERS = {"onnx": quantise_onnx, "openvino": quantise_openvino}
 IMAGES = 1000  # real images that a file is checked on, at most
 
 
@@ -122,10 +123,10 @@ def _export_one(
             f"{file} computes other logits than the network: {done[0].difference:.2g} of the largest, and "
             f"{TOLERANCE:g} is allowed; nothing was written"
         )
-    if int8:
+    if int8 and name in QUANTISERS:
         images = checked_on.pixels[:CALIBRATION] if calibration is None else calibration
         target = folder / f"{path.stem}-int8{path.suffix}"
-        {"onnx": quantise_onnx, "openvino": quantise_openvino}[name](path, target, graph.module.prepare(images))
+        QUANTISERS[name](path, target, graph.module.prepare(images))
         done.append(checked_on.compare(open_runtime(target, "int8"), target.name, size_of(target)))
     return done
 

@@ -1,4 +1,4 @@
-"""A trained network as a file of another runtime: ONNX, OpenVINO, or an exported PyTorch program.
+"""A trained network as a file of another runtime: ONNX, OpenVINO, ExecuTorch, or an exported PyTorch program.
 
 Every file holds the same function, pixels or normalised floats to logits, from the network with its norms folded, and
 the same description of network, classes and preprocessing as the weights.
@@ -15,16 +15,21 @@ import torch
 from torch import Tensor, nn
 
 from compound.data import Preprocessing
-from compound.errors import CompoundError
+from compound.errors import CompoundError, UsageError
 from compound.files import write_with
 from compound.nn import ConvNet, describe_model, fold
 
 Input = Literal["uint8", "float"]
 OPSET = 18
+TELLS = "compound_"  # methods of an ExecuTorch program that answer with what other files have as metadata
 
 
 class ExportError(CompoundError):
     """A network that a runtime does not take, or computes differently."""
+
+
+class MissingRuntime(ExportError, UsageError):
+    """What was asked for needs a package that is not there."""
 
 
 class Deployable(nn.Module):
@@ -133,14 +138,34 @@ def write_torch(graph: Graph, path: Path) -> Path:
     return write_with(path, save)
 
 
+def write_executorch(graph: Graph, path: Path) -> Path:
+    """A program for ExecuTorch with the operators of XNNPACK: phones and small devices. It takes one image a call,
+    where `graph` does not say how many: its memory is planned beforehand."""
+    need("executorch", extra="executorch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter, about its own parts
+        from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
+        from executorch.exir import to_edge_transform_and_lower
+
+        images = graph.batch or 1
+        told = dict(graph.metadata) | {"batch": str(images)}
+        program = to_edge_transform_and_lower(
+            torch.export.export(graph.module, (graph.module.example(images),)),
+            partitioner=[XnnpackPartitioner()],
+            constant_methods={f"{TELLS}{key}": value for key, value in told.items()},
+        ).to_executorch()
+    return write_with(path, lambda temporary: Path(temporary).write_bytes(program.buffer))
+
+
 WRITERS: dict[str, tuple[str, Callable[[Graph, Path], Path]]] = {
     "onnx": ("model.onnx", write_onnx),
     "openvino": ("model.xml", write_openvino),
     "torch": ("model.pt2", write_torch),
+    "executorch": ("model.pte", write_executorch),
 }
 
 
-def need(*packages: str) -> None:
+def need(*packages: str, extra: str = "deploy") -> None:
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
-        raise ExportError(f"{', '.join(missing)} is not installed; run: pip install 'compound[deploy]'")
+        raise MissingRuntime(f"{', '.join(missing)} is not installed; run: pip install 'compound[{extra}]'")

@@ -1,9 +1,10 @@
-"""Trained networks ready to run, whatever computes them: PyTorch, ONNX Runtime or OpenVINO.
+"""Trained networks ready to run, whatever computes them: PyTorch, ONNX Runtime, OpenVINO or ExecuTorch.
 
 A runtime takes pixels and gives logits (see `inference.Classifier`), so that prediction, evaluation and serving need
 not know which one it is.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from compound.data import Preprocessing
-from compound.deploy.graphs import ExportError, need
+from compound.deploy.graphs import TELLS, ExportError, need
 from compound.deploy.optimize import optimize
 from compound.errors import UsageError
 from compound.network import Network
@@ -98,13 +99,39 @@ def in_openvino(path: Path, precision: str = "fp32", threads: int | None = None)
     return Runtime("openvino", precision, described, compute)
 
 
-FILES: dict[str, Callable[..., Runtime]] = {".onnx": in_onnxruntime, ".xml": in_openvino}
+def in_executorch(path: Path, precision: str = "fp32", threads: int | None = None) -> Runtime:
+    """An exported .pte file. The threads are those of all such files of this process."""
+    need("executorch", extra="executorch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the package, about what it imports
+        from executorch.extension.pybindings import portable_lib
+        from executorch.runtime import Runtime as ExecuTorch
+
+    data, wanted = path.read_bytes(), threads or torch.get_num_threads()
+    if data[4:6] != b"ET":  # the runtime ends the process over a file that is not its own
+        raise ExportError(f"{path} is no program of ExecuTorch")
+    if portable_lib._threadpool_get_thread_count() != wanted:
+        portable_lib._unsafe_reset_threadpool(wanted)
+    try:
+        program = ExecuTorch.get().load_program(data)
+        program.load_method("forward")
+    except (RuntimeError, KeyError) as error:
+        raise ExportError(f"{path} is damaged: {first_line(error)}; export it again") from None
+    told = sorted(name for name in program.method_names if name.startswith(TELLS))
+    metadata = {name.removeprefix(TELLS): str(program.load_method(name).execute([])[0]) for name in told}
+    described, prepare = reader(metadata, path)
+    # By way of the program, which must live as long as its method; methods are loaded once.
+    compute = one_by_one(metadata, lambda x: program.load_method("forward").execute([x])[0].numpy(), prepare)
+    return Runtime("executorch", precision, described, compute)
+
+
+FILES: dict[str, Callable[..., Runtime]] = {".onnx": in_onnxruntime, ".xml": in_openvino, ".pte": in_executorch}
 
 
 def open_runtime(path: Path, precision: str = "fp32", threads: int | None = None) -> Runtime:
     """The runtime of an exported file, by its suffix."""
     if path.suffix not in FILES:
-        raise UsageError(f"{path} is no exported network; give an .onnx or .xml file")
+        raise UsageError(f"{path} is no exported network; give an .onnx, .xml or .pte file")
     if not path.is_file():
         raise UsageError(f"there is no file {path}; write one with: compound export RUN")
     return FILES[path.suffix](path, precision, threads)

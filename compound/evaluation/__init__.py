@@ -9,10 +9,11 @@ from compound.evaluation.calibration import (
     reliability,
 )
 from compound.evaluation.comparison import Comparison, compare
+from compound.evaluation.judge import evaluate
 from compound.evaluation.layouts import LAYOUTS, open_layout
 from compound.evaluation.predictions import Submission, read_numbers, write_predictions, write_submission
 from compound.evaluation.resolutions import recalibrate, sweep
-from compound.evaluation.result import Evaluation, evaluate
+from compound.evaluation.result import Evaluation
 from compound.evaluation.several import SeveralLabels
 from compound.evaluation.statistics import bootstrap, mcnemar, wilson
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from compound.data import Source
 from compound.errors import CompoundError, UsageError
-from compound.evaluation.result import BINS, Evaluation, evaluate
+from compound.evaluation.judge import evaluate
+from compound.evaluation.result import BINS, Evaluation
 from compound.nn import ConvNet
 
 COLDEST, HOTTEST = 0.05, 20.0  # temperatures beyond these mean that the hold-out says nothing

@@ -8,7 +8,8 @@ from torch import nn
 
 from compound.data import Preprocessing, Source, make_loader, subset
 from compound.errors import UsageError
-from compound.evaluation.result import Evaluation, evaluate
+from compound.evaluation.judge import evaluate
+from compound.evaluation.result import Evaluation
 from compound.inference import pick_device
 from compound.nn import ConvNet, evaluating
 

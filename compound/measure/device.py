@@ -19,10 +19,11 @@ import torch
 from compound.cost import cost, numbers
 from compound.errors import UsageError
 from compound.latency import DeviceTable, Unit, latency, units
+from compound.measure.laps import Laps
 from compound.measure.machine import environment
-from compound.measure.runtimes import RUNTIMES, Laps, Runner, Runtime, find_runtime
+from compound.measure.runtimes import RUNTIMES, Runner, Runtime, find_runtime
 from compound.measure.timing import lower_quartile, seconds_of
-from compound.network import Network
+from compound.network import Network, Row
 from compound.nn import build
 from compound.scaling import Scaling, scale
 
@@ -31,6 +32,7 @@ from compound.scaling import Scaling, scale
 DEPTHS = (0.51, 0.51, 1.01)
 LEFT_OUT = len(DEPTHS) + 1  # one network of so many is predicted, not timed for the table
 DRIFT = 0.05  # the least margin: one machine's speed differs so much from session to session, a virtual one's at least
+HELD = {"onnxruntime": 2, "openvino": 2}  # bytes for each of a network's own: these keep what they were made from, too
 RUNS = 3  # timed calls of a network in a round, after one that is not
 ROUNDS = 3  # at the least
 
@@ -74,7 +76,7 @@ def measure_device(
     """
     about = environment(threads) | {"families": [family.name for family in families], "seed": seed}
     chosen = choose(families, samples, span, seed)
-    refuse_more_than_memory([one.network for one in chosen])
+    refuse_more_than_memory([one.network for one in chosen], HELD.get(runtime, 1))
     say(f"{len(chosen)} networks of {', '.join(about['families'])} on {about['cpu']}, {runtime}, {threads} threads")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -109,9 +111,9 @@ def choose(families: Sequence[Network], samples: int, span: float, seed: int) ->
     return chosen
 
 
-def refuse_more_than_memory(networks: Sequence[Network]) -> None:
+def refuse_more_than_memory(networks: Sequence[Network], held: int) -> None:
     """All networks are in memory at once, so that their turns can be interleaved."""
-    needed = sum(cost(network).memory() for network in networks)
+    needed = held * sum(cost(network).memory() for network in networks)
     there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > 0.6 * there:
         raise UsageError(
@@ -126,7 +128,7 @@ def prepare(choice: Choice, runtime: Runtime, threads: int, batch: int) -> Sampl
     model = build(choice.network, choice.classes, choice.channels).eval()
     runner = runtime(model, images, threads)
     if runner.laps is None:
-        raise UsageError("this runtime does not tell where its time goes; use optimized, channels-last or eager")
+        raise UsageError("this runtime does not tell where its time goes; use another one, such as channels-last")
     runner.run()
     return Sample(choice, runner, [], [])
 
@@ -141,7 +143,7 @@ def run_rounds(running: Sequence[Sample], seconds: float, seed: int) -> int:
             one.runner.run()
             one.calls += [seconds_of(one.runner.run) for _ in range(RUNS)]
             if one.runner.laps is not None and not one.choice.left_out:
-                one.laps += [one.runner.laps() for _ in range(RUNS)]
+                one.laps += one.runner.laps(RUNS)
         rounds += 1
     return rounds
 
@@ -166,7 +168,8 @@ def unit_times(one: Sample) -> list[tuple[Unit, float]]:
     Taking laps costs every module the same small time, which is taken off before the rest is brought to that sum.
     """
     taken = [{canonical(name): seconds for name, seconds in laps.items()} for laps in one.laps]
-    spent = {name: lower_quartile([laps[name] for laps in taken]) for name in taken[0]}
+    names = dict.fromkeys(name for laps in taken for name in laps)  # a profile may leave out what took no time
+    spent = {name: lower_quartile([laps[name] for laps in taken if name in laps]) for name in names}
     whole = lower_quartile(one.calls)
     watching = max(0.0, sum(spent.values()) - whole) / len(spent)
     spent = {name: max(seconds - watching, seconds / 2) for name, seconds in spent.items()}
@@ -185,26 +188,32 @@ def unit_times(one: Sample) -> list[tuple[Unit, float]]:
 def place_units(choice: Choice, names: set[str]) -> list[tuple[Unit, list[tuple[str, float]]]]:
     """Every unit in order of execution, with the lap and the work of each of its operators.
 
-    An operator without a lap of its own is in that of the combination it joins (`body.add` in `body`), or else ran
-    together with the one before it. Work tells operators of one lap apart: numbers moved and, sixteen at a time,
-    multiply-adds.
+    An operator without a lap of its own is in that of the combination whose values it joins (`body.add` in `body`), of
+    another of its unit, or of what stands around it, or else ran together with the one before it. Work tells operators
+    of one lap apart: numbers moved and, sixteen at a time, multiply-adds.
     """
     found, network, lap = [], choice.network, ""
     features = {name for name, _ in network.head.features(network.style).parts}
     for row in network.blocks(choice.classes, choice.channels):
         for unit, steps in units(row.trace):
             parts = []
-            for path, operator, values, output in steps:
-                if row.label == "head":
-                    block = "features" if path.partition(".")[0] in features else "classifier"
-                else:
-                    block = f"stage{row.stage}.block{row.repeat}" if row.stage else "stem"
-                lap = enclosing(canonical(f"{block}.{path}"), names) or lap
+            places = [canonical(f"{block_of(row, step.path, features)}.{step.path}") for step in steps]
+            own = next((place for place in places if place in names), "")
+            for place, (_, operator, values, output) in zip(places, steps, strict=True):
+                around = enclosing(place, names)
+                lap = (around if place in names or len(values) > 1 else own) or own or around or lap
                 shapes = [row.trace.shapes[value] for value in values]
                 moved = sum(map(numbers, shapes)) + numbers(row.trace.shapes[output])
                 parts.append((lap, moved + operator.macs(*shapes) / 16))
             found.append((unit, parts))
     return found
+
+
+def block_of(row: Row, path: str, features: set[str]) -> str:
+    """The name of the module that an operator of `row` stands in."""
+    if row.label == "head":
+        return "features" if path.partition(".")[0] in features else "classifier"
+    return f"stage{row.stage}.block{row.repeat}" if row.stage else "stem"
 
 
 def canonical(name: str) -> str:

@@ -4,9 +4,7 @@ A runtime is a function `(model, images, threads) -> Runner`; `RUNTIMES` is an o
 another entry.
 """
 
-import io
 import shutil
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from compound.errors import CompoundError, UsageError
-
-Laps = dict[str, float]  # seconds of one call by the module they were spent in
+from compound.measure.laps import Laps, module_laps, name_by_module, onnxruntime_laps, openvino_laps
+from compound.nn import ConvNet, fold
 
 
 class Unavailable(CompoundError):
@@ -27,10 +25,11 @@ class Unavailable(CompoundError):
 
 @dataclass(frozen=True)
 class Runner:
-    """`run` computes the batch once; `laps`, where the runtime can tell, does so and says where the time went."""
+    """`run` computes the batch once; `laps`, where the runtime can tell, makes so many calls and says where their time
+    went, of each or of all in the mean."""
 
     run: Callable[[], Any]
-    laps: Callable[[], Laps] | None = None
+    laps: Callable[[int], list[Laps]] | None = None
 
 
 Runtime = Callable[[nn.Module, Tensor, int], Runner]
@@ -45,7 +44,7 @@ def eager(model: nn.Module, images: Tensor, threads: int) -> Runner:
             output: Tensor = model(images)
         return output
 
-    return Runner(run, lambda: module_laps(model, run))
+    return Runner(run, lambda calls: [module_laps(model, run) for _ in range(calls)])
 
 
 def channels_last(model: nn.Module, images: Tensor, threads: int) -> Runner:
@@ -72,16 +71,24 @@ def onnx_runtime(model: nn.Module, images: Tensor, threads: int) -> Runner:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about its own parts
-        program = torch.onnx.export(model, (images,), dynamo=True, verbose=False, input_names=["images"])
+        program = torch.onnx.export(folded(model), (images,), dynamo=True, verbose=False, input_names=["images"])
     assert program is not None
-    file = io.BytesIO()
-    program.save(file)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(file.getvalue(), options, providers=["CPUExecutionProvider"])
+    proto = program.model_proto
+    name_by_module(proto.graph)
+    file = proto.SerializeToString()
     feed = {"images": images.contiguous().numpy()}
-    return Runner(lambda: session.run(None, feed)[0])
+
+    def options() -> Any:
+        given = onnxruntime.SessionOptions()
+        given.intra_op_num_threads = threads
+        given.inter_op_num_threads = 1
+        return given
+
+    def start(given: Any) -> Any:
+        return onnxruntime.InferenceSession(file, given, providers=["CPUExecutionProvider"])
+
+    session = start(options())
+    return Runner(lambda: session.run(None, feed)[0], lambda calls: onnxruntime_laps(start, options(), feed, calls))
 
 
 def openvino(model: nn.Module, images: Tensor, threads: int) -> Runner:
@@ -91,11 +98,20 @@ def openvino(model: nn.Module, images: Tensor, threads: int) -> Runner:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        converted = ov.convert_model(model, example_input=images, input=[tuple(images.shape)])
+        converted = ov.convert_model(folded(model), example_input=images, input=[tuple(images.shape)])
     config = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    ready = ov.Core().compile_model(converted, "CPU", config)
-    request, array = ready.create_infer_request(), images.contiguous().numpy()
-    return Runner(lambda: request.infer([array], share_inputs=True)[0])
+    core, feed = ov.Core(), [images.contiguous().numpy()]
+    request = core.compile_model(converted, "CPU", config).create_infer_request()
+
+    def laps(calls: int) -> list[Laps]:
+        return openvino_laps(core.compile_model(converted, "CPU", config | {"PERF_COUNT": True}), feed, calls)
+
+    return Runner(lambda: request.infer(feed, share_inputs=True)[0], laps)
+
+
+def folded(model: nn.Module) -> nn.Module:
+    """One of our networks as it is exported; another library's as it is."""
+    return fold(model) if isinstance(model, ConvNet) else model
 
 
 RUNTIMES: dict[str, Runtime] = {
@@ -117,40 +133,3 @@ def need(*packages: str) -> None:
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
         raise Unavailable(f"{', '.join(missing)} is not installed; run: pip install 'compound[deploy]'")
-
-
-def module_laps(model: nn.Module, run: Callable[[], object]) -> Laps:
-    """One call of `run`, its time split at the moments where a module of `model` ends, by the module's name.
-
-    What happens between two ends (freeing a map, a sum around a body) belongs to the later one. Containers that only
-    call others are no ends of their own.
-    """
-    laps: Laps = {}
-    last = 0.0
-
-    def timed(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
-            nonlocal last
-            output = forward(*args)
-            now = time.perf_counter()
-            laps[name] = laps.get(name, 0.0) + now - last
-            last = now
-            return output
-
-        return call
-
-    named = [(name, module) for name, module in model.named_modules() if name and not isinstance(module, PASSING)]
-    for name, module in named:
-        module.forward = timed(name, module.forward)  # type: ignore[method-assign]
-    try:
-        last = time.perf_counter()
-        run()
-    finally:
-        for _, module in named:
-            del module.forward  # the class's own again
-    return laps
-
-
-# A cell network's stages are `Sequential`s too. Lists and dictionaries of modules are not here: they never run, unless
-# they are a `Concat`, whose end is where its branches are joined.
-PASSING = (nn.Sequential, nn.Dropout, nn.Flatten)

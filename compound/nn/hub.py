@@ -6,7 +6,6 @@ caches of these libraries, and what is read from there is compared with the dige
 `HF_HUB_OFFLINE=1` nothing is fetched. Preprocessing, padding and ε come with the weights.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -24,6 +23,7 @@ from torchvision import models
 from compound.budget import Budget
 from compound.cost import cost
 from compound.errors import UsageError
+from compound.files import sha256
 from compound.network import Inputs, Network
 from compound.nn.build import ConvNet
 from compound.nn.foreign import WeightsError
@@ -213,8 +213,7 @@ def _downloaded(repo: str, file: str, revision: str) -> Path:
 
 
 def _check(path: Path, digits: str) -> None:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(path)
     if not digest.startswith(digits):
         raise WeightsError(
             f"{path} is not what was published: its SHA-256 begins {digest[:8]} and not {digits[:8]}; "

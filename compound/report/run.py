@@ -36,6 +36,7 @@ class RunReport:
     plan_file: dict[str, Any] | None
     metrics: dict[str, list[float]] | None
     evaluation: dict[str, Any] | None
+    held_out: dict[str, Any] | None
     predictions: list[dict[str, Any]] | None
 
     @classmethod
@@ -49,6 +50,7 @@ class RunReport:
             read_json(path / "plan.json"),
             _metrics(run.metrics),
             read_json(run.evaluation),
+            read_json(run.held_out),
             predictions["predictions"] if predictions else None,
         )
         if report.confusion:

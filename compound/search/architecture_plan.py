@@ -23,7 +23,7 @@ from compound.search.spending import device_latency
 from compound.search.supernet import Supernet
 from compound.search.supernet_training import train_supernet
 from compound.search.training import Images, ShortTraining
-from compound.train import RECIPES, Recipe, load_recipe
+from compound.train import Recipe, find_recipe
 
 Evaluation = Literal["shared", "full", "short", "shrunken", "halving"]
 SHORT_EPOCHS = 5  # as MnasNet's
@@ -75,12 +75,7 @@ class Plan:
     @cached_property
     def training(self) -> Recipe:
         """How a network is trained in full."""
-        if self.recipe.endswith((".yaml", ".yml")):
-            recipe = load_recipe(self.recipe)
-        elif self.recipe in RECIPES:
-            recipe = RECIPES[self.recipe]
-        else:
-            raise UsageError(f"there is no recipe {self.recipe!r}; use {', '.join(RECIPES)} or a YAML file")
+        recipe = find_recipe(self.recipe)
         return replace(recipe, epochs=self.epochs or recipe.epochs, precision="fp32")
 
     def trainer(self, threads: int | None = None) -> ShortTraining:

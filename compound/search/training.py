@@ -117,7 +117,7 @@ class ShortTraining:
         workers = default_workers(data)
         train = make_loader(
             data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
-            seed=seed, workers=workers,
+            seed=seed, workers=workers, repeats=recipe.repeats,
         )  # fmt: skip
         trainer.fit(module, train, make_loader(data.holdout, preprocessing, recipe.batch, workers=workers))
         return judge.accuracy, judge.loss

@@ -12,9 +12,10 @@ from torch import Tensor
 from compound.data import ArraySource, DamageLog, Preprocessing
 from compound.data.decode import decode_image
 from compound.deploy import Runtime, export_folder, open_model, weights_file
-from compound.deploy.choose import CHOICE, digest
+from compound.deploy.choose import CHOICE
 from compound.errors import CompoundError
 from compound.explain import in_bytes, look, overlay
+from compound.files import sha256
 from compound.inference import Classifier, Eager, chunk_size, in_chunks, pick_device
 from compound.network import Network
 from compound.nn import ConvNet, load_weights
@@ -142,4 +143,4 @@ def stamp(place: str) -> Stamp:
 
 def checksum(place: str) -> str:
     """SHA-256 of the files together, 12 digits of each."""
-    return "-".join(digest(path)[:12] for path in watched(place))
+    return "-".join(sha256(path)[:12] for path in watched(place))

@@ -66,7 +66,7 @@ class Layout:
     @cached_property
     def _made(self) -> tuple[list[tuple[Variant, Network]], tuple[str, ...]]:
         rows = [row for row in self.plan.rows if self.table or row.measure != "latency"]
-        levels = self._solved(rows)
+        levels, apart = self._solved(rows)
         made: list[tuple[Variant, Network]] = []
         notes = [] if len(rows) == len(self.plan.rows) else ["equal latency is left out: it needs a --device FILE"]
         seen: dict[tuple[str, Network], str] = {}
@@ -80,22 +80,28 @@ class Layout:
                 variant = self._variant(one, {v.name for v, _ in made})
                 seen[row.group, network] = variant.name
                 made.append((variant, one.network.with_(name=f"{self.baseline.name} {variant.name}")))
-        return made, (*notes, *self._unequal(levels))
+        return made, (*notes, *apart)
 
-    def _solved(self, rows: Sequence[PlanRow]) -> dict[tuple[PlanRow, float], Candidate]:
-        """The rows whose cost is given: those of one group, measure and cost are solved for together."""
+    def _solved(self, rows: Sequence[PlanRow]) -> tuple[dict[tuple[PlanRow, float], Candidate], list[str]]:
+        """The rows whose cost is given: those of one group, measure and cost are solved for together.
+
+        And which of them could not be brought to one cost.
+        """
         levels: dict[tuple[str, str, float], list[PlanRow]] = {}
         for row in rows:
             for power in values(row.power) if row.solved else ():
                 levels.setdefault((row.group, row.measure, power), []).append(row)
         found: dict[tuple[PlanRow, float], Candidate] = {}
+        notes: list[str] = []
         for (_, measure, power), members in levels.items():
             spent = self._spent(measure)
             target = spent(self.baseline) * self.ratio**power
             rules = [self._rule(row) for row in members]
-            for row, point in zip(members, equal_cost(self.baseline, rules, spent, target), strict=True):
+            points = equal_cost(self.baseline, rules, spent, target)
+            for row, point in zip(members, points, strict=True):
                 found[row, power] = Candidate(row, point.network, point.scaling)
-        return found
+            notes += unequal(measure, {r.dimension: point.spent for r, point in zip(members, points, strict=True)})
+        return found, notes
 
     def _made_of(self, row: PlanRow) -> Iterator[Candidate]:
         """The networks of a row whose factors are given."""
@@ -128,18 +134,6 @@ class Layout:
             latency=self._spent("latency")(one.network) if self.table else None,
         )
 
-    def _unequal(self, levels: dict[tuple[PlanRow, float], Candidate]) -> Iterator[str]:
-        """Which rows could not be brought to one cost."""
-        groups: dict[tuple[str, str, float], list[Candidate]] = {}
-        for (row, power), one in levels.items():
-            groups.setdefault((row.group, row.measure, power), []).append(one)
-        for (_, measure, _), members in groups.items():
-            costs = {one.row.dimension: self._spent(measure)(one.network) for one in members}
-            middle = sorted(costs.values())[len(costs) // 2]
-            if max(costs.values()) / min(costs.values()) - 1 > TOLERANCE:
-                off = [f"{name} {value / middle - 1:+.1%}" for name, value in costs.items() if value != middle]
-                yield f"no nets of equal {measure} within {TOLERANCE:.0%}; the nearest differ: {', '.join(off)}"
-
     def _spent(self, measure: str) -> Callable[[Network], float]:
         """What a network costs in terms of `measure`."""
         if measure == "macs":
@@ -162,6 +156,15 @@ class Layout:
             return self.baseline
         path = Path(row.network)
         return load_network(self.plan.folder / path) if path.suffix in (".yaml", ".yml") else ZOO[row.network]
+
+
+def unequal(measure: str, costs: dict[str, float]) -> list[str]:
+    """What there is to say of nets that could not be brought to one cost; `costs` are theirs by dimension."""
+    if max(costs.values()) / min(costs.values()) - 1 <= TOLERANCE:
+        return []
+    middle = sorted(costs.values())[len(costs) // 2]
+    off = [f"{name} {value / middle - 1:+.1%}" for name, value in costs.items() if value != middle]
+    return [f"no nets of equal {measure} within {TOLERANCE:.0%}; the nearest differ: {', '.join(off)}"]
 
 
 @lru_cache(maxsize=4096)

@@ -2,7 +2,7 @@
 
 from compound.train.fit import Interrupted, default_workers, start_run, train
 from compound.train.recipe import Recipe, rate_at
-from compound.train.recipes import RECIPES, load_recipe
+from compound.train.recipes import RECIPES, find_recipe, load_recipe
 from compound.train.run import Run, open_run
 from compound.train.start import adopted
 from compound.train.transfer import Transfer
@@ -15,6 +15,7 @@ __all__ = [
     "Transfer",
     "adopted",
     "default_workers",
+    "find_recipe",
     "load_recipe",
     "open_run",
     "rate_at",

@@ -6,7 +6,7 @@ import warnings
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -14,7 +14,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from compound.data import DamageLog, DataSet, Preprocessing, loading, make_loader
 from compound.errors import CompoundError, UsageError
 from compound.evaluation import Evaluation, evaluate
-from compound.files import clear_leftovers, locked, make_folder, write_json
+from compound.files import clear_leftovers, locked, make_folder
 from compound.inference import pick_device, workers_for
 from compound.measure.machine import keep_freed_memory
 from compound.network import Network
@@ -27,6 +27,7 @@ from compound.train.changes import described, differences
 from compound.train.checkpoints import Checkpoints, Stopped
 from compound.train.display import Display
 from compound.train.divergence import Diverged, Watch
+from compound.train.final import keep_result, refuse_second, refuse_unseen
 from compound.train.metrics import Damage, Metrics
 from compound.train.module import Training
 from compound.train.pace import Pace, settle
@@ -143,9 +144,13 @@ def train(
     save_every: Interval = Interval(seconds=600),
     on_nan: Literal["stop", "retry"] = "stop",
     sync_norm: bool = False,
+    final: bool | None = None,
     quiet: bool = False,
 ) -> tuple[Run, Evaluation]:
     """Train the run from where it stands, then evaluate it once on the test images.
+
+    `final` True refuses a run that was evaluated on them already; False leaves them alone and evaluates on the held-out
+    images instead, see `compound.train.final`.
 
     Everything is written into the run directory, which no other process may train meanwhile. `save_every` is for
     checkpoints within an epoch; each epoch ends with one. `on_nan` "retry" goes back to the newest checkpoint and
@@ -159,13 +164,15 @@ def train(
     """
     keep_freed_memory()  # a step makes the same maps again, and fresh pages cost more than many of its operators
     world = join(pick_device(device))
+    from_first(lambda: refuse_unseen(run) if final is None else refuse_second(run))
     with ExitStack() as stack:
         from_first(lambda: _take(run, stack))
         while True:
             try:
                 return _train(
-                    run, data, weights, inherited, workers, device, damaged_limit, save_every, sync_norm, world, quiet
-                )
+                    run, data, weights, inherited, workers, device, damaged_limit, save_every, sync_norm, world,
+                    final, quiet,
+                )  # fmt: skip
             except Diverged as error:
                 if on_nan == "stop" or run.lowered == RETRIES:
                     raise
@@ -193,6 +200,7 @@ def _train(
     save_every: Interval,
     sync_norm: bool,
     world: World,
+    final: bool | None,
     quiet: bool,
 ) -> tuple[Run, Evaluation]:
     recipe, where = run.recipe, pick_device(device)
@@ -208,6 +216,7 @@ def _train(
     loader = make_loader(
         data.train, preprocessing, share, augment=recipe.augment, shuffle=True, drop_last=True,
         seed=run.seed, workers=workers, epoch=done_epochs, start_batch=done_steps, rank=rank(), world=world.size,
+        repeats=recipe.repeats,
     )  # fmt: skip
     holdout = make_loader(data.holdout, preprocessing, share, workers=workers, rank=rank(), world=world.size)
     start = (weights, inherited) if found is None else (None, None)  # a checkpoint holds everything that was learned
@@ -257,14 +266,17 @@ def _train(
         weights_to_keep.apply(module)
     if is_first():
         save_weights(model, run.weights, data.classes)
+    source = data.holdout if final is False else data.test
     result = evaluate(
-        model, data.test, data.classes, batch=recipe.batch, workers=workers, device=device, damaged_limit=damaged_limit
+        model, source, data.classes, batch=recipe.batch, workers=workers, device=device, damaged_limit=damaged_limit
     )
-    summary = result.summary() | {"training_seconds": round(seconds, 1)}
     damaged = {path: reason for process in gathered(damage.damaged) for path, reason in process.items()}
-    summary["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damaged.items()]
+    told: dict[str, Any] = {"training_seconds": round(seconds, 1)}
+    told["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damaged.items()]
+    if recipe.select == "best" and best[0].epoch:
+        told["chosen"] = {"epoch": best[0].epoch, "top1": best[0].accuracy, "images": len(data.holdout)}
     if is_first():
-        write_json(run.evaluation, summary)
+        keep_result(run, result, told, final)
     return run.now("done"), result
 
 

@@ -25,6 +25,9 @@ class Recipe:
     epochs: int
     minutes: float | None = None  # of training; then as many epochs are trained as they hold
     batch: int = 128
+    repeats: int = (
+        1  # times that an image stands in a step, each time augmented anew; an epoch has as many steps as ever
+    )
     # Parts in which a step's images go through; the rate is still that of the whole batch, but norms see a part only.
     accumulate: int = 1
     # Children of the built network (stem, stage1, …) whose activations are computed again in the backward pass.
@@ -70,6 +73,10 @@ class Recipe:
             raise UsageError(f"epochs {self.epochs} trains nothing; use 1 or more")
         if self.batch < 2:
             raise UsageError(f"batch {self.batch} is too small for batch norm; use 2 or more, usually 64 or 128")
+        if not 1 <= self.repeats < self.batch:
+            raise UsageError(
+                f"repeats {self.repeats} of a batch of {self.batch} is no number of times; use 1, or e.g. 3"
+            )
         if not 1 <= self.accumulate <= self.batch // 2:
             raise UsageError(
                 f"accumulate {self.accumulate} does not leave two images a part of a batch of {self.batch}; "

@@ -6,6 +6,7 @@ metrics.csv         a line an epoch
 checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, where the recipe chooses it
 model.safetensors   the result, with network, classes and preprocessing in its metadata
 evaluation.json     accuracy on the test images
+holdout.json        accuracy on the held-out images, where the test images are kept for later
 """
 
 import platform
@@ -52,6 +53,10 @@ class Run:
     @property
     def evaluation(self) -> Path:
         return self.path / "evaluation.json"
+
+    @property
+    def held_out(self) -> Path:
+        return self.path / "holdout.json"
 
     def save(self) -> "Run":
         if not is_first():

@@ -40,7 +40,7 @@ class Trial:
         preprocessing = Preprocessing.of(network, data.channels)
         self.loader = make_loader(
             data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
-            seed=seed, workers=workers,
+            seed=seed, workers=workers, repeats=recipe.repeats,
         )  # fmt: skip
         model = build(network, len(data.classes), data.channels, seed=seed)
         steps = max(len(data.train) // recipe.batch, 1)

@@ -245,3 +245,54 @@ def test_damaged_images_are_named_counted_and_stop_the_run_when_many(cli, yaml, 
     assert "20.png" in out
     assert "1 of 2 images could not be read" in err
     assert "3.png" in err.splitlines()[-1]
+
+
+def test_test_images_are_kept_for_one_final_evaluation(cli, yaml, photos, tmp_path):
+    """What `--no-final` leaves and `evaluate --final` then writes is what `--final` writes at once."""
+    words = ("train", yaml, photos, "--recipe", yaml.parent / "recipe.yaml", "--epochs", 4, "--holdout", 0.2)
+    code, out, err = cli(*words, "--no-final", "-o", tmp_path / "kept")
+    assert code == 0, err
+    assert out.startswith("held-out top-1 ")
+    kept = open_run(tmp_path / "kept")
+    told = json.loads(kept.held_out.read_text())
+    best = torch.load(kept.checkpoints / "best.ckpt", weights_only=True)
+    assert not kept.evaluation.exists()
+    assert told["images"] == told["chosen"]["images"] == kept.data["images"]["holdout"]
+    assert told["top1"] == pytest.approx(told["chosen"]["top1"]) == pytest.approx(best["val_top1"])
+    assert told["chosen"]["epoch"] == best["epoch"]
+    for verb in (("evaluate", kept.path), ("compare", kept.path, kept.path), (*words, "-o", kept.path, "--resume")):
+        code, err = cli.error(*verb)
+        assert code == 2
+        assert "keeps its test images for the end" in err or "recipe.select: best → last" in err
+    assert cli("report", kept.path, "-o", tmp_path / "kept.html")[0] == 0
+    assert "kept for the end" in (tmp_path / "kept.html").read_text()
+    code, err = cli.error("evaluate", kept.path, photos, "--final")
+    assert (code, "leave all other out" in err) == (2, True)
+    assert cli.json("evaluate", kept.path, "--final")["images"] == kept.data["images"]["test"]
+    assert cli.json(*words, "--final", "-o", tmp_path / "once")["part"] == "test"
+    written = [json.loads((tmp_path / name / "evaluation.json").read_text()) for name in ("kept", "once")]
+    for one in written:
+        assert one.pop("training_seconds") > 0
+    assert written[0] == written[1]
+    assert cli("report", kept.path, "-o", tmp_path / "kept.html")[0] == 0
+    assert f"epoch {best['epoch']}, chosen by" in (tmp_path / "kept.html").read_text()
+    for verb in (
+        ("evaluate", kept.path, "--final"),
+        ("evaluate", kept.path),
+        (*words, "--final", "-o", kept.path, "--resume"),
+    ):
+        code, err = cli.error(*verb)
+        assert code == 2
+        assert "was evaluated on its test images already (top-1 " in err
+    assert cli.json("evaluate", kept.path, "--again")["top1"] == written[0]["top1"]
+
+
+def test_a_final_evaluation_needs_held_out_images(cli, yaml, photos, tmp_path):
+    words = ("--recipe", yaml.parent / "recipe.yaml", "--holdout", 0, "-o", tmp_path / "none")
+    code, err = cli.error("train", yaml, photos, *words, "--final")
+    assert code == 2
+    assert "--final chooses by held-out images and" in err
+    assert not (tmp_path / "none").exists()
+    code, err = cli.error("fit", photos, "--no-final")
+    assert code == 2
+    assert "use compound train" in err

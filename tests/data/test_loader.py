@@ -80,6 +80,25 @@ def test_processes_share_every_step_of_the_single_process_run():
         assert sorted(draw for share in shares for draw in share[step]) == sorted(batch)
 
 
+@pytest.mark.parametrize("world", [1, 3])
+def test_repeats_are_augmented_anew_and_an_epoch_keeps_its_length(world):
+    sampler = EpochSampler(103, 12, seed=1, shuffle=True, repeats=3)
+    steps = list(sampler)
+    plain = indices(EpochSampler(103, 12, seed=1, shuffle=True))
+    assert indices(steps) == [index for index in plain for _ in range(3)][:103]
+    assert [len(step) for step in steps] == [12] * 8 + [7]
+    assert all(len({draw.epoch for draw in step[i : i + 3]}) == 3 for step in steps[:8] for i in range(0, 12, 3))
+    sampler.set_epoch(1)
+    assert not {draw.epoch for step in sampler for draw in step} & {draw.epoch for step in steps for draw in step}
+    shares = [
+        list(EpochSampler(103, 12 // world, seed=1, shuffle=True, repeats=3, rank=rank, world=world))
+        for rank in range(world)
+    ]
+    assert [sorted(draw for share in shares for draw in share[step]) for step in range(9)] == [sorted(s) for s in steps]
+    resumed = EpochSampler(103, 12, seed=1, shuffle=True, repeats=3, start_batch=4)
+    assert list(resumed) == steps[4:]
+
+
 @pytest.fixture
 def files(class_folders) -> FileSource:
     folder = class_folders("jpegs", {"a": 23})
@@ -253,3 +272,18 @@ def test_a_full_dev_shm_is_an_error_not_a_hang():
     assert done.returncode == 1
     assert "compound.errors.CompoundError: loading images failed: " in done.stderr
     assert "No space left on device" in done.stderr
+
+
+@pytest.mark.parametrize("crop", ["inception", "shift"])
+def test_a_repeated_image_is_read_once_and_seen_differently(files, crop, monkeypatch):
+    read = []
+    load = FileSource.load
+    monkeypatch.setattr(FileSource, "load", lambda self, index: (read.append(index), load(self, index))[1])
+    augment = Augment(crop=crop, shift=2, flip=False)
+    loader = make_loader(files, Preprocessing(16, 3, Inputs()), 6, augment=augment, shuffle=True, seed=2, repeats=3)
+    batch = next(iter(loader))
+    assert len(read) == 2
+    assert batch.indices.tolist() == [index for index in read for _ in range(3)]
+    for first in (0, 3):
+        a, b, c = batch.images[first : first + 3]
+        assert not (torch.equal(a, b) and torch.equal(b, c))

@@ -1,7 +1,6 @@
 """Exported files say what the network says, whatever runs them; hostile and damaged ones are refused."""
 
 import json
-import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -9,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from given import CLASSES, Payload, photos
 
-from compound.data import ArraySource, Preprocessing
+from compound.data import Preprocessing
 from compound.deploy import ExportError, export, open_choice, open_runtime
 from compound.deploy import graphs as graphs_module
 from compound.deploy.choose import choose, compare_ways, points, write_choice
@@ -18,17 +18,7 @@ from compound.deploy.export import Exported, probe
 from compound.deploy.graphs import WRITERS, graph_of
 from compound.deploy.hub import write_hub_folder
 from compound.errors import CompoundError, UsageError
-from compound.nn import ConvNet, Weights, load_model, save_weights
-
-CLASSES = tuple("abcdefg")
-
-
-def photos(model: ConvNet, count: int = 12) -> ArraySource:
-    rng = np.random.default_rng(5)
-    side = model.network.resolution
-    coarse = rng.integers(0, 256, (count, 3, 6, 6), dtype=np.uint8).repeat(-(-side // 6), 2).repeat(-(-side // 6), 3)
-    images = torch.from_numpy(np.ascontiguousarray(coarse[:, :, :side, :side]))
-    return ArraySource(images, np.arange(count) % len(CLASSES), "photos")
+from compound.nn import Weights, load_model, save_weights
 
 
 @pytest.mark.parametrize(
@@ -179,14 +169,6 @@ def test_hub_folder_is_loaded_again(small, tmp_path: Path) -> None:
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "Top-1 90.00% (95 % interval 88.00% to 92.00%)" in card
     assert json.loads((folder / "config.json").read_text())["label_names"] == list(CLASSES)
-
-
-class Payload:
-    def __init__(self, proof: Path) -> None:
-        self.proof = proof
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.proof),)
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])

@@ -11,9 +11,11 @@ from itertools import pairwise
 import pytest
 import torch
 from safetensors.torch import load_file
+from torchvision.transforms.v2 import functional as F
+from webdataset import TarWriter
 
 import compound.train.fit as fit
-from compound.data import Augment
+from compound.data import Augment, open_data
 from compound.nn import build, save_weights
 from compound.quantity import Interval
 from compound.train import Interrupted, open_run, start_run, train
@@ -179,3 +181,22 @@ def test_a_shortened_run_resumes_in_its_new_length(tmp_path, network, data, reci
     monkeypatch.setattr(fit, "Checkpoints", StopAt.__base__)
     parts, _ = run_once(tmp_path / "parts", network, data, timed, resume=True)
     assert whole.metrics.read_text() == parts.metrics.read_text()
+
+
+def test_a_training_on_tar_shards_goes_on_within_an_epoch(tmp_path, network, data, recipe, monkeypatch):
+    places = [(data.train, range(50), "train-0"), (data.train, range(50, 96), "train-1")]
+    places += [(data.holdout, range(24), "val-0"), (data.test, range(60), "test-0")]
+    for source, indices, name in places:
+        with (tmp_path / f"{name}.tar").open("wb") as file, TarWriter(file) as writer:
+            for index in indices:
+                image = F.to_pil_image(source.load(index))
+                writer.write({"__key__": f"{index:03d}", "png": image, "cls": data.classes[source.labels[index]]})
+    opened = open_data(str(tmp_path), channels=1, root=tmp_path / "kept")
+    assert [len(part) for part in (opened.train, opened.holdout, opened.test)] == [96, 24, 60]
+    whole, _ = run_once(tmp_path / "runs" / "whole", network, opened, recipe, workers=0)
+    monkeypatch.setattr(fit, "Checkpoints", type("Stop", (StopAt,), {"step": 8}))
+    with pytest.raises(Interrupted, match="--resume"):
+        run_once(tmp_path / "runs" / "parts", network, opened, recipe, workers=2)
+    monkeypatch.undo()
+    parts, _ = run_once(tmp_path / "runs" / "parts", network, opened, recipe, resume=True, workers=1)
+    assert_same(whole, parts)

@@ -30,6 +30,15 @@ def _preset(name: str) -> Recipe:
 RECIPES = {name: _preset(name) for name in NAMES}
 
 
+def find_recipe(name: str) -> Recipe:
+    """A preset by name, or one of the user's own from a YAML file."""
+    if name.endswith((".yaml", ".yml")):
+        return load_recipe(name)
+    if name not in RECIPES:
+        raise UsageError(f"there is no recipe {name!r}; use {', '.join(RECIPES)} or a YAML file")
+    return RECIPES[name]
+
+
 def load_recipe(path: str | Path) -> Recipe:
     """A recipe file: the fields of `Recipe` as YAML; `base` names the preset whose fields it changes."""
     given = _fields(Path(path))

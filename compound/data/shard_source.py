@@ -1,0 +1,108 @@
+"""Images of tar shards by position, from this machine or over the network."""
+
+import tarfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import fsspec
+import numpy as np
+import torch
+from fsspec.implementations.local import LocalFileSystem
+
+from compound.data.decode import decode_image
+from compound.data.errors import DamagedImage
+from compound.data.members import HEADER
+from compound.data.source import Labels, Source
+from compound.errors import CompoundError
+
+WAITS = (1.0, 4.0, 16.0)  # seconds before a remote read is tried again
+
+
+class ShardSource(Source):
+    """Images in tar files; each is read with its tar header, which must be the one that the index knows."""
+
+    def __init__(
+        self, shards: Sequence[str], channels: int, places: Labels, labels: Labels, names: Sequence[str]
+    ) -> None:
+        self.labels, self.channels = labels, channels
+        self._shards, self._places = tuple(shards), places  # (n, 3): shard, first byte, bytes
+        self._names = np.array([name.encode("utf-8", "surrogateescape") for name in names], dtype=np.bytes_)
+
+    def path(self, index: int) -> str:
+        return f"{self._shards[self._places[index, 0]]}/{self._name(index)}"
+
+    def load(self, index: int) -> torch.Tensor:
+        return self.decoded(index, self._read(index))
+
+    def ahead(self, indices: Labels) -> Callable[[int], torch.Tensor]:
+        if not len(indices) or isinstance(fsspec.url_to_fs(self._shards[0])[0], LocalFileSystem):
+            return self.load
+        wanted = np.unique(indices).tolist()
+        paths, starts, ends = (list(each) for each in zip(*map(self._span, wanted), strict=True))
+        blocks = fsspec.url_to_fs(self._shards[0])[0].cat_ranges(paths, starts, ends, on_error="return")
+        fetched = dict(zip(wanted, blocks, strict=True))
+
+        def load(index: int) -> torch.Tensor:
+            block = fetched[index]
+            return self.load(index) if isinstance(block, BaseException) else self.decoded(index, block)
+
+        return load
+
+    def decoded(self, index: int, block: bytes) -> torch.Tensor:
+        """The image of a `block` that holds its tar header and its bytes."""
+        path, size = self.path(index), int(self._places[index, 2])
+        if len(block) < HEADER + size:
+            raise DamagedImage(path, "the shard ends before the image does")
+        if len(block) > HEADER + size:
+            raise CompoundError(f"{path}: its server sends whole files alone; take one that answers range requests")
+        try:
+            fits = tarfile.TarInfo.frombuf(block[:HEADER], tarfile.ENCODING, "surrogateescape").size == size
+        except tarfile.TarError:
+            fits = False
+        if not fits:
+            raise DamagedImage(path, "the shard has another member there; run `compound data index` on it")
+        return decode_image(block[HEADER:], self.channels, path)
+
+    def subset(self, indices: Labels) -> "ShardSource":
+        names = [self._name(i) for i in indices]
+        return ShardSource(self._shards, self.channels, self._places[indices], self.labels[indices], names)
+
+    def joined(self, other: Self) -> "ShardSource | None":
+        if self.channels != other.channels:
+            return None
+        places = other._places + np.array([len(self._shards), 0, 0])
+        names = [source._name(i) for source in (self, other) for i in range(len(source))]
+        labels = np.concatenate([self.labels, other.labels])
+        shards = (*self._shards, *other._shards)
+        return ShardSource(shards, self.channels, np.concatenate([self._places, places]), labels, names)
+
+    def _name(self, index: int) -> str:
+        return bytes(self._names[index]).decode("utf-8", "surrogateescape")
+
+    def _span(self, index: int) -> tuple[str, int, int]:
+        """Where fsspec finds the image and its header: path, first byte and the one behind the last."""
+        shard, start, size = self._places[index].tolist()
+        return fsspec.url_to_fs(self._shards[shard])[1], start - HEADER, start + size
+
+    def _read(self, index: int) -> bytes:
+        shard = self._shards[self._places[index, 0]]
+        system, (path, start, end) = fsspec.url_to_fs(shard)[0], self._span(index)
+        for wait in (*WAITS, None):
+            try:
+                block: bytes = system.cat_file(path, start=start, end=end)
+                return block
+            except Exception as error:  # each protocol has its own kinds
+                if isinstance(system, LocalFileSystem):
+                    raise DamagedImage(self.path(index), str(error)) from None
+                if wait is None or isinstance(error, FileNotFoundError):
+                    raise CompoundError(
+                        f"cannot read {shard}: {said(error)}; a run goes on with --resume when it can be"
+                    ) from None
+                time.sleep(wait)
+        raise AssertionError
+
+
+def said(error: BaseException) -> str:
+    """The first line of an error, or its kind: those of network libraries are often empty."""
+    return (str(error).splitlines() or [""])[0] or type(error).__name__

@@ -1,0 +1,133 @@
+"""Where the time of a call goes: seconds by the module of the model they were spent in.
+
+What a runtime cannot place (the moment between two modules, a map laid out anew) belongs to the module that ends next.
+"""
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+Laps = dict[str, float]  # seconds of one call by the module they were spent in
+
+# A cell network's stages are `Sequential`s too. Lists and dictionaries of modules are not here: they never run, unless
+# they are a `Concat`, whose end is where its branches are joined.
+PASSING = (nn.Sequential, nn.Dropout, nn.Flatten)
+SHORTEST = 0.5e-6  # the profiles of runtimes count in whole microseconds
+SCOPE = "__module."  # before a module's name in the names of OpenVINO's operators, and in those `name_by_module` gives
+
+
+def module_laps(model: nn.Module, run: Callable[[], object]) -> Laps:
+    """One call of `run`, its time split at the moments where a module of `model` ends, by the module's name.
+
+    Containers that only call others are no ends of their own.
+    """
+    laps: Laps = {}
+    last = 0.0
+
+    def timed(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            nonlocal last
+            output = forward(*args)
+            now = time.perf_counter()
+            laps[name] = laps.get(name, 0.0) + now - last
+            last = now
+            return output
+
+        return call
+
+    named = [(name, module) for name, module in model.named_modules() if name and not isinstance(module, PASSING)]
+    for name, module in named:
+        module.forward = timed(name, module.forward)  # type: ignore[method-assign]
+    try:
+        last = time.perf_counter()
+        run()
+    finally:
+        for _, module in named:
+            del module.forward  # the class's own again
+    return laps
+
+
+def openvino_laps(ready: Any, feed: Any, calls: int) -> list[Laps]:
+    """The mean of `calls` calls of a compiled OpenVINO model that counts its time (`PERF_COUNT`).
+
+    It tells of every operator the mean of all calls so far, in whole microseconds, so what the first one took is taken
+    off. An operator that others were fused into has several names; the first that is a module's counts.
+    """
+    names = {
+        node.friendly_name: node.get_rt_info()["originalLayersNames"].astype(str)
+        for node in ready.get_runtime_model().get_ordered_ops()
+    }
+    request = ready.create_infer_request()
+
+    def spent() -> dict[str, float]:
+        told = request.get_profiling_info()
+        return {one.node_name: one.real_time.total_seconds() for one in told if one.status == one.Status.EXECUTED}
+
+    request.infer(feed, share_inputs=True)
+    first = spent()
+    for _ in range(calls):
+        request.infer(feed, share_inputs=True)
+    mean = {name: max(0.0, ((calls + 1) * all_ - first.get(name, 0.0)) / calls) for name, all_ in spent().items()}
+    return [by_module((names.get(name, name), seconds) for name, seconds in mean.items())]
+
+
+def onnxruntime_laps(open_session: Callable[[Any], Any], options: Any, feed: Any, calls: int) -> list[Laps]:
+    """`calls` calls of an ONNX Runtime session of a graph by `name_by_module`, after one that is not kept.
+
+    The session writes what it timed to a file when it ends, so it is one of its own.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "laps")
+        session = open_session(options)
+        for _ in range(calls + 1):
+            session.run(None, feed)
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    laps: list[list[tuple[str, float]]] = [[]]
+    for event in events:
+        if event["cat"] == "Node" and event["name"].endswith("_kernel_time"):
+            laps[-1].append((event["name"], event["dur"] / 1e6))
+        elif event["name"] == "model_run":  # written when the run is over
+            laps.append([])
+    return [by_module(one) for one in laps[1:-1]]
+
+
+def name_by_module(graph: Any) -> None:
+    """Name the nodes of an exported ONNX graph, and what they compute, by the module of the model they come from.
+
+    ONNX Runtime calls what it fuses and lays out anew after one or the other.
+    """
+    kept = {value.name for value in (*graph.output, *graph.input)}
+    renamed: dict[str, str] = {}
+    for number, node in enumerate(graph.node):
+        scopes = next((p.value for p in node.metadata_props if p.key == "pkg.torch.onnx.name_scopes"), "[]")
+        modules = [scope.strip("' ") for scope in scopes.strip("[]").split(",")][:-1]  # the last is the operator
+        node.name = f"{SCOPE}{modules[-1] if modules else ''}/{node.op_type}{number}"
+        for place, name in enumerate(node.input):
+            node.input[place] = renamed.get(name, name)
+        for place, name in enumerate(node.output):
+            if name and name not in kept:
+                renamed[name] = node.output[place] = f"{node.name}.{place}"
+    for value in graph.value_info:
+        value.name = renamed.get(value.name, value.name)
+
+
+def by_module(spent: Iterable[tuple[str, float]]) -> Laps:
+    """Seconds by module, of (operator's names, seconds) in order of execution."""
+    laps: Laps = {}
+    waiting, last = 0.0, ""
+    for names, seconds in spent:
+        found = [name.partition(SCOPE)[2].partition("/")[0] for name in names.split(",") if SCOPE in name]
+        waiting += max(seconds, SHORTEST)
+        if found and found[0]:
+            last = found[0]
+            laps[last] = laps.get(last, 0.0) + waiting
+            waiting = 0.0
+    if last:
+        laps[last] += waiting
+    return laps
