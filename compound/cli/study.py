@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -96,10 +95,9 @@ def study(
 def one_recipe(recipe: "Recipe") -> "Recipe":
     """The recipe of all runs. Raises `UsageError` where parts of it would be measured, each variant for itself."""
     recipe = comparable(recipe)
-    settled = replace(recipe, compile="never").settled  # of its networks, all are compiled or none
-    if settled:
+    if recipe.settled:
         raise UsageError(
-            f"recipe {recipe.name} leaves {', '.join(settled)} to a measurement, which would differ between "
+            f"recipe {recipe.name} leaves {', '.join(recipe.settled)} to a measurement, which would differ between "
             "the networks of a study; give numbers"
         )
     return recipe

@@ -84,7 +84,9 @@ class TrainingOptions:
     ] = None
     compile: Annotated[
         Literal["auto", "never", "always", "graphs"] | None,
-        typer.Option(help="Compile training steps; auto: where it pays back within the run; graphs: as CUDA graphs."),
+        typer.Option(
+            help="Compile steps; default never; auto: where it pays back within the run; graphs: as CUDA graphs."
+        ),
     ] = None
     teacher: Annotated[str | None, typer.Option(help="A run or .safetensors file whose answers are learned.")] = None
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better holdout.")] = None

@@ -6,7 +6,7 @@ import shutil
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,9 @@ class WholeTraining:
         out = self.folder / f"{slug(variant.name)}-seed-{seed}"
         if self._is_done(out):  # its worker died before it could say so
             return seed_run(open_run(out))
-        data, recipe = self.images.open(), self.recipe
-        if recipe.compile == "auto":  # what a machine measures must not decide between variants
-            recipe = replace(recipe, compile="never")
+        data = self.images.open()
         run = start_run(
-            network, data, self.images.spec, recipe, out,
+            network, data, self.images.spec, self.recipe, out,
             seed=seed, resume=(out / "run.yaml").exists(), device=self.device,
         )  # fmt: skip
         try:

@@ -66,7 +66,7 @@ class Recipe:
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: the faster one, measured before the first step
     # A run's steps, by torch.compile; `graphs` as CUDA graphs. auto: tried and measured where a training is so long
     # that this costs it next to nothing (see `find_compile`).
-    compile: Compile = "auto"
+    compile: Compile = "never"
 
     def __post_init__(self) -> None:
         if self.epochs < 1:

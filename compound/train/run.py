@@ -87,8 +87,7 @@ def open_run(path: str | Path) -> Run:
         raise UsageError(f"{path} is not a run directory (it has no run.yaml); give the --out of a training")
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
-        # Where a run says nothing, it was started when none was compiled.
-        recipe = from_mapping(Recipe, {"compile": "never"} | given["recipe"], f"{file}: recipe")
+        recipe = from_mapping(Recipe, given["recipe"], f"{file}: recipe")
         network = load_network(path / "network.yaml")
         return Run(path, network, recipe, given["data"], given["seed"], given["state"], given.get("lowered", 0))
     except (yaml.YAMLError, KeyError, TypeError) as error:
