@@ -1,11 +1,12 @@
 """A training step and what it keeps, against timm's, in one interleaved run.
 
-    python -m benchmarks.training [--full] [-o FOLDER]
+    python -m benchmarks.training [--full] [--compiled] [-o FOLDER]
 
 Each side is a process of its own, as its user would have it, and they take steps in turn: EfficientNet-B0 in fp32,
 channels_last, with RMSProp and a moving average of the weights, from uint8 images to updated weights. timm has its own
-RMSpropTF and ModelEmaV3. Seconds are medians; the ratio is of medians, its interval that of the ratios of single turns.
-Bytes are those of the distinct tensors that autograd keeps, weights and images left out. Writes training.json.
+RMSpropTF and ModelEmaV3. With `--compiled` there is a third side, our step as `--compile always` takes it. Seconds are
+medians; the ratio is of medians, its interval that of the ratios of single turns. Bytes are those of the distinct
+tensors that autograd keeps, weights and images left out. Writes training.json.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from torch import Tensor, nn
 
 from benchmarks.environment import RESULTS, write_result
 
-SIDES = ("compound", "timm")
+SIDES, COMPILED = ("compound", "timm"), "compound_compiled"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NOTES = (
     "What is left, from torch's profiler on one thread at 96 px: convolutions backward 45 %, forward 20 %, batch norm "
@@ -37,56 +38,62 @@ NOTES = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--full", action="store_true", help="Also at 224 px, and more turns.")
+    parser.add_argument(
+        "--compiled", action="store_true", help="Also by torch.compile, which takes minutes to compile."
+    )
     parser.add_argument("-o", "--out", type=Path, default=RESULTS)
     given = parser.parse_args()
-    turns = 40 if given.full else 12
+    turns, sides = 40 if given.full else 12, (*SIDES, COMPILED) if given.compiled else SIDES
     result: dict[str, Any] = {"notes": NOTES, "steps": [], "kept": kept_by_both(224)}
     for threads in (1, 2):
-        result["steps"].append(race(96, 32, threads, turns))
+        result["steps"].append(race(96, 32, threads, turns, sides))
     if given.full:
-        result["steps"].append(race(224, 16, 2, turns // 2))
+        result["steps"].append(race(224, 16, 2, turns // 2, sides))
     for one in result["steps"]:
         print(
             f"B0 @{one['resolution']}, {one['threads']} threads: {one['compound_ms']:.0f} ms against "
             f"{one['timm_ms']:.0f} ms, {one['ratio']:.2f}× ({one['quartiles'][0]:.2f} to {one['quartiles'][1]:.2f})"
         )
+        if given.compiled:
+            first, ms = one["first_step_seconds"][COMPILED], one[f"{COMPILED}_ms"]
+            print(f"    compiled {ms:.0f} ms, {one['compound_ms'] / ms:.2f}×, the first step within {first:.0f} s")
     print(f"kept by B0 @224 for an image: {result['kept']}")
     print(write_result("training", result, given.out))
 
 
-def race(resolution: int, batch: int, threads: int, turns: int) -> dict[str, Any]:
+def race(resolution: int, batch: int, threads: int, turns: int, sides: tuple[str, ...] = SIDES) -> dict[str, Any]:
     """Steps in turn; the side that begins changes from turn to turn."""
-    workers = {side: start(side, resolution, batch, threads) for side in SIDES}
-    seconds: dict[str, list[float]] = {side: [] for side in SIDES}
+    begun = {side: start(side, resolution, batch, threads) for side in sides}
+    workers = {side: worker for side, (worker, _) in begun.items()}
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
     for turn in range(turns):
-        for side in SIDES if turn % 2 else reversed(SIDES):
+        for side in sides if turn % 2 else reversed(sides):
             workers[side].send("step")
             seconds[side].append(workers[side].recv())
     for worker in workers.values():
         worker.send("end")
     ratios = [theirs / ours for ours, theirs in zip(*(seconds[side] for side in SIDES), strict=True)]
-    ours, theirs = (statistics.median(seconds[side]) for side in SIDES)
+    medians = {side: statistics.median(each) for side, each in seconds.items()}
     return {
         "network": "efficientnet-b0",
         "resolution": resolution,
         "batch": batch,
         "threads": threads,
         "turns": turns,
-        "compound_ms": 1e3 * ours,
-        "timm_ms": 1e3 * theirs,
-        "ratio": theirs / ours,
+        **{f"{side}_ms": 1e3 * median for side, median in medians.items()},
+        "ratio": medians["timm"] / medians["compound"],
         "quartiles": statistics.quantiles(ratios, n=4)[::2],
+        "first_step_seconds": {side: first for side, (_, first) in begun.items()},
         "seconds": seconds,
     }
 
 
-def start(side: str, resolution: int, batch: int, threads: int) -> Connection:
-    """A process that takes a step, timed, whenever it is told to; it has taken three."""
+def start(side: str, resolution: int, batch: int, threads: int) -> tuple[Connection, float]:
+    """A process that takes a step, timed, whenever it is told to; it has taken three. And how long the first took."""
     context = multiprocessing.get_context("spawn")
     mine, other = context.Pipe()
     context.Process(target=serve, args=(other, side, resolution, batch, threads), daemon=True).start()
-    mine.recv()
-    return mine
+    return mine, mine.recv()
 
 
 def serve(pipe: Connection, side: str, resolution: int, batch: int, threads: int) -> None:
@@ -94,18 +101,21 @@ def serve(pipe: Connection, side: str, resolution: int, batch: int, threads: int
     torch.manual_seed(0)
     images = torch.randint(0, 256, (batch, 3, resolution, resolution), dtype=torch.uint8)
     labels = torch.randint(0, 1000, (batch,))
-    step = {"compound": our_step, "timm": timm_step}[side](resolution)
+    step = timm_step(resolution) if side == "timm" else our_step(resolution, batch if side == COMPILED else None)
+    firsts = []
     for _ in range(3):
+        begun = time.perf_counter()
         step(images, labels)
-    pipe.send("ready")
+        firsts.append(time.perf_counter() - begun)
+    pipe.send(firsts[0])
     while pipe.recv() == "step":
         begun = time.perf_counter()
         step(images, labels)
         pipe.send(time.perf_counter() - begun)
 
 
-def our_step(resolution: int) -> Callable[[Tensor, Tensor], None]:
-    """As `compound train` takes it."""
+def our_step(resolution: int, compiled: int | None = None) -> Callable[[Tensor, Tensor], None]:
+    """As `compound train` takes it; by compiled code for batches of so many images, if any."""
     from torch.optim.swa_utils import AveragedModel
 
     from compound import ZOO
@@ -119,6 +129,8 @@ def our_step(resolution: int) -> Callable[[Tensor, Tensor], None]:
     keep_freed_memory()
     recipe = replace(RECIPES["paper"], precision="fp32")
     module = Training(build(ZOO["efficientnet-b0"].with_(resolution=resolution), seed=0), recipe, 1000, 0).train()
+    if compiled:
+        module.take_steps("always", compiled)
     optimizer = module.configure_optimizers()
     average = AveragedModel(module, use_buffers=True, multi_avg_fn=Averaging(recipe.ema)._average)
 

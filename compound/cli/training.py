@@ -82,6 +82,12 @@ class TrainingOptions:
     memory: Annotated[
         str | None, typer.Option(help="Bytes a step may take, e.g. 8G: stages are recomputed, batches divided to fit.")
     ] = None
+    compile: Annotated[
+        Literal["auto", "never", "always", "graphs"] | None,
+        typer.Option(
+            help="Compile steps; default never; auto: where it pays back within the run; graphs: as CUDA graphs."
+        ),
+    ] = None
     teacher: Annotated[str | None, typer.Option(help="A run or .safetensors file whose answers are learned.")] = None
     patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better holdout.")] = None
     holdout: Annotated[
@@ -163,7 +169,7 @@ class TrainingOptions:
         recipe = find_recipe(self.recipe or ("transfer" if self.weights else "small"))
         given: dict[str, Any] = {
             name: getattr(self, name)
-            for name in ("epochs", "minutes", "accumulate", "teacher", "patience")
+            for name in ("epochs", "minutes", "accumulate", "compile", "teacher", "patience")
             if getattr(self, name) is not None
         }
         transfer = {name: getattr(self, name) for name in ("train", "norm", "depth_decay", "unfreeze")}
@@ -239,6 +245,8 @@ def start_text(run: "Run", images: "DataSet") -> str:
         first = "; ".join(f"{what}: {why}" for what, why in list(images.left_out.items())[:5])
         lines.append(f"{len(images.left_out):,} pieces of the data cannot be used: {first}")
     lines += [f"{name} {getattr(recipe, name):.4g}, by a sweep" for name in recipe.find]
+    if recipe.compile in ("always", "graphs"):
+        lines.append("steps are compiled, the first of a process within a minute or more")
     if recipe.memory is not None:
         needed = predicted_bytes(network, len(images.classes), images.channels, recipe)
         how = [f"{', '.join(recipe.recompute)} computed again in the backward pass"] if recipe.recompute else []

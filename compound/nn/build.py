@@ -93,6 +93,9 @@ def carry_again(stage: nn.Module, x: Tensor, previous: Tensor | None) -> tuple[T
 
     The second time leaves the running statistics of norms alone, so that all is as if it had run once.
     """
+    if torch.compiler.is_compiling():  # then what is written happens once, however often it is computed
+        again: tuple[Tensor, Tensor | None] = checkpoint(carry, stage, x, previous, use_reentrant=False)
+        return again
     done: tuple[Tensor, Tensor | None] = checkpoint(
         carry, stage, x, previous, use_reentrant=False, context_fn=lambda: (nullcontext(), statistics_kept(stage))
     )

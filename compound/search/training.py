@@ -94,7 +94,7 @@ class ShortTraining:
         data, recipe, where = self.images.open(), self.recipe, pick_device(self.device)
         if not len(data.holdout):
             raise CompoundError(f"{data.name} has no held-out images to choose by; give it more training images")
-        recipe = replace(recipe, batch=min(recipe.batch, len(data.train)))
+        recipe = replace(recipe, batch=min(recipe.batch, len(data.train)), compile="never")
         recipe = settle(network, data, recipe, workers=default_workers(data), device=self.device)
         module, averaging = self._module(network, data, recipe, seed), [Averaging(recipe.ema)] if recipe.ema else []
         pace = [Pace(recipe.minutes)] if recipe.minutes else []

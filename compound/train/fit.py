@@ -223,6 +223,7 @@ def _train(
     model = first_model(run, data, *start, workers=workers, device=device)
     lowered = replace(recipe, rate=recipe.rate * 0.5**run.lowered)
     module = Training(model, lowered, steps, run.seed, find_teacher(recipe, data))
+    module.take_steps(recipe.compile, share)
     damage = DamageLog(damaged_limit)
     averaging = [Averaging(recipe.ema)] if recipe.ema else []
     chosen = recipe.select == "best" or recipe.patience is not None

@@ -11,9 +11,10 @@ from torchvision.transforms.v2 import functional as V
 from compound.data import Batch, Preprocessing
 from compound.nn import ConvNet, lean
 from compound.parallel import rank
+from compound.train.compiled import Compiled
 from compound.train.losses import classification_loss, distillation_loss, hits, mixed
 from compound.train.optim import make_optimizer, set_rate
-from compound.train.recipe import Recipe, rate_at
+from compound.train.recipe import Compile, Recipe, rate_at
 from compound.train.teacher import Teacher
 
 
@@ -34,6 +35,7 @@ class Training(LightningModule):
         self.grown = 1.0  # how far progressive resizing has come, 0 to 1
         self.seed = seed
         self.teacher = teacher
+        self.compiled: Compiled | None = None
         self.preprocessing = Preprocessing.of(model.network, model.channels)
         for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
             if recipe.adapt_norm:
@@ -45,9 +47,18 @@ class Training(LightningModule):
             model.network.with_(resolution=self._side(0)).blocks()  # an error names the stage that is too small
         self.accuracy = MeanMetric()  # of whether each image is right
 
+    def take_steps(self, how: Compile, batch: int) -> None:
+        """From now on, take steps of `batch` images by compiled code or not; validation is never compiled."""
+        if how in ("always", "graphs"):
+            parts = self.recipe.accumulate
+            self.compiled = Compiled(self.model, {batch // parts, -(-batch // parts)}, graphs=how == "graphs")
+
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, K) of uint8 or float 0–1 images (N, C, R, R)."""
-        logits: Tensor = self.model(self.preprocessing.normalise(images).contiguous(memory_format=torch.channels_last))
+        x = self.preprocessing.normalise(images).contiguous(memory_format=torch.channels_last)
+        if self.compiled and self.training:
+            return self.compiled(self.model, x)
+        logits: Tensor = self.model(x)
         return logits
 
     def configure_optimizers(self) -> Optimizer:
@@ -75,6 +86,8 @@ class Training(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor] | None:
         self.zero_grad()
+        if self.compiled:
+            torch.compiler.cudagraph_mark_step_begin()  # the gradients of the step before may be written over
         if len(batch.labels) < 2:  # the rest of the batch was damaged; batch norm needs two
             return None
         images, targets = self.prepared(batch.images, batch.labels)

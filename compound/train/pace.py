@@ -9,7 +9,10 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import DataSet
+from compound.errors import UsageError
+from compound.inference import pick_device
 from compound.network import Network
+from compound.train.compiling import find_compile
 from compound.train.finders import find_batch, find_rate
 from compound.train.memory import with_memory
 from compound.train.recipe import Recipe, Timeline
@@ -23,11 +26,15 @@ def settle(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0,
     """The recipe with everything decided that it leaves to the machine (`Recipe.settled`).
 
     The batch first, for all else depends on it; what must be recomputed to fit the memory; the faster precision; the
-    rate; and with `minutes`, as many epochs as they hold (at least one). All rests on the counted memory and a few
-    training steps on the real batches. What is settled is written into the run, so that resuming it measures nothing.
+    rate; whether compiling pays; and with `minutes`, as many epochs as they hold (at least one). All rests on the
+    counted memory and a few training steps on the real batches. What is settled is written into the run, so that
+    resuming it measures nothing.
     """
+    if recipe.compile == "graphs" and pick_device(device).type != "cuda":
+        raise UsageError("compile graphs needs a GPU, which replays CUDA graphs; use always")
     started = time.perf_counter()
     measure: dict[str, Any] = {"workers": workers, "device": device}
+    seconds: dict[str, float] = {}
     if "batch" in recipe.find:
         recipe = replace(recipe, batch=find_batch(network, data, recipe, **measure))
     recipe = with_memory(network, len(data.classes), data.channels, recipe)
@@ -37,10 +44,15 @@ def settle(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0,
         recipe = replace(recipe, precision=min(seconds, key=lambda p: seconds[p]))
     if "rate" in recipe.find:
         recipe = replace(recipe, rate=find_rate(network, data, recipe, **measure))
+    saved = 0.0
+    if recipe.compile == "auto":
+        way, saved = find_compile(network, data, recipe, seconds.get(recipe.precision), **measure)
+        recipe = replace(recipe, compile=way)
     if recipe.minutes is None:
         return recipe
-    # A validation image costs about a third of a training image.
-    epoch = seconds[recipe.precision] * (len(data.train) + len(data.holdout) / 3) / recipe.batch
+    # A validation image costs about a third of a training image, and is not compiled.
+    step = seconds[recipe.precision]
+    epoch = ((step - saved) * len(data.train) + step * len(data.holdout) / 3) / recipe.batch
     left = recipe.minutes * 60 * RESERVE - (time.perf_counter() - started)
     return replace(recipe, epochs=max(1, math.floor(left / epoch)))
 

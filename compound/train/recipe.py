@@ -8,6 +8,8 @@ from compound.data.augment import Augment
 from compound.errors import UsageError
 from compound.train.transfer import Transfer
 
+Compile = Literal["auto", "never", "always", "graphs"]
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -62,6 +64,9 @@ class Recipe:
     # A weight a class in the loss, mean 1 over the training images: balanced classes, or a target's (see `weighting`).
     class_weights: tuple[float, ...] = ()
     precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: the faster one, measured before the first step
+    # A run's steps, by torch.compile; `graphs` as CUDA graphs. auto: tried and measured where a training is so long
+    # that this costs it next to nothing (see `find_compile`).
+    compile: Compile = "never"
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
@@ -101,6 +106,7 @@ class Recipe:
             *self.find,
             *(("epochs",) if self.minutes is not None else ()),
             *(("precision",) if self.precision == "auto" else ()),
+            *(("compile",) if self.compile == "auto" else ()),
             *(("accumulate", "recompute") if self.memory is not None else ()),
         )
 

@@ -14,7 +14,7 @@ from compound.network import Network
 from compound.nn import build
 from compound.train.module import Training
 from compound.train.optim import set_rate
-from compound.train.recipe import Recipe
+from compound.train.recipe import Compile, Recipe
 from compound.train.teacher import find_teacher
 
 WARM_UP = 2  # steps that are not counted
@@ -30,6 +30,7 @@ class Trial:
         recipe: Recipe,
         *,
         precision: str = "fp32",
+        compile: Compile = "never",
         workers: int = 0,
         device: str = "auto",
         seed: int = 0,
@@ -44,6 +45,7 @@ class Trial:
         model = build(network, len(data.classes), data.channels, seed=seed)
         steps = max(len(data.train) // recipe.batch, 1)
         self.module = Training(model, recipe, steps, seed, find_teacher(recipe, data)).to(self.where)
+        self.module.take_steps(compile, recipe.batch)
         self.optimizer = self.module.configure_optimizers()
 
     def batches(self) -> Iterator[Batch]:
