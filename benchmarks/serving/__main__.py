@@ -37,6 +37,7 @@ def main() -> int:
         given.requests, given.seconds, given.slow, given.fuzz, given.images = 200, 5, 20, 400, 24
     with tempfile.TemporaryDirectory(prefix="serving-") as folder:
         value = campaign(Path(folder), given)
+    gc.unfreeze()
     path = write_result("serving", value, given.results)
     failed = [name for name, kept in value["kept"].items() if not kept]
     print(path)

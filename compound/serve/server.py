@@ -90,7 +90,10 @@ def serve(
         signal.signal(ending, lambda *_: None)
     gc.collect()
     gc.freeze()  # else the collector once walks through all that torch has made, and for 0.3 s nobody is heard
-    uvicorn.Server(configure(app, address, limits)).run()
+    try:
+        uvicorn.Server(configure(app, address, limits)).run()
+    finally:
+        gc.unfreeze()  # else what is never collected is reported as leaked when the process ends
 
 
 def configure(app: ASGIApp, address: Address, limits: Limits) -> uvicorn.Config:

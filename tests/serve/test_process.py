@@ -32,7 +32,9 @@ def test_ending_answers_what_is_under_way(weights: Path, images: list[Path], tmp
         assert server.process.wait(30) == 0
     assert set(statuses) <= {200, 0}
     assert statuses.count(200) > 30
-    assert "Traceback" not in (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text()
+    assert "Traceback" not in log
+    assert log.splitlines()[-1].startswith("Finished")  # and no report of leaks after it
 
 
 @pytest.mark.parametrize(
