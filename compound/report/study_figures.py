@@ -15,7 +15,6 @@ from compound.study.statistics import Comparison, Mean, means
 
 SINGLE = {"width": "w", "depth": "d", "resolution": "r"}  # in the order of Figure 3's panels
 REFERENCE = "compound"
-WITH = "Means over seeds with 95 % intervals of the mean."
 
 
 def study_figures(study: Study, name: str) -> list[Plot]:
@@ -63,7 +62,7 @@ def figure_3(study: Study) -> Plot:
             axes.set_title(f"{dimension} alone")
             axes.set_ylabel("" if number else "test top-1 accuracy")
 
-    caption = f"Figure 3 on {study.data}: one dimension scaled, the others left as in {study.baseline}. {WITH}"
+    caption = f"Figure 3 on {study.data}: one dimension scaled, the others left as in {study.baseline}. {_seeds(study)}"
     return Plot("figure-3", "One dimension alone", caption, (250 * len(panels) + 60, 300), draw)
 
 
@@ -78,7 +77,7 @@ def figure_4(study: Study) -> Plot:
     ]
     caption = (
         f"Figure 4 on {study.data}: width scaled from {len(lines)} settings of depth d and resolution r. Width pays "
-        f"more on deeper networks of larger resolution where the lines part to the right. {WITH}"
+        f"more on deeper networks of larger resolution where the lines part to the right. {_seeds(study)}"
     )
     return accuracy_plot("figure-4", lines, "macs", "Width under depth and resolution", caption)
 
@@ -95,7 +94,7 @@ def figure_8(study: Study) -> Plot:
     ]
     caption = (
         f"Figure 8 on {study.data}: {study.baseline} scaled by single dimensions and by all together, counted "
-        f"multiply-adds. {WITH}"
+        f"multiply-adds. {_seeds(study)}"
     )
     return accuracy_plot("figure-8", lines, "macs", "Ways of scaling", caption)
 
@@ -106,7 +105,7 @@ def family(cost: CostName, number: int) -> Callable[[Study], Plot]:
     def figure(study: Study) -> Plot:
         done = [v for v in study.variants if v.runs and (cost != "latency" or v.latency)]
         line = Curve("", points(done, means(study), {v.name: v.name for v in done}), True)
-        caption = f"Figure {number} on {study.data}: {study.baseline} scaled by one rule. {WITH}"
+        caption = f"Figure {number} on {study.data}: {study.baseline} scaled by one rule. {_seeds(study)}"
         return accuracy_plot(f"figure-{number}", [line], cost, "A family of networks", caption)
 
     return figure
@@ -172,6 +171,12 @@ def points(variants: Sequence[Variant], known: Mapping[str, Mean], labels: Mappi
         for v in variants
         if v.runs
     ]  # fmt: skip
+
+
+def _seeds(study: Study) -> str:
+    if all(len(variant.runs) < 2 for variant in study.variants):
+        return "One seed each, so no interval is known."
+    return "Means over seeds with 95 % intervals of the mean."
 
 
 def factor(variant: Variant) -> float:
