@@ -25,9 +25,8 @@ class Recipe:
     epochs: int
     minutes: float | None = None  # of training; then as many epochs are trained as they hold
     batch: int = 128
-    repeats: int = (
-        1  # times that an image stands in a step, each time augmented anew; an epoch has as many steps as ever
-    )
+    # Times that an image stands in a step, each time augmented anew; an epoch has as many steps as ever.
+    repeats: int = 1
     # Parts in which a step's images go through; the rate is still that of the whole batch, but norms see a part only.
     accumulate: int = 1
     # Children of the built network (stem, stage1, …) whose activations are computed again in the backward pass.
