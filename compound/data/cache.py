@@ -16,7 +16,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from compound.data.errors import DamagedImage, DataError
-from compound.data.source import Labels, Source
+from compound.data.source import Labels, Source, packed, unpacked
 from compound.data.tables import Tables
 from compound.errors import UsageError
 from compound.files import clear_leftovers, locked, make_folder, sha256, write_json, write_with
@@ -41,12 +41,12 @@ class CacheSource(Source):
     ) -> None:
         self.labels, self.channels = labels, channels
         self._shards, self._places = shards, places  # (n, 4): shard, first byte, height, width
-        self._paths = np.array([path.encode("utf-8", "surrogateescape") for path in paths], dtype=np.bytes_)
+        self._paths = packed(paths)
         self._damage = damage
         self._maps: dict[int, np.ndarray[Any, np.dtype[np.uint8]]] = {}
 
     def path(self, index: int) -> str:
-        return bytes(self._paths[index]).decode("utf-8", "surrogateescape")
+        return unpacked(self._paths[index])
 
     def load(self, index: int) -> torch.Tensor:
         if int(index) in self._damage:

@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 from compound.data.decode import decode_image
 from compound.data.errors import DamagedImage
 from compound.data.members import HEADER
-from compound.data.source import Labels, Source
+from compound.data.source import Labels, Source, packed, unpacked
 from compound.errors import CompoundError
 
 WAITS = (1.0, 4.0, 16.0)  # seconds before a remote read is tried again
@@ -27,7 +27,7 @@ class ShardSource(Source):
     ) -> None:
         self.labels, self.channels = labels, channels
         self._shards, self._places = tuple(shards), places  # (n, 3): shard, first byte, bytes
-        self._names = np.array([name.encode("utf-8", "surrogateescape") for name in names], dtype=np.bytes_)
+        self._names = packed(names)
 
     def path(self, index: int) -> str:
         return f"{self._shards[self._places[index, 0]]}/{self._name(index)}"
@@ -78,7 +78,7 @@ class ShardSource(Source):
         return ShardSource(shards, self.channels, np.concatenate([self._places, places]), labels, names)
 
     def _name(self, index: int) -> str:
-        return bytes(self._names[index]).decode("utf-8", "surrogateescape")
+        return unpacked(self._names[index])
 
     def _span(self, index: int) -> tuple[str, int, int]:
         """Where fsspec finds the image and its header: path, first byte and the one behind the last."""

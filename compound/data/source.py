@@ -1,6 +1,5 @@
 """Where images come from: memory or files, behind one small interface."""
 
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -87,12 +86,10 @@ class FileSource(Source):
 
     def __init__(self, paths: Sequence[str | Path], labels: ArrayLike, channels: int) -> None:
         self.labels = _labels(labels, len(paths), "image files")
-        # One array of bytes: a list of a million strings would be copied page by page into every forked worker.
-        self._paths = np.array([os.fsencode(path) for path in paths], dtype=np.bytes_)
-        self.channels = channels
+        self._paths, self.channels = packed(paths), channels
 
     def path(self, index: int) -> str:
-        return os.fsdecode(self._paths[index])
+        return unpacked(self._paths[index])
 
     def load(self, index: int) -> torch.Tensor:
         path = self.path(index)
@@ -110,6 +107,15 @@ class FileSource(Source):
             return None
         paths = [source.path(i) for source in (self, other) for i in range(len(source))]
         return FileSource(paths, np.concatenate([self.labels, other.labels]), self.channels)
+
+
+def packed(names: Sequence[str | Path]) -> NDArray[np.bytes_]:
+    """One array of bytes: a list of a million strings would be copied page by page into every forked worker."""
+    return np.array([str(name).encode("utf-8", "surrogateescape") for name in names], dtype=np.bytes_)
+
+
+def unpacked(name: bytes) -> str:
+    return bytes(name).decode("utf-8", "surrogateescape")
 
 
 def subset(source: Source, indices: ArrayLike) -> Source:
