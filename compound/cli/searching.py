@@ -1,6 +1,5 @@
 """The options of every verb that searches, each said once: where trials are kept, who works on them, what is kept."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,13 +81,10 @@ def median_pruner(prune: bool) -> "BasePruner | None":
 def share_cores(workers: int | None, device: str) -> tuple[int, int]:
     """Processes, and the threads of each. By default one a core and at most four; a GPU is kept busy by one."""
     from compound.inference import pick_device
+    from compound.measure.machine import cores
 
     crew = workers or (min(cores(), 4) if pick_device(device).type == "cpu" else 1)
     return crew, max(cores() // crew, 1)
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def comparable(recipe: "Recipe") -> "Recipe":

@@ -9,7 +9,7 @@ import typer
 from compound.cli.common import Json, RuleName, answer, find_network, find_rule, note
 from compound.cli.estimated import study_estimate
 from compound.cli.options import with_options
-from compound.cli.searching import SearchOptions, SearchWorkers, comparable, cores, share_cores
+from compound.cli.searching import SearchOptions, SearchWorkers, comparable, share_cores
 from compound.cli.studied import study_fields, study_text, write_tables
 from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.errors import CompoundError, UsageError
@@ -105,6 +105,8 @@ def one_recipe(recipe: "Recipe") -> "Recipe":
 
 def shared(workers: int | None, threads: int | None, device: str) -> tuple[int, int]:
     """Processes, and threads of each; never more than there are cores, as that would slow all of them."""
+    from compound.measure.machine import cores
+
     here = cores()
     crew, share = share_cores(workers or (threads and max(here // threads, 1)), device)
     share = threads or share

@@ -3,18 +3,19 @@
 import tarfile
 import time
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-import fsspec
 import numpy as np
 import torch
-from fsspec.implementations.local import LocalFileSystem
 
 from compound.data.decode import decode_image
-from compound.data.errors import DamagedImage
+from compound.data.errors import DamagedImage, DataError
 from compound.data.members import HEADER
 from compound.data.source import Labels, Source, packed, unpacked
 from compound.errors import CompoundError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 WAITS = (1.0, 4.0, 16.0)  # seconds before a remote read is tried again
 
@@ -36,11 +37,12 @@ class ShardSource(Source):
         return self.decoded(index, self._read(index))
 
     def ahead(self, indices: Labels) -> Callable[[int], torch.Tensor]:
-        if not len(indices) or isinstance(fsspec.url_to_fs(self._shards[0])[0], LocalFileSystem):
-            return self.load
         wanted = np.unique(indices).tolist()
-        paths, starts, ends = (list(each) for each in zip(*map(self._span, wanted), strict=True))
-        blocks = fsspec.url_to_fs(self._shards[0])[0].cat_ranges(paths, starts, ends, on_error="return")
+        if not wanted or is_local(reach(self._shards[0])[0]):
+            return self.load
+        (system, *_), *_ = spans = [self._span(index) for index in wanted]
+        paths, starts, ends = ([span[part] for span in spans] for part in (1, 2, 3))
+        blocks = system.cat_ranges(paths, starts, ends, on_error="return")
         fetched = dict(zip(wanted, blocks, strict=True))
 
         def load(index: int) -> torch.Tensor:
@@ -80,20 +82,20 @@ class ShardSource(Source):
     def _name(self, index: int) -> str:
         return unpacked(self._names[index])
 
-    def _span(self, index: int) -> tuple[str, int, int]:
-        """Where fsspec finds the image and its header: path, first byte and the one behind the last."""
+    def _span(self, index: int) -> "tuple[AbstractFileSystem, str, int, int]":
+        """Where an image and its header lie: file system, path in it, first byte and the one behind the last."""
         shard, start, size = self._places[index].tolist()
-        return fsspec.url_to_fs(self._shards[shard])[1], start - HEADER, start + size
+        return *reach(self._shards[shard]), start - HEADER, start + size
 
     def _read(self, index: int) -> bytes:
         shard = self._shards[self._places[index, 0]]
-        system, (path, start, end) = fsspec.url_to_fs(shard)[0], self._span(index)
+        system, path, start, end = self._span(index)
         for wait in (*WAITS, None):
             try:
                 block: bytes = system.cat_file(path, start=start, end=end)
                 return block
             except Exception as error:  # each protocol has its own kinds
-                if isinstance(system, LocalFileSystem):
+                if is_local(system):
                     raise DamagedImage(self.path(index), str(error)) from None
                 if wait is None or isinstance(error, FileNotFoundError):
                     raise CompoundError(
@@ -101,6 +103,25 @@ class ShardSource(Source):
                     ) from None
                 time.sleep(wait)
         raise AssertionError
+
+
+def reach(address: str) -> "tuple[AbstractFileSystem, str]":
+    """The file system of an address and the path in it."""
+    import fsspec  # a tenth of a second that those without shards need not wait
+
+    try:
+        system, path = fsspec.url_to_fs(address)
+    except ValueError as error:  # no such protocol
+        raise DataError(f"{address}: {error}; use https://, s3://, gs:// or a path") from None
+    except ImportError as error:
+        raise DataError(f"{address} cannot be read: {said(error)}") from None
+    return system, path
+
+
+def is_local(system: "AbstractFileSystem") -> bool:
+    from fsspec.implementations.local import LocalFileSystem
+
+    return isinstance(system, LocalFileSystem)
 
 
 def said(error: BaseException) -> str:

@@ -15,14 +15,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
-from fsspec.implementations.local import LocalFileSystem
 
 from compound.data.errors import DataError
 from compound.data.folder import HOLDOUT, TEST, TRAIN, as_parts, numbered
 from compound.data.members import Members, read_members
-from compound.data.shard_source import ShardSource, said
+from compound.data.shard_source import ShardSource, is_local, reach, said
 from compound.data.tables import Tables
 from compound.files import make_folder, write_json
 
@@ -81,7 +79,7 @@ def expanded(spec: str) -> list[str]:
 
 
 def _below(folder: str) -> list[str]:
-    system, path = _reach(folder)
+    system, path = reach(folder)
     found = sorted(system.glob(f"{path.rstrip('/')}/*{SUFFIX}"))
     if not found:
         raise DataError(f"{folder} has no {SUFFIX} files; give addresses such as {folder}/shard-{{000..009}}{SUFFIX}")
@@ -115,7 +113,7 @@ def named(spec: str) -> str:
 
 def class_names(shard: str, classes: tuple[str, ...]) -> tuple[str, ...]:
     """The names that stand in `classes.txt` for class numbers, or else the labels as they are."""
-    system, path = _reach(shard)
+    system, path = reach(shard)
     file = f"{path.rpartition('/')[0]}/{NAMES}"
     try:
         lines = system.cat_file(file).decode("utf-8").splitlines()
@@ -129,8 +127,8 @@ def class_names(shard: str, classes: tuple[str, ...]) -> tuple[str, ...]:
 
 def indices(shards: list[str], kept: Path) -> list[Members]:
     """What each shard holds, from its index where that fits the shard's size."""
-    system, _ = _reach(shards[0])
-    paths = [_reach(shard)[1] for shard in shards]
+    system, _ = reach(shards[0])
+    paths = [reach(shard)[1] for shard in shards]
     try:
         sizes = system.sizes(paths)
     except Exception as error:  # each protocol has its own kinds
@@ -171,9 +169,9 @@ def _valid(data: Any, size: int) -> Members | None:
 
 def make_index(shard: str) -> Members:
     """Read through a shard."""
-    system, path = _reach(shard)
+    system, path = reach(shard)
     try:
-        options = {} if isinstance(system, LocalFileSystem) else {"block_size": BLOCK, "cache_type": "readahead"}
+        options = {} if is_local(system) else {"block_size": BLOCK, "cache_type": "readahead"}
         size = system.size(path)
         with system.open(path, "rb", **options) as file:
             return read_members(file, size, shard)
@@ -198,14 +196,3 @@ def write_indices(spec: str, out: Path | None, say: Callable[[str], None]) -> di
         told["left_out"] |= {f"{shard}: {what}": why for what, why in members.left_out.items()}
         say(f"{shard}: {len(members.names):,} images, {members.bytes / 1e6:,.0f} MB")
     return told
-
-
-def _reach(address: str) -> tuple[Any, str]:
-    """The file system of an address and the path in it."""
-    try:
-        system, path = fsspec.url_to_fs(address)
-    except ValueError as error:  # no such protocol
-        raise DataError(f"{address}: {error}; use https://, s3://, gs:// or a path") from None
-    except ImportError as error:
-        raise DataError(f"{address} cannot be read: {said(error)}") from None
-    return system, path

@@ -39,13 +39,18 @@ def environment(threads: int) -> dict[str, Any]:
     return {
         "cpu": info.get("model name", platform.processor() or platform.machine()),
         "flags": [flag for flag in FLAGS if flag in present],
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": cores(),
         "threads": threads,
         "system": platform.system(),
         "python": platform.python_version(),
         "versions": _versions(),
         "freed_memory_is_kept": keep_freed_memory(),
     }
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_gflops(threads: int, seconds: float = 0.5) -> float:
