@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
+from torch import nn
 
 from compound.errors import CompoundError, UsageError
 
@@ -144,6 +145,17 @@ def gathered(value: T) -> list[T]:
     everyone: list[Any] = [None] * size()
     dist.all_gather_object(everyone, value)
     return everyone
+
+
+def share_statistics(model: nn.Module) -> None:
+    """Give every process the batch-norm statistics of process 0, which are those that are saved."""
+    statistics = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+    if size() == 1 or not statistics:
+        return
+    flat = torch.cat([buffer.flatten() for buffer in statistics])
+    dist.broadcast(flat, src=0)
+    parts = flat.split([buffer.numel() for buffer in statistics])
+    torch._foreach_copy_(statistics, [part.view_as(own) for part, own in zip(parts, statistics, strict=True)])
 
 
 def share_of(batch: int, held_out: int, parts: int = 1) -> int:

@@ -139,6 +139,9 @@ class TrainingOptions:
     sync_norm: Annotated[
         bool, typer.Option("--sync-norm", help="Batch norm over the images of all processes (GPUs).")
     ] = False
+    shard: Annotated[
+        bool, typer.Option("--shard", help="Divide weights and what goes with them among the processes (FSDP).")
+    ] = False
     workers: Workers = None
     device: Device = "auto"
     damaged_limit: DamagedLimit = 0.01
@@ -219,7 +222,8 @@ class TrainingOptions:
                 note(start_text(run, images))
         trained = train(
             run, images, weights=self.weights, inherited=self.inherit, damaged_limit=self.damaged_limit,
-            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, final=self.final, quiet=quiet, **measured,
+            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, shard=self.shard, final=self.final,
+            quiet=quiet, **measured,
         )  # fmt: skip
         if not is_first():  # process 0 has the same result, and says it
             raise typer.Exit

@@ -3,9 +3,11 @@
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
+
+from compound.train.sharding import divided, is_sharded, shard, share, whole
 
 
 class Averaging(WeightAveraging):
@@ -18,6 +20,20 @@ class Averaging(WeightAveraging):
         self.decay = decay
         super().__init__(use_buffers=True, multi_avg_fn=self._average)
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._average_model is not None and is_sharded(pl_module.model):
+            shard(self._average_model.module.model)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        checkpoint["state_dict"] = whole(checkpoint["state_dict"])
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        own = pl_module.state_dict()
+        for name in ("state_dict", "current_model_state"):
+            checkpoint[name] = divided(checkpoint[name], own)
+        super().on_load_checkpoint(trainer, pl_module, checkpoint)
+
     def apply(self, module: LightningModule) -> None:
         """Put the average into `module`; also where a resumed run had no step left and Lightning ends no training."""
         self._copy_average_to_current(module)
@@ -27,4 +43,5 @@ class Averaging(WeightAveraging):
             torch._foreach_copy_(averages, current)
             return
         t = int(updates)
+        averages, current = ([share(tensor) for tensor in each] for each in (averages, current))
         torch._foreach_lerp_(averages, current, 1 - min(self.decay, (1 + t) / (10 + t)))

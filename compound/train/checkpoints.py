@@ -11,10 +11,11 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import Batch
-from compound.parallel import highest
+from compound.parallel import gathered, highest
 from compound.quantity import Interval
 from compound.train.averaging import Averaging
 from compound.train.divergence import Diverged
+from compound.train.sharding import share
 from compound.train.storage import LAST
 
 DUE, ASKED = 1, 2
@@ -51,11 +52,18 @@ class Checkpoints(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._since = time.perf_counter()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._handlers[number] = signal.signal(number, self._stop)
+        self._handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._take_signals()
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Once more: Lightning has put a handler of its own around, which waits for the other processes at once, while
+        # they may be in the middle of a step.
+        self._take_signals()
         self._saved_at, self._saved_step = time.perf_counter(), trainer.global_step
+
+    def _take_signals(self) -> None:
+        for number in self._handlers:
+            signal.signal(number, self._stop)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for number, handler in self._handlers.items():
@@ -120,8 +128,10 @@ class Checkpoints(Callback):
 def check_finite(trainer: Trainer) -> None:
     """Raise `Diverged` where a weight is no number: such a checkpoint would replace a good one."""
     module = trainer.lightning_module
-    for name, tensor in module.state_dict().items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+    floats = ((name, share(tensor)) for name, tensor in module.state_dict().items() if tensor.is_floating_point())
+    wrong = next((name for name, tensor in floats if not torch.isfinite(tensor).all()), None)
+    for name in gathered(wrong):
+        if name:
             raise Diverged(
                 f"weights {name} are no longer numbers at step {trainer.global_step}; this step is not saved, "
                 "lower --rate"

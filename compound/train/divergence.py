@@ -12,6 +12,7 @@ from compound.data import Batch, Source
 from compound.errors import CompoundError
 from compound.files import write_json
 from compound.parallel import gathered, highest, is_first
+from compound.train.sharding import share
 
 NAMED = 5  # images the message names; diverged.json has all
 
@@ -36,7 +37,8 @@ class Watch(Callback):
         self.loss = loss.detach()
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+        gradients = [share(p.grad) for p in pl_module.parameters() if p.grad is not None]
+        gradients = [gradient for gradient in gradients if gradient.numel()]
         # The largest of each: unlike a sum of squares it cannot overflow by itself.
         largest = torch._foreach_norm(gradients, float("inf")) if gradients else []
         values = torch.stack([self.loss.float(), *(value.float() for value in largest)])

@@ -20,7 +20,7 @@ from compound.measure.machine import keep_freed_memory
 from compound.network import Network
 from compound.nn import save_weights
 from compound.notation import load_network
-from compound.parallel import World, from_first, gathered, is_first, join, rank, share_of, together
+from compound.parallel import World, from_first, gathered, is_first, join, rank, share_of, share_statistics, together
 from compound.quantity import Interval
 from compound.train.averaging import Averaging
 from compound.train.changes import described, differences
@@ -34,6 +34,7 @@ from compound.train.pace import Pace, settle
 from compound.train.recipe import Recipe
 from compound.train.run import Run, open_run
 from compound.train.selection import Best
+from compound.train.sharding import Sharded, unsharded
 from compound.train.start import first_model
 from compound.train.storage import Found, Storage, load, newest
 from compound.train.teacher import find_teacher
@@ -124,6 +125,16 @@ def refuse_single(recipe: Recipe, data: DataSet) -> None:
             raise UsageError(f"{data.name} has several labels an image, and {field} is made for one; leave it out")
 
 
+def refuse_undivided(recipe: Recipe, world: World) -> None:
+    """What a network divided among processes cannot do."""
+    if world.size == 1:
+        raise UsageError("--shard divides a network among processes, and here is one; start several with torchrun")
+    if recipe.compile in ("always", "graphs"):
+        raise UsageError(f"--shard does not go with compile {recipe.compile}; leave one of them out")
+    if recipe.transfer.unfreeze:
+        raise UsageError("--shard does not go with --unfreeze: what learns is settled when weights are divided")
+
+
 def is_free(out: Path, network: Network) -> bool:
     """Whether nothing is at `out` but an empty folder, or one whose start was killed half-way."""
     if not out.is_dir():
@@ -144,6 +155,7 @@ def train(
     save_every: Interval = Interval(seconds=600),
     on_nan: Literal["stop", "retry"] = "stop",
     sync_norm: bool = False,
+    shard: bool = False,
     final: bool | None = None,
     quiet: bool = False,
 ) -> tuple[Run, Evaluation]:
@@ -157,7 +169,8 @@ def train(
     halves the rate when the training diverges, `RETRIES` times in a run.
 
     Processes started by torchrun or srun share every batch of the recipe; process 0 alone writes. `sync_norm` makes
-    their batch norms use the statistics of the whole batch instead of their share.
+    their batch norms use the statistics of the whole batch instead of their share. `shard` divides weights, gradients,
+    optimiser and average among them (see `compound.train.sharding`).
 
     Raises `Interrupted` after Ctrl-C or SIGTERM, with the checkpoint saved, and `Diverged` when loss, gradients or
     weights are no longer numbers; then nothing of that step is kept.
@@ -170,7 +183,7 @@ def train(
         while True:
             try:
                 return _train(
-                    run, data, weights, inherited, workers, device, damaged_limit, save_every, sync_norm, world,
+                    run, data, weights, inherited, workers, device, damaged_limit, save_every, sync_norm, shard, world,
                     final, quiet,
                 )  # fmt: skip
             except Diverged as error:
@@ -199,6 +212,7 @@ def _train(
     damaged_limit: float,
     save_every: Interval,
     sync_norm: bool,
+    shard: bool,
     world: World,
     final: bool | None,
     quiet: bool,
@@ -206,6 +220,8 @@ def _train(
     recipe, where = run.recipe, pick_device(device)
     if sync_norm and where.type != "cuda":
         raise UsageError(f"--sync-norm needs GPUs: torch's SyncBatchNorm does not run on {where.type}; leave it out")
+    if shard:
+        refuse_undivided(recipe, world)
     preprocessing = Preprocessing.of(run.network, data.channels)
     workers = default_workers(data) if workers is None else workers
     steps = max(len(data.train) // recipe.batch, 1)
@@ -236,7 +252,7 @@ def _train(
     quieten()
     trainer = Trainer(
         accelerator={"cuda": "gpu"}.get(where.type, where.type),
-        strategy="ddp" if world.size > 1 else "auto",
+        strategy=Sharded() if shard else "ddp" if world.size > 1 else "auto",
         devices=world.local,
         num_nodes=world.nodes,
         sync_batchnorm=sync_norm and world.size > 1,
@@ -264,6 +280,8 @@ def _train(
     run = replace(run, recipe=replace(recipe, epochs=int(module.timeline.epochs)))  # `Pace` may have moved the end
     for weights_to_keep in (*averaging, *(best if recipe.select == "best" else ())):
         weights_to_keep.apply(module)
+    model = unsharded(model)
+    share_statistics(model)
     if is_first():
         save_weights(model, run.weights, data.classes)
     source = data.holdout if final is False else data.test

@@ -10,11 +10,12 @@ from torchvision.transforms.v2 import functional as V
 
 from compound.data import Batch, Preprocessing
 from compound.nn import ConvNet, lean
-from compound.parallel import rank
+from compound.parallel import rank, share_statistics
 from compound.train.compiled import Compiled
 from compound.train.losses import classification_loss, distillation_loss, hits, mixed
 from compound.train.optim import make_optimizer, set_rate
 from compound.train.recipe import Compile, Recipe, rate_at
+from compound.train.sharding import is_sharded
 from compound.train.teacher import Teacher
 
 
@@ -125,8 +126,13 @@ class Training(LightningModule):
         taught = distillation_loss(logits, self.teacher(images), self.recipe.teacher_temperature)
         return loss.lerp(taught, self.recipe.teacher_weight)
 
+    def on_validation_epoch_start(self) -> None:
+        share_statistics(self.model)  # the average's, where there is one
+
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not len(batch.labels):
+            if is_sharded(self.model):  # the other processes need this one's share of the weights
+                self(batch.images.new_zeros(1, *batch.images.shape[1:]))
             return
         logits = self(batch.images)
         if self.model.several:

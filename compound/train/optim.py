@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from compound.nn import ConvNet
 from compound.train.recipe import Recipe
+from compound.train.sharding import is_sharded
 
 
 class Grouped(Optimizer, ABC):
@@ -144,14 +145,14 @@ def make_optimizer(model: ConvNet, recipe: Recipe) -> Optimizer:
     """The recipe's optimiser; the rate is set before every step from the schedule."""
     groups = decay_groups(model, recipe.weight_decay, recipe.decay_biases)
     groups = recipe.transfer.by_depth(model, groups)
-    rate = recipe.peak_rate
+    rate, fused = recipe.peak_rate, not is_sharded(model)  # torch does not divide its fused ones
     if recipe.optimizer == "rmsprop":
         return RMSpropTF(groups, rate, momentum=recipe.momentum)
     if recipe.optimizer == "lamb":
         return Lamb(groups, rate)
     if recipe.optimizer == "adamw":
-        return torch.optim.AdamW(groups, rate, fused=True)
-    return torch.optim.SGD(groups, rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
+        return torch.optim.AdamW(groups, rate, fused=fused)
+    return torch.optim.SGD(groups, rate, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused)
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

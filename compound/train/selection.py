@@ -6,6 +6,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.parallel import is_first
+from compound.train.sharding import divided, whole
 from compound.train.storage import load, save
 
 
@@ -27,7 +28,7 @@ class Best(Callback):
         accuracy = float(pl_module.accuracy.compute())
         if accuracy > self.accuracy:
             self.accuracy, self.epoch, self.waited = accuracy, trainer.current_epoch + 1, 0
-            value = {"state_dict": pl_module.model.state_dict(), "epoch": self.epoch, "val_top1": accuracy}
+            value = {"state_dict": whole(pl_module.model.state_dict()), "epoch": self.epoch, "val_top1": accuracy}
             if is_first():
                 save(value, self.path)
         else:
@@ -43,7 +44,8 @@ class Best(Callback):
     def apply(self, module: LightningModule) -> None:
         """Put the best weights into `module`; without a holdout there is no best, and the last stay."""
         if self.epoch:
-            module.model.load_state_dict(load(self.path)["state_dict"])
+            best = load(self.path)["state_dict"]
+            module.model.load_state_dict(divided(best, module.model.state_dict()))
 
     def state_dict(self) -> dict[str, Any]:
         return {"accuracy": self.accuracy, "epoch": self.epoch, "waited": self.waited}

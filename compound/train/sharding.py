@@ -1,0 +1,122 @@
+"""Fully sharded training (FSDP; Zhao et al. 2023): of each weight, its gradient, optimiser state and average, every
+process holds a share only, and a block's weights are whole in a process while that block computes.
+
+Checkpoints are those of any other training: whole tensors in one file, whatever number of processes goes on with it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.strategies import DDPStrategy
+from torch import Tensor, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.optim import Optimizer
+from torch.utils._pytree import tree_map
+
+from compound.nn import ConvNet, build
+from compound.nn.sources import forget_source
+from compound.parallel import is_first, size
+
+
+def shard(model: ConvNet) -> None:
+    """Leave a share of every parameter of `model` in this process; block by block, in all processes alike."""
+    device = next(model.parameters()).device
+    mesh = init_device_mesh(device.type, (size(),))
+    model.to(memory_format=torch.contiguous_format)  # what is divided must be; maps stay channels-last
+    blocks = [
+        block for _, stage in model.stages() for block in (stage if isinstance(stage, nn.Sequential) else [stage])
+    ]
+    for module in [*blocks, model.classifier, model]:
+        if any(True for _ in module.parameters()):
+            module.register_forward_hook(_alike)
+            fully_shard(module, mesh=mesh, reshard_after_forward=True)
+
+
+def _alike(module: nn.Module, inputs: Any, outputs: Any) -> None:
+    """Torch's hooks hide where a block's input comes from, but not while it is recomputed: so nobody shall know."""
+    tree_map(forget_source, outputs)
+
+
+def is_sharded(model: nn.Module) -> bool:
+    return isinstance(model, FSDPModule)
+
+
+def share(tensor: Tensor) -> Tensor:
+    """What this process holds of `tensor`: its share where it is divided."""
+    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+
+
+def whole(values: Any) -> Any:
+    """`values`, a tree of dicts and lists, with divided tensors put together in process 0; empty in the others.
+
+    All processes must call it, for the same tensors.
+    """
+
+    def together(value: Any) -> Any:
+        if not isinstance(value, DTensor):
+            return value
+        full = value.full_tensor()
+        return full.cpu() if is_first() else full.new_empty(0)
+
+    return tree_map(together, values)
+
+
+def divided(state: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
+    """Whole tensors by name, each divided as the one of that name in `like` is."""
+    return {name: _as(value, like.get(name)) for name, value in state.items()}
+
+
+def _as(value: Any, like: Any) -> Any:
+    if not (isinstance(like, DTensor) and isinstance(value, Tensor) and value.shape == like.shape):
+        return value
+    # Every process has read the whole tensor, so nothing needs to be sent.
+    return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+
+
+def unsharded(model: ConvNet) -> ConvNet:
+    """A whole model in every process."""
+    if not is_sharded(model):
+        return model
+    plain = build(model.network, model.classes, model.channels)
+    plain.several = model.several
+    state = {n: t.full_tensor() if isinstance(t, DTensor) else t for n, t in model.state_dict().items()}
+    plain.load_state_dict(state)
+    return plain
+
+
+class Sharded(DDPStrategy):
+    """Lightning's strategy of several processes, with the network divided among them instead of copied."""
+
+    restore_checkpoint_after_setup = True  # there is nothing divided to load into before
+
+    def configure_ddp(self) -> None:
+        shard(self._training().model)
+
+    def _training(self) -> LightningModule:
+        assert self.lightning_module is not None
+        return self.lightning_module
+
+    def lightning_module_state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = whole(super().lightning_module_state_dict())
+        return state
+
+    def load_model_state_dict(self, checkpoint: Mapping[str, Any], strict: bool = True) -> None:
+        module = self._training()
+        module.load_state_dict(divided(checkpoint["state_dict"], module.state_dict()), strict=strict)
+
+    def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
+        state: dict[str, Any] = whole(super().optimizer_state(optimizer))
+        return state
+
+    def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
+        for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
+            params = [p for group in optimizer.param_groups for p in group["params"]]
+            remembered = {
+                number: {name: _as(value, params[number]) for name, value in each.items()}
+                for number, each in state["state"].items()
+            }
+            optimizer.load_state_dict({**state, "state": remembered})
