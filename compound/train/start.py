@@ -1,5 +1,6 @@
 """What a training starts from: fresh weights, given ones, or those of a network it was scaled from."""
 
+import sys
 from pathlib import Path
 
 from torch import nn
@@ -9,6 +10,7 @@ from compound.data.split import stratified
 from compound.errors import UsageError
 from compound.network import Network
 from compound.nn import ConvNet, build, inherit, load_weights, with_channels
+from compound.parallel import is_first
 from compound.train.probe import choose_penalty, features, fit_linear
 from compound.train.run import Run
 from compound.train.transfer import Transfer
@@ -92,10 +94,15 @@ def _first(
         model = build(network, classes, data.channels, seed=seed)
         fresh = model.state_dict()
         model.load_state_dict({n: state[n] if state[n].shape == t.shape else t for n, t in fresh.items()})
-    if transfer.probe_first and isinstance(list(model.classifier)[-1], nn.Linear):
+    if not transfer.probe_first:
+        return model
+    if isinstance(list(model.classifier)[-1], nn.Linear):
         learned = features(model, at_most(PROBED, data.train, seed), workers=workers, device=device)
         held = features(model, data.holdout, workers=workers, device=device) if len(data.holdout) else None
         penalty = choose_penalty(learned, classes, seed, held)
         fit_linear(learned, classes, penalty).into(model)
         model.cpu()
+    elif is_first():
+        said = f"{network.name} does not end in a linear layer, so its classifier starts fresh instead of from a probe"
+        print(f"warning: {said}", file=sys.stderr)
     return model

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from compound import UsageError
+from compound import ZOO, UsageError
 from compound.nn import build, save_weights
 from compound.train import Transfer, start_run, train
 from compound.train.optim import make_optimizer
-from compound.train.start import first_model
+from compound.train.start import first_model, first_of
 
 
 @pytest.fixture
@@ -84,6 +84,13 @@ def test_a_probe_first_starts_from_the_best_linear_classifier(tmp_path, network,
     )
     accuracy = [evaluate(first_model(run, data, weights), data.test, data.classes).top(1) for run in (plain, probed)]
     assert accuracy[1] > accuracy[0] + 0.2
+
+
+def test_a_classifier_of_maps_cannot_start_from_a_probe_and_says_so(tmp_path, network, data, capsys):
+    network = network.with_(head=ZOO["squeezenet-1.1"].head)
+    source = save_weights(build(network, 3, 1, seed=9), tmp_path / "source.safetensors", tuple("abc"))
+    first_of(network, data, Transfer(probe_first=True), source)
+    assert "tiny does not end in a linear layer, so its classifier starts fresh" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
