@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from compound.evaluation import Evaluation
     from compound.network import Network
     from compound.train import Recipe, Run
+    from compound.train.memory import Crew
 
 Data = Annotated[
     str,
@@ -195,8 +196,9 @@ class TrainingOptions:
         self, network: "Network", images: "DataSet", spec: str, recipe: "Recipe", out: Path, quiet: bool
     ) -> tuple["Run", "Evaluation"]:
         """Start or resume the run and train it to its end."""
-        from compound.parallel import is_first
+        from compound.parallel import is_first, size
         from compound.train import adopted, start_run, train
+        from compound.train.memory import Crew
         from compound.train.setups import doubts
 
         every = interval(self.save_every, "--save-every")
@@ -213,17 +215,17 @@ class TrainingOptions:
             warnings += doubts(self.weights, network, images)
         if self.class_weights is not None:
             recipe = replace(recipe, class_weights=self._class_weights(images))
-        measured: dict[str, Any] = {"workers": self.workers, "device": self.device}
+        measured: dict[str, Any] = {"workers": self.workers, "device": self.device, "shard": self.shard}
         run = start_run(network, images, spec, recipe, out, seed=self.seed, resume=self.resume, **measured)
         if is_first():
             for warning in (*warnings, *network.warnings(images.channels)):
                 note(f"warning: {warning}")
             if not quiet:
-                note(start_text(run, images))
+                note(start_text(run, images, Crew(size(), self.shard)))
         trained = train(
             run, images, weights=self.weights, inherited=self.inherit, damaged_limit=self.damaged_limit,
-            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, shard=self.shard, final=self.final,
-            quiet=quiet, **measured,
+            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, final=self.final, quiet=quiet,
+            **measured,
         )  # fmt: skip
         if not is_first():  # process 0 has the same result, and says it
             raise typer.Exit
@@ -233,7 +235,7 @@ class TrainingOptions:
 with_training = with_options(TrainingOptions)
 
 
-def start_text(run: "Run", images: "DataSet") -> str:
+def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
     """What is about to be trained, in lines."""
     from compound.train.memory import predicted_bytes
 
@@ -252,7 +254,7 @@ def start_text(run: "Run", images: "DataSet") -> str:
     if recipe.compile in ("always", "graphs"):
         lines.append("steps are compiled, the first of a process within a minute or more")
     if recipe.memory is not None:
-        needed = predicted_bytes(network, len(images.classes), images.channels, recipe)
+        needed = predicted_bytes(network, len(images.classes), images.channels, recipe, crew)
         how = [f"{', '.join(recipe.recompute)} computed again in the backward pass"] if recipe.recompute else []
         how += [f"steps in {recipe.accumulate} parts"] if recipe.accumulate > 1 else []
         lines.append(f"memory {short(needed)}B predicted of {short(recipe.memory)}B: {'; '.join(how) or 'as it is'}")

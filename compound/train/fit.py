@@ -28,6 +28,7 @@ from compound.train.checkpoints import Checkpoints, Stopped
 from compound.train.display import Display
 from compound.train.divergence import Diverged, Watch
 from compound.train.final import keep_result, refuse_second, refuse_unseen
+from compound.train.memory import Crew
 from compound.train.metrics import Damage, Metrics
 from compound.train.module import Training
 from compound.train.pace import Pace, settle
@@ -59,14 +60,16 @@ def start_run(
     resume: bool = False,
     workers: int | None = None,
     device: str = "auto",
+    shard: bool = False,
 ) -> Run:
     """A fresh run directory, or the one to go on with.
 
     An existing run is never overwritten: without `resume` it is refused, with it network, data, recipe and seed must be
-    the same. What the recipe leaves to the machine is settled once, when the run is fresh (see `settle`).
+    the same. What the recipe leaves to the machine is settled once, when the run is fresh (see `settle`); `shard` says
+    that the network will be divided among the processes, which then need less memory.
     """
-    join(pick_device(device))
-    return from_first(lambda: _start_run(network, data, spec, recipe, Path(out), seed, resume, workers, device))
+    crew = Crew(join(pick_device(device)).size, shard)
+    return from_first(lambda: _start_run(network, data, spec, recipe, Path(out), seed, resume, workers, device, crew))
 
 
 def _start_run(
@@ -79,6 +82,7 @@ def _start_run(
     resume: bool,
     workers: int | None,
     device: str,
+    crew: Crew,
 ) -> Run:
     refuse_single(recipe, data)
     if recipe.batch > len(data.train):
@@ -97,7 +101,7 @@ def _start_run(
         find_teacher(recipe, data)  # one that cannot be used is said before anything is written
         make_folder(out)  # before the measurement: an unwritable place is said at once
         workers = default_workers(data) if workers is None else workers
-        recipe = settle(network, data, recipe, workers=workers, device=device)
+        recipe = settle(network, data, recipe, workers=workers, device=device, crew=crew)
         return Run(out, network, recipe, told, seed).save()
     if not resume:
         raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")

@@ -6,6 +6,7 @@ Numbers are for one image unless said; bytes where it says bytes.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations, groupby
+from typing import NamedTuple
 
 from compound.cost import Cost, cost, numbers, part
 from compound.errors import BudgetError
@@ -28,7 +29,18 @@ class Part:
     name: str
     input: int  # numbers of the maps it reads
     macs: int
+    params: int  # of its largest block
     kept: Kept
+
+
+class Crew(NamedTuple):
+    """How many processes share a step, and whether the network is divided among them (`compound.train.sharding`)."""
+
+    processes: int = 1
+    divided: bool = False
+
+
+ALONE = Crew()
 
 
 @dataclass(frozen=True)
@@ -54,9 +66,10 @@ def parts(network: Network, classes: int, channels: int) -> list[Part]:
         inside = sum(one.inside for one in counted)
         for before, one, row in zip(counted, counted[1:], rows[1:], strict=False):
             inside += numbers(row.input) if joined(before, one) else 0
-        macs = sum(part(row.trace).cost.macs for row in rows)
+        costs = [part(row.trace).cost for row in rows]
+        macs, largest = sum(each.macs for each in costs), max(each.params for each in costs)
         whole = Kept(inside, first.keeps_input, first.reads_input, last.keeps_output, last.output_follows)
-        found.append(Part(label.replace(" ", ""), inputs, macs, whole))
+        found.append(Part(label.replace(" ", ""), inputs, macs, largest, whole))
     return found
 
 
@@ -81,48 +94,65 @@ def fullest(children: list[Part], recompute: frozenset[str]) -> int:
     return max(moments(children, recompute))
 
 
-def step_bytes(counted: Cost, held: int, recipe: Recipe, accumulate: int) -> int:
-    """Weights, gradients, optimiser, average and what a part of the batch keeps while it goes through."""
-    images = -(-recipe.batch // accumulate)
+def step_bytes(counted: Cost, held: int, recipe: Recipe, accumulate: int, crew: Crew = ALONE, largest: int = 0) -> int:
+    """Weights, gradients, optimiser, average and what a part of the batch keeps while it goes through, in a process.
+
+    `largest` is the number of parameters of the largest block: of a divided network, as much is whole at a time, and as
+    much again is on its way.
+    """
+    images = -(-recipe.batch // (accumulate * crew.processes))
     # Under autocast convolutions and what follows them are in two bytes, and so is a copy of the weights.
     each, copies = (2, 2 * counted.params) if recipe.precision == "bf16" else (4, 0)
     state = counted.training_memory(0, SLOTS[recipe.optimizer], recipe.ema > 0)
+    if crew.divided:
+        state = -(-state // crew.processes) + 4 * 2 * 2 * largest  # two blocks' weights and gradients
     return state + copies + images * each * (held + counted.live)
 
 
-def fit_memory(network: Network, classes: int, channels: int, recipe: Recipe, limit: float) -> Choice:
+def fit_memory(
+    network: Network, classes: int, channels: int, recipe: Recipe, limit: float, crew: Crew = ALONE
+) -> Choice:
     """The cheapest way to take a step within `limit` bytes: nothing, recomputing some children, or parts as well.
 
     Recomputing gives the same bits for at most a third more time. Going through in parts costs little time, but norms
-    then see fewer images, which changes what is learned; so the batch is divided only as far as it must be.
+    then see fewer images, which changes what is learned; so the batch is divided only as far as it must be. Several
+    processes divide it already, and no further. `limit` is of each process.
     """
     children, counted = parts(network, classes, channels), cost(network, classes, channels)
     ways = sorted(_ways(children), key=lambda way: (way[0], len(way[1])))
-    for accumulate in range(1, recipe.batch // 2 + 1):
+    largest = max(child.params for child in children)
+    most = recipe.batch // 2 if crew.processes == 1 else 1
+    for accumulate in range(1, max(most, 1) + 1):
         for macs, names, held in ways:
-            needed = step_bytes(counted, held, recipe, accumulate)
+            needed = step_bytes(counted, held, recipe, accumulate, crew, largest)
             if needed <= RESERVE * limit:
                 # A step is a forward pass and twice that backward.
                 return Choice(names, accumulate, needed, macs / max(3 * counted.macs, 1))
-    least = min(step_bytes(counted, held, recipe, recipe.batch // 2) for _, _, held in ways) / RESERVE
+    least = min(step_bytes(counted, held, recipe, max(most, 1), crew, largest) for _, _, held in ways) / RESERVE
+    if crew.processes == 1:
+        what, else_ = "two images at a time", "or a smaller network or resolution"
+    else:
+        what = f"{recipe.batch // crew.processes} images in each of {crew.processes} processes"
+        else_ = "a smaller batch, network or resolution, or more processes" + (", or --shard" * (not crew.divided))
     raise BudgetError(
-        f"{network.name} does not train in {short(limit)}B of memory: two images at a time, all recomputed, take "
-        f"{short(least)}B; give that much, or a smaller network or resolution"
+        f"{network.name} does not train in {short(limit)}B of memory: {what}, all recomputed, take {short(least)}B; "
+        f"give that much, {else_}"
     )
 
 
-def with_memory(network: Network, classes: int, channels: int, recipe: Recipe) -> Recipe:
+def with_memory(network: Network, classes: int, channels: int, recipe: Recipe, crew: Crew = ALONE) -> Recipe:
     """The recipe with `recompute` and `accumulate` for its `memory`, if it has one."""
     if recipe.memory is None:
         return recipe
-    choice = fit_memory(network, classes, channels, replace(recipe, accumulate=1, recompute=()), recipe.memory)
+    choice = fit_memory(network, classes, channels, replace(recipe, accumulate=1, recompute=()), recipe.memory, crew)
     return replace(recipe, recompute=choice.recompute, accumulate=choice.accumulate)
 
 
-def predicted_bytes(network: Network, classes: int, channels: int, recipe: Recipe) -> int:
-    """Bytes of a step as the recipe has it."""
-    held = fullest(parts(network, classes, channels), frozenset(recipe.recompute))
-    return step_bytes(cost(network, classes, channels), held, recipe, recipe.accumulate)
+def predicted_bytes(network: Network, classes: int, channels: int, recipe: Recipe, crew: Crew = ALONE) -> int:
+    """Bytes of a step as the recipe has it, in each process."""
+    children = parts(network, classes, channels)
+    held, largest = fullest(children, frozenset(recipe.recompute)), max(child.params for child in children)
+    return step_bytes(cost(network, classes, channels), held, recipe, recipe.accumulate, crew, largest)
 
 
 def _ways(children: list[Part]) -> Iterator[tuple[int, tuple[str, ...], int]]:

@@ -14,7 +14,7 @@ from compound.inference import pick_device
 from compound.network import Network
 from compound.train.compiling import find_compile
 from compound.train.finders import find_batch, find_rate
-from compound.train.memory import with_memory
+from compound.train.memory import ALONE, Crew, with_memory
 from compound.train.recipe import Recipe, Timeline
 from compound.train.trial import Trial
 
@@ -22,7 +22,9 @@ MEASURE_SECONDS = 2.0
 RESERVE = 0.92  # share of the time that is planned; machines are not even
 
 
-def settle(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0, device: str = "auto") -> Recipe:
+def settle(
+    network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0, device: str = "auto", crew: Crew = ALONE
+) -> Recipe:
     """The recipe with everything decided that it leaves to the machine (`Recipe.settled`).
 
     The batch first, for all else depends on it; what must be recomputed to fit the memory; the faster precision; the
@@ -37,7 +39,7 @@ def settle(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0,
     seconds: dict[str, float] = {}
     if "batch" in recipe.find:
         recipe = replace(recipe, batch=find_batch(network, data, recipe, **measure))
-    recipe = with_memory(network, len(data.classes), data.channels, recipe)
+    recipe = with_memory(network, len(data.classes), data.channels, recipe, crew)
     if recipe.precision == "auto" or recipe.minutes is not None:
         candidates = ("fp32", "bf16") if recipe.precision == "auto" else (recipe.precision,)
         seconds = {p: Trial(network, data, recipe, precision=p, **measure).seconds(MEASURE_SECONDS) for p in candidates}

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+from torchvision.models import efficientnet_b0
 
 from compound import ZOO, cost
 from compound.errors import BudgetError
 from compound.nn import build, lean
 from compound.train import RECIPES
-from compound.train.memory import fit_memory, fullest, moments, parts, predicted_bytes, step_bytes, with_memory
+from compound.train.memory import Crew, fit_memory, fullest, moments, parts, predicted_bytes, step_bytes, with_memory
 
 RECIPE = replace(RECIPES["small"], batch=8, precision="fp32")
 
@@ -123,6 +124,21 @@ def test_the_cheapest_way_is_taken():
     assert tight.accumulate > 1
     kept = fullest(parts(network, 10, 3), frozenset(tight.recompute))
     assert tight.bytes == step_bytes(cost(network, 10), kept, recipe, tight.accumulate) <= 0.9 * whole / 4
+
+
+def test_several_processes_divide_batch_and_network_and_no_further():
+    network, recipe = ZOO["efficientnet-b0"].with_(resolution=96), replace(RECIPE, batch=64)
+    counted, children = cost(network, 10), parts(network, 10, 3)
+    alone, four = predicted_bytes(network, 10, 3, recipe), predicted_bytes(network, 10, 3, recipe, Crew(4))
+    state = counted.training_memory(0, 1, ema=False)
+    assert alone - state == pytest.approx(4 * (four - state), rel=1e-9)
+    divided = predicted_bytes(network, 10, 3, recipe, Crew(4, True))
+    largest = max(child.params for child in children)
+    assert divided - (four - state) == pytest.approx(state / 4 + 16 * largest, abs=4)
+    assert largest == sum(p.numel() for p in efficientnet_b0().features[7].parameters())
+    assert fit_memory(network, 10, 3, recipe, alone / 3, Crew(4)).accumulate == 1
+    with pytest.raises(BudgetError, match=r"16 images in each of 4 processes, all rec.*more processes, or --shard"):
+        fit_memory(network, 10, 3, recipe, alone / 12, Crew(4))
 
 
 def test_what_does_not_fit_says_how_much_would():
