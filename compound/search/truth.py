@@ -1,12 +1,14 @@
 """What a search's evaluation is worth: networks trained in full, and how well their ranking was foreseen."""
 
 import json
+import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from compound.cost import cost
@@ -85,12 +87,24 @@ def trained(truth: Evaluator, networks: Sequence[Network], seeds: Sequence[int],
     if workers == 1:
         yield from ([truth(network, seed, unheard) for seed in seeds] for network in networks)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
         asked = [[pool.submit(truth, network, seed, unheard) for seed in seeds] for network in networks]
         try:
             yield from ([one.result() for one in each] for each in asked)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """A killed process shall not leave trainings behind that nobody waits for."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
