@@ -81,7 +81,7 @@ def draw_curves(axes: Axes, palette: Palette, curves: Sequence[Curve], cost: Cos
     axes.set_xlabel(AXES[cost])
     axes.set_ylabel("top-1 accuracy")
     if any(curve.label for curve in curves):
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
 
 
 def _label(axes: Axes, points: Sequence[Point], cost: CostName) -> None:
