@@ -16,6 +16,7 @@ from compound.cost import CONVENTION
 from compound.files import write_bytes
 from compound.paper import Line, table
 from compound.paper.tables import ROUNDED, TABLES, TOLERANCE
+from compound.report.picture import Plot
 from compound.report.study_figures import study_figures
 from compound.study import Study, read_study
 from compound.study.statistics import means, verdict
@@ -91,6 +92,13 @@ def studies() -> dict[str, Study]:
     return {name: replace(study, data=re.sub(r".*/", "", study.data)) for name, study in found.items()}
 
 
+def pictures(study: Study, name: str) -> list[Plot]:
+    """The figures of a study; none where all networks cost the same, for then two points say what the table says."""
+    return (
+        study_figures(study, name) if len({variant.group for variant in study.variants if variant.group}) != 1 else []
+    )
+
+
 def _studies() -> list[str]:
     """What the studies that were run say."""
     found = studies()
@@ -101,7 +109,7 @@ def _studies() -> list[str]:
         known = means(study)
         lines += [f"### {study.baseline} on {study.data}, plan {study.plan}", ""]
         lines += [f"{sentence[0].upper()}{sentence[1:]}.\n" for sentence in verdict(study)]
-        lines += [f"![{plot.caption}](images/{plot.name}.svg)\n" for plot in study_figures(study, name)]
+        lines += [f"![{plot.caption}](images/{plot.name}.svg)\n" for plot in pictures(study, name)]
         lines += ["| network | multiply-adds | seeds | top-1, mean | 95 % interval |", "|---|--:|--:|--:|--:|"]
         for variant in (one for one in study.variants if one.runs):
             top1 = known[variant.name]
@@ -114,5 +122,5 @@ def _studies() -> list[str]:
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
     for name, study in studies().items():
-        for plot in study_figures(study, name):
+        for plot in pictures(study, name):
             write_bytes(IMAGES / f"{plot.name}.svg", plot.files()["svg"])
