@@ -94,9 +94,8 @@ def studies() -> dict[str, Study]:
 
 def pictures(study: Study, name: str) -> list[Plot]:
     """The figures of a study; none where all networks cost the same, for then two points say what the table says."""
-    return (
-        study_figures(study, name) if len({variant.group for variant in study.variants if variant.group}) != 1 else []
-    )
+    groups = {variant.group for variant in study.variants if variant.group}
+    return study_figures(study, name) if len(groups) != 1 else []
 
 
 def _studies() -> list[str]:
