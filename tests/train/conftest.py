@@ -12,6 +12,16 @@ from compound.data import ArraySource, Augment, DataSet, FileSource
 from compound.train import RECIPES, Recipe
 
 CLASSES = ("bars", "columns", "dots")
+NETWORK = Network(
+    name="tiny",
+    stem=Stage(ConvBlock(3), 1, 8),
+    stages=(Stage(FusedMBConv(3, 2), 2, 8, 2), Stage(MBConv(3, 2), 2, 16, 2)),
+    head=Head(16),
+    resolution=12,
+    dropout=0.1,
+    survival=0.8,
+    inputs=Inputs(mean=(0.3,), std=(0.25,), margin=0),
+)
 
 
 def pictures(count: int, seed: int) -> ArraySource:
@@ -51,16 +61,7 @@ def photos(data, tmp_path) -> DataSet:
 
 @pytest.fixture
 def network() -> Network:
-    return Network(
-        name="tiny",
-        stem=Stage(ConvBlock(3), 1, 8),
-        stages=(Stage(FusedMBConv(3, 2), 2, 8, 2), Stage(MBConv(3, 2), 2, 16, 2)),
-        head=Head(16),
-        resolution=12,
-        dropout=0.1,
-        survival=0.8,
-        inputs=Inputs(mean=(0.3,), std=(0.25,), margin=0),
-    )
+    return NETWORK
 
 
 @pytest.fixture

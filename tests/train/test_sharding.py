@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 from conftest import CLASSES, pictures
+from conftest import NETWORK as TINY
 from pytorch_lightning import Callback
 from safetensors.torch import load_file
 
-from compound import ConvBlock, FusedMBConv, Head, Inputs, MBConv, Network, Stage
 from compound.data import Augment, DataSet
 from compound.errors import UsageError
 from compound.parallel import is_first, rank
@@ -24,16 +24,7 @@ from compound.train import RECIPES, fit, start_run, storage, train
 from compound.train.sharding import share
 
 # 15 channels and 3 classes: shares of unequal size.
-NETWORK = Network(
-    name="tiny",
-    stem=Stage(ConvBlock(3), 1, 8),
-    stages=(Stage(FusedMBConv(3, 2), 2, 8, 2), Stage(MBConv(3, 2), 2, 15, 2)),
-    head=Head(16),
-    resolution=12,
-    dropout=0.1,
-    survival=0.8,
-    inputs=Inputs(mean=(0.3,), std=(0.25,), margin=0),
-)
+NETWORK = TINY.with_(stages=(TINY.stages[0], replace(TINY.stages[1], channels=15)))
 DATA = DataSet("pictures", CLASSES, 1, pictures(96, 1), pictures(23, 2), pictures(59, 3))
 SMALL = replace(RECIPES["small"], epochs=2, batch=16, rate=0.1, precision="fp32", augment=Augment(crop="none"))
 RECIPE = {
