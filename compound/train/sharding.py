@@ -27,9 +27,8 @@ def shard(model: ConvNet) -> None:
     device = next(model.parameters()).device
     mesh = init_device_mesh(device.type, (size(),))
     model.to(memory_format=torch.contiguous_format)  # what is divided must be; maps stay channels-last
-    blocks = [
-        block for _, stage in model.stages() for block in (stage if isinstance(stage, nn.Sequential) else [stage])
-    ]
+    # Stem and features are blocks themselves: divided layer by layer, they would no longer train as lean chains.
+    blocks = [block for name, part in model.stages() for block in (part.children() if "stage" in name else [part])]
     for module in [*blocks, model.classifier, model]:
         if any(True for _ in module.parameters()):
             module.register_forward_hook(_alike)
