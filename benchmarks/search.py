@@ -1,14 +1,18 @@
-"""Is an architecture search worth its time? Its winner against random networks and the hand-made one, and τ.
+"""Is a search worth its time? Its winner against random networks and the hand-made one, and τ.
 
-    python -m benchmarks.search                       # all three parts, over an hour on two cores
+    python -m benchmarks.search                       # all parts, over two hours on two cores
     python -m benchmarks.search --parts search        # one after the other; what is done is not done again
 
-search     the search itself, timed: shared weights, the space `small`, evolution, finalists
-compare    winner, random networks of 90 to 110 % of its multiply-adds, and efficientnet-mini, narrowed to them and
-           as it is, each trained in full with several seeds on all training images; accuracy on the 10,000 test images
-           of Fashion-MNIST, of which the search has seen none (the 1,000 that come with the package tell too little
-           apart); needs the folder of its four idx files (Debian: dataset-fashion-mnist)
-validate   Kendall's τ between inherited accuracy and full training on a sample of the space
+coefficients    `search coefficients` with its defaults, timed: 12 triples α, β, γ of twice the multiply-adds
+search          an architecture search, timed: shared weights, the space `small`, evolution, finalists; every candidate
+                has 90 to 100 % of the multiply-adds of the hand-made efficientnet-mini
+compare         winner, random networks of the same window and efficientnet-mini, each trained in full with several
+                seeds on all training images; accuracy on the 10,000 test images of Fashion-MNIST, of which the search
+                has seen none (the 1,000 that come with the package tell too little apart)
+validate        Kendall's τ between inherited accuracy and full training on a sample of a wider window, both by the
+                60,000 training images, of which one in ten is held out: fewer would tell the networks too little apart
+
+The last two need the folder of the four idx files of Fashion-MNIST (Debian: dataset-fashion-mnist).
 
 Writes benchmarks/results/search.json.
 """
@@ -28,7 +32,7 @@ from typing import Any
 import torch
 
 from benchmarks.environment import write_result
-from compound import ZOO, Budget, CompoundRule, Network, cost, fit_budget, load_network
+from compound import ZOO, Network, cost, load_network
 from compound.data import open_data
 from compound.evaluation import evaluate
 from compound.files import make_folder, write_json
@@ -51,13 +55,19 @@ def command(*words: object) -> dict[str, Any]:
 
 
 def search(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """The winner, and the seconds of the whole command."""
     begun = time.perf_counter()
     found = command(
-        "search", "architecture", DATA, "--space", "small", "--macs", f"{target():.0f}", "--least", options.least,
-        "--most", 1.0, "--objective", "soft", "--minutes", options.minutes, "--trials", options.trials,
+        "search", "architecture", DATA, "--space", "small", "--macs", f"{target():.0f}", "--least", 0.9, "--most", 1.0,
+        "--objective", "hard", "--minutes", options.minutes, "--trials", options.trials,
         "--finalists", options.finalists, "--seed", options.seed, "--out", folder / "search",
     )  # fmt: skip
+    return found | {"seconds": round(time.perf_counter() - begun, 1)}
+
+
+def coefficients(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    begun = time.perf_counter()
+    words = ("--seed", options.seed, "--workers", options.workers, "--out", folder / "coefficients")
+    found = command("search", "coefficients", BASELINE, DATA, *words)
     return found | {"seconds": round(time.perf_counter() - begun, 1)}
 
 
@@ -68,20 +78,15 @@ def target() -> int:
 def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Test accuracy of every network with every seed. A run that is done is read, not repeated."""
     plan, space = open_plan(folder / "search")
-    winner = load_network(folder / "search" / "network.yaml")
-    macs = cost(winner, CLASSES, CHANNELS).macs
-    narrow = replace(plan, target=macs, least=0.9, most=1.1)
-    drawn = sample_networks(space, narrow.problem(space, narrow.trainer()), options.random, options.seed + 1000)
-    # Narrower, and as many pixels as that leaves: fewer pixels or layers than its few would be an unfair baseline.
-    narrower, limit = CompoundRule(1, 2**0.5, 1), Budget(macs=macs * 1.01)
-    equal = fit_budget(ZOO[BASELINE], limit, narrower, CLASSES, CHANNELS, fill=True).network
-    networks = {"winner": winner, "baseline at equal cost": equal, BASELINE: ZOO[BASELINE]}
+    window = plan.problem(space, plan.trainer())
+    drawn = sample_networks(space, window, options.random, options.seed + 1000)
+    networks = {"winner": load_network(folder / "search" / "network.yaml"), BASELINE: ZOO[BASELINE]}
     networks |= {f"random {i}": network for i, (_, network) in enumerate(drawn, 1)}
     rows = {}
     with ProcessPoolExecutor(options.workers, get_context("spawn"), torch.set_num_threads, (1,)) as pool:
         asked = {
             name: [
-                pool.submit(accuracy, network, folder / f"{name}-{seed}".replace(" ", "-"), seed, options.test)
+                pool.submit(accuracy, network, folder / f"{network.name}-{seed}", seed, options.fashion)
                 for seed in range(options.seeds)
             ]
             for name, network in networks.items()
@@ -99,32 +104,37 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "winner": means["winner"],
         "median_of_random": statistics.median(random),
         "best_of_random": max(random),
-        "baseline_at_equal_cost": means["baseline at equal cost"],
         "baseline": means[BASELINE],
         "seeds": options.seeds,
         "deviation_between_seeds": spread,
     }
 
 
-def accuracy(network: Network, folder: Path, seed: int, test: Path) -> float:
-    """Top-1 on the images of `test` after full training on all training images."""
+def accuracy(network: Network, folder: Path, seed: int, fashion: Path) -> float:
+    """Top-1 on the test images of the folder `fashion` after full training on all training images."""
     if not (folder / "evaluation.json").exists():
         data = open_data(DATA, seed=seed)
         recipe = replace(RECIPES["small"], precision="fp32")
         resume = (folder / "run.yaml").exists()
         train(start_run(network, data, DATA, recipe, folder, seed=seed, resume=resume), data, quiet=True)
     model, weights = load_model(folder / "model.safetensors")
-    return evaluate(model, open_data(str(test)).test, weights.classes).top(1)
+    return evaluate(model, open_data(str(fashion)).test, weights.classes).top(1)
 
 
 def validate(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """τ, in a search of few trials: it is the shared weights that are judged."""
+    command(
+        "search", "architecture", options.fashion, "--space", "small", "--macs", f"{target():.0f}", "--least", 0.1,
+        "--most", 1.5, "--holdout", 0.1, "--minutes", options.validate_minutes, "--trials", 10, "--finalists", 0,
+        "--seed", options.seed, "--out", folder / "wide",
+    )  # fmt: skip
     return command(
-        "search", "validate", folder / "search", "--sample", options.sample, "--seeds", options.truth_seeds,
+        "search", "validate", folder / "wide", "--sample", options.sample, "--seeds", options.truth_seeds,
         "--epochs", options.truth_epochs, "--workers", options.workers,
     )  # fmt: skip
 
 
-PARTS = {"search": search, "compare": compare, "validate": validate}
+PARTS = {"coefficients": coefficients, "search": search, "compare": compare, "validate": validate}
 
 
 def main() -> None:
@@ -132,15 +142,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/benchmark-search"), help="where runs lie")
     parser.add_argument("--parts", default=",".join(PARTS))
     parser.add_argument("--minutes", type=float, default=6, help="of training the shared weights")
-    parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--least", type=float, default=0.3, help="cheapest candidates, in terms of the baseline's MACs")
+    parser.add_argument("--trials", type=int, default=150)
     parser.add_argument("--finalists", type=int, default=2)
-    parser.add_argument("--random", type=int, default=6)
+    parser.add_argument("--random", type=int, default=5)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--test", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
+    parser.add_argument("--fashion", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
+    parser.add_argument("--validate-minutes", type=float, default=10, help="of training the shared weights of validate")
     parser.add_argument("--sample", type=int, default=20)
     parser.add_argument("--truth-seeds", type=int, default=1)
-    parser.add_argument("--truth-epochs", type=int, default=25)
+    parser.add_argument("--truth-epochs", type=int, default=2)
     parser.add_argument("--workers", type=int, default=2, help="trainings side by side, of one thread each")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -149,7 +159,7 @@ def main() -> None:
     for part in options.parts.split(","):
         found[part] = PARTS[part](options.out, options)
         write_json(file, found)
-    settings = {name: value for name, value in vars(options).items() if name not in ("out", "parts", "test")}
+    settings = {name: value for name, value in vars(options).items() if name not in ("out", "parts", "fashion")}
     print(write_result("search", {"settings": settings} | found))
 
 

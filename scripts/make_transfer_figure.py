@@ -1,6 +1,6 @@
 """Makes docs/images/transfer-time.svg: what pretrained weights are worth at equal time, from benchmarks/inherit.py.
 
-python scripts/make_transfer_figure.py
+    python scripts/make_transfer_figure.py
 """
 
 import json

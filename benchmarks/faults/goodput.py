@@ -60,7 +60,10 @@ def account(path: Path) -> tuple[float, int, int]:
 
 def main() -> None:
     """`compound` with its steps and their times logged to the file named first."""
+    from compound.cli import before_torch
     from compound.cli import main as command
+
+    before_torch()
     from compound.train import fit
     from compound.train.checkpoints import Checkpoints
 

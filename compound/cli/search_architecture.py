@@ -104,7 +104,7 @@ def architecture(
     search = options.search(problem, folder / "search.journal", trials, chosen, seed, plan.pruner)
     entries = carry_out(search, crew, json, objectives(plan), f"{found.name} on {images.name}")
     wanted = finalists if finalists is not None else 0 if evaluation == "full" else 3
-    winner = choose(plan, problem, entries, wanted, say)
+    winner = choose(plan, problem, entries, wanted, say, crew, threads)
     write_results(folder, plan, entries, winner)
     complete = [entry for entry in entries if entry.state == "complete"]
     write_front(

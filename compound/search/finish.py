@@ -12,7 +12,7 @@ from compound.search.architecture import ArchitectureSearch
 from compound.search.architecture_plan import Plan
 from compound.search.leaderboard import Entry, write_leaderboard
 from compound.search.objective import front, knee
-from compound.search.problem import unheard
+from compound.search.truth import trained
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,13 @@ def choose(
     entries: Sequence[Entry],
     finalists: int,
     say: Callable[[str], None] = print,
+    workers: int = 1,
+    threads: int | None = None,
 ) -> Winner:
     """The best candidate, of two objectives the knee of the front; with `finalists` the best of as many after training.
 
-    Finalists have the same seed and images, so that they differ by their networks alone.
+    Finalists have the same seed and images, so that they differ by their networks alone; `workers` processes of
+    `threads` threads train them.
     """
     complete = [entry for entry in entries if entry.state == "complete"]
     if not complete:
@@ -58,16 +61,16 @@ def choose(
     else:
         order = list(range(len(complete)))  # the leaderboard's
     picked = [complete[i] for i in order[: max(finalists, 1)]]
-    trained: list[Finalist] = []
-    for number, entry in enumerate(picked[:finalists], 1):
-        network = network_of(entry, problem)
-        accuracy = plan.trainer()(network, plan.seed, unheard)
-        spent = figures(entry, problem)[1]
-        reward = problem.objective.reward(accuracy, spent)
-        trained.append(Finalist(network, figures(entry, problem)[0], accuracy, spent, reward))
-        say(f"finalist {number}/{finalists}: {network.name}, {accuracy:.2%} of the held-out images after full training")
-    at = max(range(len(trained)), key=lambda i: trained[i].reward) if trained else 0
-    return Winner(picked[at], network_of(picked[at], problem), tuple(trained), tuple(complete[i] for i in on_front))
+    networks = [network_of(entry, problem) for entry in picked]
+    last: list[Finalist] = []
+    found = trained(plan.trainer(threads), networks[:finalists], [plan.seed], min(workers, max(finalists, 1)))
+    for entry, network, (accuracy,) in zip(picked, networks, found, strict=False):
+        searched, spent = figures(entry, problem)
+        last.append(Finalist(network, searched, accuracy, spent, problem.objective.reward(accuracy, spent)))
+        share = f"{accuracy:.2%} of the held-out images after full training"
+        say(f"finalist {len(last)}/{finalists}: {network.name}, {share}")
+    at = max(range(len(last)), key=lambda i: last[i].reward) if last else 0
+    return Winner(picked[at], networks[at], tuple(last), tuple(complete[i] for i in on_front))
 
 
 def network_of(entry: Entry, problem: ArchitectureSearch) -> Network:

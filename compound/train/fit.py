@@ -68,7 +68,10 @@ def start_run(
     the same. What the recipe leaves to the machine is settled once, when the run is fresh (see `settle`); `shard` says
     that the network will be divided among the processes, which then need less memory.
     """
-    crew = Crew(join(pick_device(device)).size, shard)
+    world = join(pick_device(device))
+    if shard:
+        refuse_undivided(recipe, world)
+    crew = Crew(world.size, shard)
     return from_first(lambda: _start_run(network, data, spec, recipe, Path(out), seed, resume, workers, device, crew))
 
 

@@ -5,12 +5,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from processes import environment, run, words
 from safetensors.torch import load_file
 
 from compound import parallel
@@ -40,21 +40,11 @@ augment: {crop: shift, shift: 1, flip: true, erase: 0.2}
 
 @pytest.fixture
 def command(tmp_path):
-    """`command(out, processes, …)`: the words that train in so many processes."""
+    """`command(out, …)`: what follows `python` to train."""
     (tmp_path / "net.yaml").write_text(NETWORK)
     (tmp_path / "recipe.yaml").write_text(RECIPE)
-    words = ["train", "net.yaml", "fashion6k", "--recipe", "recipe.yaml", "--device", "cpu"]
-
-    def make(out, processes, *more):
-        launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"] if processes else []
-        return [sys.executable, *launch, "-m", "compound", *words, "-o", out, *map(str, more)]
-
-    return make
-
-
-def run(words, where):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.run(words, cwd=where, env=environment, capture_output=True, text=True)
+    given = ["net.yaml", "fashion6k", "--recipe", "recipe.yaml", "--device", "cpu"]
+    return lambda out, *more: ["-m", "compound", "train", *given, "-o", out, *more]
 
 
 def rows(out):
@@ -64,7 +54,7 @@ def rows(out):
 
 @pytest.mark.timeout(1200)
 def test_two_processes_give_the_losses_of_one_and_count_every_image_once(command, tmp_path):
-    one, two = run(command("one", 0, "--json"), tmp_path), run(command("two", 2, "--json"), tmp_path)
+    one, two = run(command("one", "--json"), tmp_path), run(command("two", "--json"), tmp_path, 2)
     assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
     alone, shared = json.loads(one.stdout), json.loads(two.stdout)  # one object, said by one process
     assert shared["images"] == alone["images"] == 1000
@@ -81,9 +71,8 @@ def test_two_processes_give_the_losses_of_one_and_count_every_image_once(command
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_one_process_killed_ends_the_other_and_the_run_resumes(command, tmp_path):
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    words = command("out", 2, "--epochs", 40, "--save-every", 5)
-    with subprocess.Popen(words, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as training:
+    asked = words(command("out", "--epochs", 40, "--save-every", 5), 2)
+    with subprocess.Popen(asked, cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True) as training:
         last = tmp_path / "out" / "checkpoints" / storage.LAST
         wait_for(last.exists, 600)
         victim = max(children(training.pid))
@@ -93,7 +82,7 @@ def test_one_process_killed_ends_the_other_and_the_run_resumes(command, tmp_path
     assert 'Traceback (most recent call last):\n  File "/' not in said.partition("torch.distributed.elastic")[0]
     step = storage.newest(last.parent).step
     assert 0 < step < 40 * 22
-    resumed = run(command("out", 0, "--epochs", 40, "--resume"), tmp_path)  # in one process what began in two
+    resumed = run(command("out", "--epochs", 40, "--resume"), tmp_path)  # in one process what began in two
     assert resumed.returncode == 0, resumed.stderr
     assert f"last.ckpt at step {step}" in resumed.stderr
     assert [row["step"] for row in rows(tmp_path / "out")] == [22 * (epoch + 1) for epoch in range(40)]
@@ -115,7 +104,7 @@ def wait_for(condition, seconds):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_what_cannot_be_shared_is_said_once(command, tmp_path):
-    done = run(command("out", 2, "--batch", 129), tmp_path)
+    done = run(command("out", "--batch", 129), tmp_path, 2)
     assert done.returncode != 0
     said = "error: batch 129 cannot be shared by 2 processes; use a multiple of 2"
     assert done.stderr.splitlines().count(said) == 1

@@ -1,15 +1,12 @@
 """A network in consecutive parts: balanced, and the same training as in one process."""
 
-import os
-import subprocess
-import sys
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from processes import run
 
 from compound import ZOO, Scaling, scale
 from compound.errors import UsageError
@@ -84,11 +81,8 @@ def trained_alone(name):
 def test_two_processes_train_as_one(tmp_path, name, schedule):
     script = tmp_path / "process.py"
     script.write_text(PROCESS)
-    path = os.pathsep.join([str(Path(__file__).parents[2]), str(Path(__file__).parent)])
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run([*launch, str(script), name, schedule], cwd=tmp_path, env=environment, capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
+    done = run([script, name, schedule], tmp_path, 2)
+    assert done.returncode == 0, done.stderr
     found = torch.load(tmp_path / "pipelined.pt", weights_only=True)
     losses, state = trained_alone(name)
     np.testing.assert_allclose(found["losses"], losses, rtol=1e-9)

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import torch
 from conftest import CLASSES, pictures
 from conftest import NETWORK as TINY
+from processes import run
 from pytorch_lightning import Callback
 from safetensors.torch import load_file
 
@@ -94,10 +94,7 @@ if __name__ == "__main__":
 
 
 def processes(folder, what):
-    path = os.pathsep.join([str(Path(__file__).parents[2]), str(Path(__file__).parent)])
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", __file__, what]
-    done = subprocess.run(launch, cwd=folder, env=environment, capture_output=True, text=True)
+    done = run([__file__, what], folder, 2)
     assert done.returncode == 0, done.stderr
 
 
@@ -145,6 +142,6 @@ def test_a_stopped_run_goes_on_in_one_process_or_in_several(runs, tmp_path):
 
 
 def test_what_cannot_be_divided_is_refused(tmp_path):
-    run = start_run(NETWORK, DATA, "pictures", SMALL, tmp_path / "run", device="cpu")
     with pytest.raises(UsageError, match="among processes, and here is one; start several with torchrun"):
-        train(run, DATA, quiet=True, device="cpu", shard=True)
+        start_run(NETWORK, DATA, "pictures", SMALL, tmp_path / "run", device="cpu", shard=True)
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,24 @@
+"""Python in processes of its own: one, or several that torchrun starts and that find each other."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+
+
+def words(program, count=0):
+    """The command that runs `program` (what follows `python`), in so many processes of torchrun, or 0 for none."""
+    launch = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"] if count else []
+    return [sys.executable, *launch, *map(str, program)]
+
+
+def environment():
+    """One thread each, and this checkout's package and tests to import."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(TESTS.parents[1]), str(TESTS)])}
+
+
+def run(program, folder, count=0):
+    """`program` in `folder`, to its end."""
+    return subprocess.run(words(program, count), cwd=folder, env=environment(), capture_output=True, text=True)
