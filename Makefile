@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINUTES ?= 3
 FULL ?=
 
-.PHONY: help demo test lint docs test-slow test-oracle faults bench clean
+.PHONY: help demo test test-resume test-deploy lint docs test-slow test-oracle faults bench clean
 
 help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
@@ -39,10 +39,16 @@ demo: $(VENV)/ready-train
 # One thread a process: two processes of two threads each would wait for each other. The tests of stopping and resuming
 # send signals to their own process, so they have one to themselves; and the runtimes of deployment, all loaded at once,
 # have ended a process that later started another one.
+test: export OMP_NUM_THREADS = 1
 test: $(VENV)/ready-dev lint docs
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --ignore tests/train/test_resume.py --ignore tests/deploy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/train/test_resume.py
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/deploy
+	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/train/test_resume.py --ignore tests/deploy
+	$(MAKE) --jobs 2 --output-sync test-resume test-deploy
+
+test-resume: $(VENV)/ready-dev
+	$(BIN)/python -m pytest tests/train/test_resume.py
+
+test-deploy: $(VENV)/ready-dev
+	$(BIN)/python -m pytest tests/deploy
 
 lint: $(VENV)/ready-dev
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ N images in a batch, C channels, R the resolution in px
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -148,6 +149,7 @@ def make_loader(
         Images(source, preprocessing, augment, seed),
         batch_sampler=sampler,
         num_workers=workers,
+        multiprocessing_context=_context() if workers else None,
         collate_fn=_shared if workers else _as_is,  # type: ignore[arg-type]  # `__getitems__` has made the batch
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
@@ -206,6 +208,14 @@ def loading() -> Iterator[None]:
         raise CompoundError(
             f"loading images failed: {said}; memory may have run out{free}: use fewer --workers, or 0"
         ) from error
+
+
+def _context() -> str | None:
+    """By fork where the system's way is to fork, also in a process that was itself started in another way.
+
+    Such a process hands its way on, and every loader of every training of a search would import torch anew.
+    """
+    return "fork" if sys.platform == "linux" else None
 
 
 def _as_is(batch: Batch) -> Batch:

@@ -53,7 +53,8 @@ def test_a_search_ends_in_a_rule_that_the_other_verbs_take(cli, words, tmp_path)
     assert "holds another search 'coefficients of my-net': settings seeds is 2 there and 3 here" in err
 
 
-def test_the_cost_is_told_before(cli, words, tmp_path):
+def test_the_cost_is_told_before(cli, words, tmp_path, monkeypatch):
+    monkeypatch.setattr("compound.search.training.MEASURE_SECONDS", 0.1)
     value = cli.json("search", "coefficients", *words, "--search-cost", "--workers", 1)
     assert value["seconds"] == pytest.approx(value["seconds_a_training"] * 2 * value["trials"], abs=3)
     assert value["macs"] > 0

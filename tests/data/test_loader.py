@@ -1,10 +1,13 @@
 """Batches: the order, what workers may not change, and what happens to damaged images."""
 
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 import torch
@@ -236,10 +239,23 @@ def test_a_killed_worker_is_an_error_at_once():
 def test_workers_outlive_the_signals_that_stop_a_training():
     made = make_loader(large(), BIG, 10, workers=2)
     batches = iter(made)
-    next(batches)
+    next(batches), next(batches)  # one of each worker, so that both are ready
     sender = f"kill -TERM {made._iterator._workers[0].pid}; kill -INT {made._iterator._workers[1].pid}"
     subprocess.run(["sh", "-c", sender], check=True)  # another process's signal, as a scheduler's
-    assert len(list(batches)) == 29
+    assert len(list(batches)) == 28
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch's own way is taken")
+def test_workers_are_forked_also_by_a_process_that_was_spawned():
+    """Such a process would hand its own way on, and each worker would import torch anew."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        assert pool.submit(ways_of_starting).result(200) == ("spawn", "fork")
+
+
+def ways_of_starting() -> tuple[str, str]:
+    """The process's own, and that of a loader's workers."""
+    made = make_loader(large(), BIG, 10, workers=1)
+    return multiprocessing.get_start_method(), made.multiprocessing_context.get_start_method()
 
 
 def test_other_errors_keep_their_words():
@@ -249,6 +265,8 @@ def test_other_errors_keep_their_words():
 
 SMALL_SHARED_MEMORY = """
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 import torch
 from compound.data import ArraySource, Preprocessing, loading, make_loader
 from compound.network import Inputs
