@@ -43,6 +43,7 @@ from compound.train import RECIPES, start_run, train
 
 DATA, BASELINE = "fashion6k", "efficientnet-mini"
 CLASSES, CHANNELS = 10, 1
+ROW = ("network", "macs", "params", "true", "proxy")  # of a validated network
 
 
 def command(*words: object) -> dict[str, Any]:
@@ -51,6 +52,8 @@ def command(*words: object) -> dict[str, Any]:
         [sys.executable, "-m", "compound", *map(str, words), "--json"], stdout=subprocess.PIPE, check=True
     )
     value: dict[str, Any] = json.loads(run.stdout)
+    for path in ("out", "rule"):
+        value.pop(path, None)
     return value
 
 
@@ -87,7 +90,7 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         asked = {
             name: [
                 pool.submit(accuracy, network, folder / f"{network.name}-{seed}", seed, options.fashion)
-                for seed in range(options.seeds)
+                for seed in range(options.random_seeds if name.startswith("random") else options.seeds)
             ]
             for name, network in networks.items()
         }
@@ -98,15 +101,14 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     means = {name: statistics.mean(row["top1"]) for name, row in rows.items()}
     random = [mean for name, mean in means.items() if name.startswith("random")]
     # By seeds alone: how far two trainings of one network lie apart.
-    spread = statistics.mean(statistics.stdev(r["top1"]) for r in rows.values()) if options.seeds > 1 else None
+    spreads = [statistics.stdev(row["top1"]) for row in rows.values() if len(row["top1"]) > 1]
     return {
         "networks": rows,
         "winner": means["winner"],
         "median_of_random": statistics.median(random),
         "best_of_random": max(random),
         "baseline": means[BASELINE],
-        "seeds": options.seeds,
-        "deviation_between_seeds": spread,
+        "deviation_between_seeds": statistics.mean(spreads) if spreads else None,
     }
 
 
@@ -128,10 +130,12 @@ def validate(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "--most", 1.5, "--holdout", 0.1, "--minutes", options.validate_minutes, "--trials", 10, "--finalists", 0,
         "--seed", options.seed, "--out", folder / "wide",
     )  # fmt: skip
-    return command(
+    found = command(
         "search", "validate", folder / "wide", "--sample", options.sample, "--seeds", options.truth_seeds,
         "--epochs", options.truth_epochs, "--workers", options.workers,
     )  # fmt: skip
+    known = json.loads((folder / "wide" / f"validation-{options.truth_epochs}-epochs.json").read_text())["rows"]
+    return found | {"networks": [{name: row[name] for name in ROW} for row in known]}
 
 
 PARTS = {"coefficients": coefficients, "search": search, "compare": compare, "validate": validate}
@@ -145,7 +149,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=150)
     parser.add_argument("--finalists", type=int, default=2)
     parser.add_argument("--random", type=int, default=5)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--random-seeds", type=int, default=2, help="trainings of each random network")
+    parser.add_argument("--seeds", type=int, default=3, help="trainings of winner and baseline")
     parser.add_argument("--fashion", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--validate-minutes", type=float, default=10, help="of training the shared weights of validate")
     parser.add_argument("--sample", type=int, default=20)

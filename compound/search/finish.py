@@ -48,7 +48,7 @@ def choose(
     """The best candidate, of two objectives the knee of the front; with `finalists` the best of as many after training.
 
     Finalists have the same seed and images, so that they differ by their networks alone; `workers` processes of
-    `threads` threads train them.
+    `threads` threads train them, fewer of more where finalists are fewer.
     """
     complete = [entry for entry in entries if entry.state == "complete"]
     if not complete:
@@ -63,12 +63,16 @@ def choose(
     picked = [complete[i] for i in order[: max(finalists, 1)]]
     networks = [network_of(entry, problem) for entry in picked]
     last: list[Finalist] = []
-    found = trained(plan.trainer(threads), networks[:finalists], [plan.seed], min(workers, max(finalists, 1)))
+    crew = min(workers, len(picked))
+    if finalists:
+        say(f"training the best {len(picked)} in full, {crew} at a time")
+    truth = plan.trainer(threads and threads * workers // crew)
+    found = trained(truth, networks[:finalists], [plan.seed], crew)
     for entry, network, (accuracy,) in zip(picked, networks, found, strict=False):
         searched, spent = figures(entry, problem)
         last.append(Finalist(network, searched, accuracy, spent, problem.objective.reward(accuracy, spent)))
         share = f"{accuracy:.2%} of the held-out images after full training"
-        say(f"finalist {len(last)}/{finalists}: {network.name}, {share}")
+        say(f"finalist {len(last)}/{len(picked)}: {network.name}, {share}")
     at = max(range(len(last)), key=lambda i: last[i].reward) if last else 0
     return Winner(picked[at], networks[at], tuple(last), tuple(complete[i] for i in on_front))
 
