@@ -1,6 +1,8 @@
 """Makes docs/images/transfer-time.svg: what pretrained weights are worth at equal time, from benchmarks/inherit.py.
 
     python scripts/make_transfer_figure.py
+
+Reads benchmarks/results/inherit.json.
 """
 
 import json
