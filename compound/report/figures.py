@@ -36,7 +36,7 @@ def curves(name: str, title: str, lines: Sequence[Line], *, percent: bool, dashe
                 marker = "o" if len(one.epochs) <= POINTS else ""
                 axes.plot(one.epochs, one.values, color=colour, linestyle=dashes, marker=marker, label=one.label)
         if percent:
-            axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            axes.yaxis.set_major_formatter(PercentFormatter(1))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         _whole_epochs(axes, [epoch for one, _, _ in drawn for epoch in one.epochs])
         if axes.lines:

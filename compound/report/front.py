@@ -42,8 +42,8 @@ def front_plot(
         axes.set_xlabel(UNITS.get(cost, cost))
         axes.set_ylabel(judged)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: limit_text(cost, value)))
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.legend(loc="lower right")
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.legend(loc="best")
 
     return Plot(name, "Accuracy against cost", "", (620, 370), on_axes(draw))
 

@@ -1,5 +1,6 @@
 """Figures of the paper: the points are print's accuracies at counted cost, or a study's means."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from matplotlib.figure import Figure
 from report.studies import write_synthetic
 
 from compound import UsageError
+from compound.report.front import FrontPoint, front_plot
 from compound.report.paper_figures import paper_figure
 from compound.report.picture import PAPER, Plot
 from compound.report.study_figures import study_figure
@@ -31,6 +33,14 @@ def curves(plot: Plot) -> list[dict[str, list[tuple[float, float]]]]:
             lines[str(drawn.get_label())] = list(zip(*drawn[0].get_data(), strict=True))
         found.append(lines)
     return found
+
+
+@pytest.mark.parametrize("spread", [0.002, 0.02, 0.05, 0.6])
+def test_a_front_tells_its_accuracies_apart(spread: float) -> None:
+    points = [FrontPoint(0.3 + spread * i / 9, 10e6 + 1e5 * i) for i in range(10)]
+    plot = front_plot("search", points, points[-1], cost="macs", target=12e6, judged="accuracy")
+    marks = re.findall(r">([\d.]+%)<", plot.inline())
+    assert len(set(marks)) == len(marks) > 2
 
 
 def test_figure_1_and_5_have_the_printed_accuracies_at_counted_cost() -> None:
