@@ -43,6 +43,7 @@ from compound.train import RECIPES, start_run, train
 
 DATA, BASELINE = "fashion6k", "efficientnet-mini"
 CLASSES, CHANNELS = 10, 1
+PATHS = ("out", "rule")  # of this machine, which a result does not name
 ROW = ("network", "macs", "params", "true", "proxy")  # of a validated network
 
 
@@ -52,26 +53,26 @@ def command(*words: object) -> dict[str, Any]:
         [sys.executable, "-m", "compound", *map(str, words), "--json"], stdout=subprocess.PIPE, check=True
     )
     value: dict[str, Any] = json.loads(run.stdout)
-    for path in ("out", "rule"):
-        value.pop(path, None)
     return value
 
 
-def search(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+def timed(*words: object) -> dict[str, Any]:
+    """`command`, with the seconds it took."""
     begun = time.perf_counter()
-    found = command(
-        "search", "architecture", DATA, "--space", "small", "--macs", f"{target():.0f}", "--least", 0.9, "--most", 1.0,
-        "--objective", "hard", "--minutes", options.minutes, "--trials", options.trials,
-        "--finalists", options.finalists, "--seed", options.seed, "--out", folder / "search",
-    )  # fmt: skip
-    return found | {"seconds": round(time.perf_counter() - begun, 1)}
+    return command(*words) | {"seconds": round(time.perf_counter() - begun, 1)}
 
 
 def coefficients(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    begun = time.perf_counter()
     words = ("--seed", options.seed, "--workers", options.workers, "--out", folder / "coefficients")
-    found = command("search", "coefficients", BASELINE, DATA, *words)
-    return found | {"seconds": round(time.perf_counter() - begun, 1)}
+    return timed("search", "coefficients", BASELINE, DATA, *words)
+
+
+def search(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    return timed(
+        "search", "architecture", DATA, "--space", "small", "--macs", target(), "--least", 0.9, "--most", 1.0,
+        "--objective", "hard", "--minutes", options.minutes, "--trials", options.trials,
+        "--finalists", options.finalists, "--seed", options.seed, "--out", folder / "search",
+    )  # fmt: skip
 
 
 def target() -> int:
@@ -126,7 +127,7 @@ def accuracy(network: Network, folder: Path, seed: int, fashion: Path) -> float:
 def validate(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """τ, in a search of few trials: it is the shared weights that are judged."""
     command(
-        "search", "architecture", options.fashion, "--space", "small", "--macs", f"{target():.0f}", "--least", 0.1,
+        "search", "architecture", options.fashion, "--space", "small", "--macs", target(), "--least", 0.1,
         "--most", 1.5, "--holdout", 0.1, "--minutes", options.validate_minutes, "--trials", 10, "--finalists", 0,
         "--seed", options.seed, "--out", folder / "wide",
     )  # fmt: skip
@@ -134,7 +135,7 @@ def validate(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "search", "validate", folder / "wide", "--sample", options.sample, "--seeds", options.truth_seeds,
         "--epochs", options.truth_epochs, "--workers", options.workers,
     )  # fmt: skip
-    known = json.loads((folder / "wide" / f"validation-{options.truth_epochs}-epochs.json").read_text())["rows"]
+    known = json.loads(Path(found["out"]).read_text())["rows"]
     return found | {"networks": [{name: row[name] for name in ROW} for row in known]}
 
 
@@ -162,7 +163,7 @@ def main() -> None:
     file = make_folder(options.out) / "parts.json"
     found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     for part in options.parts.split(","):
-        found[part] = PARTS[part](options.out, options)
+        found[part] = {name: value for name, value in PARTS[part](options.out, options).items() if name not in PATHS}
         write_json(file, found)
     settings = {name: value for name, value in vars(options).items() if name not in ("out", "parts", "fashion")}
     print(write_result("search", {"settings": settings} | found))

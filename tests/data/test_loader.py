@@ -265,8 +265,6 @@ def test_other_errors_keep_their_words():
 
 SMALL_SHARED_MEMORY = """
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 import torch
 from compound.data import ArraySource, Preprocessing, loading, make_loader
 from compound.network import Inputs

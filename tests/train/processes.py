@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TESTS = Path(__file__).parent
+HERE = Path(__file__).parent
 
 
 def words(program, count=0):
@@ -15,8 +15,9 @@ def words(program, count=0):
 
 
 def environment():
-    """One thread each, and this checkout's package and tests to import."""
-    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join([str(TESTS.parents[1]), str(TESTS)])}
+    """One thread each, and this checkout's package and tests to import, as pytest has them."""
+    places = (HERE.parents[1], HERE.parent, HERE)
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, places))}
 
 
 def run(program, folder, count=0):

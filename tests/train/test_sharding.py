@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSES, pictures
-from conftest import NETWORK as TINY
 from processes import run
 from pytorch_lightning import Callback
 from safetensors.torch import load_file
+from train.conftest import CLASSES, pictures
+from train.conftest import NETWORK as TINY
 
 from compound.data import Augment, DataSet
 from compound.errors import UsageError
@@ -142,6 +142,10 @@ def test_a_stopped_run_goes_on_in_one_process_or_in_several(runs, tmp_path):
 
 
 def test_what_cannot_be_divided_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="among processes, and here is one; start several with torchrun"):
+    said = "among processes, and here is one; start several with torchrun"
+    with pytest.raises(UsageError, match=said):
         start_run(NETWORK, DATA, "pictures", SMALL, tmp_path / "run", device="cpu", shard=True)
     assert not (tmp_path / "run").exists()
+    run = start_run(NETWORK, DATA, "pictures", SMALL, tmp_path / "run", device="cpu")
+    with pytest.raises(UsageError, match=said):
+        train(run, DATA, quiet=True, device="cpu", shard=True)
