@@ -41,11 +41,11 @@ demo: $(VENV)/ready-train
 # have ended a process that later started another one.
 test: export OMP_NUM_THREADS = 1
 test: $(VENV)/ready-dev lint docs
-	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/train/test_resume.py --ignore tests/deploy
+	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/training/test_resume.py --ignore tests/deploy
 	$(MAKE) --jobs 2 --output-sync test-resume test-deploy
 
 test-resume: $(VENV)/ready-dev
-	$(BIN)/python -m pytest tests/train/test_resume.py
+	$(BIN)/python -m pytest tests/training/test_resume.py
 
 test-deploy: $(VENV)/ready-dev
 	$(BIN)/python -m pytest tests/deploy

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from compound.files import write_json
-from compound.train.run import versions
+from compound.training.run import versions
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -36,8 +36,8 @@ from compound.deploy import export, optimize
 from compound.deploy.choose import candidates, compare_ways
 from compound.deploy.export import Probe, probe
 from compound.deploy.timed import ALL_RUNTIMES
-from compound.measure import RUNTIMES, Timing, interleaved, of_network, run_session
-from compound.measure.timing import seconds_of
+from compound.measurement import RUNTIMES, Timing, interleaved, of_network, run_session
+from compound.measurement.timing import seconds_of
 from compound.nn import ConvNet, Weights, build, load_model
 
 CLASSES = tuple(f"class {i}" for i in range(1000))

@@ -27,9 +27,9 @@ from benchmarks.environment import RESULTS, write_result
 from compound import ZOO, CompoundRule, Network, cost, scale
 from compound.data import DataSet, open_data, subset
 from compound.data.split import stratified
-from compound.train import RECIPES, Recipe, start_run, train
-from compound.train.start import PROBED, first_of
-from compound.train.trial import Trial
+from compound.training import RECIPES, Recipe, start_run, train
+from compound.training.start import PROBED, first_of
+from compound.training.trial import Trial
 
 RESERVE = 0.95  # of the time is planned where images are counted
 PROBE_TRIED = 1000  # images, to see how long a probe takes

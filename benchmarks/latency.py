@@ -23,9 +23,9 @@ from compound import RULES, ZOO, Budget, Network, fit_budget, scale
 from compound.deploy.timed import ALL_RUNTIMES
 from compound.files import write_json
 from compound.latency import DeviceTable, latency, load_table
-from compound.measure.machine import environment
-from compound.measure.runtimes import Runner, find_runtime
-from compound.measure.timing import lower_quartile, seconds_of
+from compound.measurement.machine import environment
+from compound.measurement.runtimes import Runner, find_runtime
+from compound.measurement.timing import lower_quartile, seconds_of
 from compound.nn import build
 
 LIMITS = (0.35, 3.0)  # of a drawn latency, as a share of the baseline's

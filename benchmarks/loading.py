@@ -25,7 +25,7 @@ from benchmarks.environment import RESULTS, write_result
 from compound.data import Augment, Preprocessing, make_loader, open_data
 from compound.data.cache import write_cache
 from compound.data.open import read_tables
-from compound.measure.machine import keep_freed_memory
+from compound.measurement.machine import keep_freed_memory
 from compound.network import Inputs
 
 PHOTOS = ("astronaut", "chelsea", "coffee", "rocket", "retina", "immunohistochemistry")

@@ -39,7 +39,7 @@ from compound.files import make_folder, write_json
 from compound.nn import load_model
 from compound.search.architecture_plan import open_plan
 from compound.search.truth import sample_networks
-from compound.train import RECIPES, start_run, train
+from compound.training import RECIPES, start_run, train
 
 DATA, BASELINE = "fashion6k", "efficientnet-mini"
 CLASSES, CHANNELS = 10, 1

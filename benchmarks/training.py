@@ -120,11 +120,11 @@ def our_step(resolution: int, compiled: int | None = None) -> Callable[[Tensor, 
 
     from compound import ZOO
     from compound.data import Batch
-    from compound.measure.machine import keep_freed_memory
+    from compound.measurement.machine import keep_freed_memory
     from compound.nn import build
-    from compound.train import RECIPES
-    from compound.train.averaging import Averaging
-    from compound.train.module import Training
+    from compound.training import RECIPES
+    from compound.training.averaging import Averaging
+    from compound.training.module import Training
 
     keep_freed_memory()
     recipe = replace(RECIPES["paper"], precision="fp32")

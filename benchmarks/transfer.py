@@ -26,8 +26,8 @@ from compound.data import DataSet, Source, open_data, subset
 from compound.data.source import concatenated
 from compound.evaluation import wilson
 from compound.nn import ConvNet, build, load_weights
-from compound.train import RECIPES, start_run, train
-from compound.train.probe import Draws, choose_penalty, cross_validate, features, few_shot, fit_linear, fold_of
+from compound.training import RECIPES, start_run, train
+from compound.training.probe import Draws, choose_penalty, cross_validate, features, few_shot, fit_linear, fold_of
 
 
 def figures(found: Draws) -> dict[str, Any]:

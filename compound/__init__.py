@@ -1,7 +1,7 @@
 """compound: a ConvNet baseline and a resource budget in; a scaled, trained, deployable network out.
 
-What is imported here needs no torch; `compound.nn`, `compound.data`, `compound.train` and above do. `optimize` brings
-it in when it is first asked for.
+What is imported here needs no torch; `compound.nn`, `compound.data`, `compound.training` and above do. `optimize`
+brings it in when it is first asked for.
 """
 
 from importlib import import_module

@@ -13,7 +13,7 @@ from PIL import Image
 
 from compound import ZOO
 from compound.data import DamageLog, FileSource
-from compound.explain import Panel, look, overlay, plain, save_sheet, sheet
+from compound.explanation import Panel, look, overlay, plain, save_sheet, sheet
 from compound.nn import load_model
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"

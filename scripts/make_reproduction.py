@@ -18,8 +18,8 @@ from compound.paper import Line, table
 from compound.paper.tables import ROUNDED, TABLES, TOLERANCE
 from compound.report.picture import Plot
 from compound.report.study_figures import study_figures
-from compound.study import Study, read_study
-from compound.study.statistics import means, verdict
+from compound.studies import Study, read_study
+from compound.studies.statistics import means, verdict
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reproduction.md"

@@ -14,7 +14,7 @@ import torch
 
 from benchmarks.faults.subject import fork
 from compound.errors import CompoundError
-from compound.train import storage
+from compound.training import storage
 
 
 def checkpoint(step: int, numbers: int = 20_000) -> dict[str, Any]:

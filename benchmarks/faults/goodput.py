@@ -64,8 +64,8 @@ def main() -> None:
     from compound.cli import main as command
 
     before_torch()
-    from compound.train import fit
-    from compound.train.checkpoints import Checkpoints
+    from compound.training import fit
+    from compound.training.checkpoints import Checkpoints
 
     file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 

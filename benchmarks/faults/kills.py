@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from benchmarks.faults.subject import fork, images, train_logged
 from compound.data import DataSet
-from compound.train import open_run, storage
+from compound.training import open_run, storage
 
 STEPS_FOR_EACH = 12  # that a kill to come must find; two checkpoints are written in so many
 EVENTS = 150  # of one checkpoint's writing; more than there are would let the child live

@@ -12,8 +12,8 @@ import torch
 from compound import ConvBlock, FusedMBConv, Head, Inputs, MBConv, Network, Stage
 from compound.data import DataSet, open_data, subset
 from compound.quantity import Interval
-from compound.train import RECIPES, Recipe, fit, open_run, start_run, storage, train
-from compound.train.checkpoints import Checkpoints
+from compound.training import RECIPES, Recipe, fit, open_run, start_run, storage, train
+from compound.training.checkpoints import Checkpoints
 
 NETWORK = Network(
     name="subject",

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from compound.search.coefficients import CoefficientProblem
     from compound.search.training import ShortTraining
     from compound.search.transfer import TransferProblem
-    from compound.study.problem import StudyProblem
-    from compound.study.training import WholeTraining
+    from compound.studies.problem import StudyProblem
+    from compound.studies.training import WholeTraining
 
 SAMPLE = 5  # candidates of a search whose training is measured
 PASSES = 3  # forward passes that a training step costs: one forward, two backward

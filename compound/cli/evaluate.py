@@ -65,8 +65,8 @@ def evaluate(
     from compound.evaluation import evaluate as run_evaluation
     from compound.evaluation.figures import check_picture, reliability_diagram, save_figure
     from compound.inference import workers_for
-    from compound.train import open_run
-    from compound.train.final import finish
+    from compound.training import open_run
+    from compound.training.final import finish
 
     sizes = parse_resolutions(resolutions)
     if final and (data or weights or layout or sizes):
@@ -158,8 +158,8 @@ def data_of(model: str, data: str | None, final: bool = False, again: bool = Fal
     Test images that a run keeps for its `final` evaluation are refused, and after it, unless they are wanted `again`.
     """
     from compound.data.open import HELD
-    from compound.train import open_run
-    from compound.train.final import is_final, refuse_second, refuse_unseen
+    from compound.training import open_run
+    from compound.training.final import is_final, refuse_second, refuse_unseen
 
     if data is not None:
         return data, 0, HELD

@@ -39,7 +39,7 @@ def explain(
     """Show where a network sees a class: maps over photos; with --compare, several networks and their scores."""
     from compound.data import DamageLog, FileSource
     from compound.deploy import find_images
-    from compound.explain import METHODS, read_regions
+    from compound.explanation import METHODS, read_regions
     from compound.files import make_folder
 
     if method not in (None, *METHODS):

@@ -97,7 +97,7 @@ def real_images(model: str, images: Path | None, described: "Weights") -> "tuple
 
     from compound.data import FileSource, open_data
     from compound.deploy import find_images
-    from compound.train import open_run
+    from compound.training import open_run
 
     if images is not None:
         found = find_images([images])

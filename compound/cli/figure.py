@@ -24,7 +24,7 @@ def figure(
     from compound.files import make_folder, write_bytes
     from compound.report.paper_figures import paper_figure
     from compound.report.study_figures import study_figure
-    from compound.study import read_study
+    from compound.studies import read_study
 
     path = out or Path(f"figure-{number}.svg")
     kind = path.suffix.removeprefix(".")

@@ -32,7 +32,7 @@ from compound.notation import dump_network
 if TYPE_CHECKING:
     from compound.data import DataSet
     from compound.evaluation import Evaluation
-    from compound.train import Run
+    from compound.training import Run
 
 SMALL_IMAGES = 64  # px; up to here the small-image baseline is the default
 

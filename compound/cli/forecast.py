@@ -14,8 +14,8 @@ from compound.quantity import quantity, short
 from compound.scaling import Rule, scale
 
 if TYPE_CHECKING:
-    from compound.study import Study
-    from compound.study.forecast import Forecast, Law, Point
+    from compound.studies import Study
+    from compound.studies.forecast import Forecast, Law, Point
 
 Studies = Annotated[list[Path], typer.Argument(metavar="STUDY…", help="Folders of `compound study` (or study.json).")]
 Phis = Annotated[list[float] | None, typer.Option("--phi", help="φ to forecast; may be given several times.")]
@@ -32,9 +32,9 @@ def forecast(
     json: Json = False,
 ) -> None:
     """Fit error = a + b · MACs^−c to what studies found, and read off what larger networks will reach."""
-    from compound.study import read_study
-    from compound.study.forecast import fit, held_out, points_of
-    from compound.study.forecast import forecast as predict
+    from compound.studies import read_study
+    from compound.studies.forecast import fit, held_out, points_of
+    from compound.studies.forecast import forecast as predict
 
     read = [read_study(path) for path in studies]
     points = points_of(read, dimension)

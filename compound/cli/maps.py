@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from compound.data import DamageLog, FileSource
-    from compound.explain import Look
+    from compound.explanation import Look
     from compound.nn import ConvNet, Weights
 
 
@@ -52,7 +52,7 @@ def explained(
     one: Loaded, source: "FileSource", damage: "DamageLog", out: Path, looking: dict[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
     """A picture an image: the photo, and the map of each class over it."""
-    from compound.explain import Panel, look, overlay, plain, save_sheet, sheet
+    from compound.explanation import Panel, look, overlay, plain, save_sheet, sheet
 
     names, method = one.described.classes, None
     pictures: list[dict[str, Any]] = []
@@ -85,7 +85,7 @@ def compared(
     loaded: list[Loaded], sources: list["FileSource"], damage: "DamageLog", out: Path, looking: dict[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
     """One picture: a row an image and class, a column a model; and the mean scores of each model."""
-    from compound.explain import SCORES, look, mean_scores, save_sheet
+    from compound.explanation import SCORES, look, mean_scores, save_sheet
 
     looks = [
         list(look(one.net, source, damage, areas=True, **looking)) for one, source in zip(loaded, sources, strict=True)
@@ -110,7 +110,7 @@ def compared(
 
 
 def comparison_sheet(loaded: list[Loaded], looks: list[list["Look"]]) -> "Figure":
-    from compound.explain import Panel, overlay, plain, sheet
+    from compound.explanation import Panel, overlay, plain, sheet
 
     names, rows = loaded[0].described.classes, []
     for under in zip(*looks, strict=True):

@@ -11,7 +11,7 @@ from compound.cli.measured import memory_text, session_text, write_csv
 from compound.errors import UsageError
 
 if TYPE_CHECKING:
-    from compound.measure import Subject
+    from compound.measurement import Subject
 
 Threads = Annotated[int, typer.Option(min=1, help="Threads of a call.")]
 Seed = Annotated[int, typer.Option(help="Seed of images, weights and order.")]
@@ -54,9 +54,9 @@ def networks(
 ) -> None:
     """Time networks on runtimes, all taking turns (Table 4 of the paper: batch 1, one core, mean of 20)."""
     from compound.deploy.timed import ALL_RUNTIMES
-    from compound.measure import memory_fields, run_session
-    from compound.measure.picture import check_picture, draw
-    from compound.measure.runtimes import find_runtime
+    from compound.measurement import memory_fields, run_session
+    from compound.measurement.picture import check_picture, draw
+    from compound.measurement.runtimes import find_runtime
 
     runtimes = list(dict.fromkeys(runtime.split(",")))
     for one in runtimes:
@@ -113,7 +113,7 @@ def device(
     """Time the parts of scaled networks on this device, for `plan --latency` and `fit --latency`."""
     from compound.deploy.timed import ALL_RUNTIMES
     from compound.latency import save_table
-    from compound.measure import measure_device
+    from compound.measurement import measure_device
 
     if span <= 1:
         raise UsageError(f"--span {span} leaves no range of sizes; use more than 1, usually 2")
@@ -143,7 +143,7 @@ def device(
 
 
 def find_subject(name: str) -> "Subject":
-    from compound.measure import LIBRARIES, of_library, of_network, of_run
+    from compound.measurement import LIBRARIES, of_library, of_network, of_run
 
     if name.partition(":")[0] in LIBRARIES and ":" in name:
         return of_library(name)

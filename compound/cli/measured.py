@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compound.files import write_text
 
 if TYPE_CHECKING:
-    from compound.measure import Session
+    from compound.measurement import Session
 
 
 def session_text(session: "Session") -> str:

@@ -67,9 +67,9 @@ def coefficients(
 ) -> None:
     """Find α, β, γ (STEP 1 of the paper's Section 3.3) by training candidates of about equal cost."""
     from compound.search.coefficients import CoefficientProblem
-    from compound.search.proposals import find_strategy
     from compound.search.spending import device_latency
     from compound.search.training import ShortTraining
+    from compound.trials.proposals import find_strategy
 
     strategy = find_strategy(sampler)
     where, table = which_devices(device)

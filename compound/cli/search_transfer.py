@@ -28,9 +28,9 @@ from compound.files import make_folder, write_json
 if TYPE_CHECKING:
     from compound.data import DataSet
     from compound.evaluation import Evaluation
-    from compound.search.leaderboard import Entry
     from compound.search.transfer import TransferProblem
-    from compound.train import Recipe, Run
+    from compound.training import Recipe, Run
+    from compound.trials.leaderboard import Entry
 
 WeightsName = Annotated[
     str, typer.Option(help="What is fine-tuned: a run, a file, a published name (torchvision/resnet50), or auto.")
@@ -78,12 +78,12 @@ def transfer(
     json: Json = False,
 ) -> None:
     """Fine-tune by the protocol of Kornblith et al. 2019: a grid on held-out images, the best retrained on all."""
-    from compound.search.leaderboard import write_leaderboard
-    from compound.search.proposals import find_strategy
     from compound.search.training import FineTuned, ShortTraining
     from compound.search.transfer import TransferProblem, chosen, epochs_of
-    from compound.train import adopted
-    from compound.train.setups import doubts
+    from compound.training import adopted
+    from compound.training.setups import doubts
+    from compound.trials.leaderboard import write_leaderboard
+    from compound.trials.proposals import find_strategy
 
     strategy = find_strategy(sampler)
     images = options.images(data, holdout, seed)
@@ -130,7 +130,7 @@ def _retrain(
 ) -> "tuple[Run, Evaluation]":
     """Train with the chosen rate and decay on all but the test images, and test once."""
     from compound.search.transfer import weights_of
-    from compound.train import start_run, train
+    from compound.training import start_run, train
 
     rate, decay = weights_of(best.parameters)
     recipe = replace(recipe, rate=rate, weight_decay=decay)

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from compound.evaluation import Evaluation
     from compound.search.architecture import ArchitectureSearch
     from compound.search.coefficients import CoefficientProblem
-    from compound.search.engine import Search
     from compound.search.finish import Winner
-    from compound.search.leaderboard import Entry
     from compound.search.transfer import TransferProblem
-    from compound.train import Run
+    from compound.training import Run
+    from compound.trials.engine import Search
+    from compound.trials.leaderboard import Entry
 
 
 def write_coefficients(
@@ -26,7 +26,7 @@ def write_coefficients(
     """rule.yaml, leaderboard, surface, step2.json and result.json; the answer."""
     from compound.report.surface import write_surface
     from compound.search.findings import intervals, no_worse, step_2, write_rule
-    from compound.search.leaderboard import write_leaderboard
+    from compound.trials.leaderboard import write_leaderboard
 
     write_leaderboard(entries, out, ["accuracy"])
     best = best_of(entries, out)

@@ -12,12 +12,12 @@ from compound.errors import CompoundError
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
 
-    from compound.search.engine import Search
-    from compound.search.leaderboard import Entry
-    from compound.search.problem import Problem
-    from compound.search.proposals import Strategy
     from compound.search.training import Images
-    from compound.train import Recipe
+    from compound.training import Recipe
+    from compound.trials.engine import Search
+    from compound.trials.leaderboard import Entry
+    from compound.trials.problem import Problem
+    from compound.trials.proposals import Strategy
 
 SearchWorkers = Annotated[int | None, typer.Option(min=1, help="Processes here; default one a core, up to 4.")]
 SamplerName = Annotated[str, typer.Option("--sampler", help="grid, random, tpe, gp or nsga2.")]
@@ -66,7 +66,7 @@ class SearchOptions:
         """The search as asked for; `journal` keeps it where no storage is given."""
         from optuna.pruners import NopPruner
 
-        from compound.search.engine import Search
+        from compound.trials.engine import Search
 
         storage, pruner = self.storage or str(journal), pruner or NopPruner()
         return Search(problem, storage, trials, strategy, seed, self.study or "", pruner, self.timeout, self.lease)
@@ -81,7 +81,7 @@ def median_pruner(prune: bool) -> "BasePruner | None":
 def share_cores(workers: int | None, device: str) -> tuple[int, int]:
     """Processes, and the threads of each. By default one a core and at most four; a GPU is kept busy by one."""
     from compound.inference import pick_device
-    from compound.measure.machine import cores
+    from compound.measurement.machine import cores
 
     crew = workers or (min(cores(), 4) if pick_device(device).type == "cpu" else 1)
     return crew, max(cores() // crew, 1)
@@ -98,9 +98,9 @@ def carry_out(
     """Search to the end and show how it goes; all trials in order of merit."""
     import optuna
 
-    from compound.search.leaderboard import leaderboard
-    from compound.search.live import SearchDisplay
-    from compound.search.workers import run
+    from compound.trials.leaderboard import leaderboard
+    from compound.trials.live import SearchDisplay
+    from compound.trials.workers import run
 
     title = f"{title or search.problem.name}, {search.strategy.name}, {workers} workers -> {search.storage}"
     with SearchDisplay(title, search.trials, search.problem.directions, objectives, quiet) as display:

@@ -8,8 +8,8 @@ from typing import Any
 
 from compound.files import write_text
 from compound.quantity import or_none, short
-from compound.study import Study
-from compound.study.statistics import Comparison, compare, means, verdict
+from compound.studies import Study
+from compound.studies.statistics import Comparison, compare, means, verdict
 
 
 def study_fields(study: Study, failed: Sequence[str], folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from compound.errors import CompoundError, UsageError
 from compound.latency import load_table
 
 if TYPE_CHECKING:
-    from compound.train import Recipe
+    from compound.training import Recipe
 
 Plan = Annotated[str, typer.Option("--plan", help="compound, single, width-on, rules, family, or a YAML file.")]
 Ratio = Annotated[float, typer.Option(help="Cost of the scaled networks, as a multiple of the baseline's.")]
@@ -50,13 +50,13 @@ def study(
 
     The same command goes on where it was stopped, --seeds may grow, and other machines join by --storage.
     """
-    from compound.measure.machine import environment
-    from compound.search.live import SearchDisplay
-    from compound.study.carry import blank, carry_out
-    from compound.study.plan import find_plan
-    from compound.study.problem import StudyProblem
-    from compound.study.training import WholeTraining
-    from compound.study.variants import Layout
+    from compound.measurement.machine import environment
+    from compound.studies.carry import blank, carry_out
+    from compound.studies.plan import find_plan
+    from compound.studies.problem import StudyProblem
+    from compound.studies.training import WholeTraining
+    from compound.studies.variants import Layout
+    from compound.trials.live import SearchDisplay
 
     chosen = one_recipe(TrainingOptions(recipe=recipe, epochs=epochs, batch=batch, rate=rate).find_recipe())
     network, where, table = find_network(baseline), *which_devices(device)
@@ -105,7 +105,7 @@ def one_recipe(recipe: "Recipe") -> "Recipe":
 
 def shared(workers: int | None, threads: int | None, device: str) -> tuple[int, int]:
     """Processes, and threads of each; never more than there are cores, as that would slow all of them."""
-    from compound.measure.machine import cores
+    from compound.measurement.machine import cores
 
     here = cores()
     crew, share = share_cores(workers or (threads and max(here // threads, 1)), device)

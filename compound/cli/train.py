@@ -11,7 +11,7 @@ from compound.cost import cost
 
 if TYPE_CHECKING:
     from compound.evaluation import Evaluation
-    from compound.train import Run
+    from compound.training import Run
 
 
 FIELDS = ("images", "mean_average_precision", "top1", "top1_interval", "top5", "loss", "damaged")

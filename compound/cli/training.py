@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from compound.data import DataSet
     from compound.evaluation import Evaluation
     from compound.network import Network
-    from compound.train import Recipe, Run
-    from compound.train.memory import Crew
+    from compound.training import Recipe, Run
+    from compound.training.memory import Crew
 
 Data = Annotated[
     str,
@@ -160,7 +160,7 @@ class TrainingOptions:
         )
 
     def _class_weights(self, images: "DataSet") -> tuple[float, ...]:
-        from compound.train.weighting import find_class_weights
+        from compound.training.weighting import find_class_weights
 
         assert self.class_weights is not None
         opening = {"seed": self.seed, "root": self.root, "download": self.download}
@@ -168,7 +168,7 @@ class TrainingOptions:
 
     def find_recipe(self) -> "Recipe":
         """A preset or a YAML file, with the options on top."""
-        from compound.train import find_recipe
+        from compound.training import find_recipe
 
         recipe = find_recipe(self.recipe or ("transfer" if self.weights else "small"))
         given: dict[str, Any] = {
@@ -197,9 +197,9 @@ class TrainingOptions:
     ) -> tuple["Run", "Evaluation"]:
         """Start or resume the run and train it to its end."""
         from compound.parallel import is_first, size
-        from compound.train import adopted, start_run, train
-        from compound.train.memory import Crew
-        from compound.train.setups import doubts
+        from compound.training import adopted, start_run, train
+        from compound.training.memory import Crew
+        from compound.training.setups import doubts
 
         every = interval(self.save_every, "--save-every")
         if images.several and recipe.loss != "bce":
@@ -237,7 +237,7 @@ with_training = with_options(TrainingOptions)
 
 def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
     """What is about to be trained, in lines."""
-    from compound.train.memory import predicted_bytes
+    from compound.training.memory import predicted_bytes
 
     network, recipe = run.network, run.recipe
     counted = cost(network, len(images.classes), images.channels)

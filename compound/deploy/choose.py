@@ -11,7 +11,7 @@ from compound.deploy.predict import weights_file
 from compound.deploy.runtimes import FILES, Runtime, in_torch, open_runtime
 from compound.errors import UsageError
 from compound.files import sha256, write_json
-from compound.measure.timing import interleaved
+from compound.measurement.timing import interleaved
 from compound.nn import ConvNet, Weights, load_model, load_weights
 
 RUNS = 30  # timings of each candidate, in turn

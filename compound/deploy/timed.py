@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from compound.deploy.optimize import optimize
-from compound.measure import RUNTIMES, Runner, Runtime
-from compound.measure.laps import module_laps
+from compound.measurement import RUNTIMES, Runner, Runtime
+from compound.measurement.laps import module_laps
 
 
 def optimized(model: nn.Module, images: Tensor, threads: int) -> Runner:

@@ -8,7 +8,7 @@ import yaml
 
 from compound.data.open import HELD
 from compound.mapping import to_mapping
-from compound.train.run import Run
+from compound.training.run import Run
 
 
 class Command(NamedTuple):

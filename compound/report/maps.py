@@ -13,7 +13,7 @@ from PIL import Image
 from compound.data import DamageLog, FileSource
 from compound.deploy import find_images, load_predictor
 from compound.errors import CompoundError, UsageError
-from compound.explain import Panel, in_bytes, look, mean_scores, overlay, plain, sheet
+from compound.explanation import Panel, in_bytes, look, mean_scores, overlay, plain, sheet
 from compound.inference import classify
 from compound.report.page import Part, Section, section
 from compound.report.picture import DPI

@@ -20,7 +20,7 @@ from compound.report.plan import PlanView, drawable_baseline, view_plan
 from compound.report.results import Card, Confused, Recall, cards, check_confusion, most_confused, recalls
 from compound.report.stages import network_part, stage_lines, stage_table
 from compound.report.table import Column, Table, exact, percent
-from compound.train.run import Run, open_run
+from compound.training.run import Run, open_run
 
 MATRIX = 20  # classes up to which the confusion matrix has numbers
 DAMAGED = 20  # damaged images that are named

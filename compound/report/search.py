@@ -17,7 +17,7 @@ from compound.report.page import Part, Section, read_json, rendered, section
 from compound.report.surface import Point, surface_plot
 from compound.report.table import of_records
 from compound.search.findings import intervals
-from compound.search.leaderboard import Entry
+from compound.trials.leaderboard import Entry
 
 SETTINGS = ("baseline", "data", "phi", "target", "trainings", "sampler", "seed")
 FIRST = ("accuracy", "macs", "params")

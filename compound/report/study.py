@@ -10,8 +10,8 @@ from compound.report.drawing import Drawing
 from compound.report.page import Part, Section, rendered, section
 from compound.report.study_figures import differences_plot, seeds_plot, study_figures
 from compound.report.table import Column, Table, exact, factor, percent2
-from compound.study import Study, read_study
-from compound.study.statistics import Comparison, compare, means, verdict
+from compound.studies import Study, read_study
+from compound.studies.statistics import Comparison, compare, means, verdict
 
 
 def study_sections(place: Path, name: str) -> list[Section]:

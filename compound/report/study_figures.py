@@ -10,8 +10,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 from compound.errors import UsageError
 from compound.report.cost_figures import MARKERS, CostName, Curve, Point, accuracy_plot, draw_curves
 from compound.report.picture import Palette, Plot, on_axes
-from compound.study import Study, Variant
-from compound.study.statistics import Comparison, Mean, means
+from compound.studies import Study, Variant
+from compound.studies.statistics import Comparison, Mean, means
 
 SINGLE = {"width": "w", "depth": "d", "resolution": "r"}  # in the order of Figure 3's panels
 REFERENCE = "compound"

@@ -11,8 +11,8 @@ from compound.errors import NetworkError, UsageError
 from compound.network import Network
 from compound.quantity import limit_text
 from compound.search.objective import Objective
-from compound.search.problem import Candidate, Direction, Evaluator, Outcome, Report
 from compound.search.space import Space
+from compound.trials.problem import Candidate, Direction, Evaluator, Outcome, Report
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

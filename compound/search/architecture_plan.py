@@ -16,14 +16,14 @@ from compound.search.architecture import ArchitectureSearch
 from compound.search.evaluators.shared import SharedWeights
 from compound.search.evaluators.shrunken import Shrunken
 from compound.search.objective import Form, Objective
-from compound.search.problem import Evaluator
 from compound.search.space import Space
 from compound.search.space_file import load_space
 from compound.search.spending import device_latency
 from compound.search.supernet import Supernet
 from compound.search.supernet_training import train_supernet
 from compound.search.training import Images, ShortTraining
-from compound.train import Recipe, find_recipe
+from compound.training import Recipe, find_recipe
+from compound.trials.problem import Evaluator
 
 Evaluation = Literal["shared", "full", "short", "shrunken", "halving"]
 SHORT_EPOCHS = 5  # as MnasNet's

@@ -14,10 +14,10 @@ from compound.errors import NetworkError, UsageError
 from compound.network import Network
 from compound.notation import dump_network
 from compound.scaling import CompoundRule, scale
-from compound.search.board import configuration
-from compound.search.problem import Candidate, Direction, Evaluator, Outcome, Report, unheard
-from compound.search.proposals import choices
 from compound.search.spending import COUNTED
+from compound.trials.board import configuration
+from compound.trials.problem import Candidate, Direction, Evaluator, Outcome, Report, unheard
+from compound.trials.proposals import choices
 
 AFTER_EPOCHS = 10_000  # reports of whole seeds come after those of the first seed's epochs
 THEORY = "theory"  # α · β² · γ²

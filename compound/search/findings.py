@@ -11,7 +11,7 @@ from compound.cost import cost
 from compound.files import write_text
 from compound.network import Network
 from compound.scaling import CompoundRule, Rule, scale
-from compound.search.leaderboard import Entry
+from compound.trials.leaderboard import Entry
 
 PHIS = tuple(range(8))  # φ of Section 3.3's STEP 2, and the baseline
 

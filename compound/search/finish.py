@@ -10,9 +10,9 @@ from compound.network import Network
 from compound.notation import save_network
 from compound.search.architecture import ArchitectureSearch
 from compound.search.architecture_plan import Plan
-from compound.search.leaderboard import Entry, write_leaderboard
 from compound.search.objective import front, knee
 from compound.search.truth import trained
+from compound.trials.leaderboard import Entry, write_leaderboard
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from compound.cost import cost
 from compound.errors import UsageError
 from compound.mapping import nearest
 from compound.network import Network
-from compound.search.problem import Direction
 from compound.search.spending import COUNTED
+from compound.trials.problem import Direction
 
 Form = Literal["soft", "hard", "pareto"]
 

@@ -5,12 +5,12 @@ from functools import partial
 from compound.errors import UsageError
 from compound.mapping import nearest
 from compound.search.objective import Form
-from compound.search.proposals import STRATEGIES, Strategy
-from compound.search.samplers.base import RandomSearch, Screen
 from compound.search.samplers.evolution import RegularizedEvolution
 from compound.search.samplers.ppo import PPO
 from compound.search.samplers.screens import Features, ProxyScreen, SurrogateScreen
 from compound.search.space import Space
+from compound.trials.proposals import STRATEGIES, Strategy
+from compound.trials.samplers import RandomSearch, Screen
 
 NAMES = ("random", "evolution", "ppo", "tpe", "nsga2")
 SCREENS = ("none", "surrogate", "naswot", "synflow")

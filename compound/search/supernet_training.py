@@ -13,10 +13,10 @@ from compound.data import DataSet, Preprocessing, make_loader
 from compound.inference import pick_device
 from compound.search.supernet import Supernet
 from compound.search.supernet_file import save_supernet
-from compound.train.fit import default_workers, quieten
-from compound.train.module import Training
-from compound.train.pace import Pace
-from compound.train.recipe import Recipe
+from compound.training.fit import default_workers, quieten
+from compound.training.module import Training
+from compound.training.pace import Pace
+from compound.training.recipe import Recipe
 
 CLIP = 2.0  # norm of the gradient: networks drawn one after the other pull at the same weights
 

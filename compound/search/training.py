@@ -15,15 +15,15 @@ from compound.errors import CompoundError, UsageError
 from compound.inference import pick_device
 from compound.mapping import to_mapping
 from compound.network import Network
-from compound.search.problem import Report
-from compound.train.averaging import Averaging
-from compound.train.fit import default_workers, quieten
-from compound.train.metrics import Damage
-from compound.train.module import Training
-from compound.train.pace import MEASURE_SECONDS, Pace, settle
-from compound.train.recipe import Recipe
-from compound.train.start import first_of
-from compound.train.trial import Trial
+from compound.training.averaging import Averaging
+from compound.training.fit import default_workers, quieten
+from compound.training.metrics import Damage
+from compound.training.module import Training
+from compound.training.pace import MEASURE_SECONDS, Pace, settle
+from compound.training.recipe import Recipe
+from compound.training.start import first_of
+from compound.training.trial import Trial
+from compound.trials.problem import Report
 
 HOLDOUT = 0.2  # of the training images: a choice between candidates needs more images to choose by than one training
 

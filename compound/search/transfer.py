@@ -10,8 +10,8 @@ from optuna.distributions import CategoricalDistribution
 from compound.errors import UsageError
 from compound.network import Network
 from compound.notation import dump_network
-from compound.search.leaderboard import Entry
-from compound.search.problem import Candidate, Direction, Outcome, Report
+from compound.trials.leaderboard import Entry
+from compound.trials.problem import Candidate, Direction, Outcome, Report
 
 STEPS, BATCH = 20_000, 256
 RATES = (1e-4, 1e-1)  # peak rates for 256 images a step

@@ -19,7 +19,7 @@ from compound import __version__
 from compound.cost import cost
 from compound.data.errors import DamagedImage
 from compound.deploy.predict import best_classes
-from compound.explain import has_class_maps
+from compound.explanation import has_class_maps
 from compound.report.drawing import Drawing
 from compound.report.stages import network_part
 from compound.serve import page

@@ -13,7 +13,7 @@ from PIL import Image
 from compound.data import open_data
 from compound.nn import build, save_weights
 from compound.notation import parse_network
-from compound.train import RECIPES, start_run
+from compound.training import RECIPES, start_run
 
 NETWORK = """
 name: my-net

@@ -8,7 +8,7 @@ import pytest
 
 from compound import UsageError, cost, load_network
 from compound.cli.fit import which_devices
-from compound.measure.printed import table4, top1
+from compound.measurement.printed import table4, top1
 
 TINY = """\
 name: tiny

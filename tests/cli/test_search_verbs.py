@@ -103,7 +103,7 @@ def test_fine_tuning_is_chosen_by_validation_and_tested_once(cli, words, pretrai
     assert float(rows[0]["accuracy"]) == value["holdout"]
     run = json.loads((tmp_path / value["run"] / "evaluation.json").read_text())
     assert (run["top1"], run["images"]) == (value["top1"], 24)  # a fifth of each class
-    from compound.train import open_run
+    from compound.training import open_run
 
     told = open_run(tmp_path / value["run"])
     assert told.data["images"] == {"train": 96, "holdout": 0, "test": 24}

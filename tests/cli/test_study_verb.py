@@ -17,9 +17,9 @@ from compound import load_network
 from compound.data import open_data
 from compound.data.idx import IMAGES, LABELS, write_idx
 from compound.search.training import Images
-from compound.study import read_study, write_study
-from compound.study.training import WholeTraining
-from compound.train import RECIPES
+from compound.studies import read_study, write_study
+from compound.studies.training import WholeTraining
+from compound.training import RECIPES
 
 NETWORK = """
 name: my-net
@@ -128,10 +128,10 @@ def test_what_cannot_be_studied_is_said(cli, words, options, said, tmp_path):
 
 def test_a_forecast_of_a_family(cli, words, tmp_path):
     """Results that follow a law, in the file of a study that was laid out but not trained."""
-    from compound.study.carry import blank
-    from compound.study.plan import find_plan
-    from compound.study.result import SeedRun
-    from compound.study.variants import Layout
+    from compound.studies.carry import blank
+    from compound.studies.plan import find_plan
+    from compound.studies.result import SeedRun
+    from compound.studies.variants import Layout
 
     layout = Layout(find_plan("family"), load_network("my.yaml"), classes=3, channels=1)
     study = blank(layout, "photos", {}, {}, "")

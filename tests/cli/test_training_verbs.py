@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from compound.train import open_run
+from compound.training import open_run
 
 NETWORK = """
 name: my-net

@@ -10,7 +10,7 @@ from PIL import Image
 from compound import Scaling, load_network, save_network, scale
 from compound.data import open_data
 from compound.nn import build, load_weights, save_weights
-from compound.train import open_run
+from compound.training import open_run
 
 NETWORK = """
 name: my-net

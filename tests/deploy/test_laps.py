@@ -5,9 +5,9 @@ import torch
 
 from compound import ConvBlock, FusedMBConv, Head, MBConv, Network, Stage
 from compound.latency import Unit, latency, load_table, save_table, units
-from compound.measure import RUNTIMES, measure_device
-from compound.measure.device import Choice, Sample, canonical, place_units, unit_times
-from compound.measure.laps import by_module
+from compound.measurement import RUNTIMES, measure_device
+from compound.measurement.device import Choice, Sample, canonical, place_units, unit_times
+from compound.measurement.laps import by_module
 from compound.nn import build
 
 RUNTIMES_THAT_FUSE = ("onnxruntime", "openvino")

@@ -153,4 +153,4 @@ def test_kept_and_live_numbers_are_those_of_the_whole_graph(network: Network) ->
         alive += sizes[output]
         most = max(most, alive)
         alive -= sum(sizes[value] for value, end in last.items() if end == index)
-    assert counted.live >= most  # and more where a chain of modules holds its input to its end: see tests/measure
+    assert counted.live >= most  # and more where a chain of modules holds its input to its end: see tests/measurement

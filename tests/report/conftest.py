@@ -13,8 +13,8 @@ from PIL import Image
 from compound import ZOO, Budget, Network, cost, dump_network, fit_budget
 from compound.cli.common import cost_fields
 from compound.cli.plan import plan_fields
-from compound.train.recipe import Recipe
-from compound.train.run import Run
+from compound.training.recipe import Recipe
+from compound.training.run import Run
 
 COLUMNS = ("epoch", "step", "rate", "train_loss", "train_top1", "val_loss", "val_top1")
 RECIPE = Recipe(name="small", source="a table & <its> 'page'", epochs=3, batch=64, rate=0.4, label_smoothing=0.1)

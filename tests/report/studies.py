@@ -6,7 +6,7 @@ from pathlib import Path
 from compound import ZOO, cost, scale
 from compound.notation import save_network
 from compound.scaling import RULES, Scaling
-from compound.study import SeedRun, Study, Variant, write_study
+from compound.studies import SeedRun, Study, Variant, write_study
 
 BASELINE = ZOO["efficientnet-mini"]
 GAIN = {"baseline": 0.0, "depth": 0.010, "width": 0.012, "resolution": 0.008, "compound": 0.022}

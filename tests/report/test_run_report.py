@@ -12,7 +12,7 @@ import pytest
 
 from compound import UsageError, cost, load_network, stage_costs
 from compound.report import write_run_report
-from compound.train.run import open_run
+from compound.training.run import open_run
 
 HOSTILE = ("<script>alert(1)</script>", "a \"quoted\" & 'mean' name", "$x_$ </td>", "naïve 猫")
 VOID = {"meta", "link", "img", "br", "hr"}
@@ -176,7 +176,7 @@ def test_how_to_make_it_again(make_run: MakeRun, tmp_path: Path) -> None:
     assert f"compound train {path}/network.yaml 'my data/<here>' --recipe recipe.yaml --seed 7 --channels 1 -o" in text
     for verb in ("evaluate", "predict"):
         assert f"compound {verb} {path}" in text
-    from compound.train import load_recipe
+    from compound.training import load_recipe
 
     recipe = re.search(r"<<'EOF'\n(.*)\nEOF", "".join(made.words["making"]), re.DOTALL)
     assert recipe

@@ -12,13 +12,13 @@ from compound import ZOO, CompoundRule, cost, scale
 from compound.errors import UsageError
 from compound.latency import save_table, units
 from compound.scaling import FastRule, load_rule
-from compound.search.board import configuration
 from compound.search.coefficients import CoefficientProblem, Target
-from compound.search.engine import Search, work
 from compound.search.findings import intervals, no_worse, step_2, student, write_rule
-from compound.search.leaderboard import best, leaderboard, write_leaderboard
-from compound.search.proposals import STRATEGIES
 from compound.search.spending import device_latency
+from compound.trials.board import configuration
+from compound.trials.engine import Search, work
+from compound.trials.leaderboard import best, leaderboard, write_leaderboard
+from compound.trials.proposals import STRATEGIES
 
 B0, MINI = ZOO["efficientnet-b0"], ZOO["efficientnet-mini"]
 

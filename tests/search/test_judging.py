@@ -11,13 +11,13 @@ from compound import ConvBlock, Head, Network, Stage, Style, UsageError
 from compound.nn import build
 from compound.search.evaluators.shrunken import Shrunken
 from compound.search.proxies import BATCH, Proxy, naswot, synflow
-from compound.search.samplers.base import Past, RandomSearch
 from compound.search.samplers.screens import Features, ProxyScreen, Ridge, SurrogateScreen
 from compound.search.simulated import Simulated
 from compound.search.space_file import find_space
 from compound.search.strategies import architecture_strategy
-from compound.search.testing import new_study, quiet
 from compound.search.validation import agreement, kendall
+from compound.trials.samplers import Past, RandomSearch
+from compound.trials.testing import new_study, quiet
 
 SPACE = find_space("small")
 LINE = Network("line", Stage(ConvBlock(1), 1, 2), (Stage(ConvBlock(1), 1, 3),), Head(), 4, style=Style("relu"))

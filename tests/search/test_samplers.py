@@ -11,12 +11,12 @@ from optuna.distributions import IntDistribution
 from optuna.samplers import NSGAIISampler, TPESampler
 
 from compound.errors import UsageError
-from compound.search.samplers.base import RandomSearch
 from compound.search.samplers.evolution import RegularizedEvolution
 from compound.search.samplers.ppo import PPO, Controller
 from compound.search.simulated import Simulated
 from compound.search.space_file import find_space
-from compound.search.testing import CHECKS, SPACE, new_study, quiet, repeats_with_the_same_seed, search
+from compound.trials.samplers import RandomSearch
+from compound.trials.testing import CHECKS, SPACE, new_study, quiet, repeats_with_the_same_seed, search
 
 MAKERS = {
     "random": RandomSearch,

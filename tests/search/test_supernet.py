@@ -16,7 +16,7 @@ from compound.search.space_file import find_space, parse_space
 from compound.search.supernet import Supernet, statistics
 from compound.search.supernet_file import load_supernet, save_supernet, weights_fingerprint
 from compound.search.supernet_training import train_supernet
-from compound.train import RECIPES
+from compound.training import RECIPES
 
 SPACE = parse_space(
     {

@@ -10,10 +10,10 @@ import torch
 from compound import ZOO, UsageError
 from compound.data import ArraySource, DataError, DataSet, FileSource
 from compound.data.source import concatenated
-from compound.search.engine import Search, work
-from compound.search.leaderboard import leaderboard
-from compound.search.proposals import STRATEGIES
 from compound.search.transfer import TransferProblem, at_an_end, chosen, epochs_of, grid, spaced
+from compound.trials.engine import Search, work
+from compound.trials.leaderboard import leaderboard
+from compound.trials.proposals import STRATEGIES
 
 NETWORK = ZOO["efficientnet-mini"]
 

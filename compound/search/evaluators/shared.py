@@ -14,10 +14,10 @@ from compound.data import Preprocessing, Source, make_loader
 from compound.data.source import subset
 from compound.inference import pick_device
 from compound.network import Network
-from compound.search.problem import Report
 from compound.search.supernet import Statistics, Supernet
 from compound.search.supernet_file import load_supernet, weights_fingerprint
 from compound.search.training import Images
+from compound.trials.problem import Report
 
 BATCH = 256
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from compound.network import Network
 from compound.scaling import CompoundRule, Rule, scale
-from compound.search.problem import Evaluator, Report
+from compound.trials.problem import Evaluator, Report
 
 
 @dataclass(frozen=True)

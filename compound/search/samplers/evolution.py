@@ -7,7 +7,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 
 from compound.errors import UsageError
-from compound.search.samplers.base import HistorySampler, Parameters, Past, Screen
+from compound.trials.samplers import HistorySampler, Parameters, Past, Screen
 
 
 class RegularizedEvolution(HistorySampler):

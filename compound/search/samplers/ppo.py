@@ -12,7 +12,7 @@ import torch
 from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 
-from compound.search.samplers.base import HistorySampler, Parameters, Past, Screen
+from compound.trials.samplers import HistorySampler, Parameters, Past, Screen
 
 CLIP = 0.2
 ENTROPY = 1e-3

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from compound.cost import cost
 from compound.errors import NetworkError
 from compound.network import Network
-from compound.search.samplers.base import Parameters, Past
 from compound.search.space import Space
+from compound.trials.samplers import Parameters, Past
 
 Array = NDArray[np.float64]
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)

@@ -1,0 +1,99 @@
+"""The machine a figure belongs to: what it is, how fast it can be, and memory that is kept rather than returned."""
+
+import ctypes
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.nn.functional import conv2d
+
+from compound.measurement.timing import seconds_of
+
+FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "asimd", "sve")
+PACKAGES = ("compound", "torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+
+
+def keep_freed_memory() -> bool:
+    """Let malloc keep what is freed. True where that is possible (glibc).
+
+    Otherwise large maps go back to the system after every operator and come back as zeroed pages: a fifth of
+    EfficientNet-B0's time on one virtual machine, and not the same fifth in every process.
+    """
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        return bool(libc.mallopt(MMAP_THRESHOLD, 1 << 30) and libc.mallopt(TRIM_THRESHOLD, (1 << 31) - 1))
+    except (OSError, AttributeError):
+        return False
+
+
+def environment(threads: int) -> dict[str, Any]:
+    """What a measured time depends on besides the network."""
+    info = _cpuinfo()
+    present = set(info.get("flags", info.get("Features", "")).split())
+    return {
+        "cpu": info.get("model name", platform.processor() or platform.machine()),
+        "flags": [flag for flag in FLAGS if flag in present],
+        "cores": cores(),
+        "threads": threads,
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": _versions(),
+        "freed_memory_is_kept": keep_freed_memory(),
+    }
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_gflops(threads: int, seconds: float = 0.5) -> float:
+    """The fastest single-precision operator of torch on this machine, in billions of operations a second.
+
+    A multiply-add is two operations. A matrix product and a 3×3 convolution run for half of `seconds` each: which of
+    the libraries behind them is the faster one depends on the processor.
+    """
+    torch.set_num_threads(threads)
+    size, channels, pixels = 1024, 256, 28
+    a, b = torch.rand(size, size), torch.rand(size, size)
+    maps = torch.rand(1, channels, pixels, pixels).contiguous(memory_format=torch.channels_last)
+    weight = torch.rand(channels, channels, 3, 3).contiguous(memory_format=torch.channels_last)
+    product = _fastest(lambda: torch.mm(a, b), seconds / 2)
+    convolution = _fastest(lambda: conv2d(maps, weight, padding=1), seconds / 2)
+    return max(2 * size**3 / product, 2 * 9 * channels**2 * pixels**2 / convolution) / 1e9
+
+
+def _fastest(call: Callable[[], object], seconds: float) -> float:
+    times: list[float] = []
+    with torch.inference_mode():
+        call()
+        end = time.perf_counter() + seconds
+        while not times or time.perf_counter() < end:
+            times.append(seconds_of(call))
+    return min(times)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpuinfo() -> dict[str, str]:
+    """The first processor's lines of /proc/cpuinfo, where there is one."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
+    return {name.strip(): value.strip() for name, _, value in lines}

@@ -1,0 +1,146 @@
+"""A session: every subject on every runtime at every batch size, taking turns, and what is said about each."""
+
+import copy
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from compound.cost import cost
+from compound.measurement.machine import environment, peak_gflops
+from compound.measurement.memory import inference_peak, training_peak
+from compound.measurement.printed import table4
+from compound.measurement.runtimes import RUNTIMES, Runtime, Unavailable, find_runtime
+from compound.measurement.subjects import Subject
+from compound.measurement.timing import Timing, interleaved
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One subject on one runtime at one batch size. `ready` is the seconds until its first answer."""
+
+    subject: Subject
+    runtime: str
+    batch: int
+    timing: Timing
+    ready: float
+    peak: float  # GFLOP/s of the machine
+
+    @property
+    def gflops(self) -> float:
+        """Billions of operations a second; a multiply-add is two."""
+        return 2 * self.subject.macs * self.batch / self.timing.median / 1e9
+
+    def fields(self) -> dict[str, Any]:
+        timing, (low, high) = self.timing, self.timing.interval()
+        return {
+            "name": self.subject.name,
+            "runtime": self.runtime,
+            "batch": self.batch,
+            "resolution": self.subject.resolution,
+            "macs": self.subject.macs,
+            "median_ms": timing.median * 1e3,
+            "median_interval_ms": [low * 1e3, high * 1e3],
+            "mean_ms": timing.mean * 1e3,
+            "p95_ms": timing.percentile(95) * 1e3,
+            "p99_ms": timing.percentile(99) * 1e3,
+            "fastest_ms": min(timing.calls) * 1e3,
+            "spread": timing.spread,
+            "calls": len(timing.calls),
+            "rounds": len(timing.rounds),
+            "images_per_second": self.batch / timing.median,
+            "gflops": self.gflops,
+            "share_of_peak": self.gflops / self.peak,
+            "ready_s": self.ready,
+            "top1": self.subject.top1,
+            "top1_from": self.subject.top1_from,
+        }
+
+
+@dataclass(frozen=True)
+class Session:
+    """What was measured, the runtimes that were not there with the reason, and where it was."""
+
+    measured: tuple[Measured, ...]
+    unavailable: dict[str, str]
+    environment: dict[str, Any]
+
+    def ratios(self) -> list[dict[str, Any]]:
+        """How many times faster the second network of each row of Table 4 is, beside what the paper prints."""
+        mean = {(one.subject.name, one.runtime): one.timing.mean for one in self.measured if one.batch == 1}
+        return [
+            {
+                "slow": pair.slow,
+                "fast": pair.fast,
+                "runtime": runtime,
+                "ratio": mean[pair.slow, runtime] / seconds,
+                "paper": pair.ratio,
+            }
+            for pair in table4()
+            for (name, runtime), seconds in mean.items()
+            if name == pair.fast and (pair.slow, runtime) in mean
+        ]
+
+
+def run_session(
+    subjects: Sequence[Subject],
+    runtimes: Sequence[str],
+    batches: Sequence[int] = (1,),
+    *,
+    threads: int = 1,
+    runs: int = 20,
+    rounds: int = 5,
+    seed: int = 0,
+    known: Mapping[str, Runtime] = RUNTIMES,
+    say: Callable[[str], None] = lambda text: None,
+) -> Session:
+    """Time every subject on every runtime at every batch size, all taking turns."""
+    about = environment(threads)
+    peak = peak_gflops(threads)
+    calls: dict[str, Callable[[], object]] = {}
+    described: dict[str, tuple[Subject, str, int, float]] = {}
+    unavailable: dict[str, str] = {}
+    for runtime in runtimes:
+        make = find_runtime(runtime, known)
+        for subject in subjects:
+            for batch in batches:
+                if runtime in unavailable:
+                    continue
+                say(f"preparing {subject.name}, {runtime}, batch {batch}")
+                start = time.perf_counter()
+                try:
+                    runner = make(copy.deepcopy(subject.model), images_of(subject, batch, seed), threads)
+                    runner.run()
+                except Unavailable as reason:
+                    unavailable[runtime] = str(reason)
+                    continue
+                key = f"{subject.name} {runtime} {batch}"
+                described[key] = subject, runtime, batch, time.perf_counter() - start
+                calls[key] = runner.run
+    timings = interleaved(calls, runs, rounds, seed)
+    peak = max(peak, peak_gflops(threads))
+    measured = tuple(
+        Measured(subject, runtime, batch, timings[key], ready, peak)
+        for key, (subject, runtime, batch, ready) in described.items()
+    )
+    return Session(measured, unavailable, about | {"peak_gflops": peak})
+
+
+def images_of(subject: Subject, batch: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch, subject.channels, subject.resolution, subject.resolution, generator=generator)
+
+
+def memory_fields(subject: Subject, batch: int) -> dict[str, Any]:
+    """Bytes of inference and of training, predicted and measured, in fp32. Another library's model is only measured."""
+    images = images_of(subject, batch, 0)
+    value: dict[str, Any] = {"name": subject.name, "batch": batch}
+    value["inference"] = {"measured": inference_peak(copy.deepcopy(subject.model), images)}
+    value["training"] = {"measured": training_peak(copy.deepcopy(subject.model), images, subject.classes)}
+    if subject.network is not None:
+        counted = cost(subject.network, subject.classes, subject.channels)
+        value["inference"]["predicted"] = counted.memory(batch)
+        value["training"]["predicted"] = counted.training_memory(batch)
+    return value

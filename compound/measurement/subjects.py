@@ -1,0 +1,92 @@
+"""What can be measured: our networks, trained runs, and models of timm and torchvision."""
+
+import json
+import warnings
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from compound.cost import cost
+from compound.errors import CompoundError, UsageError
+from compound.measurement.printed import top1
+from compound.network import Network
+from compound.nn import build, load_model
+
+LIBRARIES = ("timm", "torchvision")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to measure. `network` is None for another library's; `top1` is a share, where an accuracy is known."""
+
+    name: str
+    model: nn.Module
+    resolution: int
+    channels: int
+    classes: int
+    macs: int
+    network: Network | None = None
+    top1: float | None = None
+    top1_from: str = ""  # `paper` or `run`
+
+
+def of_network(network: Network, classes: int = 1000, channels: int = 3) -> Subject:
+    """A network with random weights; times do not depend on them."""
+    model = build(network, classes, channels, seed=0).eval()
+    macs = cost(network, classes, channels).macs
+    printed = top1().get(network.name)
+    source = "paper" if printed is not None else ""
+    return Subject(network.name, model, network.resolution, channels, classes, macs, network, printed, source)
+
+
+def of_run(path: str | Path) -> Subject:
+    """A trained run, with its accuracy on its test images."""
+    path = Path(path)
+    model, weights = load_model(path / "model.safetensors")
+    network, classes, channels = weights.network, len(weights.classes), weights.channels
+    macs, measured = cost(network, classes, channels).macs, None
+    evaluation = path / "evaluation.json"
+    if evaluation.is_file():
+        try:
+            measured = float(json.loads(evaluation.read_text(encoding="utf-8"))["top1"])
+        except (ValueError, KeyError, TypeError):
+            raise CompoundError(f"{evaluation} is damaged; run: compound evaluate {path}") from None
+    source = "run" if measured is not None else ""
+    return Subject(str(path), model, network.resolution, channels, classes, macs, network, measured, source)
+
+
+def of_library(name: str) -> Subject:
+    """`timm:efficientnet_b0` or `torchvision:resnet50`, with random weights, at its own evaluation size."""
+    library, _, model_name = name.partition(":")
+    if find_spec(library) is None:
+        raise CompoundError(f"{name} needs {library}, which is not installed; run: pip install {library}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # both libraries warn about their own models
+        model, resolution = (of_timm if library == "timm" else of_torchvision)(model_name)
+        model.eval()
+        with FlopCounterMode(display=False) as counter, torch.inference_mode():
+            logits = model(torch.zeros(1, 3, resolution, resolution))
+    # torch counts a multiply-add as two.
+    return Subject(name, model, resolution, 3, logits.shape[1], counter.get_total_flops() // 2)
+
+
+def of_timm(name: str) -> tuple[nn.Module, int]:
+    import timm
+
+    if name not in timm.list_models():
+        raise UsageError(f"timm has no model {name!r}; `timm.list_models()` lists them")
+    model = timm.create_model(name, pretrained=False)
+    return model, int(model.pretrained_cfg["input_size"][-1])
+
+
+def of_torchvision(name: str) -> tuple[nn.Module, int]:
+    from torchvision import models
+
+    if name not in models.list_models(module=models):
+        raise UsageError(f"torchvision has no classifier {name!r}; `torchvision.models.list_models()` lists them")
+    preset = models.get_model_weights(name).DEFAULT.transforms()
+    return models.get_model(name, weights=None), int(preset.crop_size[0])

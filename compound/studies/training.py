@@ -1,0 +1,87 @@
+"""A run of a study: a whole training in a run directory of its own, judged by the test images."""
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from compound.mapping import to_mapping
+from compound.network import Network
+from compound.search.training import Images, ShortTraining
+from compound.studies.result import SeedRun, Variant
+from compound.studies.variants import slug
+from compound.training import Interrupted, Recipe, Run, open_run, start_run, train
+from compound.trials.problem import Report
+
+
+@dataclass(frozen=True)
+class WholeTraining:
+    """Train a variant by `recipe` into `folder`; a training that was cut off goes on from its checkpoint.
+
+    The seed decides weights, order and augmentation; images and the holdout are the same for all. `threads` is how
+    many the process may use. Checkpoints go when a run is done.
+    """
+
+    images: Images
+    recipe: Recipe
+    folder: Path
+    threads: int | None = None
+    device: str = "auto"
+    damaged_limit: float = 0.01
+
+    @cached_property
+    def settings(self) -> Mapping[str, Any]:
+        data = self.images.open()
+        held = {"holdout": self.images.holdout, "split": self.images.seed}
+        return {"data": data.name, "fingerprint": data.fingerprint(), **held, "recipe": to_mapping(self.recipe)}
+
+    def __call__(self, variant: Variant, network: Network, seed: int, report: Report) -> SeedRun:
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        out = self.folder / f"{slug(variant.name)}-seed-{seed}"
+        if self._is_done(out):  # its worker died before it could say so
+            return seed_run(open_run(out))
+        data = self.images.open()
+        run = start_run(
+            network, data, self.images.spec, self.recipe, out,
+            seed=seed, resume=(out / "run.yaml").exists(), device=self.device,
+        )  # fmt: skip
+        try:
+            with not_interrupted():
+                run, _ = train(run, data, device=self.device, damaged_limit=self.damaged_limit, quiet=True)
+        except Interrupted:  # SIGTERM: whoever goes on finds the checkpoint
+            os._exit(128 + signal.SIGTERM)
+        shutil.rmtree(run.checkpoints)
+        return seed_run(run)
+
+    def seconds(self, network: Network) -> float:
+        """About how long one training takes here, by a few measured steps."""
+        return ShortTraining(self.images, self.recipe, self.threads, self.device).seconds(network)
+
+    def _is_done(self, out: Path) -> bool:
+        return (out / "run.yaml").exists() and open_run(out).state == "done"
+
+
+def seed_run(run: Run) -> SeedRun:
+    """What a finished run directory says."""
+    found = json.loads(run.evaluation.read_text(encoding="utf-8"))
+    correct, images = round(found["top1"] * found["images"]), found["images"]
+    return SeedRun(run.seed, correct / images, correct, images, found["loss"], found["training_seconds"])
+
+
+@contextmanager
+def not_interrupted() -> Iterator[None]:
+    """Ctrl-C, which a terminal sends to all processes, is for the one that started us to judge."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

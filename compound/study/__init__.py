@@ -1,5 +1,0 @@
-"""Floor 7: studies of scaling, several networks trained with several seeds, and what their results say."""
-
-from compound.study.result import SeedRun, Study, Variant, read_study, write_study
-
-__all__ = ["SeedRun", "Study", "Variant", "read_study", "write_study"]

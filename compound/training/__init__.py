@@ -1,0 +1,24 @@
+"""Floor 6: recipe, optimiser, engine, run directory."""
+
+from compound.training.fit import Interrupted, default_workers, start_run, train
+from compound.training.recipe import Recipe, rate_at
+from compound.training.recipes import RECIPES, find_recipe, load_recipe
+from compound.training.run import Run, open_run
+from compound.training.start import adopted
+from compound.training.transfer import Transfer
+
+__all__ = [
+    "RECIPES",
+    "Interrupted",
+    "Recipe",
+    "Run",
+    "Transfer",
+    "adopted",
+    "default_workers",
+    "find_recipe",
+    "load_recipe",
+    "open_run",
+    "rate_at",
+    "start_run",
+    "train",
+]

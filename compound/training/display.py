@@ -1,0 +1,62 @@
+"""What a training shows while it goes on."""
+
+import time
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from compound.data import Batch
+from compound.parallel import is_first, size
+from compound.training.metrics import Metrics
+
+
+class Display(Callback):
+    """A bar with rate and time left on a terminal, and a line an epoch everywhere; all on standard error."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        quiet = quiet or not is_first()
+        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[speed]:,.0f} images/s"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=quiet or not self.console.is_terminal,
+            transient=True,
+        )
+        self.images, self.spent = 0, 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        total = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)
+        self.task = self.bar.add_task("training", total=total, completed=trainer.global_step, speed=0)
+        self.bar.start()
+        self.since = time.perf_counter()  # an epoch taken up in its middle is not announced as started
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.images, self.since = 0, time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self.images += len(batch.labels) * size()
+        self.spent = time.perf_counter() - self.since
+        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        total = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)  # `Pace` may have shortened it
+        self.bar.update(self.task, advance=1, total=total, description=epoch, speed=self.images / self.spent)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        row = next(c for c in trainer.callbacks if isinstance(c, Metrics)).rows[-1]  # type: ignore[attr-defined]
+        epoch, last = int(row["epoch"]), int(trainer.max_epochs or 1)
+        left = (time.perf_counter() - self.since) * (last - epoch)
+        self.console.print(
+            f"epoch {epoch:>3}/{last}  loss {row['train_loss']:.4f}  train {row['train_top1']:.1%}  "
+            f"holdout {row['val_top1']:.1%}  {self.images / max(self.spent, 1e-9):,.0f} images/s  "
+            f"left {int(left // 60)}:{int(left % 60):02d}"
+        )
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.bar.stop()

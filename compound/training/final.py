@@ -1,0 +1,66 @@
+"""The one look at the test images: an epoch is chosen on held-out images and evaluated once (Section 5.2).
+
+A run that keeps its test images for later has holdout.json and no evaluation.json.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from compound.errors import UsageError
+from compound.evaluation import Evaluation
+from compound.files import write_json
+from compound.training.run import Run
+
+
+def keep_result(run: Run, result: Evaluation, told: dict[str, Any], final: bool | None) -> None:
+    """Write what `result` says, and what else is `told` of the training, into the run.
+
+    `final` False: it is of the held-out images. True: of the test images, and no other shall follow.
+    """
+    summary = result.summary() | told | ({"final": True} if final else {})
+    write_json(run.held_out if final is False else run.evaluation, summary)
+
+
+def is_unseen(run: Run) -> bool:
+    """Whether the run keeps its test images for the end."""
+    return run.held_out.exists() and not run.evaluation.exists()
+
+
+def refuse_unseen(run: Run) -> None:
+    """Raise `UsageError` where a run's test images are still kept."""
+    if is_unseen(run):
+        raise UsageError(
+            f"{run.path} keeps its test images for the end; "
+            f"`compound evaluate {run.path} --final` evaluates on them once"
+        )
+
+
+def refuse_second(run: Run) -> None:
+    """Raise `UsageError` where a finished run was evaluated on its test images."""
+    if run.state == "done" and run.evaluation.exists():
+        top1 = _read(run.evaluation)["top1"]
+        raise UsageError(
+            f"{run.path} was evaluated on its test images already (top-1 {top1:.2%}, {run.evaluation}); what is chosen "
+            f"after a second look is chosen by them. To see the figures again: compound evaluate {run.path} --again"
+        )
+
+
+def is_final(run: Run) -> bool:
+    """Whether the test images were to be looked at once, and were."""
+    return run.evaluation.exists() and bool(_read(run.evaluation).get("final"))
+
+
+def finish(run: Run, result: Evaluation) -> None:
+    """Write the final evaluation of a run that kept its test images for it."""
+    kept = _read(run.held_out) if run.held_out.exists() else {}
+    told = {name: kept[name] for name in ("chosen", "training_seconds", "damaged_training") if name in kept}
+    keep_result(run, result, told, final=True)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{file} is damaged: {error}; delete it, or make it again") from None
+    return found

@@ -1,0 +1,145 @@
+"""The training step as a Lightning module."""
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torchmetrics import MeanMetric
+from torchvision.transforms.v2 import functional as V
+
+from compound.data import Batch, Preprocessing
+from compound.nn import ConvNet, lean
+from compound.parallel import rank, share_statistics
+from compound.training.compiled import Compiled
+from compound.training.losses import classification_loss, distillation_loss, hits, mixed
+from compound.training.optim import make_optimizer, set_rate
+from compound.training.recipe import Compile, Recipe, rate_at
+from compound.training.sharding import is_sharded
+from compound.training.teacher import Teacher
+
+
+class Training(LightningModule):
+    """Classification by a recipe; images arrive as uint8 and are mixed, resized and normalised on the device."""
+
+    def __init__(
+        self, model: ConvNet, recipe: Recipe, steps_per_epoch: int, seed: int, teacher: Teacher | None = None
+    ) -> None:
+        super().__init__()
+        self.model = model.to(memory_format=torch.channels_last)
+        self.model.recompute(recipe.recompute)
+        lean(self.model)
+        recipe.transfer.apply(self.model)
+        self.recipe = recipe
+        self.steps_per_epoch = steps_per_epoch
+        self.timeline = recipe.timeline
+        self.grown = 1.0  # how far progressive resizing has come, 0 to 1
+        self.seed = seed
+        self.teacher = teacher
+        self.compiled: Compiled | None = None
+        self.preprocessing = Preprocessing.of(model.network, model.channels)
+        for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
+            if recipe.adapt_norm:
+                norm.momentum = 1 - max(1 - 10 / steps_per_epoch, 0.9)
+            if recipe.accumulate > 1 and norm.momentum is not None:
+                # A norm sees the parts of a step one after the other; together they shall weigh what the batch would.
+                norm.momentum = 1 - (1 - norm.momentum) ** (1 / recipe.accumulate)
+        if recipe.grow_from < 1:
+            model.network.with_(resolution=self._side(0)).blocks()  # an error names the stage that is too small
+        self.accuracy = MeanMetric()  # of whether each image is right
+
+    def take_steps(self, how: Compile, batch: int) -> None:
+        """From now on, take steps of `batch` images by compiled code or not; validation is never compiled."""
+        if how in ("always", "graphs"):
+            parts = self.recipe.accumulate
+            self.compiled = Compiled(self.model, {batch // parts, -(-batch // parts)}, graphs=how == "graphs")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, K) of uint8 or float 0–1 images (N, C, R, R)."""
+        x = self.preprocessing.normalise(images).contiguous(memory_format=torch.channels_last)
+        if self.compiled and self.training:
+            return self.compiled(self.model, x)
+        logits: Tensor = self.model(x)
+        return logits
+
+    def configure_optimizers(self) -> Optimizer:
+        return make_optimizer(self.model, self.recipe)
+
+    def on_train_epoch_start(self) -> None:
+        self.recipe.transfer.apply(self.model, self.current_epoch)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
+        """Rate, size and randomness of a step follow from its number alone, so that a resumed run repeats them."""
+        step = self.trainer.global_step
+        torch.manual_seed(self.seed * 1_000_003 + step + (rank() << 40))
+        set_rate(self.trainer.optimizers[0], rate_at(self.recipe, step, self.steps_per_epoch, self.timeline))
+        stage = int((1 - self.timeline.left(step / self.steps_per_epoch)) * self.recipe.grow_stages)
+        self.grown = min(stage / (self.recipe.grow_stages - 1), 1.0)
+        return None
+
+    def _side(self, grown: float) -> int:
+        """Pixels of the images when progressive resizing has come to `grown`, 0 to 1."""
+        start = self.recipe.grow_from
+        return max(round(self.preprocessing.resolution * (start + (1 - start) * grown)), 1)
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Lightning asks between a step and its backward pass; `training_step` has done it, and has gradients since."""
+
+    def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor] | None:
+        self.zero_grad()
+        if self.compiled:
+            torch.compiler.cudagraph_mark_step_begin()  # the gradients of the step before may be written over
+        if len(batch.labels) < 2:  # the rest of the batch was damaged; batch norm needs two
+            return None
+        images, targets = self.prepared(batch.images, batch.labels)
+        count = len(images)
+        parts = min(self.recipe.accumulate, count // 2)
+        total, right = torch.zeros((), device=images.device), torch.zeros((), device=images.device, dtype=torch.long)
+        for number, (x, y, labels) in enumerate(
+            zip(*(each.tensor_split(parts) for each in (images, targets, batch.labels)), strict=True), 1
+        ):
+            logits = self(x)
+            loss = self.loss(logits, y, x) * (len(x) / count)
+            right += hits(logits.detach(), labels).sum()
+            if number < parts:
+                with torch.autocast(loss.device.type, enabled=False):
+                    loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        # Lightning takes the gradient of the last part; the value is that of all.
+        return {"loss": loss + (total - loss.detach()), "right": right}
+
+    def prepared(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The batch at the step's resolution, and mixed: images uint8 or float 0–1, class numbers or probabilities."""
+        side, strength = self._side(self.grown), self.grown if self.recipe.grow_from < 1 else 1.0
+        if side != images.shape[-1]:
+            images = V.resize(images, [side, side], antialias=True)
+        mixup, cutmix = strength * self.recipe.mixup, strength * self.recipe.cutmix
+        if not (mixup or cutmix):
+            return images, labels
+        return mixed(images.float() / 255, labels, self.model.classes, mixup, cutmix)
+
+    def loss(self, logits: Tensor, targets: Tensor, images: Tensor) -> Tensor:
+        """The recipe's mean loss over a part of the batch, the teacher's share included."""
+        loss = classification_loss(logits, targets, self.recipe)
+        if self.teacher is None:
+            return loss
+        taught = distillation_loss(logits, self.teacher(images), self.recipe.teacher_temperature)
+        return loss.lerp(taught, self.recipe.teacher_weight)
+
+    def on_validation_epoch_start(self) -> None:
+        share_statistics(self.model)  # the average's, where there is one
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        if not len(batch.labels):
+            if is_sharded(self.model):  # the other processes need this one's share of the weights
+                self(batch.images.new_zeros(1, *batch.images.shape[1:]))
+            return
+        logits = self(batch.images)
+        if self.model.several:
+            loss = F.binary_cross_entropy_with_logits(logits, batch.labels.to(logits.dtype))
+        else:
+            loss = F.cross_entropy(logits, batch.labels)
+        self.accuracy(hits(logits, batch.labels).float())
+        size = len(batch.labels)
+        self.log("val_loss", loss, on_epoch=True, batch_size=size, sync_dist=True)
+        self.log("val_top1", self.accuracy, on_epoch=True, batch_size=size, sync_dist=True)

@@ -1,0 +1,230 @@
+"""A linear classifier on a network's frozen features, by L-BFGS (Kornblith et al. 2019, Section 3; Appendix A.2).
+
+N images, F features, K classes
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from compound.data import DamageLog, Preprocessing, Source, make_loader
+from compound.data.chance import Purpose, hashes
+from compound.data.source import Labels
+from compound.data.split import stratified
+from compound.errors import CompoundError, UsageError
+from compound.inference import pick_device
+from compound.nn import ConvNet, build
+from compound.training.losses import hits
+
+PENALTIES = tuple(10 ** (-6 + 11 * i / 44) for i in range(45))  # 45 from 1e-6 to 1e5, evenly by logarithm
+STEPS = 100  # of L-BFGS a penalty; each starts where the one before ended
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the classifier reads of each readable image: values (N, F), labels (N,), positions in the source (N,)."""
+
+    values: Tensor
+    labels: Tensor
+    indices: Tensor
+
+    def __getitem__(self, rows: Tensor | Labels) -> "Features":
+        rows = torch.as_tensor(rows)
+        return Features(self.values[rows], self.labels[rows], self.indices[rows])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def joined(parts: list[Features]) -> Features:
+    """Several sources' features as one; positions are those within each source."""
+    return Features(
+        *(torch.cat(column) for column in zip(*((p.values, p.labels, p.indices) for p in parts), strict=True))
+    )
+
+
+def last_linear(model: ConvNet) -> nn.Linear:
+    """The layer that makes the logits; raises `UsageError` where there is none (SqueezeNet classifies maps)."""
+    last = list(model.classifier)[-1]
+    if not isinstance(last, nn.Linear):
+        raise UsageError(f"{model.network.name} does not end in a linear classifier; probe another network")
+    return last
+
+
+@torch.no_grad()
+def features(
+    model: ConvNet, source: Source, *, batch: int = 64, workers: int = 0, device: str = "auto", damaged: float = 0.01
+) -> Features:
+    """Everything before the last linear layer, on every readable image of `source`, unaugmented and in order."""
+    where, was_training = pick_device(device), model.training
+    last_linear(model)
+    before = list(model.classifier)[:-1]
+    preprocessing = Preprocessing.of(model.network, model.channels)
+    model.to(where, memory_format=torch.channels_last).eval()
+    damage, parts = DamageLog(damaged), []
+    try:
+        for one in make_loader(source, preprocessing, batch, workers=workers):
+            damage.add(one)
+            images = preprocessing.normalise(one.images.to(where)).contiguous(memory_format=torch.channels_last)
+            x = model.forward_features(images)
+            for part in before:
+                x = part(x)
+            parts.append((x.flatten(1).float().cpu(), one.labels, one.indices))
+    finally:
+        model.train(was_training)
+    if not any(len(labels) for _, labels, _ in parts):
+        raise CompoundError("not one image could be read; check the paths and the files")
+    return Features(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Logits of features: values @ weight.T + bias; weight (K, F), bias (K,)."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def accuracy(self, given: Features) -> float:
+        return hits(self.logits(given), given.labels).float().mean().item()
+
+    def loss(self, given: Features) -> float:
+        return loss_of(self.logits(given), given.labels).item()
+
+    def logits(self, given: Features) -> Tensor:
+        return given.values @ self.weight.T + self.bias
+
+    def into(self, model: ConvNet) -> None:
+        """Make it the classifier of `model`."""
+        with torch.no_grad():
+            last_linear(model).weight.copy_(self.weight)
+            last_linear(model).bias.copy_(self.bias)
+
+
+def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of logits (N, K) for labels (N,); of several labels (N, K) the sum of each class's own."""
+    if labels.dim() == 1:
+        return F.cross_entropy(logits, labels)
+    return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="sum") / len(logits)
+
+
+def fit_path(given: Features, classes: int, penalties: tuple[float, ...] = PENALTIES) -> Iterator[tuple[float, Linear]]:
+    """Logistic regressions with mean cross-entropy + penalty / (2 N) · ‖W‖², from the largest penalty to the smallest.
+
+    Features are first centred and divided by their common deviation; what is returned reads them as they are.
+    """
+    centre = given.values.mean(0)
+    scale = (given.values - centre).square().mean().sqrt().clamp_min(1e-12)
+    x = (given.values - centre) / scale
+    weight = torch.zeros(classes, x.shape[1], requires_grad=True)
+    bias = torch.zeros(classes, requires_grad=True)
+    for penalty in sorted(penalties, reverse=True):
+        optimizer = torch.optim.LBFGS(
+            [weight, bias], max_iter=STEPS, tolerance_grad=1e-5, history_size=10, line_search_fn="strong_wolfe"
+        )
+
+        def closure(optimizer: torch.optim.Optimizer = optimizer, penalty: float = penalty) -> Tensor:
+            optimizer.zero_grad()
+            loss = loss_of(x @ weight.T + bias, given.labels) + penalty / (2 * len(x)) * weight.square().sum()
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss
+
+        optimizer.step(closure)  # type: ignore[arg-type]
+        w, b = weight.detach() / scale, bias.detach()
+        yield penalty, Linear(w.clone(), b - w @ centre)
+
+
+def fit_linear(given: Features, classes: int, penalty: float) -> Linear:
+    """The regression of one penalty."""
+    return next(fit_path(given, classes, (penalty,)))[1]
+
+
+def choose_penalty(given: Features, classes: int, seed: int = 0, held: Features | None = None) -> float:
+    """The penalty with the most right answers on `held`, or on a fifth of each class that is set aside.
+
+    Among equals, the one with the smallest loss there.
+    """
+    if held is None:
+        kept, taken = stratified(given.labels.numpy(), 0.2, seed)
+        given, held = given[kept], given[taken]
+    scores = [(one.accuracy(held), -one.loss(held), penalty) for penalty, one in fit_path(given, classes)]
+    return max(scores)[2]
+
+
+def classified(model: ConvNet, given: Features, classes: int, seed: int = 0) -> ConvNet:
+    """`model` with a classifier of `classes` fitted on all of `given`, its penalty chosen on a fifth of it."""
+    built = build(model.network, classes, model.channels, seed=seed)
+    own = f"classifier.{list(model.classifier.named_children())[-1][0]}."
+    built.load_state_dict({n: t for n, t in model.state_dict().items() if not n.startswith(own)}, strict=False)
+    fit_linear(given, classes, choose_penalty(given, classes, seed)).into(built)
+    return built.eval()
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Accuracies of repeated experiments, or of one on `images` images."""
+
+    accuracies: tuple[float, ...]
+    penalties: tuple[float, ...]
+    images: int | None = None
+
+    @property
+    def mean(self) -> float:
+        return mean(self.accuracies)
+
+    def interval(self) -> tuple[float, float]:
+        """The mean ± 1.96 standard errors: over the images tested where each was tested once, else over the draws."""
+        if self.images is not None:
+            error = math.sqrt(self.mean * (1 - self.mean) / self.images)
+        else:
+            error = stdev(self.accuracies) / math.sqrt(len(self.accuracies)) if len(self.accuracies) > 1 else math.nan
+        return self.mean - 1.96 * error, self.mean + 1.96 * error
+
+
+def probe_test(parts: list[Features], classes: int, seed: int = 0) -> Draws:
+    """Learned from all parts but the last, tested on that; three parts: the penalty is chosen on the second."""
+    *learned, test = parts
+    held = learned[1] if len(learned) > 1 else None
+    penalty = choose_penalty(learned[0], classes, seed, held)
+    return Draws((fit_linear(joined(learned), classes, penalty).accuracy(test),), (penalty,), len(test))
+
+
+def fold_of(labels: Labels, folds: int, seed: int = 0) -> Labels:
+    """Which of `folds` parts each image is in, (N,): at random, and of every class about as many in each."""
+    if folds < 2 or folds > len(labels):
+        raise UsageError(f"folds {folds} is not possible with {len(labels)} images; use 2 or more, usually 5")
+    order = np.argsort(hashes(seed, 0, np.arange(len(labels)), Purpose.SPLIT), kind="stable")
+    order = order[np.argsort(labels[order], kind="stable")]  # class by class, at random within
+    fold = np.empty(len(labels), dtype=np.int64)
+    fold[order] = np.arange(len(labels)) % folds
+    return fold
+
+
+def cross_validate(given: Features, classes: int, folds: int, seed: int = 0) -> Draws:
+    """k-fold cross-validation, stratified; the penalty of each fold is chosen within its training part."""
+    fold = fold_of(given.labels.numpy(), folds, seed)
+    accuracies, penalties = [], []
+    for number in range(folds):
+        train, test = given[np.flatnonzero(fold != number)], given[np.flatnonzero(fold == number)]
+        penalties.append(choose_penalty(train, classes, seed))
+        accuracies.append(fit_linear(train, classes, penalties[-1]).accuracy(test))
+    return Draws(tuple(accuracies), tuple(penalties), len(given))
+
+
+def few_shot(given: Features, classes: int, shots: int, draws: int, seed: int = 0, penalty: float = 1.0) -> Draws:
+    """`draws` times: `shots` random images of each class to learn from, all others to test."""
+    labels, accuracies = given.labels.numpy(), []
+    smallest = np.bincount(labels, minlength=classes).min()
+    if not 0 < shots < smallest:
+        raise UsageError(f"shots {shots} is not possible where a class has {smallest} images; use 1 to {smallest - 1}")
+    for draw in range(draws):
+        order = np.argsort(hashes(seed, draw, np.arange(len(given)), Purpose.SPLIT), kind="stable")
+        taken = np.concatenate([order[labels[order] == label][:shots] for label in range(classes)])
+        rest = np.setdiff1d(order, taken)
+        accuracies.append(fit_linear(given[taken], classes, penalty).accuracy(given[rest]))
+    return Draws(tuple(accuracies), (penalty,) * draws)

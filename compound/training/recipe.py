@@ -1,0 +1,160 @@
+"""A recipe is data: how a network is trained, with its source. The presets are in `RECIPES`."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from compound.data.augment import Augment
+from compound.errors import UsageError
+from compound.training.transfer import Transfer
+
+Compile = Literal["auto", "never", "always", "graphs"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything about a training but the network, the data and the seed.
+
+    `rate` is the peak learning rate for `rate_batch` images a step and scales with the batch. The schedule is a pure
+    function of the step (see `rate_at`). What is left to the machine (`settled`) is measured before the first step and
+    written over the fields.
+    """
+
+    name: str
+    source: str
+    epochs: int
+    minutes: float | None = None  # of training; then as many epochs are trained as they hold
+    batch: int = 128
+    # Times that an image stands in a step, each time augmented anew; an epoch has as many steps as ever.
+    repeats: int = 1
+    # Parts in which a step's images go through; the rate is still that of the whole batch, but norms see a part only.
+    accumulate: int = 1
+    # Children of the built network (stem, stage1, …) whose activations are computed again in the backward pass.
+    recompute: tuple[str, ...] = ()
+    memory: float | None = None  # bytes a training may take; then `recompute` and `accumulate` follow
+    find: tuple[Literal["rate", "batch"], ...] = ()  # fields that a short sweep decides
+    optimizer: Literal["rmsprop", "sgd", "adamw", "lamb"] = "sgd"
+    rate: float = 0.1
+    rate_batch: int = 256
+    momentum: float = 0.9
+    weight_decay: float = 1e-5
+    decay_biases: bool = False
+    schedule: Literal["staircase", "cosine", "linear"] = "cosine"
+    warmup_epochs: float = 0.0
+    loss: Literal["cross_entropy", "bce"] = "cross_entropy"
+    label_smoothing: float = 0.0
+    mixup: float = 0.0  # the Beta distribution's parameter; 0 for none
+    cutmix: float = 0.0  # alike; with both, each batch gets one of the two
+    teacher: str | None = None  # a run or weights file to distil (Hinton et al. 2015)
+    teacher_weight: float = 0.5  # of the teacher's loss; the labels' has the rest
+    teacher_temperature: float = 4.0
+    # Progressive resizing (EfficientNetV2, Section 4): from this share of the resolution to all of it in equal stages
+    # of the training; mixup and cutmix grow from nothing alike.
+    grow_from: float = 1.0
+    grow_stages: int = 4
+    ema: float = 0.0  # decay of the weights' moving average; 0 for none
+    select: Literal["last", "best"] = "last"  # best: the epoch with the highest accuracy on the holdout
+    patience: int | None = None  # epochs without a better one after which training stops
+    # Batch norm's decay by the length of an epoch, max(1 − 10 / steps, 0.9) (Kornblith et al. 2019): the paper's 0.99
+    # would not have forgotten its start after a few hundred steps.
+    adapt_norm: bool = False
+    augment: Augment = field(default_factory=Augment)
+    transfer: Transfer = field(default_factory=Transfer)
+    # A weight a class in the loss, mean 1 over the training images: balanced classes, or a target's (see `weighting`).
+    class_weights: tuple[float, ...] = ()
+    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: the faster one, measured before the first step
+    # A run's steps, by torch.compile; `graphs` as CUDA graphs. auto: tried and measured where a training is so long
+    # that this costs it next to nothing (see `find_compile`).
+    compile: Compile = "never"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise UsageError(f"epochs {self.epochs} trains nothing; use 1 or more")
+        if self.batch < 2:
+            raise UsageError(f"batch {self.batch} is too small for batch norm; use 2 or more, usually 64 or 128")
+        if not 1 <= self.repeats < self.batch:
+            raise UsageError(
+                f"repeats {self.repeats} of a batch of {self.batch} is no number of times; use 1, or e.g. 3"
+            )
+        if not 1 <= self.accumulate <= self.batch // 2:
+            raise UsageError(
+                f"accumulate {self.accumulate} does not leave two images a part of a batch of {self.batch}; "
+                f"use 1 to {self.batch // 2}"
+            )
+        for name, example in (("minutes", "3"), ("rate", "0.1"), ("memory", "8e9"), ("teacher_temperature", "4")):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UsageError(f"{name} {value} is not a positive number; use e.g. {example}")
+        for name in ("label_smoothing", "teacher_weight", "ema"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UsageError(f"{name} {getattr(self, name)} is not between 0 and 1; use 0 for none")
+        for name in ("mixup", "cutmix", "weight_decay"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise UsageError(f"{name} {getattr(self, name)} is not a number from 0; use 0 for none")
+        if not 0 < self.grow_from <= 1:
+            raise UsageError(f"grow_from {self.grow_from} is no share of the resolution; use e.g. 0.5, or 1 for all")
+        if self.grow_stages < 2:
+            raise UsageError(f"grow_stages {self.grow_stages} leaves nothing to grow; use 2 or more")
+        if self.patience is not None and self.patience < 1:
+            raise UsageError(f"patience {self.patience} stops before the first epoch; use 1 or more, or leave it out")
+
+    @property
+    def settled(self) -> tuple[str, ...]:
+        """The fields that are measured or follow from the memory, instead of being taken as they stand."""
+        return (
+            *self.find,
+            *(("epochs",) if self.minutes is not None else ()),
+            *(("precision",) if self.precision == "auto" else ()),
+            *(("compile",) if self.compile == "auto" else ()),
+            *(("accumulate", "recompute") if self.memory is not None else ()),
+        )
+
+    @property
+    def warmup(self) -> float:
+        """Epochs of warm-up; never more than a fifth of a shortened training."""
+        return min(self.warmup_epochs, self.epochs / 5)
+
+    @property
+    def timeline(self) -> "Timeline":
+        return Timeline(self.epochs, self.warmup)
+
+    @property
+    def peak_rate(self) -> float:
+        """The learning rate at this batch size (linear scaling)."""
+        return self.rate * self.batch / self.rate_batch
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """How much of a training is left, falling from 1 after the warm-up to 0 at the end, in epochs.
+
+    A training whose end is moved on its way, because the machine is not as fast as it was, spreads what is left over
+    the epochs that remain, so that its schedule still ends where it should.
+    """
+
+    epochs: float
+    since: float = 0.0
+    left_then: float = 1.0
+
+    def left(self, epoch: float) -> float:
+        """How much is left at `epoch`, 1 to 0."""
+        return min(1.0, self.left_then * (self.epochs - epoch) / (self.epochs - self.since))
+
+    def ending(self, epoch: float, epochs: float) -> "Timeline":
+        return Timeline(epochs, max(epoch, self.since), self.left(epoch))
+
+
+def rate_at(recipe: Recipe, step: int, steps_per_epoch: int, timeline: Timeline | None = None) -> float:
+    """The learning rate of step `step`, counted from 0.
+
+    All schedules rise linearly over the warm-up. `staircase` is the paper's: × 0.97 every 2.4 epochs, counted from the
+    start of training (Section 5.2; the official code keeps decaying through the warm-up). `cosine` and `linear` fall
+    to zero at the end.
+    """
+    epoch = step / steps_per_epoch
+    if epoch < recipe.warmup:
+        return recipe.peak_rate * (step + (recipe.schedule != "staircase")) / (recipe.warmup * steps_per_epoch)
+    if recipe.schedule == "staircase":
+        return recipe.peak_rate * 0.97 ** math.floor(epoch / 2.4)
+    left = (timeline or recipe.timeline).left(epoch)
+    return recipe.peak_rate * (left if recipe.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)

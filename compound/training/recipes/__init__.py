@@ -1,0 +1,49 @@
+"""The presets, a file each: fields, and a lab note with source, what to expect, what it costs and what to type."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compound.errors import UsageError
+from compound.mapping import from_mapping, to_mapping
+from compound.training.recipe import Recipe
+
+NAMES = ("paper", "modern", "transfer", "kornblith", "small", "fast")
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    try:
+        given = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read recipe {path}: {error}") from None
+    if not isinstance(given, dict):
+        raise UsageError(f"{path}: not a recipe; write fields such as base, epochs, rate")
+    return given
+
+
+def _preset(name: str) -> Recipe:
+    path = Path(__file__).parent / f"{name}.yaml"
+    return from_mapping(Recipe, {"name": name} | _fields(path), str(path))
+
+
+RECIPES = {name: _preset(name) for name in NAMES}
+
+
+def find_recipe(name: str) -> Recipe:
+    """A preset by name, or one of the user's own from a YAML file."""
+    if name.endswith((".yaml", ".yml")):
+        return load_recipe(name)
+    if name not in RECIPES:
+        raise UsageError(f"there is no recipe {name!r}; use {', '.join(RECIPES)} or a YAML file")
+    return RECIPES[name]
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """A recipe file: the fields of `Recipe` as YAML; `base` names the preset whose fields it changes."""
+    given = _fields(Path(path))
+    base = given.pop("base", None)
+    if base is not None and base not in RECIPES:
+        raise UsageError(f"{path}: there is no preset {base!r}; use {', '.join(RECIPES)}")
+    start = to_mapping(RECIPES[base]) if base else {}
+    return from_mapping(Recipe, start | {"name": Path(path).stem} | given, str(path))

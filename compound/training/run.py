@@ -1,0 +1,105 @@
+"""A run directory: one training, complete by itself.
+
+run.yaml            recipe, data, seed, versions, state
+network.yaml        the network
+metrics.csv         a line an epoch
+checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, where the recipe chooses it
+model.safetensors   the result, with network, classes and preprocessing in its metadata
+evaluation.json     accuracy on the test images
+holdout.json        accuracy on the held-out images, where the test images are kept for later
+"""
+
+import platform
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from compound.errors import UsageError
+from compound.files import make_folder, write_text
+from compound.mapping import from_mapping, to_mapping
+from compound.network import Network
+from compound.notation import load_network, save_network
+from compound.parallel import is_first
+from compound.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Run:
+    """What run.yaml holds, and where everything of the run lies."""
+
+    path: Path
+    network: Network
+    recipe: Recipe
+    data: dict[str, Any]  # spec, name, classes, channels, images, fingerprint
+    seed: int
+    state: str = "created"  # created, training, stopped, done
+    lowered: int = 0  # times the rate was halved because the training diverged
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def weights(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
+    def evaluation(self) -> Path:
+        return self.path / "evaluation.json"
+
+    @property
+    def held_out(self) -> Path:
+        return self.path / "holdout.json"
+
+    def save(self) -> "Run":
+        if not is_first():
+            return self
+        make_folder(self.path)
+        save_network(self.network, self.path / "network.yaml")
+        value = {
+            "state": self.state,
+            "seed": self.seed,
+            "lowered": self.lowered,
+            "data": self.data,
+            "recipe": to_mapping(self.recipe),
+            "versions": versions(),
+        }
+        write_text(self.path / "run.yaml", yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        return self
+
+    def now(self, state: str) -> "Run":
+        """The same run in another state, saved."""
+        return replace(self, state=state).save()
+
+
+def open_run(path: str | Path) -> Run:
+    """An existing run directory."""
+    path = Path(path)
+    file = path / "run.yaml"
+    if not file.is_file():
+        raise UsageError(f"{path} is not a run directory (it has no run.yaml); give the --out of a training")
+    try:
+        given = yaml.safe_load(file.read_text(encoding="utf-8"))
+        recipe = from_mapping(Recipe, given["recipe"], f"{file}: recipe")
+        network = load_network(path / "network.yaml")
+        return Run(path, network, recipe, given["data"], given["seed"], given["state"], given.get("lowered", 0))
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise UsageError(f"{file} is damaged: {type(error).__name__} {error}") from None
+
+
+def versions() -> dict[str, str]:
+    """The software a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("compound", "torch", "torchvision", "pytorch-lightning"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

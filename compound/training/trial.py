@@ -1,0 +1,80 @@
+"""Training steps outside of any run: what is measured before the first step."""
+
+import statistics
+import time
+from collections.abc import Iterator
+from itertools import cycle
+
+import torch
+
+from compound.data import Batch, DataSet, Preprocessing, make_loader
+from compound.inference import pick_device
+from compound.measurement.machine import keep_freed_memory
+from compound.network import Network
+from compound.nn import build
+from compound.training.module import Training
+from compound.training.optim import set_rate
+from compound.training.recipe import Compile, Recipe
+from compound.training.teacher import find_teacher
+
+WARM_UP = 2  # steps that are not counted
+
+
+class Trial:
+    """A fresh network that takes training steps on the real batches; always the same from the same seed."""
+
+    def __init__(
+        self,
+        network: Network,
+        data: DataSet,
+        recipe: Recipe,
+        *,
+        precision: str = "fp32",
+        compile: Compile = "never",
+        workers: int = 0,
+        device: str = "auto",
+        seed: int = 0,
+    ) -> None:
+        keep_freed_memory()  # as the training itself
+        self.where, self.precision, self.seed, self.taken = pick_device(device), precision, seed, 0
+        preprocessing = Preprocessing.of(network, data.channels)
+        self.loader = make_loader(
+            data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
+            seed=seed, workers=workers, repeats=recipe.repeats,
+        )  # fmt: skip
+        model = build(network, len(data.classes), data.channels, seed=seed)
+        steps = max(len(data.train) // recipe.batch, 1)
+        self.module = Training(model, recipe, steps, seed, find_teacher(recipe, data)).to(self.where)
+        self.module.take_steps(compile, recipe.batch)
+        self.optimizer = self.module.configure_optimizers()
+
+    def batches(self) -> Iterator[Batch]:
+        """The training batches, over and over."""
+        return cycle(self.loader)
+
+    def step(self, batch: Batch, rate: float | None = None) -> float | None:
+        """Take one step, at `rate` if given; the loss, or None where the batch was damaged."""
+        if rate is not None:
+            set_rate(self.optimizer, rate)
+        torch.manual_seed(self.seed + self.taken)
+        self.taken += 1
+        with torch.autocast(self.where.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            result = self.module.training_step(batch.to(self.where), 0)
+        if result is None:
+            return None
+        result["loss"].backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return float(result["loss"].item())  # waits for the device
+
+    def seconds(self, long_enough: float) -> float:
+        """The median time of a step, loading included, over `long_enough` seconds and at least three steps."""
+        each: list[float] = []
+        begun = time.perf_counter()
+        for batch in self.batches():
+            self.step(batch)
+            now = time.perf_counter()
+            each.append(now - begun)
+            begun = now
+            if len(each) > WARM_UP + 2 and sum(each[WARM_UP:]) > long_enough:
+                break
+        return statistics.median(each[WARM_UP:])

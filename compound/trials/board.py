@@ -1,0 +1,153 @@
+"""The study as all its workers see it: whose turn it is, how many places are left, which trials are lost.
+
+Every trial that runs, is done or has failed by itself holds one of the N places of the budget; a trial that is *void*
+(its worker was killed, or it came too late) holds none. Trials are settled, that is given their configuration, one
+after the other in the order of their numbers, whoever runs them. So the budget cannot be overshot, no configuration is
+taken twice, and a trial's place in the order (how many places were taken before it) is the same for every reader.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from compound.trials.liveness import WORKER, Watch, me
+
+SETTLED, VOID = "compound:settled", "compound:void"
+ERROR = "error"  # a user attribute: dashboards show it
+TRIES = 3  # workers that may die on one configuration before it is blamed
+
+
+class Lost(Exception):
+    """Another process took this trial for dead."""
+
+
+def configuration(parameters: Mapping[str, Any]) -> str:
+    """Parameters as a key that is equal for equal configurations; floats count to ten digits."""
+    plain = {name: round(value, 10) if isinstance(value, float) else value for name, value in parameters.items()}
+    return json.dumps(plain, sort_keys=True)
+
+
+def is_void(trial: FrozenTrial) -> bool:
+    return trial.state == TrialState.FAIL and VOID in trial.system_attrs
+
+
+def is_settled(trial: FrozenTrial) -> bool:
+    return trial.state.is_finished() or SETTLED in trial.system_attrs
+
+
+def of_sampler(trial: FrozenTrial) -> dict[str, Any]:
+    """What the sampler noted with a trial, such as its generation."""
+    return {name: value for name, value in trial.system_attrs.items() if not name.startswith("compound:")}
+
+
+class Board:
+    """Reads and changes one study. `pause` lets time pass between two looks."""
+
+    def __init__(
+        self, storage: BaseStorage, study: str, lease: float, pause: Callable[[float], object] = time.sleep
+    ) -> None:
+        self.storage, self.pause = storage, pause
+        self.id = storage.get_study_id_from_name(study)
+        self.watch = Watch(lease)
+
+    def look(self) -> list[FrozenTrial]:
+        """All trials by number, after those of dead workers were made void."""
+        trials = self._trials()
+        dead = self.watch.dead(trial for trial in trials if trial.state == TrialState.RUNNING)
+        for trial in dead:
+            self.bury(trial, trials)
+        return self._trials() if dead else trials
+
+    def placed(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Those that hold a place. Trials that wait were enqueued by another program and are left to it."""
+        return [trial for trial in trials if trial.state != TrialState.WAITING and not is_void(trial)]
+
+    def lost(self, trials: list[FrozenTrial]) -> list[FrozenTrial]:
+        """Trials whose worker died and whose configuration nobody has taken up again, the oldest first."""
+        taken = {configuration(trial.params) for trial in self.placed(trials) if trial.params}
+        gone = {
+            configuration(trial.params): trial for trial in trials if is_void(trial) and SETTLED in trial.system_attrs
+        }
+        return [trial for key, trial in gone.items() if key not in taken]
+
+    def draw_ticket(self) -> FrozenTrial:
+        """A new running trial of this process, without a configuration."""
+        empty = create_trial(state=TrialState.RUNNING, system_attrs={WORKER: me()})
+        return self.storage.get_trial(self.storage.create_new_trial(self.id, empty))
+
+    def await_turn(self, ticket: FrozenTrial) -> list[FrozenTrial]:
+        """Wait until every trial before `ticket` is settled; all trials as they are then. Raises `Lost`."""
+        wait = 0.005
+        while True:
+            trials = self.look()
+            if next(t for t in trials if t.number == ticket.number).state != TrialState.RUNNING:
+                raise Lost
+            earlier = (t for t in trials if t.number < ticket.number and t.state == TrialState.RUNNING)
+            if all(is_settled(trial) for trial in earlier):
+                return trials
+            self.pause(wait)
+            wait = min(2 * wait, 0.2)
+
+    def settle(
+        self,
+        ticket: FrozenTrial,
+        parameters: Mapping[str, Any],
+        distributions: Mapping[str, BaseDistribution],
+        notes: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Give the trial its configuration, and a sampler's `notes`; the turn goes to the next. Raises `Lost`."""
+        try:
+            for name, value in (notes or {}).items():
+                self.storage.set_trial_system_attr(ticket._trial_id, name, value)
+            for name, distribution in distributions.items():
+                internal = distribution.to_internal_repr(parameters[name])
+                self.storage.set_trial_param(ticket._trial_id, name, internal, distribution)
+            self.storage.set_trial_system_attr(ticket._trial_id, SETTLED, True)
+        except UpdateFinishedTrialError:
+            raise Lost from None
+
+    def finish(
+        self,
+        trial_id: int,
+        state: TrialState,
+        values: tuple[float, ...] | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Record how a trial ended. False when it was ended before: only the first word counts."""
+        try:
+            for name, value in (fields or {}).items():
+                self.storage.set_trial_user_attr(trial_id, name, value)
+            self.storage.set_trial_state_values(trial_id, state, values)
+        except UpdateFinishedTrialError:
+            return False
+        return True
+
+    def fail(self, trial_id: int, error: str) -> bool:
+        """The evaluation went wrong by itself: the trial keeps its place."""
+        return self.finish(trial_id, TrialState.FAIL, fields={ERROR: error})
+
+    def void(self, trial_id: int, reason: str) -> bool:
+        """The trial gives its place back."""
+        try:
+            self.storage.set_trial_system_attr(trial_id, VOID, reason)
+        except UpdateFinishedTrialError:
+            return False
+        return self.fail(trial_id, reason)
+
+    def bury(self, trial: FrozenTrial, trials: list[FrozenTrial]) -> None:
+        """End the trial of a dead worker; its configuration is tried again, unless it killed several workers."""
+        key = configuration(trial.params)
+        deaths = 1 + sum(is_void(t) and SETTLED in t.system_attrs and configuration(t.params) == key for t in trials)
+        if SETTLED in trial.system_attrs and deaths >= TRIES:
+            self.fail(trial._trial_id, f"{deaths} workers died on this configuration, perhaps for lack of memory")
+        else:
+            self.void(trial._trial_id, "its worker no longer answered; the configuration is tried again")
+
+    def _trials(self) -> list[FrozenTrial]:
+        return sorted(self.storage.get_all_trials(self.id, deepcopy=False), key=lambda trial: trial.number)

@@ -1,0 +1,47 @@
+"""Sweeps: where a loss turns, which batch is still worth its size, and that a resumed run sweeps nothing."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import compound.training.finders as finders
+import compound.training.pace as pace
+from compound.training import start_run
+from compound.training.finders import find_batch, find_rate, turning
+from compound.training.trial import Trial
+
+
+def test_the_turn_is_found_through_noise():
+    rates = np.geomspace(1e-5, 10, 100).tolist()
+    rng = np.random.default_rng(0)
+    losses = [2 + abs(math.log10(rate / 0.1)) * 0.5 + rng.normal() * 0.05 for rate in rates]
+    assert 0.05 < turning(rates, losses) < 0.3
+
+
+def test_a_rate_that_trains_is_found_and_always_the_same(network, data, recipe):
+    first = find_rate(network, data, recipe, device="cpu")
+    assert first == find_rate(network, data, recipe, device="cpu")
+    assert 0.05 < first < 5  # the recipe's, chosen by hand, is 0.8
+    adam = find_rate(network, data, replace(recipe, optimizer="adamw"), device="cpu")
+    assert adam < first / 3
+
+
+def test_a_batch_is_doubled_while_it_pays_and_fits(network, data, recipe, monkeypatch):
+    monkeypatch.setattr(Trial, "seconds", lambda self, _: {16: 1.0, 32: 1.5, 64: 2.95}[self.module.recipe.batch])
+    assert find_batch(network, data, recipe, device="cpu") == 32  # 64 gives 1.7 % more speed; 128 images there are not
+    monkeypatch.setattr(Trial, "seconds", lambda self, _: 1.0)
+    assert find_batch(network, data, recipe, device="cpu") == 64
+    needed = finders.predicted_bytes(network, 3, 1, replace(recipe, batch=32))
+    assert find_batch(network, data, replace(recipe, memory=needed / 0.9 + 1), device="cpu") == 32
+
+
+def test_what_was_found_is_written_and_not_sought_again(tmp_path, network, data, recipe, monkeypatch):
+    monkeypatch.setattr(pace, "find_rate", lambda *_, **__: 0.123)
+    monkeypatch.setattr(pace, "find_batch", lambda *_, **__: 32)
+    asked = replace(recipe, find=("batch", "rate"))
+    run = start_run(network, data, "pictures", asked, tmp_path / "run").now("training")
+    assert (run.recipe.batch, run.recipe.rate) == (32, 0.123)
+    monkeypatch.setattr(pace, "find_rate", lambda *_, **__: pytest.fail("sought again"))
+    assert start_run(network, data, "pictures", asked, tmp_path / "run", resume=True).recipe == run.recipe

@@ -1,0 +1,147 @@
+"""A training step in parts, with stages recomputed, at a growing resolution: what may change and what may not."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from compound import NetworkError, UsageError
+from compound.data import Batch
+from compound.nn import build
+from compound.training.module import Training
+
+
+@pytest.fixture
+def batch(data) -> Batch:
+    return Batch(data.train.images[:13], torch.from_numpy(data.train.labels[:13]), torch.arange(13), [])
+
+
+def stepped(network, recipe, batch, precision="fp32", frozen=False, **fields):
+    """The module after forward and backward pass of one step, and the step's loss."""
+    module = Training(build(network, 3, 1, seed=0), replace(recipe, **fields), 5, 0)
+    if frozen:
+        module.eval()
+    torch.manual_seed(1)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        result = module.training_step(batch, 0)
+    result["loss"].backward()
+    return module, result
+
+
+def test_parts_have_the_gradient_of_the_whole(network, recipe, batch):
+    """Without norms that see the batch, in any number of parts, uneven ones too."""
+    network = network.with_(dropout=0.0, survival=1.0)
+    whole, result = stepped(network, recipe, batch, frozen=True)
+    for parts in (2, 5, 6):
+        module, partial = stepped(network, recipe, batch, frozen=True, accumulate=parts)
+        assert partial["loss"].item() == pytest.approx(result["loss"].item(), rel=1e-5)
+        assert torch.equal(partial["right"], result["right"])
+        for ours, expected in zip(module.parameters(), whole.parameters(), strict=True):
+            assert torch.allclose(ours.grad, expected.grad, atol=1e-6)
+
+
+def test_parts_do_not_carry_gradients_over(network, recipe, batch):
+    module, _ = stepped(network, recipe, batch, frozen=True, accumulate=3)
+    before = [p.grad.clone() for p in module.parameters()]
+    torch.manual_seed(1)
+    module.training_step(batch, 0)["loss"].backward()
+    assert all(torch.equal(p.grad, old) for p, old in zip(module.parameters(), before, strict=True))
+    assert module.training_step(Batch(batch.images[:1], batch.labels[:1], batch.indices[:1], []), 0) is None
+    assert all(p.grad is None for p in module.parameters())
+
+
+def test_norms_that_see_parts_weigh_the_batch_as_before(network, recipe):
+    for parts in (1, 4):
+        module = Training(build(network, 3, 1), replace(recipe, adapt_norm=False, accumulate=parts), 5, 0)
+        for norm in (each for each in module.modules() if isinstance(each, nn.BatchNorm2d)):
+            assert (1 - norm.momentum) ** parts == pytest.approx(0.99)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_recomputing_changes_no_bit(network, recipe, batch, precision):
+    """Gradients, statistics and the count of batches, with dropout, stochastic depth and mixup at work."""
+    plain, expected = stepped(network, recipe, batch, precision)
+    for names in (("stem", "stage1", "stage2", "features"), ("stage1",)):
+        module, result = stepped(network, recipe, batch, precision, recompute=names)
+        assert torch.equal(result["loss"], expected["loss"])
+        for ours, other in zip(module.parameters(), plain.parameters(), strict=True):
+            assert torch.equal(ours.grad, other.grad)
+        for ours, other in zip(module.buffers(), plain.buffers(), strict=True):
+            assert torch.equal(ours, other)
+    for norm in module.modules():
+        assert not isinstance(norm, nn.BatchNorm2d) or norm.momentum > 0
+
+
+def test_cells_that_read_two_maps_are_recomputed():
+    from compound import ZOO
+
+    network = ZOO["nasnet-a-mobile"].with_(resolution=32, survival=0.9)
+    images = torch.randn(2, 3, 32, 32)
+    gradients = []
+    for names in ((), ("stem", "stage2", "stage3")):
+        model = build(network, 3, seed=0).train()
+        model.recompute(names)
+        torch.manual_seed(0)
+        model(images).square().sum().backward()
+        gradients.append([p.grad for p in model.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_a_part_that_is_not_there_is_named(network, recipe):
+    with pytest.raises(NetworkError, match=r"recompute 'stage9': tiny has no such part; use stem, stage1"):
+        Training(build(network, 3, 1), replace(recipe, recompute=("stage9",)), 5, 0)
+
+
+class AtStep:
+    """As much of a trainer as the start of a step asks for."""
+
+    def __init__(self, module, step):
+        self.global_step, self.optimizers = step, [module.configure_optimizers()]
+
+
+def sizes(module, epochs, steps):
+    """Side and mixup's strength of every step."""
+    found = []
+    for step in range(epochs * steps):
+        module._trainer = AtStep(module, step)
+        module.on_train_batch_start(None, 0)
+        images, targets = module.prepared(torch.zeros(6, 1, 12, 12, dtype=torch.uint8), torch.arange(6) % 3)
+        found.append((images.shape[-1], targets.dim() == 2))
+    return found
+
+
+def test_images_grow_in_equal_stages_and_mixing_with_them(network, recipe):
+    """EfficientNetV2, Section 4.2, Algorithm 1: S_i = S_0 + (S_e − S_0) · i / (M − 1) in M stages of equal length."""
+    grown = replace(recipe, epochs=8, warmup_epochs=0, grow_from=0.5, grow_stages=4, accumulate=2)
+    module = Training(build(network, 3, 1), grown, 5, 0)
+    found = sizes(module, 8, 5)
+    assert [side for side, _ in found] == [6] * 10 + [8] * 10 + [10] * 10 + [12] * 10
+    assert [mixing for _, mixing in found] == [False] * 10 + [True] * 30
+    whole = Training(build(network, 3, 1), replace(grown, grow_from=1.0), 5, 0)
+    assert set(sizes(whole, 8, 5)) == {(12, True)}
+
+
+def test_a_start_too_small_for_the_network_is_named(recipe):
+    from compound import ZOO
+
+    with pytest.raises(NetworkError, match="inception-v3 at 30 px"):
+        Training(build(ZOO["inception-v3"], 3), replace(recipe, grow_from=0.1), 5, 0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"accumulate": 9}, "accumulate 9 does not leave two images a part of a batch of 16; use 1 to 8"),
+        ({"grow_from": 0.0}, "grow_from 0.0 is no share"),
+        ({"grow_stages": 1}, "grow_stages 1 leaves nothing to grow"),
+        ({"patience": 0}, "patience 0 stops before the first epoch"),
+        ({"mixup": -1.0}, "mixup -1.0 is not a number from 0"),
+        ({"teacher_temperature": 0.0}, "teacher_temperature 0.0 is not a positive number"),
+        ({"label_smoothing": 1.5}, "label_smoothing 1.5 is not between 0 and 1"),
+        ({"memory": -1.0}, "memory -1.0 is not a positive number"),
+    ],
+)
+def test_what_a_recipe_cannot_be(recipe, fields, said):
+    with pytest.raises(UsageError, match=said):
+        replace(recipe, **fields)
