@@ -27,7 +27,7 @@ from compound.notation import dump_network, load_network, parse_network, save_ne
 from compound.scaling import RULES, CompoundRule, FastRule, Rule, Scaling, scale
 from compound.zoo import ZOO
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "RULES",

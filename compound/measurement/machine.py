@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch.nn.functional import conv2d
 
+from compound import __version__
 from compound.measurement.timing import seconds_of
 
 FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "asimd", "sve")
-PACKAGES = ("compound", "torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
+PACKAGES = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 
 
@@ -80,7 +81,7 @@ def _fastest(call: Callable[[], object], seconds: float) -> float:
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    found = {"compound": __version__}
     for package in PACKAGES:
         try:
             found[package] = version(package)

@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from compound import __version__
 from compound.errors import UsageError
 from compound.files import make_folder, write_text
 from compound.mapping import from_mapping, to_mapping
@@ -96,8 +97,8 @@ def open_run(path: str | Path) -> Run:
 
 def versions() -> dict[str, str]:
     """The software a result depends on."""
-    found = {"python": platform.python_version()}
-    for package in ("compound", "torch", "torchvision", "pytorch-lightning"):
+    found = {"python": platform.python_version(), "compound": __version__}
+    for package in ("torch", "torchvision", "pytorch-lightning"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
