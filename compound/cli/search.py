@@ -2,9 +2,9 @@
 
 import typer
 
-from compound.cli.search_architecture import architecture, validate
-from compound.cli.search_coefficients import coefficients
-from compound.cli.search_transfer import transfer
+from compound.cli.searches.architecture import architecture, validate
+from compound.cli.searches.coefficients import coefficients
+from compound.cli.searches.transfer import transfer
 
 search = typer.Typer(
     help="Search for coefficients of scaling, for a baseline, or for how to fine-tune.", no_args_is_help=True

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compound.cli.common import Json, RuleName, answer, find_network, find_rule, note
-from compound.cli.estimated import study_estimate
 from compound.cli.options import with_options
-from compound.cli.searching import SearchOptions, SearchWorkers, comparable, share_cores
-from compound.cli.studied import study_fields, study_text, write_tables
+from compound.cli.searches.estimates import study_estimate
+from compound.cli.searches.options import SearchOptions, SearchWorkers, comparable, share_cores
+from compound.cli.searches.study_answers import study_fields, study_text, write_tables
 from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.errors import CompoundError, UsageError
 from compound.latency import load_table

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compound.cli.common import Json, NetworkName, answer, find_network, note
-from compound.cli.estimated import transfer_estimate
 from compound.cli.options import with_options
-from compound.cli.searched import transfer_told
-from compound.cli.searching import (
+from compound.cli.searches.answers import transfer_told
+from compound.cli.searches.estimates import transfer_estimate
+from compound.cli.searches.options import (
     Prune,
     SamplerName,
     SearchOptions,
     SearchSeed,
     SearchWorkers,
-    best_of,
-    carry_out,
     comparable,
     median_pruner,
     share_cores,
 )
+from compound.cli.searches.run import best_of, carry_out
 from compound.cli.training import Data, Device, TrainingOptions
 from compound.files import make_folder, write_json
 

@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compound.cli.common import Json, answer, find_network, note
-from compound.cli.estimated import coefficients_estimate
 from compound.cli.options import with_options
-from compound.cli.searched import write_coefficients
-from compound.cli.searching import (
+from compound.cli.searches.answers import write_coefficients
+from compound.cli.searches.estimates import coefficients_estimate
+from compound.cli.searches.options import (
     Prune,
     SamplerName,
     SearchOptions,
     SearchSeed,
     SearchWorkers,
-    carry_out,
     comparable,
     median_pruner,
     share_cores,
 )
+from compound.cli.searches.run import carry_out
 from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.errors import UsageError
 from compound.files import make_folder

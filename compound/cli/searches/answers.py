@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compound.cli.common import note
-from compound.cli.searching import best_of
+from compound.cli.searches.run import best_of
 from compound.cli.train import evaluation_text
 from compound.files import write_json
 from compound.quantity import brief_seconds

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compound.cli.training import Download, ImageChannels, Root
-from compound.errors import CompoundError
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from compound.search.training import Images
     from compound.training import Recipe
     from compound.trials.engine import Search
-    from compound.trials.leaderboard import Entry
     from compound.trials.problem import Problem
     from compound.trials.proposals import Strategy
 
@@ -90,31 +88,3 @@ def share_cores(workers: int | None, device: str) -> tuple[int, int]:
 def comparable(recipe: "Recipe") -> "Recipe":
     """The recipe without a precision that is measured: it must not decide between candidates."""
     return replace(recipe, precision="fp32") if recipe.precision == "auto" else recipe
-
-
-def carry_out(
-    search: "Search", workers: int, quiet: bool, objectives: tuple[str, ...] = ("accuracy",), title: str = ""
-) -> "list[Entry]":
-    """Search to the end and show how it goes; all trials in order of merit."""
-    import optuna
-
-    from compound.trials.leaderboard import leaderboard
-    from compound.trials.live import SearchDisplay
-    from compound.trials.workers import run
-
-    title = f"{title or search.problem.name}, {search.strategy.name}, {workers} workers -> {search.storage}"
-    with SearchDisplay(title, search.trials, search.problem.directions, objectives, quiet) as display:
-        display.say(title)
-        run(search, workers, display.show, display.say)
-    study = optuna.load_study(study_name=search.name, storage=search.open())
-    return leaderboard(study.get_trials(deepcopy=False), search.problem.directions)
-
-
-def best_of(entries: "list[Entry]", out: Path) -> "Entry":
-    """The winner. Raises `CompoundError` when no trial gave a value."""
-    complete = [entry for entry in entries if entry.state == "complete"]
-    if not complete:
-        errors = [e.error.strip().splitlines()[-1] for e in entries if e.error]
-        first = f"; the first error was {errors[0]}" if errors else ""
-        raise CompoundError(f"no trial of {len(entries)} was completed{first}; see {out / 'leaderboard.json'}")
-    return complete[0]

@@ -7,8 +7,9 @@ import typer
 
 from compound.cli.common import Json, answer, note
 from compound.cli.options import with_options
-from compound.cli.searched import winner_text
-from compound.cli.searching import SearchOptions, SearchSeed, SearchWorkers, carry_out, share_cores
+from compound.cli.searches.answers import winner_text
+from compound.cli.searches.options import SearchOptions, SearchSeed, SearchWorkers, share_cores
+from compound.cli.searches.run import carry_out
 from compound.cli.training import Data, Devices, which_devices
 from compound.errors import UsageError
 from compound.quantity import quantity, seconds
