@@ -60,7 +60,7 @@ class Eager:
     """A built network as PyTorch runs it, on `device`. Must be used within `evaluating(model)`."""
 
     def __init__(self, model: ConvNet, device: torch.device) -> None:
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model = model.to(device).to(memory_format=torch.channels_last)
         self.network, self.channels = model.network, model.channels
         self.device = device
         self.preprocessing = Preprocessing.of(model.network, model.channels)

@@ -18,7 +18,7 @@ from torch import nn
 from compound.errors import CompoundError, UsageError
 
 if TYPE_CHECKING:
-    from pytorch_lightning.plugins.environments import ClusterEnvironment
+    from lightning_fabric.plugins.environments import ClusterEnvironment
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=10)  # for a machine that vanished; of a process that ended the others know at once
@@ -60,7 +60,7 @@ def join(device: torch.device) -> World:
 def _environment() -> "ClusterEnvironment | None":
     if not dist.is_torchelastic_launched() and os.environ.get("SLURM_NTASKS", "1") == "1":
         return None
-    from pytorch_lightning.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
+    from lightning_fabric.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 
     if dist.is_torchelastic_launched():
         return TorchElasticEnvironment()

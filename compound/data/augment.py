@@ -5,7 +5,7 @@ N images, C channels, R the resolution in px
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -158,10 +158,9 @@ def _reflected(places: Integers, size: int) -> Integers:
 
 @lru_cache
 def _policy(name: Policy, fill: tuple[int, ...], operations: int, magnitude: int) -> torch.nn.Module:
-    if name == "randaugment":
-        return v2.RandAugment(operations, magnitude, fill=list(fill))
     known = {"autoaugment": v2.AutoAugment, "trivial": v2.TrivialAugmentWide}
-    policy: torch.nn.Module = known[name](fill=list(fill))
+    random = partial(v2.RandAugment, operations, magnitude)
+    policy: torch.nn.Module = (random if name == "randaugment" else known[name])(fill=list(fill))
     return policy
 
 

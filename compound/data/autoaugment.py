@@ -102,7 +102,8 @@ def kept_bits(magnitude: int, reading: Posterize) -> int:
 
 def _posterized(image: Pixels, magnitude: int, reading: Posterize) -> Pixels:
     shift = 8 - kept_bits(magnitude, reading)
-    return image >> shift << shift
+    kept: Pixels = (image >> shift << shift).astype(np.uint8, copy=False)
+    return kept
 
 
 def _inverted(channel: Pixels, level: float) -> Pixels:
@@ -135,8 +136,8 @@ def _equalized(channel: Pixels, level: float) -> Pixels:
     if step == 0:
         return VALUES
     below = np.concatenate([[0], np.cumsum(histogram)[:-1]])  # how many are darker
-    table = np.minimum((below + step // 2) // step, 255)
-    return table.astype(np.uint8)
+    table: Pixels = np.minimum((below + step // 2) // step, 255).astype(np.uint8)
+    return table
 
 
 def _color(image: Pixels, factor: float) -> Pixels:
@@ -147,7 +148,8 @@ def _color(image: Pixels, factor: float) -> Pixels:
     scaled = (image.astype(np.float32) * np.float32(1 / 255) * weights).sum(0, keepdims=True)
     grey = (scaled * np.float32(255.5)).astype(np.uint8).astype(np.float32)
     blended = grey + np.float32(factor) * (image.astype(np.float32) - grey)
-    return np.clip(blended, 0, 255).astype(np.uint8)
+    clipped: Pixels = np.clip(blended, 0, 255).astype(np.uint8)
+    return clipped
 
 
 def _rotated(image: Pixels, level: float) -> Pixels:

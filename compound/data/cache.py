@@ -147,7 +147,7 @@ def _shard(
                 file.write(image.permute(1, 2, 0).contiguous().numpy().data)
 
     write_with(pixels, write)
-    told = {"images": len(span), "bytes": pixels.stat().st_size, "sha256": sha256(pixels)}
+    told: dict[str, Any] = {"images": len(span), "bytes": pixels.stat().st_size, "sha256": sha256(pixels)}
     write_json(index, told | {"damaged": damaged, "labels": labels, "sizes": sizes, "paths": paths})
     say(f"{name}: {len(span):,} images, {told['bytes'] / 1e6:,.0f} MB")
     return name
@@ -198,7 +198,10 @@ def open_cache(folder: Path) -> Tables:
 
 
 def _open_part(folder: Path, names: list[str], channels: int) -> CacheSource:
-    places, labels, paths, damage = [], [], [], {}
+    places: list[Labels] = []
+    labels: list[int] = []
+    paths: list[str] = []
+    damage: dict[int, str] = {}
     for shard, name in enumerate(names):
         index, pixels = _read_json(folder / f"{name}.json"), folder / f"{name}.bin"
         found = pixels.stat().st_size if pixels.is_file() else 0

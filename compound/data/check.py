@@ -70,9 +70,7 @@ def dhash(image: torch.Tensor) -> int | None:
 
 def look_through(source: Source, classes: tuple[str, ...]) -> Part:
     """Counts of all images; sizes, damage and hashes of up to `SAMPLE` of them."""
-    chosen = (
-        np.unique(np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64)) if len(source) else []
-    )
+    chosen = np.unique(np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64))
     sizes: Counter[tuple[int, int]] = Counter()
     damaged, hashed, grey = [], [], 0
     for index in map(int, chosen):

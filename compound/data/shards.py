@@ -59,13 +59,13 @@ def open_shards(spec: str, channels: int, root: Path) -> Tables:
 
 def expanded(spec: str) -> list[str]:
     """The shards that `spec` names, in its order: braces are opened, folders listed."""
-    from braceexpand import UnbalancedBracesError, braceexpand
+    from braceexpand import braceexpand
 
     if spec.startswith("pipe:"):
         raise DataError(f"{spec} is a command, whose output cannot be read from its middle; give the shards' addresses")
     try:
         listed = [os.path.expanduser(one) for one in braceexpand(spec)]
-    except UnbalancedBracesError:
+    except ValueError:  # of unbalanced braces
         raise DataError(f"{spec} has a brace without its other; write e.g. shard-{{000..009}}.tar") from None
     shards: list[str] = []
     for one in listed:

@@ -26,14 +26,16 @@ def rarest(labels: Labels) -> Labels:
     """Of each image's labels (n, K) the class that fewest images have, (n,); K where it has none."""
     order = np.argsort(labels.sum(0), kind="stable")
     first = labels[:, order].argmax(1)
-    return np.where(labels.any(1), order[first], labels.shape[1])
+    found: Labels = np.where(labels.any(1), order[first], labels.shape[1])
+    return found
 
 
 def _counts(sizes: Labels, share: float) -> Labels:
     """How many of each class are taken."""
     if share < 1:
         wanted = [round(size * share) for size in sizes.tolist()]
-        return np.clip(wanted, int(share > 0), np.maximum(sizes - 1, 0))
+        clipped: Labels = np.clip(wanted, int(share > 0), np.maximum(sizes - 1, 0))
+        return clipped
     if share > (sizes - 1).sum():
         raise DataError(
             f"holdout {share:g} leaves not one image of each class to train; {sizes.sum():,} images of {len(sizes)} "
@@ -41,7 +43,7 @@ def _counts(sizes: Labels, share: float) -> Labels:
         )
     # The largest remainders get what rounding down leaves; a class that would be used up gives to the others.
     exact = sizes * (share / sizes.sum())
-    counts = np.minimum(np.floor(exact).astype(np.int64), sizes - 1)
+    counts: Labels = np.minimum(np.floor(exact).astype(np.int64), sizes - 1)
     for label in np.argsort(counts - exact, kind="stable").tolist() * int(sizes.max()):
         if counts.sum() == share:
             break

@@ -4,9 +4,11 @@ Every file holds the same function, pixels or normalised floats to logits, from 
 the same description of network, classes and preprocessing as the weights.
 """
 
+import shutil
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +36,9 @@ class MissingRuntime(ExportError, UsageError):
 
 class Deployable(nn.Module):
     """Images (N, C, R, R) to logits (N, classes): of `uint8` pixels 0–255, or of normalised floats."""
+
+    factor: Tensor
+    offset: Tensor
 
     def __init__(self, model: ConvNet, takes: Input) -> None:
         super().__init__()
@@ -120,7 +125,7 @@ def save_openvino(converted: Any, path: Path) -> Path:
         ov.save_model(converted, Path(folder) / "model.xml", compress_to_fp16=False)
         for suffix in (".bin", path.suffix):
             written = (Path(folder) / "model").with_suffix(".xml" if suffix == path.suffix else suffix)
-            write_with(path.with_suffix(suffix), lambda t, source=written: Path(t).write_bytes(source.read_bytes()))
+            write_with(path.with_suffix(suffix), partial(shutil.copyfile, written))
     return path
 
 

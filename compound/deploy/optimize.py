@@ -41,7 +41,7 @@ def optimize(model: nn.Module, example: Tensor, *, precision: Literal["fp32", "b
     if precision not in ("fp32", "bf16"):
         raise UsageError(f"precision {precision!r} is unknown; use fp32 or bf16")
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    fast = fold(model).to(example.device, dtype, memory_format=torch.channels_last)
+    fast = fold(model).to(example.device, dtype).to(memory_format=torch.channels_last)
     if example.device.type == "cpu" and torch.backends.mkldnn.is_available():
         with torch.inference_mode():
             shapes = input_shapes(fast, example.to(dtype, memory_format=torch.channels_last))
@@ -88,7 +88,7 @@ def packed_chain(chain: nn.Sequential, shapes: Shapes) -> nn.Sequential:
         if isinstance(module, nn.Conv2d):
             module = packed_conv(module, shapes, fusible)
             waiting = waiting[1:] if fusible else waiting
-        elif isinstance(module, Residual) and sums_inside(module.body):
+        elif isinstance(module, Residual) and isinstance(module.body, nn.Sequential) and sums_inside(module.body):
             function = FUSED[type(fusible)][0] if type(fusible) is nn.ReLU else None
             module = PackedResidual(module.body, module.shortcut, function)
             waiting = waiting[1:] if function else waiting

@@ -31,12 +31,14 @@ class PackedConv(nn.Module):
         super().__init__()
         self.same = conv if isinstance(conv, SameConv2d) else None  # its padding follows from the input's size
         self.function, _ = FUSED[type(activation)] if activation is not None else ("none", [])
-        self.padding = [] if self.same is not None else list(conv.padding)
+        # Never by name ("same"): our convolutions give numbers.
+        self.padding = [] if self.same is not None else [int(zeros) for zeros in conv.padding]
         self.window: tuple[Any, ...] = (list(conv.stride), list(conv.dilation), conv.groups)
         x, padding = self.padded(torch.empty(shape, device="meta"))
         weight = conv.weight.detach().to_mkldnn()
         # Not a buffer: a packed weight can be neither saved nor moved.
-        self.weight = torch._C._nn.mkldnn_reorder_conv2d_weight(weight, padding, *self.window, list(x.shape))
+        reorder: Any = torch._C._nn.mkldnn_reorder_conv2d_weight  # its stub lacks the shape
+        self.weight = reorder(weight, padding, *self.window, list(x.shape))
         self.bias = conv.bias
 
     def padded(self, x: Tensor) -> tuple[Tensor, list[int]]:
@@ -70,8 +72,8 @@ class PackedResidual(nn.Module):
         self.function = function
 
     def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.last.plus(self.body(x), self.shortcut(x), self.function)
-        return result
+        assert isinstance(self.last, PackedConv)
+        return self.last.plus(self.body(x), self.shortcut(x), self.function)
 
 
 class MatrixGate(nn.Module):

@@ -1,6 +1,7 @@
 """Sample images of a data set as files, to predict on as a user would and to show in the report."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -36,6 +37,6 @@ def save_samples(
     for number, (index, kind) in enumerate(chosen):
         path = folder / f"{number:02d}.png"
         image = to_pil_image(source.load(index))
-        write_with(path, lambda temporary, image=image: image.save(temporary, format="PNG"))
+        write_with(path, partial(image.save, format="PNG"))
         samples.append(Sample(path, classes[int(source.labels[index])], kind))
     return samples

@@ -51,7 +51,7 @@ def fit_temperature(result: Evaluation) -> float:
     for _ in range(50):
         middle = (low * high) ** 0.5
         low, high = (low, middle) if slope(middle) > 0 else (middle, high)
-    return 1 / (low * high) ** 0.5
+    return float(1 / (low * high) ** 0.5)
 
 
 def at_a_bound(temperature: float) -> str | None:

@@ -40,7 +40,7 @@ def recalibrate(model: ConvNet, source: Source, *, device: str = "auto", workers
     order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed))[:IMAGES].numpy()
     preprocessing = Preprocessing.of(model.network, model.channels)
     where, momenta = pick_device(device), [norm.momentum for norm in norms]
-    model.to(where, memory_format=torch.channels_last)
+    model.to(where).to(memory_format=torch.channels_last)
     with evaluating(model), torch.no_grad():
         for norm in norms:
             norm.reset_running_stats()

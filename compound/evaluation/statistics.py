@@ -39,4 +39,4 @@ def mcnemar(only_first: int, only_second: int) -> float:
     for successes in range(min(only_first, only_second) + 1):
         ways += term
         term = term * (trials - successes) // (successes + 1)
-    return min(1.0, 2 * ways / 2**trials)
+    return float(min(1.0, 2 * ways / 2**trials))

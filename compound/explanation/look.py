@@ -62,7 +62,7 @@ def look(
     """
     where = pick_device(device)
     preprocessing = Preprocessing.of(model.network, model.channels)
-    model.to(where, memory_format=torch.channels_last)
+    model.to(where).to(memory_format=torch.channels_last)
     for batch in make_loader(source, preprocessing, chunk_size(model.network, where)):
         damage.add(batch)
         if not len(batch):

@@ -42,7 +42,7 @@ def module_laps(model: nn.Module, run: Callable[[], object]) -> Laps:
 
     named = [(name, module) for name, module in model.named_modules() if name and not isinstance(module, PASSING)]
     for name, module in named:
-        module.forward = timed(name, module.forward)  # type: ignore[method-assign]
+        module.forward = timed(name, module.forward)
     try:
         last = time.perf_counter()
         run()

@@ -20,7 +20,7 @@ class Live(TorchDispatchMode):
     """Bytes of live storages: those of `held` from the start, all others from the operator that makes them."""
 
     def __init__(self, held: Iterable[Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.known: weakref.WeakSet[Any] = weakref.WeakSet()
         self.bytes = self.peak = 0
         for tensor in held:
@@ -53,7 +53,8 @@ def peak_bytes(run: Callable[[], object], held: Iterable[Tensor], device: torch.
         run()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device)
-    with Live(held) as live:
+    live = Live(held)
+    with live:
         run()
     return live.peak
 

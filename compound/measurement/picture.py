@@ -1,5 +1,6 @@
 """Accuracy against latency, as the paper's Figures 1 and 5 show accuracy against cost."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def draw(measured: Sequence[Measured], path: Path) -> Path:
         ends = [one.timing.interval() for one in points]
         error = [[a - low * 1e3 for a, (low, _) in zip(x, ends, strict=True)],
                  [high * 1e3 - a for a, (_, high) in zip(x, ends, strict=True)]]  # fmt: skip
-        y = [one.subject.top1 for one in points]
+        y = [one.subject.top1 or math.nan for one in points]
         axes.errorbar(x, y, xerr=error, marker=marker, linestyle="none", capsize=2, label=label)
     best = min(series.values(), key=lambda points: min(one.timing.median for one in points))
     for one in best:

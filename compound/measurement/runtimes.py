@@ -60,7 +60,7 @@ def compiled(model: nn.Module, images: Tensor, threads: int) -> Runner:
     layout: Any = torch.channels_last
     torch.compiler.reset()
     model = model.to(memory_format=layout)
-    fast = torch.compile(model, options={"freezing": True})
+    fast: Any = torch.compile(model, options={"freezing": True})
     return Runner(eager(fast, images.contiguous(memory_format=layout), threads).run)
 
 

@@ -5,6 +5,7 @@ import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -79,7 +80,7 @@ def of_timm(name: str) -> tuple[nn.Module, int]:
 
     if name not in timm.list_models():
         raise UsageError(f"timm has no model {name!r}; `timm.list_models()` lists them")
-    model = timm.create_model(name, pretrained=False)
+    model: Any = timm.create_model(name, pretrained=False)
     return model, int(model.pretrained_cfg["input_size"][-1])
 
 

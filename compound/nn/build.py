@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from compound import ops
 from compound.errors import NetworkError
 from compound.network import Network
-from compound.nn.modules import Carrying, after, make
+from compound.nn.modules import Carrying, Graph, after, make
 from compound.nn.sources import forget_source
 
 
@@ -37,13 +38,14 @@ class ConvNet(nn.Module):
             if row.previous is None:
                 stage[f"block{row.repeat}"] = make(row.operator, row.input, drop)
             else:
-                stage[f"block{row.repeat}"] = make(row.operator, row.input, drop, rows[row.previous].input)
+                assert isinstance(row.operator, ops.Graph)
+                stage[f"block{row.repeat}"] = Graph(row.operator, row.input, rows[row.previous].input, drop)
         self.stem = stages.pop(0)["block1"]
-        carrying = any(row.block.reads_previous for row in rows)
+        carrying = any(stage.block.reads_previous for stage in (network.stem, *network.stages))
         for number, blocks in stages.items():
             keep = network.stages[number - 1].block.keep_previous
-            stage = Carrying(blocks, [keep] * len(blocks)) if carrying else nn.Sequential(blocks)
-            self.add_module(f"stage{number}", stage)
+            built = Carrying(blocks, [keep] * len(blocks)) if carrying else nn.Sequential(blocks)
+            self.add_module(f"stage{number}", built)
         features = network.head.features(network.style)
         self.features = make(features, head.input)
         self.classifier = make(

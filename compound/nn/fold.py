@@ -3,6 +3,7 @@
 import copy
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -54,9 +55,10 @@ def _folded(chain: list[tuple[str, nn.Module]]) -> Iterator[tuple[str, nn.Module
 @torch.no_grad()
 def with_weights(conv: StandardisedConv2d) -> SameConv2d:
     """An ordinary convolution with the weights that `conv` makes of its own."""
+    kernel, stride, dilation = (cast(tuple[int, int], of) for of in (conv.kernel_size, conv.stride, conv.dilation))
     made = SameConv2d(
-        conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride,
-        dilation=conv.dilation, groups=conv.groups, bias=conv.bias is not None,
+        conv.in_channels, conv.out_channels, kernel, stride,
+        dilation=dilation, groups=conv.groups, bias=conv.bias is not None,
     )  # fmt: skip
     made.rule = conv.rule
     made.weight = nn.Parameter(conv.filters(), requires_grad=False)

@@ -108,7 +108,7 @@ def _torchvision(name: str) -> tuple[ConvNet, Weights]:
     arch, _, tag = name.removeprefix(TORCHVISION).partition(".")
     network = ZOO[arch]
     entries = {entry.name: entry for entry in models.get_model_weights(arch)}
-    entry = entries.get(tag) if tag else models.get_model_weights(arch).DEFAULT  # type: ignore[attr-defined]
+    entry = entries.get(tag) if tag else models.get_model_weights(arch).DEFAULT
     if entry is None:
         raise WeightsError(f"torchvision has no weights {tag!r} of {arch}; use {', '.join(entries)}")
     presets = entry.transforms()

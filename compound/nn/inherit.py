@@ -129,7 +129,7 @@ class Walk:
                 given = old.state_dict()[name]
                 tensor.copy_(given[maps.index] if given.dim() else given)
             return maps
-        if list(old.state_dict()) or list(old.children()):
+        if old.state_dict() or any(True for _ in old.children()):
             raise InheritError(f"{where}: weights of {type(old).__name__} are not carried over; train from scratch")
         if type(old).__name__ in ("Slice", "ChannelShuffle"):
             raise InheritError(f"{where}: channels that are split or shuffled are not carried over; train from scratch")
@@ -159,6 +159,7 @@ class Walk:
             weight = old.weight[out][:, columns] * self.shares(columns).view(1, -1, *[1] * (old.weight.dim() - 2))
         new.weight.copy_(weight)
         if old.bias is not None:
+            assert new.bias is not None
             new.bias.copy_(old.bias[out])
         return Channels(out, len(old.weight))
 

@@ -3,6 +3,8 @@
 See `compound.nn.sources`. Parameters, buffers, their names, and what the model gives in evaluation stay the same.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -15,14 +17,18 @@ def lean(model: nn.Module) -> None:
     """From now on, let the chains of `model` keep less while they train."""
     for module in model.modules():
         if type(module) is nn.Sequential:
-            module.__class__ = LeanChain
+            _become(module, LeanChain)
 
 
 def plain(model: nn.Module) -> None:
     """Undo `lean`."""
     for module in model.modules():
         if type(module) is LeanChain:
-            module.__class__ = nn.Sequential
+            _become(module, nn.Sequential)
+
+
+def _become(module: nn.Module, kind: type[nn.Sequential]) -> None:
+    module.__class__ = kind
 
 
 class LeanChain(nn.Sequential):
@@ -33,7 +39,7 @@ class LeanChain(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         if not (self.training and torch.is_grad_enabled()):
-            return super().forward(x)
+            return cast(Tensor, super().forward(x))  # type: ignore[no-untyped-call]  # torch's
         modules = list(self)
         while modules:
             module = modules.pop(0)
@@ -63,7 +69,8 @@ def recast(x: Tensor) -> bool:
 
 def convolved(conv: nn.Conv2d, x: Tensor) -> Tensor:
     """conv(x), keeping the source of x."""
-    weight, padding, uneven = conv.weight, conv.padding, None
+    weight, uneven = conv.weight, None
+    padding = cast(tuple[int, ...], conv.padding)  # never by name
     if isinstance(conv, SameConv2d):
         weight, sides = conv.filters(), conv.sides(x)
         if sides[::2] == sides[1::2]:

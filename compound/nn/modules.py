@@ -42,13 +42,13 @@ def _(operator: ops.Conv, shape: Shape, drop: float = 0.0) -> nn.Module:
     if operator.standardise is not None:
         return StandardisedConv2d(operator, shape[0])
     reach = ops.spread(operator.window, operator.dilation)
-    padding = tuple(padding_pair(operator.padding, 0, k, 1, axis)[0] for axis, k in enumerate(reach))
+    rows, columns = (padding_pair(operator.padding, 0, k, 1, axis)[0] for axis, k in enumerate(reach))
     return conv(
         shape[0],
         operator.channels,
         operator.window,
         operator.stride,
-        padding=padding if conv is nn.Conv2d else 0,
+        padding=(rows, columns) if conv is nn.Conv2d else 0,
         dilation=operator.dilation,
         groups=operator.groups,
         bias=operator.bias,
@@ -186,7 +186,8 @@ class SameConv2d(nn.Conv2d):
 
     def sides(self, x: Tensor) -> tuple[int, int, int, int]:
         """The zeros left, right, above and below x; a negative number leaves out as many positions."""
-        (kh, kw), (down, along) = ops.spread(self.kernel_size, self.dilation[0]), self.stride
+        high, wide = self.kernel_size
+        (kh, kw), (down, along) = ops.spread((high, wide), self.dilation[0]), self.stride
         columns = padding_pair(self.rule, x.shape[-1], kw, along, 1)
         return *columns, *padding_pair(self.rule, x.shape[-2], kh, down, 0)
 
@@ -217,7 +218,9 @@ class StandardisedConv2d(SameConv2d):
     def filters(self) -> Tensor:
         variance, mean = torch.var_mean(self.weight, (1, 2, 3), correction=0, keepdim=True)
         scale = self.gain * self.weight[0].numel() ** -0.5
-        return (self.weight - mean) * torch.rsqrt(variance + self.eps) * scale
+        assert self.eps is not None  # else it is no standardised convolution
+        filters: Tensor = (self.weight - mean) * torch.rsqrt(variance + self.eps) * scale
+        return filters
 
 
 class Pool2d(nn.Module):
@@ -382,6 +385,7 @@ class Graph(nn.Module):
         before = self.previous(x if previous is None else previous)
         states = [self.current(x), before]
         for ((a, _), (b, _)), node in zip(self.operator.nodes, self.nodes, strict=True):
+            assert isinstance(node, nn.ModuleDict)
             states.append(node["left"](states[a]) + node["right"](states[b]))
         return torch.cat([fit(states[i]) for (i, _), fit in zip(self.operator.joined, self.joined, strict=True)], dim=1)
 
@@ -401,7 +405,9 @@ class Carrying(nn.Sequential):
         super().__init__(blocks)
         self.keeping = keeping
 
-    def forward(self, x: Tensor, previous: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def forward(  # type: ignore[override]  # its blocks read two maps
+        self, x: Tensor, previous: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
         for block, keep in zip(self, self.keeping, strict=True):
             output = block(x, previous) if isinstance(block, Graph) else block(x)
             x, previous = output, previous if keep and previous is not None else x

@@ -9,7 +9,7 @@ Maps are (N, C, H, W).
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -93,7 +93,7 @@ def norm_act(norm: nn.BatchNorm2d, act: type[nn.Module] | None, x: Tensor) -> Te
         x, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.momentum, act, normalised
     )
     if not y.requires_grad:  # nobody would come last
-        return y
+        return cast(Tensor, y)
     return with_source(y, Source(partial(_activated, act, normalised), (x, mean, variance, norm.weight, norm.bias)))
 
 
@@ -208,4 +208,5 @@ class Pooled(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return (gradient / ctx.shape[-2:].numel()).expand(ctx.shape)
+        spread: Tensor = (gradient / ctx.shape[-2:].numel()).expand(ctx.shape)
+        return spread

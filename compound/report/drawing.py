@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from compound.network import Network
 from compound.report.layout import TOP, Row, Scales, cuts, heading, lay_out, layers_text, short_label
@@ -104,7 +105,7 @@ def _png(networks: Sequence[Network]) -> bytes:
             axes.add_patch(Rectangle(*place, facecolor=PAPER.accent, alpha=shade, linewidth=0, zorder=3))
             for cut in cuts(one, scales):
                 axes.plot((cut, cut), (one.top, one.top + one.high), color="white", linewidth=0.8, alpha=0.7, zorder=4)
-            words = {"ha": "center", "fontsize": 10.5, "color": PAPER.ink, "parse_math": False}
+            words: dict[str, Any] = {"ha": "center", "fontsize": 10.5, "color": PAPER.ink, "parse_math": False}
             axes.text(one.centre, one.top - 7, str(one.box.resolution), **words)
             axes.text(one.centre, one.floor, short_label(one.box), alpha=0.65, **words)
             axes.text(one.centre, one.floor + 19, str(one.box.channels), weight="bold", **words)

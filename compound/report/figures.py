@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
@@ -29,7 +29,7 @@ def curves(name: str, title: str, lines: Sequence[Line], *, percent: bool, dashe
 
     def draw(axes: Axes, palette: Palette) -> None:
         colours = (palette.accent, *palette.series[1:])
-        drawn = [(one, palette.second, DASHES) for one in dashed]
+        drawn: list[tuple[Line, str, Any]] = [(one, palette.second, DASHES) for one in dashed]
         drawn += [(one, colours[number % len(colours)], "-") for number, one in enumerate(lines)]
         for one, colour, dashes in drawn:
             if any(math.isfinite(value) for value in one.values):

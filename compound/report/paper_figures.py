@@ -37,7 +37,8 @@ def figure_5() -> Plot:
 
 def _imagenet(number: int, cost: str, title: str) -> Plot:
     """Table 2: EfficientNets joined, every other network a point."""
-    family, others = [], []
+    family: list[Point] = []
+    others: list[Point] = []
     for line in table(2).lines:
         point = _point(line, line.label.removeprefix(f"{FAMILY}-"))
         if point.macs and point.params:

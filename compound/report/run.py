@@ -19,7 +19,7 @@ from compound.report.picture import Plot
 from compound.report.plan import PlanView, drawable_baseline, view_plan
 from compound.report.results import Card, Confused, Recall, cards, check_confusion, most_confused, recalls
 from compound.report.stages import network_part, stage_lines, stage_table
-from compound.report.table import Column, Table, exact, percent
+from compound.report.table import Cell, Column, Table, exact, percent
 from compound.training.run import Run, open_run
 
 MATRIX = 20  # classes up to which the confusion matrix has numbers
@@ -132,7 +132,7 @@ class RunReport:
 
     def _plan(self) -> Section:
         plan = self.plan
-        tables = ()
+        tables: tuple[Table, ...] = ()
         if plan and plan.lines:
             columns = (Column("role"), Column("network"), *map(Column, plan.columns))
             tables = (
@@ -175,7 +175,8 @@ class RunReport:
         recall = Table("recall", "Recall", columns, found)
         if len(self.classes) > MATRIX:
             return (recall,)
-        rows = tuple((name, *row) for name, row in zip(self.classes, self.confusion, strict=True))
+        counts = zip(self.classes, self.confusion, strict=True)
+        rows: tuple[tuple[Cell, ...], ...] = tuple((name, *row) for name, row in counts)
         predicted = (Column(name, exact) for name in self.classes)
         return (recall, Table("confusion", "Confusion", (Column("true class"), *predicted), rows))
 

@@ -44,7 +44,7 @@ def _surface(figure: Figure, axes: Axes, palette: Palette, points: Sequence[Poin
     axes.set_xlabel("β (width); beside each point its α (depth)")
     axes.set_ylabel("γ (resolution)")
     bar = figure.colorbar(drawn, ax=axes, format=PercentFormatter(1, decimals=1), pad=0.02)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.set_label("held-out accuracy")
 
 

@@ -113,10 +113,12 @@ class Supernet(nn.Module):
         weights = {part: self._slice(name, part, size) for part, size in sizes.items()}
         if isinstance(operator, Norm):
             mean, variance = norms[name] if norms else (None, None)
-            return F.batch_norm(x, mean, variance, weights["weight"], weights["bias"], norms is None, eps=operator.eps)
+            scale, shift = weights["weight"], weights["bias"]
+            return F.batch_norm(x, mean, variance, scale, shift, norms is None, eps=operator.eps)
         if type(module) is nn.Conv2d:  # as below without its overhead, which tells on small maps
-            return module._conv_forward(x, weights["weight"], weights.get("bias"))
-        result: Tensor = functional_call(module, weights, x) if weights else module(x)
+            result: Tensor = module._conv_forward(x, weights["weight"], weights.get("bias"))
+        else:
+            result = functional_call(module, weights, x) if weights else module(x)
         return result
 
     def _slice(self, name: str, part: str, size: torch.Size) -> Tensor:

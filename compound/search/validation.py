@@ -22,9 +22,9 @@ class RankAgreement:
 
 def kendall(proxy: Sequence[float], true: Sequence[float]) -> float:
     """τ-b, 1 for equal order and −1 for reversed; nan where one side has a single value."""
-    return float(
-        kendall_rank_corrcoef(torch.tensor(proxy, dtype=torch.float64), torch.tensor(true, dtype=torch.float64))
-    )
+    ranked = kendall_rank_corrcoef(torch.tensor(proxy, dtype=torch.float64), torch.tensor(true, dtype=torch.float64))
+    assert isinstance(ranked, torch.Tensor)  # with its p, it would be a pair
+    return float(ranked)
 
 
 def agreement(proxy: Sequence[float], true: Sequence[float], seed: int = 0, resamples: int = 2000) -> RankAgreement:

@@ -66,7 +66,7 @@ def features(
     last_linear(model)
     before = list(model.classifier)[:-1]
     preprocessing = Preprocessing.of(model.network, model.channels)
-    model.to(where, memory_format=torch.channels_last).eval()
+    model.to(where).to(memory_format=torch.channels_last).eval()
     damage, parts = DamageLog(damaged), []
     try:
         for one in make_loader(source, preprocessing, batch, workers=workers):

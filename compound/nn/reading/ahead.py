@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from compound.blocks import Block, SqueezeExcite, Style
 from compound.nn.reading.graph import Graph, Node
-from compound.ops import Shape
+from compound.ops import Function, Shape
 from compound.rounding import round_channels, squeeze_channels
 
 REACH = 40  # nodes of the longest block that is not one branched piece
@@ -61,19 +61,19 @@ class Ahead:
 
 # The facts of a convolution's node.
 def channels(node: Node) -> int:
-    return node.facts[0]
+    return int(node.facts[0])
 
 
 def kernel(node: Node) -> int:
-    return node.facts[1][0]
+    return int(node.facts[1][0])
 
 
 def stride(node: Node) -> int:
-    return node.facts[2][0]
+    return int(node.facts[2][0])
 
 
 def groups(node: Node) -> int:
-    return node.facts[3]
+    return int(node.facts[3])
 
 
 def ratio(part: int, base: int, rule: Callable[[int, float], int] = lambda base, x: round(base * x)) -> float:
@@ -90,12 +90,13 @@ def gates(nodes: list[Node], inp: int, gated: int, style: Style) -> Iterator[flo
         yield 0
         return
     reduce = next((node for node in nodes[:end] if node.kind == "linear"), None)
-    acts = [str(node.facts[0]) for node in nodes[:end] if node.kind == "act"][-2:]
+    acts: list[Function] = [node.facts[0] for node in nodes[:end] if node.kind == "act"][-2:]
     if reduce is None or len(acts) < 2:
         return
     squeezed, (act, gate) = reduce.facts[1], acts
     usual = act == style.activation and gate == "sigmoid"
-    for of, base in (("input", inp), ("expanded", gated)):
+    bases: tuple[tuple[Literal["input", "expanded"], int], ...] = (("input", inp), ("expanded", gated))
+    for of, base in bases:
         share = ratio(squeezed, base, squeeze_channels)
         if squeeze_channels(base, share) == squeezed:
             short = usual and of == "input"

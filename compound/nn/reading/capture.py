@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch._ops import OpOverload
 
 from compound.nn.reading.aten import HANDLERS
 from compound.nn.reading.graph import Node, ReadingError
@@ -53,6 +54,7 @@ def visit(found: Capture, node: fx.Node, values: dict[fx.Node, Any], missing: li
     """Put one torch operator into the graph, or note that the alphabet lacks it."""
     stack = list(node.meta.get("nn_module_stack", {}).values())
     found.where = stack[-1][0] if stack else ""
+    assert isinstance(node.target, OpOverload)
     schema = node.target._schema
     arguments = {a.name: a.default_value for a in schema.arguments if a.has_default_value()}
     arguments |= dict(zip([a.name for a in schema.arguments], node.args, strict=False)) | node.kwargs

@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from compound.blocks import MaxPool, Style, place
 from compound.errors import NetworkError
 from compound.head import Head, place_head
-from compound.network import Stage
+from compound.network import Dimension, Stage
 from compound.nn.reading.ahead import Proposal
 from compound.nn.reading.graph import Graph
 from compound.nn.reading.written import written
+from compound.ops import Function
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def heads(graph: Graph, start: int) -> Iterable[Head]:
     if not linears:
         return []
     pooled = next((node.facts[0] for node in nodes if node.kind == "global"), inp[1])
-    acts = [str(node.facts[0]) for node in nodes[kinds.index("linear") :] if node.kind == "act"]
-    first = {
+    acts: list[Function] = [node.facts[0] for node in nodes[kinds.index("linear") :] if node.kind == "act"]
+    first: dict[str, Any] = {
         "channels": channels[0] if channels else None,
         "hidden": tuple(linears[:-1]),
         "pool": pooled,
@@ -89,7 +91,7 @@ def rows(graph: Graph, readings: list[Reading], style: Style) -> tuple[Stage, ..
         else:
             stages.append([reading])
     found = [(members[0].proposals[0], len(members)) for members in stages]
-    once = ("depth",)  # pooling is not repeated in a deeper network
+    once: tuple[Dimension, ...] = ("depth",)  # pooling is not repeated in a deeper network
     return tuple([Stage(*one[:1], n, *one[1:], once if isinstance(one.block, MaxPool) else ()) for one, n in found])
 
 

@@ -13,6 +13,7 @@ from compound.nn.reading.ahead import REACH, Ahead, Proposal
 from compound.nn.reading.graph import NO_PADS, Graph, ReadingError
 from compound.nn.reading.match import Reading, head_at, matched, rows
 from compound.nn.reading.proposals import proposals
+from compound.ops import Function
 
 
 def styles(graph: Graph) -> list[Style]:
@@ -22,10 +23,10 @@ def styles(graph: Graph) -> list[Style]:
         shown = ", ".join(f"{'batch norm with decay' if kind == 'norm' else 'layer norm with eps'} "
                           + " and eps ".join(f"{x:g}" for x in facts) for kind, *facts in sorted(norms))  # fmt: skip
         raise ReadingError(f"norms differ: {shown}; a network has one kind of norm")
-    acts = Counter(str(node.facts[0]) for node in graph.nodes if node.kind == "act")
+    acts = Counter[Function](node.facts[0] for node in graph.nodes if node.kind == "act")
     for node in graph.nodes:
         if node.kind == "multiply":  # what is inside a gate tells nothing about the blocks
-            acts.subtract(str(graph.nodes[i - 1].facts[0]) for i in node.inputs if graph.nodes[i - 1].kind == "act")
+            acts.subtract(graph.nodes[i - 1].facts[0] for i in node.inputs if graph.nodes[i - 1].kind == "act")
     convs = [node.facts for node in graph.nodes if node.kind == "conv"]
     uneven = any(before != after for facts in convs for before, after in facts[5])
     biased = sum(2 * facts[4] - 1 for facts in convs) > 0  # most of them
@@ -33,9 +34,10 @@ def styles(graph: Graph) -> list[Style]:
     norm: Any = {"norm": "batch", "layer_norm": "layer"}.get(kind, "none")
     decay, eps = (0.99, *numbers)[-2:]
     first: Literal["same", "symmetric"] = "same" if uneven else "symmetric"
+    usual: list[Function] = [name for name, _ in acts.most_common(2)]
     return [
         Style(act, decay, eps, padding, norm, bool(norms) and biased)
-        for act in [name for name, _ in acts.most_common(2)] or ["identity"]
+        for act in usual or ["identity"]
         for padding in dict.fromkeys((first, "symmetric", "same"))
     ]
 
@@ -58,7 +60,7 @@ def parsed(graph: Graph, blocks: Iterable[Block] = ()) -> tuple[list[Reading], H
     raise ReadingError(f"no block is what stands at {where or 'the end'}{many}: {shown}")
 
 
-def said(kind: str, facts: tuple[object, ...]) -> str:
+def said(kind: str, facts: tuple[Any, ...]) -> str:
     """A node in words: `conv 3×3 to 64 in 32 groups`."""
     if kind == "conv":
         channels, (rows, columns), _, groups, bias, pads, _ = facts

@@ -6,6 +6,7 @@ what tells candidates apart, and the nicest reading comes first.
 
 from collections.abc import Iterator
 from itertools import product
+from typing import Literal
 
 from compound.blocks import (
     BareConv,
@@ -27,6 +28,7 @@ from compound.blocks import (
 )
 from compound.nn.reading.ahead import Ahead, Proposal, channels, gates, groups, kernel, ratio, stride
 from compound.nn.reading.branches import inceptions
+from compound.ops import Function
 from compound.rounding import Padding
 
 
@@ -51,7 +53,7 @@ def plain(a: Ahead) -> Iterator[Proposal]:
 
 def mobile(a: Ahead) -> Iterator[Proposal]:
     """Separable convolutions and inverted bottlenecks."""
-    acts = [None, *dict.fromkeys(str(node.facts[0]) for node in a.nodes[:8] if node.kind == "act")]
+    acts: list[Function | None] = [None, *dict.fromkeys(node.facts[0] for node in a.nodes[:8] if node.kind == "act")]
     for depthwise, project in zip(a.convs(2), a.convs(3)[1:], strict=False):
         mid, out = channels(depthwise), channels(project)
         if groups(depthwise) != mid:
@@ -70,7 +72,7 @@ def fused(a: Ahead) -> Iterator[Proposal]:
     for first, project in zip(a.convs(1) * 2, [*a.convs(2)[1:], *a.convs(1)], strict=False):
         mid, out = channels(first), channels(project)
         upto = max(a.nodes.index(project), min(16, len(a.nodes)) if first is project else 0)
-        sizes = ((a.inp[0], "input"), (out, "output"))
+        sizes: tuple[tuple[int, Literal["input", "output"]], ...] = ((a.inp[0], "input"), (out, "output"))
         for se, (base, of), skip in product(list(gates(a.nodes[:upto], a.inp[0], mid, a.style)), sizes, (True, False)):
             expand = 1.0 if first is project else ratio(mid, base)
             yield Proposal(FusedMBConv(kernel(first), expand, se, skip, of), out, stride(first))
@@ -94,7 +96,8 @@ def residual(a: Ahead) -> Iterator[Proposal]:
         if mid % g == 0:
             yield Proposal(Grouped(k, mid // g, se), out, a.stride)
     separable = [node for node in convs if groups(node) == channels(node) and groups(node) > 1]
-    for k, first, grow in product(kernels[:1], (True, False), ("first", "last")):
+    places: tuple[Literal["first", "last"], ...] = ("first", "last")
+    for k, first, grow in product(kernels[:1], (True, False), places):
         yield Proposal(Xception(k, max(1, len(separable)), first, grow), out, a.stride)
 
 

@@ -46,10 +46,10 @@ def leaf(operator: Operator, shapes: list[Shape], output: Shape) -> Node | None:
         case ops.Conv() if operator.standardise is None:
             stride = operator.stride if isinstance(operator.stride, tuple) else (operator.stride, operator.stride)
             reach, sizes = ops.spread(operator.window, operator.dilation), (rows, columns)
-            pads = tuple(padding_pair(operator.padding, sizes[i], reach[i], stride[i], i) for i in (0, 1))
+            above, beside = (padding_pair(operator.padding, sizes[i], reach[i], stride[i], i) for i in (0, 1))
             dilation = (operator.dilation, operator.dilation)
             filters = (operator.channels, operator.window, stride, operator.groups, operator.bias)
-            return conv(shapes[0], *filters, pads, dilation)
+            return conv(shapes[0], *filters, (above, beside), dilation)
         case ops.Linear():
             return Node("linear", (channels * rows * columns, operator.features, operator.bias), ())
         case ops.Norm():
@@ -60,8 +60,8 @@ def leaf(operator: Operator, shapes: list[Shape], output: Shape) -> Node | None:
             return None if operator.function == "identity" else Node("act", (operator.function,), ())
         case ops.Pool():
             sizes, k, s = (rows, columns), operator.kernel, operator.stride
-            pads = tuple(padding_pair(operator.padding, sizes[i], k, s, i) for i in (0, 1))
-            return pool(shapes[0], output, operator.kind, (k, k), (s, s), pads, operator.count_padding)
+            above, beside = (padding_pair(operator.padding, sizes[i], k, s, i) for i in (0, 1))
+            return pool(shapes[0], output, operator.kind, (k, k), (s, s), (above, beside), operator.count_padding)
         case ops.GlobalPool():
             return global_pool(shapes[0], operator.size)
         case ops.Slice():

@@ -80,7 +80,7 @@ def inherited_accuracy(
 
 @lru_cache(maxsize=1)
 def _loaded(weights: Path, device: str) -> Supernet:
-    return load_supernet(weights).to(pick_device(device), memory_format=torch.channels_last).eval()
+    return load_supernet(weights).to(pick_device(device)).to(memory_format=torch.channels_last).eval()
 
 
 @lru_cache(maxsize=1)

@@ -129,6 +129,6 @@ class PPO(HistorySampler):
             ratio = (logs - before).exp()
             gain = torch.minimum(ratio * advantage, ratio.clamp(1 - CLIP, 1 + CLIP) * advantage)
             training.optimizer.zero_grad()
-            (-(gain + ENTROPY * entropy).mean()).backward()  # type: ignore[no-untyped-call]
+            (-(gain + ENTROPY * entropy).mean()).backward()
             training.optimizer.step()
         training.learnt.extend(batch)
