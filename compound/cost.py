@@ -11,10 +11,25 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from compound.network import Network, Row
-from compound.ops import Conv, Depthwise, Linear, Operator, Pool, Reused, Shape, Trace, spread
+from compound.ops import (
+    Activation,
+    Conv,
+    Depthwise,
+    Dropout,
+    Flatten,
+    Linear,
+    Operator,
+    Pool,
+    Reused,
+    Shape,
+    Slice,
+    Trace,
+    spread,
+)
 from compound.rounding import padding_pair
 
 WEIGHTED = (Conv, Depthwise, Linear, Reused)
+IDENTITY = Activation("identity")
 
 CONVENTION = (
     "MACs = multiply-adds of convolutions and linear layers for one image (print says FLOPS); "
@@ -105,8 +120,10 @@ def fullest(trace: Trace, sizes: list[int]) -> int:
     """Numbers alive at the fullest moment: a value dies after the last operator that reads it.
 
     A chain of torch modules holds its input until it ends, however early its first part has read it; a cell its states.
+    What passes a value on, or shows a part of it, holds that value and makes none.
     """
     steps = trace.steps
+    sizes = sizes.copy()
     last_use = {value: index for index, (_, _, values, _) in enumerate(steps) for value in values}
     last_use |= dict.fromkeys(trace.held, len(steps) - 1)
     last_use[trace.output] = len(steps)
@@ -114,11 +131,15 @@ def fullest(trace: Trace, sizes: list[int]) -> int:
         last_use[trace.outlives] = len(steps)
     begins: dict[str, int] = {}  # by chain: the value it was given
     for index, (path, _, values, _) in enumerate(steps):
-        chain, dot, _ = f".{path}".rpartition(".")
+        chain, dot, _ = (path if trace.apart else f".{path}").rpartition(".")
         while dot:
             given = begins.setdefault(chain, values[0])
             last_use[given] = max(last_use[given], index)
             chain, dot, _ = chain.rpartition(".")
+    for _, operator, values, output in reversed(steps):
+        if isinstance(operator, Dropout | Flatten | Slice) or operator == IDENTITY:
+            sizes[output] = 0
+            last_use[values[0]] = max(last_use[values[0]], last_use.get(output, 0))
     dying = [0] * (len(steps) + 1)
     for value, index in last_use.items():
         dying[index] += sizes[value]

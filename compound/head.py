@@ -36,12 +36,16 @@ class Head:
             raise NetworkError(f"head: hidden {list(self.hidden)} has a layer of no features; use e.g. [4096]")
         if self.pool < 1:
             raise NetworkError(f"head: pool {self.pool} is less than one position; use 1")
+        if self.classify_maps and (self.hidden or self.pool > 1 or self.norm_pooled):
+            raise NetworkError("head: classify_maps pools class scores; leave out hidden, pool and norm_pooled")
 
     def features(self, style: Style) -> Chain:
         """What still belongs to the maps that class activation mapping reads."""
-        norm = Chain.of(norm=style.normed() if self.norm else None, act=style.act() if self.norm or self.act else None)
-        conv = style.conv(self.channels) if self.channels else Chain()
-        return Chain((*norm.parts, *conv.parts))
+        begin = Chain.of(norm=style.normed() if self.norm else None, act=style.act() if self.norm or self.act else None)
+        if not self.channels:
+            return begin
+        conv = style.conv(self.channels)
+        return Chain((("before", begin), *conv.parts)) if begin.parts else conv
 
     def classifier(self, classes: int, dropout: float, style: Style) -> Chain:
         """From the last maps to the class scores (classes, 1, 1)."""
@@ -64,5 +68,5 @@ class Head:
 @lru_cache(maxsize=128)
 def place_head(head: Head, classes: int, dropout: float, style: Style, shape: Shape) -> tuple[Operator, Trace]:
     """The operators of `head` on the last map of `shape`, and their trace; kept as `place` keeps those of blocks."""
-    operator = Chain((*head.features(style).parts, *head.classifier(classes, dropout, style).parts))
-    return operator, Trace(operator, shape)
+    operator = Chain.of(features=head.features(style), classifier=head.classifier(classes, dropout, style))
+    return operator, Trace(operator, shape, apart=True)

@@ -11,6 +11,7 @@ normalisation, activations, pooling and element-wise joins count none. The paper
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple
 
+from compound.errors import NetworkError
 from compound.rounding import Padding, Pair, map_size
 
 Shape = tuple[int, int, int]
@@ -30,15 +31,22 @@ class Trace:
     """The leaf operators of an operator tree in order of execution, with the shape of every value.
 
     Where the map `previous` to the input is read too it is value 1; without one, `self.previous` is the input itself.
-    `outlives` is the one of these values, if any, that a later block reads.
+    `outlives` is the one of these values, if any, that a later block reads. `apart` says that the parts of the
+    outermost chain are modules of their own, so that none holds the input of all.
     """
 
     def __init__(
-        self, operator: "Operator", shape: Shape, previous: Shape | None = None, outlives: int | None = None
+        self,
+        operator: "Operator",
+        shape: Shape,
+        previous: Shape | None = None,
+        outlives: int | None = None,
+        apart: bool = False,
     ) -> None:
         self.shapes: list[Shape] = [shape] if previous is None else [shape, previous]
         self.previous = len(self.shapes) - 1
         self.outlives = outlives
+        self.apart = apart
         self.held: set[int] = set()  # values that a cell holds to its end, whoever reads them last
         self.steps: list[Step] = []
         self.output = operator.trace(self, 0, "")
@@ -353,6 +361,11 @@ class Chain(Operator):
     """One operator after another, each with the name its weights go by."""
 
     parts: tuple[tuple[str, Operator], ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.parts) > 1 and len({name for name, _ in self.parts}) < len(self.parts):
+            names = ", ".join(name for name, _ in self.parts)
+            raise NetworkError(f"two parts of a chain have one name ({names}), so one would replace the other")
 
     @classmethod
     def of(cls, **parts: Operator | None) -> "Chain":

@@ -24,6 +24,7 @@ from compound.blocks import (
     Style,
     Xception,
 )
+from compound.blocks.style import GAINS
 from compound.head import Head
 from compound.network import Inputs, Network, Stage
 from compound.scaling import Scaling
@@ -101,12 +102,24 @@ def stages(most_layers: int = 3) -> st.SearchStrategy[Stage]:
 
 
 def styles() -> st.SearchStrategy[Style]:
-    return st.builds(
-        Style,
-        st.sampled_from(("swish", "relu", "relu6", "hard_swish", "gelu", "tanh")),
-        st.sampled_from((0.9, 0.99)),
-        st.sampled_from((1e-5, 1e-3)),
-        st.sampled_from(("symmetric", "same")),
+    """Every norm with the activations it takes."""
+    plain = ("swish", "relu", "relu6", "hard_swish", "gelu", "tanh", "sigmoid", "hard_sigmoid", "identity")
+    rest = (st.sampled_from((0.9, 0.99)), st.sampled_from((1e-5, 1e-3)), st.sampled_from(("symmetric", "same")))
+    return st.one_of(
+        st.builds(Style, st.sampled_from(plain), *rest, st.sampled_from(("batch", "layer", "none")), st.booleans()),
+        st.builds(Style, st.sampled_from(tuple(GAINS)), *rest, st.just("weights")),
+    )
+
+
+def heads() -> st.SearchStrategy[Head]:
+    """Every head: a convolution or none, behind a norm or an activation or nothing, hidden layers, scored maps."""
+    channels, fixed, flag = st.sampled_from((None, 16, 32)), st.sampled_from(((), ("width",))), st.booleans()
+    hidden, pool = st.sampled_from(((), (20,), (24, 8))), st.integers(1, 3)
+    acts = st.sampled_from((None, "relu", "hard_swish"))
+    return st.one_of(
+        st.builds(Head, channels, fixed),
+        st.builds(Head, channels, fixed, hidden, flag, pool, st.just(False), acts, flag, flag),
+        st.builds(Head, channels, fixed, st.just(()), flag, st.just(1), st.just(True), acts, flag),
     )
 
 
@@ -129,7 +142,7 @@ def networks(draw: st.DrawFn, most_stages: int = 4) -> Network:
         name=draw(NAMES),
         stem=stem,
         stages=tuple(draw(st.lists(stages(), min_size=1, max_size=most_stages))),
-        head=Head(draw(st.sampled_from((None, 16, 32))), draw(st.sampled_from(((), ("width",))))),
+        head=draw(heads()),
         resolution=draw(st.integers(8, 40)),
         dropout=draw(st.sampled_from((0.0, 0.2, 0.5))),
         survival=draw(st.sampled_from((1.0, 0.8, 0.5))),

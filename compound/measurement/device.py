@@ -192,12 +192,11 @@ def place_units(choice: Choice, names: set[str]) -> list[tuple[Unit, list[tuple[
     another of its unit, or of what stands around it, or else ran together with the one before it. Work tells operators
     of one lap apart: numbers moved and, sixteen at a time, multiply-adds.
     """
-    found, network, lap = [], choice.network, ""
-    features = {name for name, _ in network.head.features(network.style).parts}
-    for row in network.blocks(choice.classes, choice.channels):
+    found, lap = [], ""
+    for row in choice.network.blocks(choice.classes, choice.channels):
         for unit, steps in units(row.trace):
             parts = []
-            places = [canonical(f"{block_of(row, step.path, features)}.{step.path}") for step in steps]
+            places = [canonical(f"{prefix(row)}{step.path}") for step in steps]
             own = next((place for place in places if place in names), "")
             for place, (_, operator, values, output) in zip(places, steps, strict=True):
                 around = enclosing(place, names)
@@ -209,11 +208,11 @@ def place_units(choice: Choice, names: set[str]) -> list[tuple[Unit, list[tuple[
     return found
 
 
-def block_of(row: Row, path: str, features: set[str]) -> str:
-    """The name of the module that an operator of `row` stands in."""
+def prefix(row: Row) -> str:
+    """What stands before the path of an operator of `row` in the name of its module."""
     if row.label == "head":
-        return "features" if path.partition(".")[0] in features else "classifier"
-    return f"stage{row.stage}.block{row.repeat}" if row.stage else "stem"
+        return ""
+    return f"stage{row.stage}.block{row.repeat}." if row.stage else "stem."
 
 
 def canonical(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Container
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -36,10 +37,18 @@ def load_supernet(path: Path) -> Supernet:
                 raise CompoundError(f"{path} holds no shared weights; give the shared.safetensors of a search")
             space = parse_space(json.loads(metadata["space"]), str(path))
             supernet = Supernet(space, int(metadata["classes"]), int(metadata["channels"]))
-            supernet.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - not a mapping
+            given = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            names = {older(name, given): name for name in supernet.state_dict()}
+            supernet.load_state_dict({names.get(name, name): tensor for name, tensor in given.items()})
     except (SafetensorError, OSError, KeyError, RuntimeError) as error:
         raise CompoundError(f"{path} is damaged or holds no shared weights: {error}") from None
     return supernet
+
+
+def older(name: str, given: Container[str]) -> str:
+    """What `name` is called in a file whose heads do not tell features and classifier apart."""
+    flat = name.replace("/head/features/", "/head/").replace("/head/classifier/", "/head/")
+    return flat if flat in given and name not in given else name
 
 
 def weights_fingerprint(path: Path) -> str:

@@ -159,6 +159,9 @@ def test_memory_of_inference_and_training_is_predicted(name: str) -> None:
 @given(networks())
 def test_memory_of_inference_on_random_networks(network: Network) -> None:
     assume(not any(row.block.reads_previous for row in network.blocks()[:-1]))  # cells: NASNet above
+    assume(
+        network.style.norm != "weights"
+    )  # standardised weights are an operator's working space, which is not counted
     images = torch.randn(4, 3, network.resolution, network.resolution)
     measured = inference_peak(build(network, 7), images)
     assert cost(network, 7).memory(4) == pytest.approx(measured, rel=0.02)

@@ -1,12 +1,14 @@
 """What is counted without building equals what is seen in the built model, on random networks."""
 
+import pytest
 import torch
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from strategies import networks
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from compound import ZOO, cost
+from compound import ZOO, Basic, ConvBlock, Head, Network, Stage, cost
 from compound.nn import build
 
 RUNS = settings(max_examples=40, deadline=None)
@@ -16,16 +18,41 @@ def image(network, channels=3, batch=1):
     return torch.randn(batch, channels, network.resolution, network.resolution)
 
 
-@RUNS
-@given(networks())
-def test_parameters_buffers_and_macs(network):
-    model, counted = build(network, classes=7).eval(), cost(network, classes=7)
+def counts_are_traced(network, channels):
+    model, counted = build(network, classes=7, channels=channels).eval(), cost(network, classes=7, channels=channels)
     assert counted.params == sum(p.numel() for p in model.parameters())
     assert counted.buffers == sum(b.numel() for b in model.buffers() if b.dim())
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
-        logits = model(image(network))
+        logits = model(image(network, channels))
     assert tracer.get_total_flops() == 2 * counted.macs  # torch counts a multiply-add as two
     assert logits.shape == (1, 7)
+
+
+@RUNS
+@given(networks(), st.integers(1, 4))
+def test_parameters_buffers_and_macs(network, channels):
+    counts_are_traced(network, channels)
+
+
+@pytest.mark.slow
+@settings(max_examples=500, deadline=None)
+@given(networks(), st.integers(1, 4))
+def test_parameters_buffers_and_macs_of_many(network, channels):
+    counts_are_traced(network, channels)
+
+
+# What comes before the head's convolution, and the parts of either that had one name with it.
+@pytest.mark.parametrize("before", [{"norm": True}, {"act": True}, {"norm": True, "norm_pooled": True}])
+@pytest.mark.parametrize("classifier", [{}, {"hidden": (12,)}, {"classify_maps": True}])
+def test_parts_of_a_head_do_not_replace_each_other(before, classifier):
+    if "classify_maps" in classifier:
+        before = before | {"norm_pooled": False}
+    stages = (Stage(Basic(3), 1, 16),)
+    network = Network("head", Stage(ConvBlock(3), 1, 8), stages, Head(32, **before, **classifier), 15)
+    counts_are_traced(network, channels=3)
+    model = build(network, classes=7)
+    seen = [type(m).__name__ for m in model.features.modules() if not isinstance(m, nn.Sequential)]
+    assert seen == [*(["BatchNorm2d"] if before.get("norm") else []), "SiLU", "Conv2d", "BatchNorm2d", "SiLU"]
 
 
 @RUNS

@@ -80,6 +80,7 @@ MESSAGES = [
     ("name: n", "survival: 0", "net.yaml: survival 0.0 is not a probability above 0; use 1 for none, such as 0.8"),
     ("name: n", "divisor: 0", "net.yaml: divisor 0 is less than one; use 8"),
     ("name: n", "head: {channels: 0}", "net.yaml: head: channels 0 is less than one; use e.g. 1280, or leave it out"),
+    ("name: n", "head: {classify_maps: true, hidden: [8]}", "net.yaml: head: classify_maps pools class scores; leave out hidden, pool and norm_pooled"),
     ("name: n", "head: 3", "net.yaml: head: 3 is not a list of fields; write {field: value, …}"),
     ("stem: {block: conv, channels: 16}\n", "", "net.yaml: stem is missing; write e.g. stem: {block: conv, channels: 32, stride: 2}"),
     ("{block: mbconv, kernel: 5", "{kernel: 5", "net.yaml: stage 2: no block is named; write e.g. {block: mbconv, layers: 1, channels: 16}"),

@@ -1,11 +1,14 @@
 """Shared weights: a supernet's networks are the ordinary ones, with parts of common tensors."""
 
 import random
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import nn
 
 from compound import CompoundError
@@ -193,6 +196,19 @@ def test_the_file_says_what_it_holds(tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(CompoundError, match=r"shared\.safetensors is damaged or holds no shared weights"):
         load_supernet(path)
+
+
+def test_a_file_from_before_heads_told_features_and_classifier_apart_opens(tmp_path):
+    supernet = Supernet(SPACE, 3, 1, seed=5)
+    path = save_supernet(supernet, tmp_path / "shared.safetensors")
+    with safe_open(path, framework="pt") as file:
+        metadata, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    flat = {re.sub("/head/(features|classifier)/", "/head/", name): tensor for name, tensor in state.items()}
+    assert flat.keys() != state.keys()
+    save_file(flat, path, metadata)
+    loaded = load_supernet(path).state_dict()
+    for name, tensor in supernet.state_dict().items():
+        assert torch.equal(loaded[name], tensor)
 
 
 def test_only_admitted_networks_are_drawn():

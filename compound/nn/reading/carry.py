@@ -60,18 +60,12 @@ def copy_weights(built: ConvNet, graph: Graph, model: nn.Module) -> None:
     ours = dict(built.named_parameters()) | dict(built.named_buffers())
     start = 0
     *blocks, head = built.network.blocks(built.classes, built.channels)
-    features = {f"{path}." for path, _ in built.network.head.features(built.network.style).parts}
     for row in (*blocks, head):
-        own = written(row.trace)
+        own, prefix = written(row.trace), f"stage{row.stage}.block{row.repeat}." if row.stage else "stem."
+        prefix = "" if row is head else prefix
         for one, other in pairs(own, graph, start):
             for (_, path), (_, given) in zip(one.weights, other.weights, strict=False):
-                if row is head:
-                    prefix = "features" if f"{path.split('.')[0]}." in features else "classifier"
-                elif row.stage:
-                    prefix = f"stage{row.stage}.block{row.repeat}"
-                else:
-                    prefix = "stem"
-                tensor = ours[f"{prefix}.{path.lstrip('.')}"]
+                tensor = ours[f"{prefix}{path.lstrip('.')}"]
                 tensor.copy_(theirs[given].reshape(tensor.shape))
         start += len(own.nodes)
 
