@@ -15,7 +15,7 @@ from compound.scaling import Rule, scale
 
 if TYPE_CHECKING:
     from compound.studies import Study
-    from compound.studies.forecast import Forecast, Law, Point
+    from compound.studies.forecast import Forecast, Law, Observation
 
 Studies = Annotated[list[Path], typer.Argument(metavar="STUDY…", help="Folders of `compound study` (or study.json).")]
 Phis = Annotated[list[float] | None, typer.Option("--phi", help="φ to forecast; may be given several times.")]
@@ -65,7 +65,7 @@ def scaled_macs(study: "Study", path: Path, rule: Rule, phi: float) -> float:
 
 
 def text(
-    law: "Law", points: "list[Point]", found: "dict[str, Forecast]", check: "tuple[Point, Forecast] | None"
+    law: "Law", points: "list[Observation]", found: "dict[str, Forecast]", check: "tuple[Observation, Forecast] | None"
 ) -> str:
     lines = [
         f"error = {law.a:.2%} + {law.b:.2%} · (MACs / {short(law.unit)})^−{law.c:.3g}, through {len(points)} networks "

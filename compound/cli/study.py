@@ -56,7 +56,7 @@ def study(
     from compound.studies.problem import StudyProblem
     from compound.studies.training import WholeTraining
     from compound.studies.variants import Layout
-    from compound.trials.live import SearchDisplay
+    from compound.trials import SearchDisplay
 
     chosen = one_recipe(TrainingOptions(recipe=recipe, epochs=epochs, batch=batch, rate=rate).find_recipe())
     network, where, table = find_network(baseline), *which_devices(device)

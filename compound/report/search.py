@@ -17,7 +17,7 @@ from compound.report.page import Part, Section, read_json, rendered, section
 from compound.report.surface import Point, surface_plot
 from compound.report.table import of_records
 from compound.search.findings import intervals
-from compound.trials.leaderboard import Entry
+from compound.trials import RankedTrial
 
 SETTINGS = ("baseline", "data", "phi", "target", "trainings", "sampler", "seed")
 FIRST = ("accuracy", "macs", "params")
@@ -29,13 +29,13 @@ class SearchReport:
     """A search's folder. `result` is of a search of coefficients, `plan` of one of architectures."""
 
     path: Path
-    entries: tuple[Entry, ...]
+    entries: tuple[RankedTrial, ...]
     result: Mapping[str, Any] | None
     found: Mapping[str, Any]
     plan: Mapping[str, Any] | None
 
     @property
-    def complete(self) -> list[Entry]:
+    def complete(self) -> list[RankedTrial]:
         return [entry for entry in self.entries if entry.state == "complete"]
 
     def sections(self, name: str) -> list[Section]:
@@ -113,7 +113,7 @@ class SearchReport:
         return rendered("search_making.html", settings=settings, lines=lines)
 
 
-def _record(entry: Entry, of_architectures: bool) -> dict[str, Any]:
+def _record(entry: RankedTrial, of_architectures: bool) -> dict[str, Any]:
     """What a candidate reached and cost before what it is."""
     fields = dict(entry.fields)
     if entry.values and not of_architectures:
@@ -127,7 +127,9 @@ def read_search(path: Path) -> SearchReport:
     """A folder of `compound search coefficients` or `architecture`."""
     given = read_json(path / "leaderboard.json")
     try:
-        entries = tuple(Entry(**{**one, "values": tuple(one["values"]) if one["values"] else None}) for one in given)
+        entries = tuple(
+            RankedTrial(**{**one, "values": tuple(one["values"]) if one["values"] else None}) for one in given
+        )
     except (TypeError, KeyError) as error:
         raise UsageError(f"{path / 'leaderboard.json'} is damaged: {error}; run the search again") from None
     rule = _yaml(path / "rule.yaml") or {}

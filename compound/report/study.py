@@ -11,7 +11,7 @@ from compound.report.page import Part, Section, rendered, section
 from compound.report.study_figures import differences_plot, seeds_plot, study_figures
 from compound.report.table import Column, Table, exact, factor, percent2
 from compound.studies import Study, read_study
-from compound.studies.statistics import Comparison, compare, means, verdict
+from compound.studies.statistics import PairedComparison, compare, means, verdict
 
 
 def study_sections(place: Path, name: str) -> list[Section]:
@@ -57,7 +57,7 @@ def variant_table(study: Study, name: str) -> Table:
     return Table(f"{name}-variants", "Networks", tuple(columns[i] for i in keep), chosen, caption, frozenset({best}))
 
 
-def comparison_table(comparisons: list[Comparison], name: str) -> Table:
+def comparison_table(comparisons: list[PairedComparison], name: str) -> Table:
     """Differences in points of accuracy."""
     columns = (
         Column("reference"), Column("less"), Column("difference, points", _points), Column("low", _points),

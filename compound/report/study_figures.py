@@ -11,7 +11,7 @@ from compound.errors import UsageError
 from compound.report.cost_figures import MARKERS, CostName, Curve, Point, accuracy_plot, draw_curves
 from compound.report.picture import Palette, Plot, on_axes
 from compound.studies import Study, Variant
-from compound.studies.statistics import Comparison, Mean, means
+from compound.studies.statistics import Mean, PairedComparison, means
 
 SINGLE = {"width": "w", "depth": "d", "resolution": "r"}  # in the order of Figure 3's panels
 REFERENCE = "compound"
@@ -140,7 +140,7 @@ def seeds_plot(study: Study, name: str) -> Plot:
     return Plot(f"{name}-seeds", "Every network, every seed", caption, (460, 70 + 34 * len(done)), on_axes(draw))
 
 
-def differences_plot(comparisons: Sequence[Comparison], name: str) -> Plot:
+def differences_plot(comparisons: Sequence[PairedComparison], name: str) -> Plot:
     """Reference less other, in points of accuracy."""
 
     def draw(axes: Axes, palette: Palette) -> None:

@@ -10,9 +10,10 @@ from compound.cost import cost
 from compound.errors import NetworkError, UsageError
 from compound.network import Network
 from compound.quantity import limit_text
+from compound.search.evaluators.base import Evaluator
 from compound.search.objective import Objective
 from compound.search.space import Space
-from compound.trials.problem import Candidate, Direction, Evaluator, Outcome, Report
+from compound.trials import Candidate, Direction, Outcome, Reporter
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -72,7 +73,7 @@ class ArchitectureSearch:
             return False
         return self.least * self.objective.target <= spent <= self.most * self.objective.target
 
-    def evaluate(self, candidate: Candidate, seed: int, report: Report) -> Outcome:
+    def evaluate(self, candidate: Candidate, seed: int, report: Reporter) -> Outcome:
         accuracy = self.evaluator(candidate.network, seed, report)
         spent = self.objective.spent(candidate.network, self.classes, self.channels)
         counted = cost(candidate.network, self.classes, self.channels)

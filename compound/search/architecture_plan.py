@@ -13,6 +13,7 @@ from compound.errors import UsageError
 from compound.files import make_folder, write_text
 from compound.mapping import from_mapping, to_mapping
 from compound.search.architecture import ArchitectureSearch
+from compound.search.evaluators.base import Evaluator
 from compound.search.evaluators.shared import SharedWeights
 from compound.search.evaluators.shrunken import Shrunken
 from compound.search.objective import Form, Objective
@@ -23,9 +24,8 @@ from compound.search.supernet import Supernet
 from compound.search.supernet_training import train_supernet
 from compound.search.training import Images, ShortTraining
 from compound.training import Recipe, find_recipe
-from compound.trials.problem import Evaluator
 
-Evaluation = Literal["shared", "full", "short", "shrunken", "halving"]
+Estimation = Literal["shared", "full", "short", "shrunken", "halving"]
 SHORT_EPOCHS = 5  # as MnasNet's
 MOST_EPOCHS = 1000  # of shared weights, whose end their minutes set
 # Weights that many networks pull at want half a single network's rate and less decay (docs/decisions, shared weights).
@@ -33,7 +33,7 @@ SHARED_RATE, SHARED_DECAY = 0.5, 1e-4
 
 
 @dataclass(frozen=True)
-class Plan:
+class ArchitecturePlan:
     """`evaluation` says how candidates are judged: with `shared` weights (trained for `minutes`), by `full` training, a
     `short` one, full training of a `shrunken` relative, or full training with successive `halving`. `least` and `most`
     are the window of cost in terms of `target`.
@@ -46,7 +46,7 @@ class Plan:
     cost_exponent: float = -0.07
     least: float = 0.5
     most: float = 1.2
-    evaluation: Evaluation = "shared"
+    evaluation: Estimation = "shared"
     minutes: float = 5.0
     epochs: int | None = None
     recipe: str = "small"
@@ -123,20 +123,22 @@ class Plan:
             write_text(folder / name, text)
 
 
-def open_plan(folder: Path) -> tuple[Plan, Space]:
+def open_plan(folder: Path) -> tuple[ArchitecturePlan, Space]:
     """What was searched in a folder."""
     try:
         given = yaml.safe_load((folder / "search.yaml").read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError):
         raise UsageError(f"{folder} holds no architecture search; give the --out of one") from None
-    return from_mapping(Plan, given, f"{folder}/search.yaml"), load_space(folder / "space.yaml")
+    return from_mapping(ArchitecturePlan, given, f"{folder}/search.yaml"), load_space(folder / "space.yaml")
 
 
 def weights_of(folder: Path) -> Path:
     return folder / "shared.safetensors"
 
 
-def share_weights(plan: Plan, space: Space, folder: Path, say: Callable[[str], None], paths: int = 1) -> None:
+def share_weights(
+    plan: ArchitecturePlan, space: Space, folder: Path, say: Callable[[str], None], paths: int = 1
+) -> None:
     """Train the shared weights of a search, unless its folder has them."""
     if plan.evaluation != "shared" or weights_of(folder).exists():
         return

@@ -14,10 +14,9 @@ from compound.errors import NetworkError, UsageError
 from compound.network import Network
 from compound.notation import dump_network
 from compound.scaling import CompoundRule, scale
+from compound.search.evaluators.base import Evaluator
 from compound.search.spending import COUNTED
-from compound.trials.board import configuration
-from compound.trials.problem import Candidate, Direction, Evaluator, Outcome, Report, unheard
-from compound.trials.proposals import choices
+from compound.trials import Candidate, Direction, Outcome, Reporter, choices, configuration, unheard
 
 AFTER_EPOCHS = 10_000  # reports of whole seeds come after those of the first seed's epochs
 THEORY = "theory"  # α · β² · γ²
@@ -141,7 +140,7 @@ class CoefficientProblem:
             return rule(self.phi).theory
         return self._measured(network) / self._baseline_cost
 
-    def evaluate(self, candidate: Candidate, seed: int, report: Report) -> Outcome:
+    def evaluate(self, candidate: Candidate, seed: int, report: Reporter) -> Outcome:
         """The mean accuracy over `seeds` trainings; the first one's epochs and every mean are reported."""
         accuracies: list[float] = []
         for number in range(self.seeds):

@@ -11,13 +11,13 @@ from compound.cost import cost
 from compound.files import write_text
 from compound.network import Network
 from compound.scaling import CompoundRule, Rule, scale
-from compound.trials.leaderboard import Entry
+from compound.trials import RankedTrial
 
 PHIS = tuple(range(8))  # φ of Section 3.3's STEP 2, and the baseline
 
 
 @dataclass(frozen=True)
-class Interval:
+class AccuracyInterval:
     """A mean accuracy and half the width of its 95 % interval."""
 
     mean: float
@@ -28,7 +28,7 @@ class Interval:
         return max(self.mean - self.half, 0.0), min(self.mean + self.half, 1.0)
 
 
-def intervals(entries: Sequence[Entry], images: int) -> dict[int, Interval]:
+def intervals(entries: Sequence[RankedTrial], images: int) -> dict[int, AccuracyInterval]:
     """By trial number. With several seeds, what other seeds would give: Student's t, with the spread of all candidates.
 
     With one seed nothing is known about other ones, and the interval is that of `images` images (Wilson 1927), whose
@@ -40,7 +40,7 @@ def intervals(entries: Sequence[Entry], images: int) -> dict[int, Interval]:
         return {number: _wilson(accuracies[0], images) for number, accuracies in runs.items()}
     squares = sum(statistics.variance(a) * (len(a) - 1) for a in runs.values() if len(a) > 1)
     wide = student(freedom) * math.sqrt(squares / freedom)
-    return {number: Interval(statistics.mean(a), wide / math.sqrt(len(a))) for number, a in runs.items()}
+    return {number: AccuracyInterval(statistics.mean(a), wide / math.sqrt(len(a))) for number, a in runs.items()}
 
 
 def student(freedom: int) -> float:
@@ -59,7 +59,7 @@ def student(freedom: int) -> float:
     return z + math.fsum(term / n**power for power, term in enumerate(terms, 1))
 
 
-def no_worse(entries: Sequence[Entry], known: dict[int, Interval]) -> int:
+def no_worse(entries: Sequence[RankedTrial], known: dict[int, AccuracyInterval]) -> int:
     """How many candidates besides the best the search cannot tell from it: their intervals meet."""
     complete = [entry for entry in entries if entry.number in known]
     low = known[complete[0].number].ends[0]
@@ -87,6 +87,6 @@ def write_rule(rule: CompoundRule, found: dict[str, Any], path: Path) -> Path:
     return write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
 
 
-def _wilson(p: float, n: int, z: float = 1.96) -> Interval:
+def _wilson(p: float, n: int, z: float = 1.96) -> AccuracyInterval:
     middle, spread = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return Interval(middle / (1 + z * z / n), spread / (1 + z * z / n))
+    return AccuracyInterval(middle / (1 + z * z / n), spread / (1 + z * z / n))

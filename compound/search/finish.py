@@ -9,10 +9,10 @@ from compound.errors import CompoundError
 from compound.network import Network
 from compound.notation import save_network
 from compound.search.architecture import ArchitectureSearch
-from compound.search.architecture_plan import Plan
+from compound.search.architecture_plan import ArchitecturePlan
 from compound.search.objective import front, knee
 from compound.search.truth import trained
-from compound.trials.leaderboard import Entry, write_leaderboard
+from compound.trials import RankedTrial, write_leaderboard
 
 
 @dataclass(frozen=True)
@@ -30,16 +30,16 @@ class Finalist:
 class Winner:
     """The chosen network, and why: `finalists` is empty where the search itself trained in full."""
 
-    entry: Entry
+    entry: RankedTrial
     network: Network
     finalists: tuple[Finalist, ...]
-    front: tuple[Entry, ...]
+    front: tuple[RankedTrial, ...]
 
 
 def choose(
-    plan: Plan,
+    plan: ArchitecturePlan,
     problem: ArchitectureSearch,
-    entries: Sequence[Entry],
+    entries: Sequence[RankedTrial],
     finalists: int,
     say: Callable[[str], None] = print,
     workers: int = 1,
@@ -77,22 +77,22 @@ def choose(
     return Winner(picked[at], networks[at], tuple(last), tuple(complete[i] for i in on_front))
 
 
-def network_of(entry: Entry, problem: ArchitectureSearch) -> Network:
+def network_of(entry: RankedTrial, problem: ArchitectureSearch) -> Network:
     return problem.space.network(entry.parameters)
 
 
-def figures(entry: Entry, problem: ArchitectureSearch) -> tuple[float, float]:
+def figures(entry: RankedTrial, problem: ArchitectureSearch) -> tuple[float, float]:
     """(accuracy, cost) of a candidate."""
     return float(entry.fields["accuracy"]), float(entry.fields[problem.objective.cost])
 
 
-def write_results(folder: Path, plan: Plan, entries: Sequence[Entry], winner: Winner) -> None:
+def write_results(folder: Path, plan: ArchitecturePlan, entries: Sequence[RankedTrial], winner: Winner) -> None:
     """network.yaml, leaderboard.csv and leaderboard.json."""
     save_network(winner.network, folder / "network.yaml")
     write_leaderboard(entries, folder, objectives(plan))
 
 
-def objectives(plan: Plan) -> tuple[str, ...]:
+def objectives(plan: ArchitecturePlan) -> tuple[str, ...]:
     """What the values of a trial are called."""
     return ("accuracy", plan.cost) if plan.objective == "pareto" else ("reward",)
 

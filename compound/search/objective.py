@@ -10,7 +10,7 @@ from compound.errors import UsageError
 from compound.mapping import nearest
 from compound.network import Network
 from compound.search.spending import COUNTED
-from compound.trials.problem import Direction
+from compound.trials import Direction
 
 Form = Literal["soft", "hard", "pareto"]
 

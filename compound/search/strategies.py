@@ -7,10 +7,9 @@ from compound.mapping import nearest
 from compound.search.objective import Form
 from compound.search.samplers.evolution import RegularizedEvolution
 from compound.search.samplers.ppo import PPO
-from compound.search.samplers.screens import Features, ProxyScreen, SurrogateScreen
+from compound.search.samplers.screens import ConfigurationFeatures, ProxyScreen, SurrogateScreen
 from compound.search.space import Space
-from compound.trials.proposals import STRATEGIES, Strategy
-from compound.trials.samplers import RandomSearch, Screen
+from compound.trials import STRATEGIES, RandomSearch, Screen, Strategy
 
 NAMES = ("random", "evolution", "ppo", "tpe", "nsga2")
 SCREENS = ("none", "surrogate", "naswot", "synflow")
@@ -65,7 +64,7 @@ def find_screen(name: str, space: Space, classes: int, channels: int, seed: int)
     if name == "none":
         return None
     if name == "surrogate":
-        return SurrogateScreen(Features(space, classes, channels))
+        return SurrogateScreen(ConfigurationFeatures(space, classes, channels))
     from compound.search.proxies import Proxy  # the others need no torch
 
     return ProxyScreen(space, Proxy(name, classes, channels, seed))

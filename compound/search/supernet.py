@@ -31,7 +31,7 @@ Statistics = dict[str, tuple[Tensor, Tensor]]  # mean and variance that each nor
 SIZES = ("channels", "kernel", "features")  # fields of operators in which they may differ and share a layer
 
 
-class Layer(NamedTuple):
+class SharedLayer(NamedTuple):
     """An operator and the shape of its input."""
 
     operator: Operator
@@ -57,12 +57,12 @@ class Supernet(nn.Module):
     ) -> None:
         super().__init__()
         self.space, self.classes, self.channels, self.paths, self.admits = space, classes, channels, paths, admits
-        layers: dict[str, Layer] = {}
+        layers: dict[str, SharedLayer] = {}
         for network in cover(space, random.Random(seed)):
             self.network = network  # whose preprocessing is that of all
             for name, step, shape in self.steps(network):
                 if step.operator.params(shape):
-                    layers[name] = larger(Layer(step.operator, shape), layers.get(name))
+                    layers[name] = larger(SharedLayer(step.operator, shape), layers.get(name))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.layers = nn.ModuleDict({name: make(*layer) for name, layer in layers.items()})
@@ -132,7 +132,7 @@ class Supernet(nn.Module):
             (have - need) // 2 if axis > 1 else 0
             for axis, (have, need) in enumerate(zip(whole.shape, size, strict=True))
         ]
-        part_of: Tensor = Part.apply(whole, tuple([slice(s, s + n) for s, n in zip(starts, size, strict=True)]))
+        part_of: Tensor = BoxSlice.apply(whole, tuple([slice(s, s + n) for s, n in zip(starts, size, strict=True)]))
         return part_of
 
     def steps(self, network: Network) -> Iterator[tuple[str, Step, Shape]]:
@@ -177,7 +177,7 @@ def kind(operator: Operator) -> str:
     return f"{type(operator).__name__}{getattr(operator, 'dilation', '')}"
 
 
-def larger(one: Layer, other: Layer | None) -> Layer:
+def larger(one: SharedLayer, other: SharedLayer | None) -> SharedLayer:
     """The layer that both are parts of."""
     if other is None:
         return one
@@ -187,7 +187,7 @@ def larger(one: Layer, other: Layer | None) -> Layer:
         if hasattr(one.operator, field)
     }
     channels = max(one.shape[0], other.shape[0])
-    return Layer(replace(one.operator, **sizes), (channels, *one.shape[1:]))
+    return SharedLayer(replace(one.operator, **sizes), (channels, *one.shape[1:]))
 
 
 @lru_cache(maxsize=4096)
@@ -198,7 +198,7 @@ def module_of(operator: Operator, shape: Shape) -> tuple[nn.Module, dict[str, to
     return module, {part: parameter.shape for part, parameter in module.named_parameters()}
 
 
-class Part(torch.autograd.Function):
+class BoxSlice(torch.autograd.Function):
     """A box cut out of a tensor; backward makes one tensor of zeros, where torch's slices make one an axis."""
 
     @staticmethod

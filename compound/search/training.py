@@ -23,7 +23,7 @@ from compound.training.pace import MEASURE_SECONDS, Pace, settle
 from compound.training.recipe import Recipe
 from compound.training.start import first_of
 from compound.training.trial import Trial
-from compound.trials.problem import Report
+from compound.trials import Reporter
 
 HOLDOUT = 0.2  # of the training images: a choice between candidates needs more images to choose by than one training
 
@@ -84,10 +84,10 @@ class ShortTraining:
         recipe = to_mapping(self.recipe)
         return {"data": data.name, "fingerprint": data.fingerprint(), **held, **start, "recipe": recipe}
 
-    def __call__(self, network: Network, seed: int, report: Report) -> float:
+    def __call__(self, network: Network, seed: int, report: Reporter) -> float:
         return self.judged(network, seed, report)[0]
 
-    def judged(self, network: Network, seed: int, report: Report) -> tuple[float, float]:
+    def judged(self, network: Network, seed: int, report: Reporter) -> tuple[float, float]:
         """Accuracy and loss on the held-out images, after the last epoch."""
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -152,7 +152,7 @@ class FineTuned:
         return self.training.settings
 
     def __call__(
-        self, network: Network, rate: float, weight_decay: float, seed: int, report: Report
+        self, network: Network, rate: float, weight_decay: float, seed: int, report: Reporter
     ) -> tuple[float, float]:
         recipe = replace(self.training.recipe, rate=rate, weight_decay=weight_decay)
         return replace(self.training, recipe=recipe).judged(network, seed, report)
@@ -161,7 +161,7 @@ class FineTuned:
 class Judge(Callback):
     """Reports the held-out accuracy of every epoch; `accuracy` and `loss` are the last one's."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Reporter) -> None:
         self.report, self.accuracy, self.loss = report, float("nan"), float("nan")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -10,8 +10,7 @@ from optuna.distributions import CategoricalDistribution
 from compound.errors import UsageError
 from compound.network import Network
 from compound.notation import dump_network
-from compound.trials.leaderboard import Entry
-from compound.trials.problem import Candidate, Direction, Outcome, Report
+from compound.trials import Candidate, Direction, Outcome, RankedTrial, Reporter
 
 STEPS, BATCH = 20_000, 256
 RATES = (1e-4, 1e-1)  # peak rates for 256 images a step
@@ -27,7 +26,7 @@ class FineTuning(Protocol):
         ...
 
     def __call__(
-        self, network: Network, rate: float, weight_decay: float, seed: int, report: Report
+        self, network: Network, rate: float, weight_decay: float, seed: int, report: Reporter
     ) -> tuple[float, float]: ...
 
 
@@ -68,7 +67,7 @@ class TransferProblem:
     def candidate(self, parameters: Mapping[str, Any]) -> Candidate:
         return Candidate(dict(parameters), self.network)
 
-    def evaluate(self, candidate: Candidate, seed: int, report: Report) -> Outcome:
+    def evaluate(self, candidate: Candidate, seed: int, report: Reporter) -> Outcome:
         """Accuracy on the held-out images after fine-tuning; the loss there decides between equals."""
         rate, decay = weights_of(candidate.parameters)
         accuracy, loss = self.evaluator(self.network, rate, decay, seed, report)
@@ -95,25 +94,25 @@ def epochs_of(steps: int, batch: int, images: int) -> int:
     return max(round(steps / max(images // batch, 1)), 1)
 
 
-def chosen(entries: list[Entry]) -> Entry | None:
+def chosen(entries: list[RankedTrial]) -> RankedTrial | None:
     """The most accurate trial, of equal ones that of the smallest loss; None when none was completed."""
     complete = [entry for entry in entries if entry.state == "complete" and entry.values]
 
-    def merit(entry: Entry) -> tuple[float, float, int]:
+    def merit(entry: RankedTrial) -> tuple[float, float, int]:
         loss = entry.fields["loss"]
         return (entry.values[0] if entry.values else 0.0), -math.inf if loss is None else -loss, -entry.number
 
     return max(complete, key=merit, default=None)
 
 
-def at_an_end(problem: TransferProblem, entry: Entry) -> str | None:
+def at_an_end(problem: TransferProblem, entry: RankedTrial) -> str | None:
     """Which end of the rates the chosen one is, where a better one may lie beyond."""
     rates = problem.distributions()["rate"].choices
     ends = {rates[0]: "lowest", rates[-1]: "highest"} if len(rates) > 1 else {}
     return ends.get(entry.parameters["rate"])
 
 
-def grid(problem: TransferProblem, entries: list[Entry]) -> str:
+def grid(problem: TransferProblem, entries: list[RankedTrial]) -> str:
     """Held-out accuracy by decay and rate, in lines."""
     rates, decays = (d.choices for d in problem.distributions().values())
     found = {(e.parameters["rate"], e.parameters["decay"]): e.values[0] for e in entries if e.values}

@@ -16,9 +16,10 @@ from compound.errors import UsageError
 from compound.files import write_json
 from compound.network import Network
 from compound.search.architecture import ArchitectureSearch
+from compound.search.evaluators.base import Evaluator
 from compound.search.space import Space
 from compound.search.validation import agreement
-from compound.trials.problem import Evaluator, unheard
+from compound.trials import unheard
 
 DRAWS = 100_000  # of the space, to find the networks in the window
 

@@ -12,8 +12,7 @@ from compound.notation import save_network
 from compound.studies.problem import StudyProblem, failures_of, runs_of
 from compound.studies.result import Study, write_study
 from compound.studies.variants import Layout
-from compound.trials.engine import Search
-from compound.trials.workers import SearchStopped, run
+from compound.trials import Search, SearchStopped, run
 
 Show = Callable[[list[FrozenTrial]], None]
 

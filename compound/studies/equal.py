@@ -26,7 +26,7 @@ Spent = Callable[[Network], float]
 
 
 @dataclass(frozen=True)
-class Point:
+class CostedNetwork:
     """A network on a rule's line, or, with a `trim`, a little beside it."""
 
     scaling: Scaling
@@ -35,7 +35,7 @@ class Point:
     trim: float = 0.0
 
 
-def equal_cost(baseline: Network, rules: Sequence[Rule], spent: Spent, target: float) -> list[Point]:
+def equal_cost(baseline: Network, rules: Sequence[Rule], spent: Spent, target: float) -> list[CostedNetwork]:
     """A net for each rule, all of a cost near `target`, within `TOLERANCE` of each other where that can be had.
 
     `spent` says what a network costs. The cost is the nearest to `target` at which all can meet, first on their lines,
@@ -50,13 +50,13 @@ def equal_cost(baseline: Network, rules: Sequence[Rule], spent: Spent, target: f
     return [tidy(baseline, lightest(points, cost)) for points in lines]
 
 
-def line(baseline: Network, rule: Rule, spent: Spent, target: float) -> list[Point]:
+def line(baseline: Network, rule: Rule, spent: Spent, target: float) -> list[CostedNetwork]:
     """The rule's nets in the window around `target`, and the two next to it, cheapest first."""
 
-    def at(phi: float) -> Point | None:
+    def at(phi: float) -> CostedNetwork | None:
         try:
             network = scale(baseline, rule(phi), baseline.name)
-            return Point(rule(phi), network, spent(network))
+            return CostedNetwork(rule(phi), network, spent(network))
         except NetworkError:
             return None
 
@@ -80,18 +80,18 @@ def line(baseline: Network, rule: Rule, spent: Spent, target: float) -> list[Poi
     return sorted(found.values(), key=lambda point: point.spent)
 
 
-def trims(baseline: Network, point: Point, spent: Spent) -> list[Point]:
+def trims(baseline: Network, point: CostedNetwork, spent: Spent) -> list[CostedNetwork]:
     """The net with its width changed by up to 7 %, the least change of every network that makes."""
-    found: dict[Network, Point] = {}
+    found: dict[Network, CostedNetwork] = {}
     for trim in TRIMS:
         factors = replace(point.scaling, width=point.scaling.width * math.exp(trim))
         network = scale(baseline, factors, baseline.name) if trim else point.network
         if network not in found:
-            found[network] = Point(factors if trim else point.scaling, network, spent(network), abs(trim))
+            found[network] = CostedNetwork(factors if trim else point.scaling, network, spent(network), abs(trim))
     return list(found.values())
 
 
-def meeting(lines: Sequence[Sequence[Point]], target: float) -> float:
+def meeting(lines: Sequence[Sequence[CostedNetwork]], target: float) -> float:
     """The cost nearest to which all lines have points: first within the tolerance, then least trimmed, then near."""
 
     def order(cost: float) -> tuple[float, float, float]:
@@ -102,19 +102,19 @@ def meeting(lines: Sequence[Sequence[Point]], target: float) -> float:
     return min([target, *sorted(costs)], key=order)
 
 
-def farthest(points: Sequence[Point], cost: float) -> float:
+def farthest(points: Sequence[CostedNetwork], cost: float) -> float:
     """How far the nearest point lies from `cost`; 0 where two such points differ by less than the tolerance."""
     off = min(abs(point.spent / cost - 1) for point in points)
     return off if off > TOLERANCE / 2.02 else 0.0
 
 
-def lightest(points: Sequence[Point], cost: float) -> Point:
+def lightest(points: Sequence[CostedNetwork], cost: float) -> CostedNetwork:
     """The least trimmed point that is near enough to `cost`, or else the nearest one."""
     near = [point for point in points if not farthest([point], cost)]
     return min(near or points, key=lambda point: (point.trim if near else 0, abs(math.log(point.spent / cost))))
 
 
-def tidy(baseline: Network, point: Point) -> Point:
+def tidy(baseline: Network, point: CostedNetwork) -> CostedNetwork:
     """The same network by factors with as few digits as it allows: depth 3.5 rather than 3.481203."""
     for digits in range(1, 7):
         factors = Scaling(*(round(value, digits) or value for value in vars(point.scaling).values()))

@@ -26,7 +26,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Point:
+class Observation:
     """A trained network: error in [0, 1], the mean over seeds, and the standard error of that (0 where unknown)."""
 
     name: str
@@ -58,30 +58,30 @@ class Forecast:
     high: float
 
 
-def points_of(studies: Sequence[Study], dimension: str = "compound") -> list[Point]:
+def points_of(studies: Sequence[Study], dimension: str = "compound") -> list[Observation]:
     """The baseline and the variants of one dimension, by cost. Raises `UsageError` for studies that do not fit."""
     first = studies[0]
     for study in studies[1:]:
         for field in ("baseline", "data", "recipe"):
             if getattr(study, field) != getattr(first, field):
                 raise UsageError(f"the studies differ in their {field}; forecast from those of one {field}")
-    found: dict[int, Point] = {}
+    found: dict[int, Observation] = {}
     for variant in (
         v for study in studies for v in study.variants if v.dimension in ("baseline", dimension) and v.runs
     ):
         errors = [1 - run.top1 for run in variant.runs]
         spread = float(np.std(errors, ddof=1)) / math.sqrt(len(errors)) if len(errors) > 1 else 0.0
-        found.setdefault(variant.macs, Point(variant.name, variant.macs, float(np.mean(errors)), spread))
+        found.setdefault(variant.macs, Observation(variant.name, variant.macs, float(np.mean(errors)), spread))
     return sorted(found.values(), key=lambda point: point.macs)
 
 
-def fit(points: Sequence[Point]) -> Law:
+def fit(points: Sequence[Observation]) -> Law:
     """The law nearest to the points by least squares. Raises `UsageError` for fewer than four different costs."""
     macs, errors = _columns(points)
     return _fitted(macs, errors)
 
 
-def forecast(points: Sequence[Point], costs: Sequence[float], seed: int = 0) -> list[Forecast]:
+def forecast(points: Sequence[Observation], costs: Sequence[float], seed: int = 0) -> list[Forecast]:
     """What networks of these multiply-adds are expected to reach."""
     macs, errors = _columns(points)
     law = _fitted(macs, errors)
@@ -101,7 +101,7 @@ def forecast(points: Sequence[Point], costs: Sequence[float], seed: int = 0) -> 
     ]
 
 
-def held_out(points: Sequence[Point], seed: int = 0) -> tuple[Point, Forecast] | None:
+def held_out(points: Sequence[Observation], seed: int = 0) -> tuple[Observation, Forecast] | None:
     """The largest network, and what the others would have forecast for it; None where too few are left."""
     if len(points) <= LEAST:
         return None
@@ -109,7 +109,7 @@ def held_out(points: Sequence[Point], seed: int = 0) -> tuple[Point, Forecast] |
     return largest, forecast(others, [largest.macs], seed)[0]
 
 
-def _columns(points: Sequence[Point]) -> tuple[Array, Array]:
+def _columns(points: Sequence[Observation]) -> tuple[Array, Array]:
     if len({point.macs for point in points}) < LEAST:
         raise UsageError(
             f"{len(points)} networks are too few to forecast from; {LEAST} or more are needed: "

@@ -16,9 +16,7 @@ from compound.network import Network
 from compound.notation import dump_network
 from compound.studies.result import SeedRun, Variant
 from compound.studies.variants import Layout
-from compound.trials.board import ERROR, configuration, is_void
-from compound.trials.problem import Candidate, Direction, Outcome, Report
-from compound.trials.proposals import Strategy
+from compound.trials import ERROR, Candidate, Direction, Outcome, Reporter, Strategy, configuration, is_void
 
 MOST_SEEDS = 1000  # the space is the same however many are asked for, so that more of them go on
 
@@ -31,7 +29,7 @@ class Trainer(Protocol):
         """Plain values that identify it: data and recipe."""
         ...
 
-    def __call__(self, variant: Variant, network: Network, seed: int, report: Report) -> SeedRun: ...
+    def __call__(self, variant: Variant, network: Network, seed: int, report: Reporter) -> SeedRun: ...
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class StudyProblem:
             return None
         return Candidate(dict(parameters), self.layout.networks[parameters["variant"]])
 
-    def evaluate(self, candidate: Candidate, seed: int, report: Report) -> Outcome:
+    def evaluate(self, candidate: Candidate, seed: int, report: Reporter) -> Outcome:
         """Train with the candidate's own seed; `seed`, the search's, decides nothing in a study."""
         variant = next(v for v in self.layout.variants if v.name == candidate.parameters["variant"])
         run = self.trainer(variant, candidate.network, candidate.parameters["seed"], report)

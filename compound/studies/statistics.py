@@ -26,7 +26,7 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """The reference's accuracy less another variant's, by seed.
 
     `p` is of the paired t-test (two-sided), `adjusted` after Holm (1979) for all comparisons of the group; nan where
@@ -92,9 +92,9 @@ def holm(values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def compare(study: Study, reference: str = REFERENCE) -> list[Comparison]:
+def compare(study: Study, reference: str = REFERENCE) -> list[PairedComparison]:
     """The variant of dimension `reference` against every other scaling of its group, except the baseline."""
-    found: list[Comparison] = []
+    found: list[PairedComparison] = []
     for one in (variant for variant in study.variants if variant.dimension == reference):
         others = [
             v for v in study.variants if v.group == one.group and v.dimension not in (reference, "baseline") and v.runs
@@ -119,14 +119,14 @@ def verdict(study: Study, reference: str = REFERENCE) -> list[str]:
     return sentences
 
 
-def _compared(one: Variant, other: Variant) -> Comparison:
+def _compared(one: Variant, other: Variant) -> PairedComparison:
     first, second = one.top1(), other.top1()
     seeds = sorted(first.keys() & second.keys())
     difference, p = paired([first[seed] for seed in seeds], [second[seed] for seed in seeds])
-    return Comparison(one.name, other.name, other.dimension, one.group, difference, p, p, other.macs / one.macs)
+    return PairedComparison(one.name, other.name, other.dimension, one.group, difference, p, p, other.macs / one.macs)
 
 
-def _sentence(best: Comparison, rivals: int) -> str:
+def _sentence(best: PairedComparison, rivals: int) -> str:
     found, points = best.difference, abs(best.difference.mean) * 100
     beats = "beats" if found.mean > 0 else "loses to" if found.mean < 0 else "equals"
     rival = f"the best of {rivals} others" if rivals > 1 else "the other"

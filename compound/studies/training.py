@@ -19,7 +19,7 @@ from compound.search.training import Images, ShortTraining
 from compound.studies.result import SeedRun, Variant
 from compound.studies.variants import slug
 from compound.training import Interrupted, Recipe, Run, open_run, start_run, train
-from compound.trials.problem import Report
+from compound.trials import Reporter
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class WholeTraining:
         held = {"holdout": self.images.holdout, "split": self.images.seed}
         return {"data": data.name, "fingerprint": data.fingerprint(), **held, "recipe": to_mapping(self.recipe)}
 
-    def __call__(self, variant: Variant, network: Network, seed: int, report: Report) -> SeedRun:
+    def __call__(self, variant: Variant, network: Network, seed: int, report: Reporter) -> SeedRun:
         if self.threads:
             torch.set_num_threads(self.threads)
         out = self.folder / f"{slug(variant.name)}-seed-{seed}"

@@ -22,7 +22,7 @@ BASELINE = "baseline"
 
 
 @dataclass(frozen=True)
-class Candidate:
+class PlannedNetwork:
     """A row's network before it has a name."""
 
     row: PlanRow
@@ -82,7 +82,7 @@ class Layout:
                 made.append((variant, one.network.with_(name=f"{self.baseline.name} {variant.name}")))
         return made, (*notes, *apart)
 
-    def _solved(self, rows: Sequence[PlanRow]) -> tuple[dict[tuple[PlanRow, float], Candidate], list[str]]:
+    def _solved(self, rows: Sequence[PlanRow]) -> tuple[dict[tuple[PlanRow, float], PlannedNetwork], list[str]]:
         """The rows whose cost is given: those of one group, measure and cost are solved for together.
 
         And which of them could not be brought to one cost.
@@ -91,7 +91,7 @@ class Layout:
         for row in rows:
             for power in values(row.power) if row.solved else ():
                 levels.setdefault((row.group, row.measure, power), []).append(row)
-        found: dict[tuple[PlanRow, float], Candidate] = {}
+        found: dict[tuple[PlanRow, float], PlannedNetwork] = {}
         notes: list[str] = []
         for (_, measure, power), members in levels.items():
             spent = self._spent(measure)
@@ -99,22 +99,22 @@ class Layout:
             rules = [self._rule(row) for row in members]
             points = equal_cost(self.baseline, rules, spent, target)
             for row, point in zip(members, points, strict=True):
-                found[row, power] = Candidate(row, point.network, point.scaling)
+                found[row, power] = PlannedNetwork(row, point.network, point.scaling)
             notes += unequal(measure, {r.dimension: point.spent for r, point in zip(members, points, strict=True)})
         return found, notes
 
-    def _made_of(self, row: PlanRow) -> Iterator[Candidate]:
+    def _made_of(self, row: PlanRow) -> Iterator[PlannedNetwork]:
         """The networks of a row whose factors are given."""
         start = self._network(row)
         if row.rule:
             for phi in values(row.phi):
                 scaling = self._rule(row)(phi)
-                yield Candidate(row, scale(start, scaling), scaling)
+                yield PlannedNetwork(row, scale(start, scaling), scaling)
             return
         for triple in product(values(row.depth), values(row.width), values(row.resolution)):
-            yield Candidate(row, scale(start, Scaling(*triple)), Scaling(*triple))
+            yield PlannedNetwork(row, scale(start, Scaling(*triple)), Scaling(*triple))
 
-    def _variant(self, one: Candidate, taken: set[str]) -> Variant:
+    def _variant(self, one: PlannedNetwork, taken: set[str]) -> Variant:
         counted = cost(one.network, self.classes, self.channels)
         begin = one.row.dimension if one.row.network is None else one.network.name
         words = [begin, factors(one.scaling, one.row.dimension)]

@@ -16,7 +16,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from compound.trials.liveness import WORKER, Watch, me
+from compound.trials.liveness import WORKER, FailureDetector, me
 
 SETTLED, VOID = "compound:settled", "compound:void"
 ERROR = "error"  # a user attribute: dashboards show it
@@ -54,7 +54,7 @@ class Board:
     ) -> None:
         self.storage, self.pause = storage, pause
         self.id = storage.get_study_id_from_name(study)
-        self.watch = Watch(lease)
+        self.watch = FailureDetector(lease)
 
     def look(self) -> list[FrozenTrial]:
         """All trials by number, after those of dead workers were made void."""

@@ -120,7 +120,7 @@ class Worker:
                 raise
             if parameters is not None:
                 heart.evaluating()
-                Evaluation(self.search, self.board, study.sampler, ticket._trial_id, parameters, heart).run()
+                RunningTrial(self.search, self.board, study.sampler, ticket._trial_id, parameters, heart).run()
 
     def _configure(self, study: optuna.Study, ticket: FrozenTrial) -> dict[str, Any] | None:
         """Settle the ticket when its turn comes; None when it came too late."""
@@ -158,7 +158,7 @@ def is_over(board: Board, trials: list[FrozenTrial], budget: int, exhausted: boo
     return len(placed) >= budget or (exhausted and not board.lost(trials))
 
 
-class Evaluation:
+class RunningTrial:
     """One configuration, judged; whatever happens is recorded with the trial."""
 
     def __init__(
@@ -197,7 +197,7 @@ class Evaluation:
             self._end(TrialState.COMPLETE, values, outcome.fields)
 
     def report(self, step: int, value: float) -> None:
-        """`Report`: record an intermediate value, and ask the pruner."""
+        """`Reporter`: record an intermediate value, and ask the pruner."""
         if self.heart.lost:
             raise Lost
         if len(self.search.problem.directions) > 1 or not math.isfinite(value):
@@ -233,3 +233,9 @@ def work(search: Search, stop: Callable[[], bool] = never) -> None:
     storage = search.open()
     with reachable(search.storage):
         Worker(search, storage, stop).run()
+
+
+def trials_of(search: Search) -> list[FrozenTrial]:
+    """All trials of `search` so far, in the order of their numbers."""
+    study = optuna.load_study(study_name=search.name, storage=search.open())
+    return study.get_trials(deepcopy=False)

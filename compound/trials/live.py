@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from compound.trials.board import is_void
-from compound.trials.leaderboard import Entry, leaderboard
 from compound.trials.problem import Direction
+from compound.trials.ranking import RankedTrial, leaderboard
 
 ROWS = 8
 SHORT = 6  # parameters; more are not listed, the leaderboard has them
@@ -60,7 +60,7 @@ class SearchDisplay:
                 self.told = self.told | {entry.number}
                 self.say(f"trial {len(self.told):>3}/{self.budget}  {self.line(entry)}  left {left}")
 
-    def line(self, entry: Entry) -> str:
+    def line(self, entry: RankedTrial) -> str:
         """A finished trial in one line."""
         chosen = " ".join(f"{name} {_brief(value)}" for name, value in entry.parameters.items())
         if len(entry.parameters) > SHORT:
@@ -77,7 +77,7 @@ class SearchDisplay:
         seconds = int((time.monotonic() - self.begun) / here * max(self.budget - done, 0))
         return f"{seconds // 3600}:{seconds % 3600 // 60:02d}:{seconds % 60:02d}"
 
-    def table(self, entries: Sequence[Entry], done: int, running: int, lost: int, left: str) -> Group:
+    def table(self, entries: Sequence[RankedTrial], done: int, running: int, lost: int, left: str) -> Group:
         """The best trials (of several objectives the front first), and how far the search is."""
         failed = sum(entry.state == "failed" for entry in entries)
         table = Table(title=self.title, title_justify="left")

@@ -57,7 +57,7 @@ def _started(pid: int) -> str | None:
     return None if words[0] in "ZX" else words[19]
 
 
-class Watch:
+class FailureDetector:
     """Looks at running trials again and again, and says whose worker is dead."""
 
     def __init__(self, lease: float, clock: Callable[[], float] = time.monotonic) -> None:

@@ -1,4 +1,4 @@
-"""What a search is made of: a problem proposes networks and judges them, an evaluator says how accurate one is."""
+"""What a search is made of: a problem says which networks there are, and judges them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -28,25 +28,14 @@ class Outcome:
     fields: dict[str, Any] = field(default_factory=dict)
 
 
-class Report(Protocol):
+class Reporter(Protocol):
     """An intermediate value, the larger `step` the surer; raises `optuna.TrialPruned` when the trial is hopeless."""
 
     def __call__(self, step: int, value: float) -> None: ...
 
 
 def unheard(step: int, value: float) -> None:
-    """`Report` of nobody."""
-
-
-class Evaluator(Protocol):
-    """Network to accuracy in [0, 1]: full training, a short one, inherited weights, a proxy."""
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Plain values that identify it (data, epochs, …); part of what makes a search this search."""
-        ...
-
-    def __call__(self, network: Network, seed: int, report: Report) -> float: ...
+    """`Reporter` of nobody."""
 
 
 class Problem(Protocol):
@@ -70,6 +59,6 @@ class Problem(Protocol):
         """The network of these parameters; None, or a `CompoundError`, where there is none (it is not evaluated)."""
         ...
 
-    def evaluate(self, candidate: Candidate, seed: int, report: Report) -> Outcome:
+    def evaluate(self, candidate: Candidate, seed: int, report: Reporter) -> Outcome:
         """Judge a candidate. Whatever it raises is recorded with the trial, and the search goes on."""
         ...

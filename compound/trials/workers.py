@@ -49,15 +49,15 @@ def run(search: Search, workers: int = 1, show: Show = lambda trials: None, say:
     if search.trials < 1:
         raise UsageError(f"trials {search.trials} searches nothing; use 1 or more")
     storage = search.open()
-    crew = Crew(search, storage, workers, say)
-    with reachable(search.storage), _asked(crew):
+    pool = WorkerPool(search, storage, workers, say)
+    with reachable(search.storage), _asked(pool):
         try:
-            return crew.run(show)
+            return pool.run(show)
         finally:
-            crew.end()
+            pool.end()
 
 
-class Crew:
+class WorkerPool:
     """The worker processes of this machine."""
 
     def __init__(self, search: Search, storage: BaseStorage, count: int, say: Callable[[str], None]) -> None:
@@ -165,11 +165,11 @@ class Crew:
 
 
 @contextmanager
-def _asked(crew: Crew) -> Iterator[None]:
+def _asked(pool: WorkerPool) -> Iterator[None]:
     """Ctrl-C asks once, SIGTERM asks for an end at once."""
 
     def ask(number: int, frame: FrameType | None) -> None:
-        crew.asked += 2 if number == signal.SIGTERM else 1
+        pool.asked += 2 if number == signal.SIGTERM else 1
 
     if threading.current_thread() is not threading.main_thread():
         yield

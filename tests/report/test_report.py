@@ -203,4 +203,4 @@ def test_a_run_is_reported_without_the_extra_of_searches() -> None:
     needed = imported("compound.report.run", imported("compound.report", set()))
     assert {"compound.nn", "torch"} <= needed
     assert not {name for name in needed if name.partition(".")[0] == "optuna"}
-    assert any(name.startswith("optuna") for name in imported("compound.trials.leaderboard", set()))
+    assert any(name.startswith("optuna") for name in imported("compound.trials.ranking", set()))

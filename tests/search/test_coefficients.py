@@ -15,10 +15,8 @@ from compound.scaling import FastRule, load_rule
 from compound.search.coefficients import CoefficientProblem, Target
 from compound.search.findings import intervals, no_worse, step_2, student, write_rule
 from compound.search.spending import device_latency
+from compound.trials import STRATEGIES, Search, best, leaderboard, trials_of, work, write_leaderboard
 from compound.trials.board import configuration
-from compound.trials.engine import Search, work
-from compound.trials.leaderboard import best, leaderboard, write_leaderboard
-from compound.trials.proposals import STRATEGIES
 
 B0, MINI = ZOO["efficientnet-b0"], ZOO["efficientnet-mini"]
 
@@ -141,7 +139,7 @@ def test_every_sampler_finds_the_best_of_all_candidates(tmp_path, name):
     count = len(problem.candidates)
     search = Search(problem, str(tmp_path / "j"), count, STRATEGIES[name])
     work(search)
-    trials = optuna.load_study(study_name=search.name, storage=search.open()).trials
+    trials = trials_of(search)
     assert {configuration(trial.params) for trial in trials} == set(problem.candidates)
     (winner,) = best(trials, problem.directions)
     assert winner.values == (
@@ -159,7 +157,7 @@ def print_nothing(step, value):
 def entries(tmp_path):
     search = Search(small(seeds=2), str(tmp_path / "j"), 12, STRATEGIES["grid"])
     work(search)
-    trials = optuna.load_study(study_name=search.name, storage=search.open()).trials
+    trials = trials_of(search)
     return leaderboard(trials, ("maximize",))
 
 

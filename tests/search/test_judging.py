@@ -11,12 +11,12 @@ from compound import ConvBlock, Head, Network, Stage, Style, UsageError
 from compound.nn import build
 from compound.search.evaluators.shrunken import Shrunken
 from compound.search.proxies import BATCH, Proxy, naswot, synflow
-from compound.search.samplers.screens import Features, ProxyScreen, Ridge, SurrogateScreen
+from compound.search.samplers.screens import ConfigurationFeatures, ProxyScreen, Ridge, SurrogateScreen
 from compound.search.simulated import Simulated
 from compound.search.space_file import find_space
 from compound.search.strategies import architecture_strategy
 from compound.search.validation import agreement, kendall
-from compound.trials.samplers import Past, RandomSearch
+from compound.trials import Past, RandomSearch
 from compound.trials.testing import new_study, quiet
 
 SPACE = find_space("small")
@@ -42,7 +42,7 @@ def test_ridge_is_the_closed_form():
 
 
 def test_the_surrogate_learns_to_rank_what_it_has_not_seen():
-    objective, features = Simulated(SPACE, 3), Features(SPACE, 10, 1)
+    objective, features = Simulated(SPACE, 3), ConfigurationFeatures(SPACE, 10, 1)
     rng = random.Random(0)
     drawn = [SPACE.sample(rng) for _ in range(160)]
     x, y = np.stack([features(p) for p in drawn]), np.array([objective(p) for p in drawn])
@@ -54,7 +54,7 @@ def test_a_screened_search_finds_more_in_the_same_trials():
     objective = Simulated(SPACE, 1)
     distributions = SPACE.distributions()
     found = []
-    for screen in (None, SurrogateScreen(Features(SPACE, 10, 1), 20)):
+    for screen in (None, SurrogateScreen(ConfigurationFeatures(SPACE, 10, 1), 20)):
         study = new_study(RandomSearch(distributions, 0, screen))
         with quiet():
             for _ in range(60):

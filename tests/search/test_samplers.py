@@ -15,7 +15,7 @@ from compound.search.samplers.evolution import RegularizedEvolution
 from compound.search.samplers.ppo import PPO, Controller
 from compound.search.simulated import Simulated
 from compound.search.space_file import find_space
-from compound.trials.samplers import RandomSearch
+from compound.trials import RandomSearch
 from compound.trials.testing import CHECKS, SPACE, new_study, quiet, repeats_with_the_same_seed, search
 
 MAKERS = {

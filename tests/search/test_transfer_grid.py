@@ -11,9 +11,7 @@ from compound import ZOO, UsageError
 from compound.data import ArraySource, DataError, DataSet, FileSource
 from compound.data.source import concatenated
 from compound.search.transfer import TransferProblem, at_an_end, chosen, epochs_of, grid, spaced
-from compound.trials.engine import Search, work
-from compound.trials.leaderboard import leaderboard
-from compound.trials.proposals import STRATEGIES
+from compound.trials import STRATEGIES, Search, leaderboard, trials_of, work
 
 NETWORK = ZOO["efficientnet-mini"]
 
@@ -44,10 +42,7 @@ def test_the_whole_grid_is_tried_and_the_smaller_loss_decides_between_equals(tmp
     problem = TransferProblem(NETWORK, Bowl(), rates=4, decays=5)
     search = Search(problem, str(tmp_path / "journal"), 20, STRATEGIES["grid"])
     work(search)
-    import optuna
-
-    study = optuna.load_study(study_name=search.name, storage=search.open())
-    entries = leaderboard(study.get_trials(deepcopy=False), problem.directions)
+    entries = leaderboard(trials_of(search), problem.directions)
     assert len(entries) == 20
     best = chosen(entries)
     assert best.parameters == {"rate": 0.01, "decay": 0.0}

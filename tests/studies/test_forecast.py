@@ -8,7 +8,7 @@ import pytest
 from compound import ZOO, cost
 from compound.errors import UsageError
 from compound.paper.tables import rows
-from compound.studies.forecast import Point, fit, forecast, held_out, points_of
+from compound.studies.forecast import Observation, fit, forecast, held_out, points_of
 from tests.studies.test_statistics import study, variant
 
 COSTS = np.geomspace(1e6, 3e7, 6)
@@ -22,11 +22,11 @@ def law(macs):
 def paper():
     """EfficientNet-B0 to B7: counted multiply-adds and the printed top-1 of Table 2."""
     printed = [row for row in rows("table2_imagenet") if row["model"].startswith("EfficientNet")]
-    return [Point(r["model"], cost(ZOO[r["model"]]).macs, 1 - float(r["top1"]) / 100) for r in printed]
+    return [Observation(r["model"], cost(ZOO[r["model"]]).macs, 1 - float(r["top1"]) / 100) for r in printed]
 
 
 def test_a_law_is_found_again():
-    found = fit([Point("", macs, law(macs)) for macs in COSTS])
+    found = fit([Observation("", macs, law(macs)) for macs in COSTS])
     assert (found.a, found.c) == pytest.approx((0.05, 0.5), abs=1e-4)
     assert found(1e9) == pytest.approx(law(1e9), abs=1e-5)
 
@@ -34,7 +34,7 @@ def test_a_law_is_found_again():
 def test_networks_lie_within_the_interval():
     rng, hits = np.random.default_rng(3), 0
     for seed in range(6):
-        noisy = [Point("", macs, law(macs) + rng.normal(0, 0.002)) for macs in COSTS]
+        noisy = [Observation("", macs, law(macs) + rng.normal(0, 0.002)) for macs in COSTS]
         (one,) = forecast(noisy, [1e8], seed)
         hits += one.low <= 1 - law(1e8) - rng.normal(0, 0.002) <= one.high
     assert hits >= 5

@@ -10,7 +10,7 @@ from optuna.distributions import IntDistribution
 
 from compound import ZOO
 from compound.errors import UsageError
-from compound.trials.problem import Candidate, Outcome
+from compound.trials import Candidate, Outcome
 
 
 @dataclass(frozen=True)

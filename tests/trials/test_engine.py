@@ -11,16 +11,12 @@ from optuna.pruners import MedianPruner
 from optuna.trial import TrialState
 from problems import Hill
 
+import compound.trials
 from compound.errors import CompoundError, UsageError
+from compound.trials import STRATEGIES, Search, find_strategy, open_storage, trials_of, work
 from compound.trials.board import SETTLED, is_void
-from compound.trials.engine import Search, Worker, work
-from compound.trials.liveness import BEAT, WORKER, Watch, is_gone, me
-from compound.trials.proposals import STRATEGIES, find_strategy
-from compound.trials.storage import open_storage
-
-
-def trials_of(search):
-    return optuna.load_study(study_name=search.name, storage=search.open()).get_trials(deepcopy=False)
+from compound.trials.engine import Worker
+from compound.trials.liveness import BEAT, WORKER, FailureDetector, is_gone, me
 
 
 def chosen(search):
@@ -224,7 +220,7 @@ def test_a_journal_lock_dies_with_its_process(tmp_path):
 
 def test_who_is_dead_is_told_without_comparing_clocks(tmp_path):
     now = [1000.0]
-    watch = Watch(lease=60, clock=lambda: now[0])
+    watch = FailureDetector(lease=60, clock=lambda: now[0])
     search = Search(Hill(), str(tmp_path / "j"), 1)
     study = optuna.load_study(study_name="hill", storage=search.open())
     elsewhere = ["another machine", "1", "1"]
@@ -265,3 +261,15 @@ def test_a_journal_is_what_optuna_opens(tmp_path):
     study = optuna.load_study(study_name="hill", storage=optuna.storages.JournalStorage(backend))
     assert study.best_trial.user_attrs["sum"] == sum(study.best_trial.params.values())
     assert open_storage(str(tmp_path / "j")).get_all_studies()[0].study_name == "hill"
+
+
+def test_the_front_door_opens_and_what_a_problem_is_needs_no_optuna():
+    assert all(hasattr(compound.trials, name) for name in compound.trials.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'Serach'"):
+        _ = compound.trials.Serach
+    script = (
+        "import sys\nfrom compound.trials import Candidate, Outcome, Problem, Reporter\n"
+        "assert not {'optuna', 'torch'} & sys.modules.keys()\n"
+        "from compound.trials import Search, run\nassert 'optuna' in sys.modules and 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

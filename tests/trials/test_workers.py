@@ -11,20 +11,13 @@ from collections import Counter
 from multiprocessing import forkserver
 from pathlib import Path
 
-import optuna
 import pytest
 from optuna.trial import TrialState
 from problems import Hill
 
+from compound.trials import STRATEGIES, Search, SearchFailed, run, trials_of
 from compound.trials.board import is_void
-from compound.trials.engine import Search
 from compound.trials.liveness import WORKER
-from compound.trials.proposals import STRATEGIES
-from compound.trials.workers import SearchFailed, run
-
-
-def trials_of(search):
-    return optuna.load_study(study_name=search.name, storage=search.open()).get_trials(deepcopy=False)
 
 
 def kill_some(search, count, seed, over):
@@ -86,8 +79,8 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from problems import Hill
-from compound.trials.engine import Search
-from compound.trials.workers import SearchFailed, run
+from compound.trials import Search
+from compound.trials import SearchFailed, run
 if __name__ == "__main__":
     out = Path(sys.argv[2])
     run(Search(Hill(out / "log", seconds=0.05), sys.argv[1], trials=20, seed=3), workers=2)

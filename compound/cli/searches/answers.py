@@ -16,17 +16,16 @@ if TYPE_CHECKING:
     from compound.search.finish import Winner
     from compound.search.transfer import TransferProblem
     from compound.training import Run
-    from compound.trials.engine import Search
-    from compound.trials.leaderboard import Entry
+    from compound.trials import RankedTrial, Search
 
 
 def write_coefficients(
-    search: "Search", problem: "CoefficientProblem", entries: "list[Entry]", data: str, out: Path
+    search: "Search", problem: "CoefficientProblem", entries: "list[RankedTrial]", data: str, out: Path
 ) -> tuple[dict[str, Any], str]:
     """rule.yaml, leaderboard, surface, step2.json and result.json; the answer."""
     from compound.report.surface import write_surface
     from compound.search.findings import intervals, no_worse, step_2, write_rule
-    from compound.trials.leaderboard import write_leaderboard
+    from compound.trials import write_leaderboard
 
     write_leaderboard(entries, out, ["accuracy"])
     best = best_of(entries, out)
@@ -88,7 +87,7 @@ def coefficients_text(value: dict[str, Any], table: list[dict[str, Any]], candid
 
 
 def transfer_told(
-    problem: "TransferProblem", entries: "list[Entry]", best: "Entry", run: "Run", result: "Evaluation"
+    problem: "TransferProblem", entries: "list[RankedTrial]", best: "RankedTrial", run: "Run", result: "Evaluation"
 ) -> tuple[dict[str, Any], str]:
     """The chosen rate and decay, how the places of the grid did, and what the last training reached."""
     from compound.search.transfer import at_an_end, grid

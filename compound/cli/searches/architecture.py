@@ -74,7 +74,7 @@ def architecture(
     from compound.mapping import from_mapping
     from compound.report.front import write_front
     from compound.search.architecture import affordable
-    from compound.search.architecture_plan import Plan, share_weights
+    from compound.search.architecture_plan import ArchitecturePlan, share_weights
     from compound.search.finish import choose, figures, objectives, winner_fields, write_results
     from compound.search.space_file import find_space
     from compound.search.strategies import architecture_strategy
@@ -89,7 +89,7 @@ def architecture(
         "root": str(options.root) if options.root else None, "download": options.download,
         "seed": seed, "device": where, "table": str(table) if table else None,
     }  # fmt: skip
-    plan = from_mapping(Plan, asked, "options")
+    plan = from_mapping(ArchitecturePlan, asked, "options")
     images = plan.images.open()
     folder = options.folder("search", found.name, images.name)
     chosen = architecture_strategy(

@@ -69,7 +69,7 @@ def coefficients(
     from compound.search.coefficients import CoefficientProblem
     from compound.search.spending import device_latency
     from compound.search.training import ShortTraining
-    from compound.trials.proposals import find_strategy
+    from compound.trials import find_strategy
 
     strategy = find_strategy(sampler)
     where, table = which_devices(device)

@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
     from compound.search.training import Images
     from compound.training import Recipe
-    from compound.trials.engine import Search
-    from compound.trials.problem import Problem
-    from compound.trials.proposals import Strategy
+    from compound.trials import Problem, Search, Strategy
 
 SearchWorkers = Annotated[int | None, typer.Option(min=1, help="Processes here; default one a core, up to 4.")]
 SamplerName = Annotated[str, typer.Option("--sampler", help="grid, random, tpe, gp or nsga2.")]
@@ -64,7 +62,7 @@ class SearchOptions:
         """The search as asked for; `journal` keeps it where no storage is given."""
         from optuna.pruners import NopPruner
 
-        from compound.trials.engine import Search
+        from compound.trials import Search
 
         storage, pruner = self.storage or str(journal), pruner or NopPruner()
         return Search(problem, storage, trials, strategy, seed, self.study or "", pruner, self.timeout, self.lease)

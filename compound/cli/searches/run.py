@@ -6,29 +6,23 @@ from typing import TYPE_CHECKING
 from compound.errors import CompoundError
 
 if TYPE_CHECKING:
-    from compound.trials.engine import Search
-    from compound.trials.leaderboard import Entry
+    from compound.trials import RankedTrial, Search
 
 
 def carry_out(
     search: "Search", workers: int, quiet: bool, objectives: tuple[str, ...] = ("accuracy",), title: str = ""
-) -> "list[Entry]":
+) -> "list[RankedTrial]":
     """Search to the end and show how it goes; all trials in order of merit."""
-    import optuna
-
-    from compound.trials.leaderboard import leaderboard
-    from compound.trials.live import SearchDisplay
-    from compound.trials.workers import run
+    from compound.trials import SearchDisplay, leaderboard, run, trials_of
 
     title = f"{title or search.problem.name}, {search.strategy.name}, {workers} workers -> {search.storage}"
     with SearchDisplay(title, search.trials, search.problem.directions, objectives, quiet) as display:
         display.say(title)
         run(search, workers, display.show, display.say)
-    study = optuna.load_study(study_name=search.name, storage=search.open())
-    return leaderboard(study.get_trials(deepcopy=False), search.problem.directions)
+    return leaderboard(trials_of(search), search.problem.directions)
 
 
-def best_of(entries: "list[Entry]", out: Path) -> "Entry":
+def best_of(entries: "list[RankedTrial]", out: Path) -> "RankedTrial":
     """The winner. Raises `CompoundError` when no trial gave a value."""
     complete = [entry for entry in entries if entry.state == "complete"]
     if not complete:

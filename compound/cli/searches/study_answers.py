@@ -9,7 +9,7 @@ from typing import Any
 from compound.files import write_text
 from compound.quantity import or_none, short
 from compound.studies import Study
-from compound.studies.statistics import Comparison, compare, means, verdict
+from compound.studies.statistics import PairedComparison, compare, means, verdict
 
 
 def study_fields(study: Study, failed: Sequence[str], folder: Path) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _spread(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "interval"} | {"low": low, "high": high}
 
 
-def _comparison(one: Comparison) -> dict[str, Any]:
+def _comparison(one: PairedComparison) -> dict[str, Any]:
     return {
         "reference": one.reference,
         "other": one.other,
@@ -93,7 +93,7 @@ def _comparison(one: Comparison) -> dict[str, Any]:
     }
 
 
-def _test(one: Comparison) -> str:
+def _test(one: PairedComparison) -> str:
     found = one.difference
     said = f"{one.reference} − {one.other}: {100 * found.mean:+.2f} points"
     if found.count < 2:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from compound.evaluation import Evaluation
     from compound.search.transfer import TransferProblem
     from compound.training import Recipe, Run
-    from compound.trials.leaderboard import Entry
+    from compound.trials import RankedTrial
 
 WeightsName = Annotated[
     str, typer.Option(help="What is fine-tuned: a run, a file, a published name (torchvision/resnet50), or auto.")
@@ -81,8 +81,7 @@ def transfer(
     from compound.search.transfer import TransferProblem, chosen, epochs_of
     from compound.training import adopted
     from compound.training.setups import doubts
-    from compound.trials.leaderboard import write_leaderboard
-    from compound.trials.proposals import find_strategy
+    from compound.trials import find_strategy, write_leaderboard
 
     strategy = find_strategy(sampler)
     images = options.images(data, holdout, seed)
@@ -118,7 +117,7 @@ def transfer(
 
 def _retrain(
     problem: "TransferProblem",
-    best: "Entry",
+    best: "RankedTrial",
     recipe: "Recipe",
     everything: "DataSet",
     spec: str,

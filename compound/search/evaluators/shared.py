@@ -17,7 +17,7 @@ from compound.network import Network
 from compound.search.supernet import Statistics, Supernet
 from compound.search.supernet_file import load_supernet, weights_fingerprint
 from compound.search.training import Images
-from compound.trials.problem import Report
+from compound.trials import Reporter
 
 BATCH = 256
 
@@ -49,7 +49,7 @@ class SharedWeights:
             **told,
         }
 
-    def __call__(self, network: Network, seed: int, report: Report) -> float:
+    def __call__(self, network: Network, seed: int, report: Reporter) -> float:
         if self.threads:
             torch.set_num_threads(self.threads)
         return inherited_accuracy(_loaded(self.weights, self.device), network, *_sources(self), self.device)

@@ -6,7 +6,8 @@ from typing import Any
 
 from compound.network import Network
 from compound.scaling import CompoundRule, Rule, scale
-from compound.trials.problem import Evaluator, Report
+from compound.search.evaluators.base import Evaluator
+from compound.trials import Reporter
 
 
 @dataclass(frozen=True)
@@ -21,5 +22,5 @@ class Shrunken:
     def settings(self) -> Mapping[str, Any]:
         return {"phi": self.phi, "rule": repr(self.rule), **self.evaluator.settings}
 
-    def __call__(self, network: Network, seed: int, report: Report) -> float:
+    def __call__(self, network: Network, seed: int, report: Reporter) -> float:
         return self.evaluator(scale(network, self.rule(self.phi)), seed, report)

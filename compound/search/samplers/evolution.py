@@ -7,7 +7,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 
 from compound.errors import UsageError
-from compound.trials.samplers import HistorySampler, Parameters, Past, Screen
+from compound.trials import HistorySampler, Parameters, Past, Screen
 
 
 class RegularizedEvolution(HistorySampler):

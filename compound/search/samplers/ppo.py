@@ -12,7 +12,7 @@ import torch
 from optuna.distributions import BaseDistribution
 from torch import Tensor, nn
 
-from compound.trials.samplers import HistorySampler, Parameters, Past, Screen
+from compound.trials import HistorySampler, Parameters, Past, Screen
 
 CLIP = 0.2
 ENTROPY = 1e-3
@@ -59,7 +59,7 @@ class Controller(nn.Module):
 
 
 @dataclass
-class Training:
+class TrainedController:
     """A controller and the trials that it has learnt from; it follows from those and the seed."""
 
     controller: Controller
@@ -84,7 +84,7 @@ class PPO(HistorySampler):
         epochs: int = 4,
         rate: float = 0.02,
         controller_seed: int = 0,
-        trained: list[Training] | None = None,
+        trained: list[TrainedController] | None = None,
         screen: Screen | None = None,
         draws: int = 8,
     ) -> None:
@@ -97,7 +97,7 @@ class PPO(HistorySampler):
         numbers = training.controller.write(torch.Generator().manual_seed(rng.getrandbits(63)))
         return {name: options[number] for (name, options), number in zip(self.options.items(), numbers, strict=True)}
 
-    def after(self, history: Sequence[Past]) -> Training:
+    def after(self, history: Sequence[Past]) -> TrainedController:
         """The controller that has learnt from all whole batches of `history`."""
         whole = list(history[: len(history) // self.batch * self.batch])
         if not self.trained or self.trained[0].learnt != whole[: len(self.trained[0].learnt)]:
@@ -107,13 +107,13 @@ class PPO(HistorySampler):
             self._learn(training, whole[start : start + self.batch])
         return training
 
-    def _begin(self) -> Training:
+    def _begin(self) -> TrainedController:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.controller_seed)
             controller = Controller([len(options) for options in self.options.values()])
-        return Training(controller, torch.optim.Adam(controller.parameters(), self.rate))
+        return TrainedController(controller, torch.optim.Adam(controller.parameters(), self.rate))
 
-    def _learn(self, training: Training, batch: list[Past]) -> None:
+    def _learn(self, training: TrainedController, batch: list[Past]) -> None:
         values = torch.tensor([past.value for past in batch])
         chosen = torch.tensor([[o.index(past.parameters[n]) for n, o in self.options.items()] for past in batch])
         mean, deviation = values.mean().item(), max(values.std().item(), 1e-8)

@@ -10,7 +10,7 @@ from compound.cost import cost
 from compound.errors import NetworkError
 from compound.network import Network
 from compound.search.space import Space
-from compound.trials.samplers import Parameters, Past
+from compound.trials import Parameters, Past
 
 Array = NDArray[np.float64]
 PENALTIES = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -53,7 +53,7 @@ class SurrogateScreen:
 
 
 @dataclass(frozen=True)
-class Features:
+class ConfigurationFeatures:
     """What a surrogate reads of a configuration: its options one-hot, and the logarithms of its counted cost.
 
     A configuration that is no network has the cost of none.

@@ -15,7 +15,7 @@ from compound.trials.problem import Direction
 
 
 @dataclass(frozen=True)
-class Entry:
+class RankedTrial:
     """A trial that holds a place. `rank` counts from 1 among those with values; several objectives: front by front."""
 
     rank: int | None
@@ -28,7 +28,7 @@ class Entry:
     error: str | None
 
 
-def leaderboard(trials: Sequence[FrozenTrial], directions: Sequence[Direction]) -> list[Entry]:
+def leaderboard(trials: Sequence[FrozenTrial], directions: Sequence[Direction]) -> list[RankedTrial]:
     """The best first, then pruned, running and failed ones. Void trials are left out."""
     held = [trial for trial in trials if trial.state != TrialState.WAITING and not is_void(trial)]
     complete = [trial for trial in held if trial.state == TrialState.COMPLETE]
@@ -42,12 +42,12 @@ def leaderboard(trials: Sequence[FrozenTrial], directions: Sequence[Direction]) 
     return [_entry(trial, ranks.get(trial.number)) for trial in sorted(held, key=merit)]
 
 
-def best(trials: Sequence[FrozenTrial], directions: Sequence[Direction]) -> list[Entry]:
+def best(trials: Sequence[FrozenTrial], directions: Sequence[Direction]) -> list[RankedTrial]:
     """The best trial; of several objectives the whole front, by the first objective."""
     return [entry for entry in leaderboard(trials, directions) if entry.rank == 1]
 
 
-def write_leaderboard(entries: Sequence[Entry], folder: Path, objectives: Sequence[str]) -> None:
+def write_leaderboard(entries: Sequence[RankedTrial], folder: Path, objectives: Sequence[str]) -> None:
     """leaderboard.csv, a column a parameter and field, and leaderboard.json with the errors."""
     write_json(folder / "leaderboard.json", [asdict(entry) for entry in entries])
     rows = [
@@ -66,12 +66,12 @@ def write_leaderboard(entries: Sequence[Entry], folder: Path, objectives: Sequen
     write_text(folder / "leaderboard.csv", text.getvalue())
 
 
-def _entry(trial: FrozenTrial, rank: int | None) -> Entry:
+def _entry(trial: FrozenTrial, rank: int | None) -> RankedTrial:
     fields = {name: value for name, value in trial.user_attrs.items() if name != ERROR}
     seconds = round(trial.duration.total_seconds(), 3) if trial.duration else None
     state = "failed" if trial.state == TrialState.FAIL else trial.state.name.lower()
     values = tuple(trial.values) if trial.values else None
-    return Entry(rank, trial.number, state, values, seconds, trial.params, fields, trial.user_attrs.get(ERROR))
+    return RankedTrial(rank, trial.number, state, values, seconds, trial.params, fields, trial.user_attrs.get(ERROR))
 
 
 def _signed(trial: FrozenTrial, directions: Sequence[Direction]) -> tuple[float, ...]:
