@@ -1,68 +1,62 @@
 """The networks of the sources by name: baselines and published variants, one file a family.
 
-A family file holds `NETWORKS`, and `ALIASES` where other libraries' names differ by more than case and hyphens.
+A family file holds `NETWORKS`, and `ALIASES` where other libraries' names differ by more than case and hyphens. It is
+read when a name is asked for that no family before it has.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import lru_cache
+from importlib import import_module
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.zoo import (
-    alexnet,
-    amoebanet,
-    densenet,
-    edgetpu,
-    efficientnet,
-    efficientnetv2,
-    googlenet,
-    inception,
-    mnasnet,
-    mobilenet,
-    mobilenetv3,
-    nasnet,
-    nfnet,
-    polynet,
-    regnet,
-    resnet,
-    senet,
-    shufflenet,
-    squeezenet,
-    tinynet,
-    vgg,
-    xception,
-)
 
-FAMILIES = {
-    "efficientnet": efficientnet,
-    "mobilenet": mobilenet,
-    "resnet": resnet,
-    "alexnet": alexnet,
-    "vgg": vgg,
-    "googlenet": googlenet,
-    "densenet": densenet,
-    "squeezenet": squeezenet,
-    "shufflenet": shufflenet,
-    "efficientnetv2": efficientnetv2,
-    "edgetpu": edgetpu,
-    "mnasnet": mnasnet,
-    "mobilenetv3": mobilenetv3,
-    "tinynet": tinynet,
-    "senet": senet,
-    "regnet": regnet,
-    "nfnet": nfnet,
-    "inception": inception,
-    "xception": xception,
-    "polynet": polynet,
-    "nasnet": nasnet,
-    "amoebanet": amoebanet,
-}
+FAMILIES = (
+    "efficientnet",
+    "mobilenet",
+    "resnet",
+    "alexnet",
+    "vgg",
+    "googlenet",
+    "densenet",
+    "squeezenet",
+    "shufflenet",
+    "efficientnetv2",
+    "edgetpu",
+    "mnasnet",
+    "mobilenetv3",
+    "tinynet",
+    "senet",
+    "regnet",
+    "nfnet",
+    "inception",
+    "xception",
+    "polynet",
+    "nasnet",
+    "amoebanet",
+)
 
 
 def plain(name: str) -> str:
     """What a name is compared by: case, hyphens, underscores and spaces do not matter."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+@lru_cache
+def networks(family: str) -> tuple[Network, ...]:
+    """The networks of one family file."""
+    found: tuple[Network, ...] = import_module(f"compound.zoo.{family}").NETWORKS
+    return found
+
+
+@lru_cache
+def names(family: str) -> dict[str, Network]:
+    """The networks of one family file by their plain names, other libraries' included."""
+    by_name = {network.name: network for network in networks(family)}
+    aliases: dict[str, str] = getattr(import_module(f"compound.zoo.{family}"), "ALIASES", {})
+    return {plain(name): by_name[name] for name in by_name} | {plain(a): by_name[name] for a, name in aliases.items()}
 
 
 class Zoo(Mapping[str, Network]):
@@ -71,34 +65,33 @@ class Zoo(Mapping[str, Network]):
     A name with timm's prefix `tf_` is the same network with TensorFlow's padding.
     """
 
-    def __init__(self) -> None:
-        self._networks: dict[str, Network] = {n.name: n for family in FAMILIES.values() for n in family.NETWORKS}
-        self._names = {plain(name): name for name in self._networks}
-        for family in FAMILIES.values():
-            self._names |= {plain(alias): name for alias, name in getattr(family, "ALIASES", {}).items()}
-
     def __getitem__(self, name: str) -> Network:
         wanted = plain(name)
-        if wanted in self._names:
-            return self._networks[self._names[wanted]]
-        if wanted.startswith("tf") and wanted[2:] in self._names:
-            network = self._networks[self._names[wanted[2:]]]
-            return replace(network, style=replace(network.style, padding="same"))
+        if found := _find(wanted):
+            return found
+        if wanted.startswith("tf") and (found := _find(wanted[2:])):
+            return replace(found, style=replace(found.style, padding="same"))
         import difflib  # only an error needs it
 
-        near = [self._names[n] for n in difflib.get_close_matches(wanted, self._names, n=3, cutoff=0.5)]
+        known = {plain: network.name for family in FAMILIES for plain, network in names(family).items()}
+        near = [known[n] for n in difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)]
         hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "`compound zoo` lists all"
         raise UnknownNetwork(f"no network is called {name!r}; {hint}")
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._networks)
+        return (network.name for family in FAMILIES for network in networks(family))
 
     def __len__(self) -> int:
-        return len(self._networks)
+        return sum(len(networks(family)) for family in FAMILIES)
 
     def families(self) -> dict[str, tuple[Network, ...]]:
         """Networks by family file."""
-        return {name: family.NETWORKS for name, family in FAMILIES.items()}
+        return {family: networks(family) for family in FAMILIES}
+
+
+def _find(wanted: str) -> Network | None:
+    """The network of that plain name; families are read until one has it."""
+    return next((found for family in FAMILIES if (found := names(family).get(wanted))), None)
 
 
 class UnknownNetwork(UsageError, KeyError):

@@ -1,9 +1,13 @@
 """Networks by name, as users of other libraries write them; the quantities people type."""
 
+import subprocess
+import sys
+
 import pytest
 
 from compound import ZOO, CompoundRule, FastRule, UsageError, cost
 from compound.quantity import quantity, short
+from compound.zoo import FAMILIES, names
 
 ALIASES = {
     "EfficientNet-B0": "efficientnet-b0",
@@ -53,6 +57,17 @@ def test_the_zoo_is_a_mapping_of_names_to_networks() -> None:
     assert all(network.name == name for name, network in ZOO.items())
     assert len(ZOO) == len(set(ZOO))
     assert [n.name for family in ZOO.families().values() for n in family] == list(ZOO)
+
+
+def test_no_name_means_two_networks() -> None:
+    """So the order in which the families are read does not matter."""
+    assert len({name for family in FAMILIES for name in names(family)}) == sum(len(names(f)) for f in FAMILIES)
+
+
+def test_a_name_is_found_without_reading_the_families_behind_it() -> None:
+    code = "import sys; from compound import ZOO; ZOO['resnet-50']; print(*(m for m in sys.modules if '.zoo.' in m))"
+    read = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert read.split() == ["compound.zoo.efficientnet", "compound.zoo.mobilenet", "compound.zoo.resnet"]
 
 
 def test_table_1_is_printed_as_the_paper_prints_it() -> None:
