@@ -39,7 +39,7 @@ def curve(network: Network, folder: Path, options: argparse.Namespace, inherited
     """Holdout accuracy by step, and test accuracy at the end."""
     data = open_data("fashion6k", holdout=0.1, seed=options.seed)
     recipe = replace(RECIPES["small"], epochs=options.epochs, precision="fp32")
-    run = start_run(network, data, "fashion6k", recipe, folder, seed=options.seed)
+    run = start_run(network, data, recipe, folder, seed=options.seed)
     run, result = train(run, data, inherited=inherited, quiet=True)
     with run.metrics.open() as file:
         rows = [(int(row["step"]), float(row["val_top1"])) for row in csv.DictReader(file)]
@@ -106,7 +106,7 @@ def timed(
         part, recipe = replace(data, train=subset(data.train, taken), holdout=none), replace(recipe, epochs=1)
     else:
         part, recipe = data, replace(recipe, minutes=minutes)
-    run, begun = start_run(network, part, str(options.data), recipe, folder, seed=options.seed), time.time()
+    run, begun = start_run(network, part, recipe, folder, seed=options.seed), time.time()
     run, result = train(run, part, weights=weights, quiet=True)
     seconds = round(run.weights.stat().st_mtime - begun, 1)  # they are written before the evaluation
     seen = {"epochs": run.recipe.epochs, "training_images": len(part.train)}

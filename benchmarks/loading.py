@@ -22,7 +22,7 @@ import torch
 from PIL import Image
 
 from benchmarks.environment import RESULTS, write_result
-from compound.data import Augment, Preprocessing, make_loader, open_data
+from compound.data import Augment, DataSpec, Preprocessing, make_loader, open_data
 from compound.data.cache import write_cache
 from compound.data.open import read_tables
 from compound.measurement.machine import keep_freed_memory
@@ -43,7 +43,7 @@ def main() -> None:
     count, turns = (2048, 9) if given.full else (512, 5)
     with tempfile.TemporaryDirectory() as place:
         folder = write_photos(Path(place) / "photos", count)
-        write_cache(read_tables(str(folder)), Path(place) / "cache", 256)
+        write_cache(read_tables(DataSpec(str(folder))), Path(place) / "cache", 256)
         ways = {
             "image_folder": image_folder(folder),
             "files": ours(folder, "bilinear"),

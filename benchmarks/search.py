@@ -119,7 +119,7 @@ def accuracy(network: Network, folder: Path, seed: int, fashion: Path) -> float:
         data = open_data(DATA, seed=seed)
         recipe = replace(RECIPES["small"], precision="fp32")
         resume = (folder / "run.yaml").exists()
-        train(start_run(network, data, DATA, recipe, folder, seed=seed, resume=resume), data, quiet=True)
+        train(start_run(network, data, recipe, folder, seed=seed, resume=resume), data, quiet=True)
     model, weights = load_model(folder / "model.safetensors")
     return evaluate(model, open_data(str(fashion)).test, weights.classes).top(1)
 

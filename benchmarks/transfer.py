@@ -61,7 +61,7 @@ def tuned(network: Network, weights: Path, data: DataSet, folder: Path, options:
         linear = fit_linear(learned, len(data.classes), choose_penalty(learned, len(data.classes), options.seed))
         right["probe"] += (linear.logits(held).argmax(1) == held.labels).tolist()
         part = replace(data, train=subset(data.train, kept), test=subset(data.train, tested))
-        run = start_run(network, part, str(folder), recipe, folder / f"fold-{number}", seed=options.seed)
+        run = start_run(network, part, recipe, folder / f"fold-{number}", seed=options.seed)
         run, result = train(run, part, weights=weights, quiet=True)
         right["fine_tuned"] += result.hits(1).tolist()
         shares = {how: round(float(np.mean(hits)), 4) for how, hits in right.items()}

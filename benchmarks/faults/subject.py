@@ -67,7 +67,7 @@ def train_logged(out: Path, data: DataSet, epochs: int, workers: int, die_at: in
     if die_at is not None:
         die_in_write(die_at)
     resume = (out / "run.yaml").exists() and open_run(out).state != "created"
-    run = start_run(NETWORK, data, "fashion6k", recipe(epochs), out, seed=3, resume=resume)
+    run = start_run(NETWORK, data, recipe(epochs), out, seed=3, resume=resume)
     train(run, data, device="cpu", workers=workers, quiet=True, save_every=Interval(steps=5))
 
 

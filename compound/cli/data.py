@@ -28,11 +28,11 @@ def check(
     json: Json = False,
 ) -> None:
     """Count images, and find damaged files, unequal classes, sizes, and pictures that stand in two parts."""
-    from compound.data import open_data
+    from compound.data import DataSpec
     from compound.data.check import check as look
     from compound.data.check import contact_sheet
 
-    images = open_data(data, channels=channels, seed=seed, root=root, download=download)
+    images = DataSpec(data, channels, seed=seed, root=root, download=download).open()
     found = look(images)
     lines = [f"{images.name}: {len(images.classes)} classes, {images.channels} channels"]
     lines += left_out_lines(images.left_out)
@@ -76,10 +76,11 @@ def cache(
     Run again on a finished cache, it checks every byte and writes what is damaged again. Crops are then taken from the
     smaller images: choose a size of the network's resolution plus its margin, or more.
     """
+    from compound.data import DataSpec
     from compound.data.cache import write_cache
     from compound.data.open import read_tables
 
-    told = write_cache(read_tables(data, channels, root, download), out, size, note)
+    told = write_cache(read_tables(DataSpec(data, channels, root=root, download=download)), out, size, note)
     images = sum(told["images"].values())
     damaged = f", {told['damaged']:,} of them damaged" if told["damaged"] else ""
     answer(json, told | {"folder": str(out)}, f"{out}: {images:,} images{damaged}, {told['bytes'] / 1e6:,.1f} MB")

@@ -1,5 +1,6 @@
 """`compound evaluate`: a trained network on the test images of a data set."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ from compound.cli.training import DamagedLimit, Device, Download, Root, Workers
 from compound.errors import UsageError
 
 if TYPE_CHECKING:
-    from compound.data import DataSet, Source
+    from compound.data import DataSet, DataSpec, Source
     from compound.nn import Weights
 
 Model = Annotated[
@@ -83,7 +84,7 @@ def evaluate(
     images: DataSet | None = None
     source: Source
     if layout:
-        labelled = open_layout(layout, Path(given[0]), described.classes, described.channels, labels)
+        labelled = open_layout(layout, Path(given.where), described.classes, described.channels, labels)
         source, name = labelled.source, layout
         if len(source) != LAYOUTS[layout]:
             note(f"warning: {layout} has {LAYOUTS[layout]:,} images to judge and {data} has {len(source):,}")
@@ -152,34 +153,29 @@ def refuse_mixtures(
         raise UsageError("--labels belongs to --layout imagenet-real")
 
 
-def data_of(model: str, data: str | None, final: bool = False, again: bool = False) -> tuple[str, int, float]:
-    """The data that is named, or what the run was trained on; the seed of its splits and what was held out.
+def data_of(model: str, data: str | None, final: bool = False, again: bool = False) -> "DataSpec":
+    """The data that is named, or what the run was trained on, divided as then.
 
     Test images that a run keeps for its `final` evaluation are refused, and after it, unless they are wanted `again`.
     """
-    from compound.data.open import HELD
+    from compound.data import DataSpec
     from compound.training import open_run
     from compound.training.final import is_final, refuse_second, refuse_unseen
 
     if data is not None:
-        return data, 0, HELD
+        return DataSpec(data)
     run = open_run(model)
     if not again and (final or is_final(run)):
         refuse_second(run)
     elif not final:
         refuse_unseen(run)
-    return str(run.data["spec"]), run.seed, run.data.get("holdout", HELD)
+    return run.spec
 
 
-def open_test(
-    model: str, data: tuple[str, int, float], described: "Weights", root: Path | None, download: bool
-) -> "DataSet":
+def open_test(model: str, spec: "DataSpec", described: "Weights", root: Path | None, download: bool) -> "DataSet":
     """The data set of `data_of`; its classes must be those that the network knows."""
-    from compound.data import open_data
-
-    spec, seed, held = data
-    opening: dict[str, Any] = {"seed": seed, "holdout": held, "root": root, "download": download}
-    images = open_data(spec, channels=described.channels, **opening)
+    places = {"root": root or spec.root, "download": download or spec.download}
+    images = replace(spec, channels=described.channels, **places).open()
     if images.several != described.several:
         kinds = ("one label", "several labels")
         raise UsageError(

@@ -1,5 +1,6 @@
 """`compound export`: a trained network as a file of another runtime, checked on real images, and the fastest chosen."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -95,7 +96,7 @@ def real_images(model: str, images: Path | None, described: "Weights") -> "tuple
     """What a file is judged on, what it is calibrated on (None: the same), and whether the labels are known."""
     import numpy as np
 
-    from compound.data import FileSource, open_data
+    from compound.data import FileSource
     from compound.deploy import find_images
     from compound.training import open_run
 
@@ -106,7 +107,7 @@ def real_images(model: str, images: Path | None, described: "Weights") -> "tuple
         raise UsageError(
             f"{model} does not say which images it knows; give some to check the export on with --images DIR"
         )
-    data = open_data(open_run(model).data["spec"], channels=described.channels)
+    data = replace(open_run(model).spec, channels=described.channels).open()
     return data.holdout, data.train, True
 
 

@@ -88,7 +88,7 @@ def fit(
     if not json:
         note(plan_text(plan) if plan else network.table())
     out = training.out or Path("runs") / f"{start.name}-{images.name}".replace(" ", "-")
-    run, result = training.run(network, images, data, recipe, out, quiet=json)
+    run, result = training.run(network, images, recipe, out, quiet=json)
     write_plan(run, start, plan, rule)
     write_predictions(run, images, result)
     report = write_report(run)

@@ -37,7 +37,7 @@ def probe(
     json: Json = False,
 ) -> None:
     """Fit a linear classifier on frozen features; test images, k folds or few shots say how good it is."""
-    from compound.data import open_data
+    from compound.data import DataSpec
     from compound.nn import build, load_weights, save_weights
     from compound.training import default_workers
     from compound.training.probe import classified, cross_validate, features, few_shot, joined, probe_test
@@ -49,7 +49,7 @@ def probe(
         model = build(find_network(network), seed=seed)
     else:
         model, _ = load_weights(weights or network, find_network(network) if weights else None)
-    images = open_data(data, channels=model.channels, seed=seed, root=root, download=download)
+    images = DataSpec(data, model.channels, seed=seed, root=root, download=download).open()
     if images.several:
         raise UsageError(f"{images.name} has several labels an image, and a probe measures one; use compound train")
     if weights not in (None, "random"):

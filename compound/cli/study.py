@@ -51,6 +51,7 @@ def study(
     The same command goes on where it was stopped, --seeds may grow, and other machines join by --storage.
     """
     from compound.measurement.machine import environment
+    from compound.search.training import opened
     from compound.studies.carry import blank, carry_out
     from compound.studies.plan import find_plan
     from compound.studies.problem import StudyProblem
@@ -61,14 +62,14 @@ def study(
     chosen = one_recipe(TrainingOptions(recipe=recipe, epochs=epochs, batch=batch, rate=rate).find_recipe())
     network, where, table = find_network(baseline), *which_devices(device)
     crew, share = shared(workers, threads, where)
-    images = options.images(data, holdout, 0)
-    opened = images.open()
+    spec = options.spec(data, holdout, 0)
+    images = opened(spec)
     layout = Layout(
         find_plan(plan), network, ratio, find_rule(rule), load_table(table) if table else None,
-        len(opened.classes), opened.channels,
+        len(images.classes), images.channels,
     )  # fmt: skip
-    folder = options.folder("study", layout.plan.name, network.name, opened.name)
-    trainer = WholeTraining(images, chosen, (folder / "runs").absolute(), share, where)
+    folder = options.folder("study", layout.plan.name, network.name, images.name)
+    trainer = WholeTraining(spec, chosen, (folder / "runs").absolute(), share, where)
     problem = StudyProblem(layout, trainer, seeds)
     for said in layout.notes:
         note(f"note: {said}")
@@ -76,8 +77,8 @@ def study(
         return answer(json, *study_estimate(problem, trainer, crew))
     search = options.search(problem, folder / "study.journal", problem.runs, problem.strategy())
     about = environment(share) | {"workers": crew, "device": where}
-    study = blank(layout, opened.name, trainer.settings["recipe"], about, shlex.join(["compound", *sys.argv[1:]]))
-    title = f"{problem.name} on {opened.name}, {problem.runs} runs, {crew} workers -> {search.storage}"
+    study = blank(layout, images.name, trainer.settings["recipe"], about, shlex.join(["compound", *sys.argv[1:]]))
+    title = f"{problem.name} on {images.name}, {problem.runs} runs, {crew} workers -> {search.storage}"
     with SearchDisplay(title, search.trials, problem.directions, ["top-1"], quiet=json) as display:
         display.say(title)
         carried = carry_out(search, study, folder, crew, display.show, display.say)

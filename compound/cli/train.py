@@ -32,7 +32,7 @@ def train(
     recipe = training.find_recipe()
     images = training.open_data(data)
     out = training.out or Path("runs") / f"{found.name}-{images.name}".replace(" ", "-")
-    run, result = training.run(found, images, data, recipe, out, quiet=json)
+    run, result = training.run(found, images, recipe, out, quiet=json)
     part = "held-out" if training.final is False else "test"
     answer(json, {"part": part} | result_fields(run, result), result_text(run, result, part))
 

@@ -149,22 +149,19 @@ class TrainingOptions:
     root: Root = None
     download: Download = False
 
-    def open_data(self, spec: str) -> "DataSet":
-        """The data set that `spec` says, divided and converted as the options have it."""
-        from compound.data import open_data
-        from compound.data.open import HELD
+    def open_data(self, where: str) -> "DataSet":
+        """The data set of `where`, divided and converted as the options have it."""
+        from compound.data import DataSpec
+        from compound.data.spec import HELD
 
         held = HELD if self.holdout is None else self.holdout
-        return open_data(
-            spec, channels=self.channels, holdout=held, seed=self.seed, root=self.root, download=self.download
-        )
+        return DataSpec(where, self.channels, held, self.seed, self.root, self.download).open()
 
     def _class_weights(self, images: "DataSet") -> tuple[float, ...]:
         from compound.training.weighting import find_class_weights
 
         assert self.class_weights is not None
-        opening = {"seed": self.seed, "root": self.root, "download": self.download}
-        return find_class_weights(self.class_weights, images, self.weights, device=self.device, **opening)
+        return find_class_weights(self.class_weights, images, self.weights, device=self.device)
 
     def find_recipe(self) -> "Recipe":
         """A preset or a YAML file, with the options on top."""
@@ -193,7 +190,7 @@ class TrainingOptions:
         return replace(recipe, find=tuple(sorted(find)), **given)
 
     def run(
-        self, network: "Network", images: "DataSet", spec: str, recipe: "Recipe", out: Path, quiet: bool
+        self, network: "Network", images: "DataSet", recipe: "Recipe", out: Path, quiet: bool
     ) -> tuple["Run", "Evaluation"]:
         """Start or resume the run and train it to its end."""
         from compound.parallel import is_first, size
@@ -216,7 +213,7 @@ class TrainingOptions:
         if self.class_weights is not None:
             recipe = replace(recipe, class_weights=self._class_weights(images))
         measured: dict[str, Any] = {"workers": self.workers, "device": self.device, "shard": self.shard}
-        run = start_run(network, images, spec, recipe, out, seed=self.seed, resume=self.resume, **measured)
+        run = start_run(network, images, recipe, out, seed=self.seed, resume=self.resume, **measured)
         if is_first():
             for warning in (*warnings, *network.warnings(images.channels)):
                 note(f"warning: {warning}")

@@ -9,6 +9,7 @@ from compound.data.open import DataSet, open_data
 from compound.data.preprocess import Preprocessing
 from compound.data.sampler import Draw, EpochSampler
 from compound.data.source import ArraySource, FileSource, Source, subset
+from compound.data.spec import DataSpec
 
 __all__ = [
     "CLASSES",
@@ -19,6 +20,7 @@ __all__ = [
     "DamagedImage",
     "DataError",
     "DataSet",
+    "DataSpec",
     "Draw",
     "EpochSampler",
     "FileSource",

@@ -18,13 +18,13 @@ from compound.data.idx import is_idx_folder, open_idx
 from compound.data.named import NAMED, open_named
 from compound.data.shards import is_shards, open_shards
 from compound.data.source import ArraySource, Source, concatenated, subset
+from compound.data.spec import HELD, DataSpec
 from compound.data.split import stratified
 from compound.data.tables import Tables
 
 FASHION6K = Path(__file__).parent / "fashion6k"
 CACHE = Path("~/.cache/compound")
 ARRAYS = ".npz"
-HELD = 0.05  # of the training images, unless something else is asked for
 TEST_SHARE = 0.2  # of the images of a data set that comes without a test part
 
 
@@ -32,8 +32,8 @@ TEST_SHARE = 0.2  # of the images of a data set that comes without a test part
 class DataSet:
     """Images and class names. `holdout` is taken out of the training images, to choose by; `test` is only reported.
 
-    `held` is what was asked for: the holdout's share of the training images, or its number. `left_out` has what holds
-    images and cannot be used, with the reasons.
+    `asked` is the question that opened it, None where there was none; channels stand in it as they came out.
+    `left_out` has what holds images and cannot be used, with the reasons.
     """
 
     name: str
@@ -42,8 +42,13 @@ class DataSet:
     train: Source
     holdout: Source
     test: Source
-    held: float = HELD
+    asked: DataSpec | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def spec(self) -> DataSpec:
+        """The question that opens the data set again; of one made by hand its name, which opens nothing."""
+        return self.asked or DataSpec(self.name, self.channels)
 
     @property
     def several(self) -> bool:
@@ -53,7 +58,8 @@ class DataSet:
     def without_holdout(self) -> "DataSet":
         """The same data with the held-out images back among the training images."""
         train = concatenated(self.train, self.holdout)
-        return replace(self, train=train, holdout=subset(train, np.empty(0, dtype=np.int64)), held=0.0)
+        nothing = subset(train, np.empty(0, dtype=np.int64))
+        return replace(self, train=train, holdout=nothing, asked=replace(self.spec, holdout=0.0))
 
     def fingerprint(self) -> str:
         """Twelve hex digits that change when names, classes, channels, sizes or labels do (pixels are not read)."""
@@ -66,7 +72,7 @@ class DataSet:
 
 
 def open_data(
-    spec: str,
+    where: str,
     *,
     channels: int | None = None,
     holdout: float = HELD,
@@ -74,32 +80,25 @@ def open_data(
     root: Path | None = None,
     download: bool = False,
 ) -> DataSet:
-    """The data set that `spec` says.
-
-    `spec`: `fashion6k` (comes with the package), a torchvision name such as `cifar10` (looked for below `root`), a
-        folder with a folder a class (perhaps within train/ and test/), a folder of MNIST's four idx files, a CSV file,
-        an .npz of arrays (`compound.data.arrays`), a cache (`compound.data.cache`), tar shards or a folder of them,
-        such as `s3://bucket/{train-{000..099},val-{00..04}}.tar` (`compound.data.shards`).
-        A folder called like a data set is written with its path: `./mnist`.
-    `channels`: 1 or 3, what images are converted to; by default what the data has, in an .npz any number.
-    `holdout`: the share of each class's training images that is set aside, in [0, 1), or from 1 on how many in all
-        (the paper's minival: 25,022). A holdout that the data comes with is taken as it is.
-    `seed`: of the holdout, and of the test split where the data has none.
-    """
-    if holdout < 0 or (holdout >= 1 and holdout != int(holdout)):
-        raise DataError(f"holdout {holdout} is neither a share nor a number; use 0 for none, 0.05, or e.g. 500")
-    return _divided(read_tables(spec, channels, root, download), holdout, seed, spec)
+    """The data set of a `DataSpec` of these fields."""
+    return DataSpec(where, channels, holdout, seed, root, download).open()
 
 
-def read_tables(spec: str, channels: int | None = None, root: Path | None = None, download: bool = False) -> Tables:
-    """The parts that the data comes with, before anything is split off them; see `open_data`."""
-    if channels not in (None, 1, 3) and not spec.endswith(ARRAYS):
+def opened(spec: DataSpec) -> DataSet:
+    """The data set that `spec` asks for; see there."""
+    return _divided(read_tables(spec), spec)
+
+
+def read_tables(spec: DataSpec) -> Tables:
+    """The parts that the data comes with, before anything is split off them."""
+    channels = spec.channels
+    if channels not in (None, 1, 3) and not spec.where.endswith(ARRAYS):
         raise DataError(f"channels {channels} is not possible; use 1 for grey or 3 for RGB")
-    tables = _read(spec, channels, (root or CACHE).expanduser(), download)
+    tables = _read(spec.where, channels, (spec.root or CACHE).expanduser(), spec.download)
     if channels and channels != tables.channels:
         if {channels, tables.channels} != {1, 3}:
             raise DataError(
-                f"{spec} has {tables.channels} channels, which do not become {channels}; leave --channels out"
+                f"{spec.where} has {tables.channels} channels, which do not become {channels}; leave --channels out"
             )
         tables = _converted(tables, channels)
     return tables
@@ -149,15 +148,16 @@ def _converted(tables: Tables, channels: int) -> Tables:
     return replace(tables, channels=channels, **parts)  # type: ignore[arg-type]
 
 
-def _divided(tables: Tables, holdout: float, seed: int, spec: str) -> DataSet:
+def _divided(tables: Tables, spec: DataSpec) -> DataSet:
     if len(tables.classes) < 2:
         found = repr(tables.classes[0]) if tables.classes else "none"
-        raise DataError(f"{spec} has a single class, {found}; give two or more to tell apart")
+        raise DataError(f"{spec.where} has a single class, {found}; give two or more to tell apart")
     train, test, held = tables.train, tables.test, tables.holdout
     if test is None:
-        kept, taken = stratified(train.labels, TEST_SHARE, seed)
+        kept, taken = stratified(train.labels, TEST_SHARE, spec.seed)
         train, test = subset(train, kept), subset(train, taken)
     if held is None:
-        kept, taken = stratified(train.labels, holdout, seed + 1)
+        kept, taken = stratified(train.labels, spec.holdout, spec.seed + 1)
         train, held = subset(train, kept), subset(train, taken)
-    return DataSet(tables.name, tables.classes, tables.channels, train, held, test, holdout, tables.left_out)
+    given = replace(spec, channels=tables.channels)
+    return DataSet(tables.name, tables.classes, tables.channels, train, held, test, given, tables.left_out)

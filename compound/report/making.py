@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from compound.data.open import HELD
+from compound.data.spec import HELD
 from compound.mapping import to_mapping
 from compound.training.run import Run
 
@@ -29,11 +29,11 @@ def commands(run: Run) -> list[Command]:
     """What to type: the recipe as a file first, because a preset may change and its options are not kept by name."""
     out = shlex.quote(str(run.path))
     recipe = yaml.safe_dump(to_mapping(run.recipe), sort_keys=False, allow_unicode=True, width=100)
-    held = run.data.get("holdout", HELD)
+    spec = run.spec
     train = (
-        f"compound train {shlex.quote(str(run.path / 'network.yaml'))} {shlex.quote(str(run.data['spec']))}"
-        f" --recipe recipe.yaml --seed {run.seed} --channels {run.data['channels']}"
-        + (f" --holdout {held:g}" if held != HELD else "")
+        f"compound train {shlex.quote(str(run.path / 'network.yaml'))} {shlex.quote(spec.where)}"
+        f" --recipe recipe.yaml --seed {run.seed} --channels {spec.channels}"
+        + (f" --holdout {spec.holdout:g}" if spec.holdout != HELD else "")
     )
     return [
         Command("The recipe as a file", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),

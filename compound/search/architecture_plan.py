@@ -9,6 +9,7 @@ from typing import Literal
 import yaml
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 
+from compound.data import DataSpec
 from compound.errors import UsageError
 from compound.files import make_folder, write_text
 from compound.mapping import from_mapping, to_mapping
@@ -22,7 +23,7 @@ from compound.search.space_file import load_space
 from compound.search.spending import device_latency
 from compound.search.supernet import Supernet
 from compound.search.supernet_training import train_supernet
-from compound.search.training import Images, ShortTraining
+from compound.search.training import ShortTraining, opened
 from compound.training import Recipe, find_recipe
 
 Estimation = Literal["shared", "full", "short", "shrunken", "halving"]
@@ -67,10 +68,10 @@ class ArchitecturePlan:
             raise UsageError(f"holdout {self.holdout:g} leaves no images to choose or to train by; use e.g. 0.2")
 
     @cached_property
-    def images(self) -> Images:
-        return Images(
-            self.data, self.holdout, self.channels, self.seed, Path(self.root) if self.root else None, self.download
-        )
+    def spec(self) -> DataSpec:
+        """The question that opens the images."""
+        root = Path(self.root) if self.root else None
+        return DataSpec(self.data, self.channels, self.holdout, self.seed, root, self.download)
 
     @cached_property
     def training(self) -> Recipe:
@@ -80,11 +81,11 @@ class ArchitecturePlan:
 
     def trainer(self, threads: int | None = None) -> ShortTraining:
         """The evaluator that is the truth: full training."""
-        return ShortTraining(self.images, self.training, threads, self.device)
+        return ShortTraining(self.spec, self.training, threads, self.device)
 
     def evaluator(self, folder: Path, threads: int | None = None) -> Evaluator:
         if self.evaluation == "shared":
-            return SharedWeights(weights_of(folder), self.images, threads=threads, device=self.device)
+            return SharedWeights(weights_of(folder), self.spec, threads=threads, device=self.device)
         full = self.trainer(threads)
         if self.evaluation == "short":
             return replace(full, recipe=replace(self.training, epochs=self.epochs or SHORT_EPOCHS))
@@ -96,7 +97,7 @@ class ArchitecturePlan:
         return SuccessiveHalvingPruner(reduction_factor=2) if self.evaluation == "halving" else NopPruner()
 
     def problem(self, space: Space, evaluator: Evaluator) -> ArchitectureSearch:
-        data = self.images.open()
+        data = opened(self.spec)
         measure = device_latency(self.cost, self.table, len(data.classes), data.channels)
         objective = Objective(self.cost, self.target, self.objective, self.cost_exponent, measure)
         return ArchitectureSearch(
@@ -142,7 +143,7 @@ def share_weights(
     """Train the shared weights of a search, unless its folder has them."""
     if plan.evaluation != "shared" or weights_of(folder).exists():
         return
-    data = plan.images.open()
+    data = opened(plan.spec)
     window = plan.problem(space, plan.trainer())
     supernet = Supernet(space, len(data.classes), data.channels, paths=paths, admits=window.admits, seed=plan.seed)
     recipe = replace(

@@ -4,13 +4,12 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from compound.data import DamageLog, DataSet, Preprocessing, make_loader, open_data
+from compound.data import DamageLog, DataSet, DataSpec, Preprocessing, make_loader
 from compound.errors import CompoundError, UsageError
 from compound.inference import pick_device
 from compound.mapping import to_mapping
@@ -25,40 +24,14 @@ from compound.training.start import first_of
 from compound.training.trial import Trial
 from compound.trials import Reporter
 
-HOLDOUT = 0.2  # of the training images: a choice between candidates needs more images to choose by than one training
-
-
-@dataclass(frozen=True)
-class Images:
-    """The images of a search, as its worker processes open them."""
-
-    spec: str
-    holdout: float = HOLDOUT
-    channels: int | None = None
-    seed: int = 0
-    root: Path | None = None
-    download: bool = False
-
-    def open(self) -> DataSet:
-        """The data set; a process opens it once. Raises `UsageError` where an image has several labels."""
-        data = _opened(self)
-        if data.several:
-            raise UsageError(
-                f"{data.name} has several labels an image, and a search compares top-1; use compound train"
-            )
-        return data
-
 
 @lru_cache(maxsize=2)
-def _opened(images: Images) -> DataSet:
-    return open_data(
-        images.spec,
-        holdout=images.holdout,
-        channels=images.channels,
-        seed=images.seed,
-        root=images.root,
-        download=images.download,
-    )
+def opened(spec: DataSpec) -> DataSet:
+    """The images of a search; a process opens them once. Raises `UsageError` where an image has several labels."""
+    data = spec.open()
+    if data.several:
+        raise UsageError(f"{data.name} has several labels an image, and a search compares top-1; use compound train")
+    return data
 
 
 @dataclass(frozen=True)
@@ -69,7 +42,7 @@ class ShortTraining:
     `threads` is how many the process may use, None as many as torch takes: several workers share a machine's cores.
     """
 
-    images: Images
+    spec: DataSpec
     recipe: Recipe
     threads: int | None = None
     device: str = "auto"
@@ -78,8 +51,8 @@ class ShortTraining:
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        data = self.images.open()
-        held = {"holdout": self.images.holdout, "holdout_images": len(data.holdout), "split": self.images.seed}
+        data = opened(self.spec)
+        held = {"holdout": self.spec.holdout, "holdout_images": len(data.holdout), "split": self.spec.seed}
         start = {"weights": self.weights} if self.weights else {}
         recipe = to_mapping(self.recipe)
         return {"data": data.name, "fingerprint": data.fingerprint(), **held, **start, "recipe": recipe}
@@ -91,7 +64,7 @@ class ShortTraining:
         """Accuracy and loss on the held-out images, after the last epoch."""
         if self.threads:
             torch.set_num_threads(self.threads)
-        data, recipe, where = self.images.open(), self.recipe, pick_device(self.device)
+        data, recipe, where = opened(self.spec), self.recipe, pick_device(self.device)
         if not len(data.holdout):
             raise CompoundError(f"{data.name} has no held-out images to choose by; give it more training images")
         recipe = replace(recipe, batch=min(recipe.batch, len(data.train)), compile="never")
@@ -128,7 +101,7 @@ class ShortTraining:
             torch.set_num_threads(self.threads)
         if self.recipe.minutes:
             return 60 * self.recipe.minutes
-        data = self.images.open()
+        data = opened(self.spec)
         recipe = replace(self.recipe, batch=min(self.recipe.batch, len(data.train)))
         workers = default_workers(data)
         trial = Trial(network, data, recipe, precision=recipe.precision, workers=workers, device=self.device)

@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
+from compound.data import DataSpec
 from compound.mapping import to_mapping
 from compound.network import Network
-from compound.search.training import Images, ShortTraining
+from compound.search.training import ShortTraining, opened
 from compound.studies.result import SeedRun, Variant
 from compound.studies.variants import slug
 from compound.training import Interrupted, Recipe, Run, open_run, start_run, train
@@ -30,7 +31,7 @@ class WholeTraining:
     many the process may use. Checkpoints go when a run is done.
     """
 
-    images: Images
+    spec: DataSpec
     recipe: Recipe
     folder: Path
     threads: int | None = None
@@ -39,8 +40,8 @@ class WholeTraining:
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        data = self.images.open()
-        held = {"holdout": self.images.holdout, "split": self.images.seed}
+        data = opened(self.spec)
+        held = {"holdout": self.spec.holdout, "split": self.spec.seed}
         return {"data": data.name, "fingerprint": data.fingerprint(), **held, "recipe": to_mapping(self.recipe)}
 
     def __call__(self, variant: Variant, network: Network, seed: int, report: Reporter) -> SeedRun:
@@ -49,10 +50,9 @@ class WholeTraining:
         out = self.folder / f"{slug(variant.name)}-seed-{seed}"
         if self._is_done(out):  # its worker died before it could say so
             return seed_run(open_run(out))
-        data = self.images.open()
+        data = opened(self.spec)
         run = start_run(
-            network, data, self.images.spec, self.recipe, out,
-            seed=seed, resume=(out / "run.yaml").exists(), device=self.device,
+            network, data, self.recipe, out, seed=seed, resume=(out / "run.yaml").exists(), device=self.device,
         )  # fmt: skip
         try:
             with not_interrupted():
@@ -64,7 +64,7 @@ class WholeTraining:
 
     def seconds(self, network: Network) -> float:
         """About how long one training takes here, by a few measured steps."""
-        return ShortTraining(self.images, self.recipe, self.threads, self.device).seconds(network)
+        return ShortTraining(self.spec, self.recipe, self.threads, self.device).seconds(network)
 
     def _is_done(self, out: Path) -> bool:
         return (out / "run.yaml").exists() and open_run(out).state == "done"

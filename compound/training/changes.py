@@ -12,9 +12,10 @@ from compound.training.recipe import Recipe
 
 
 def described(network: Network, data: Mapping[str, Any], recipe: Recipe, seed: int) -> dict[str, Any]:
-    """What decides a training, as plain values."""
+    """What decides a training, as plain values; where on a machine images are looked for does not."""
     plain = yaml.safe_load(dump_network(network))
-    return {"network": plain, "data": dict(data), "recipe": asdict(recipe), "seed": seed}
+    asked = {name: value for name, value in data.items() if name not in ("root", "download")}
+    return {"network": plain, "data": asked, "recipe": asdict(recipe), "seed": seed}
 
 
 def differences(then: Any, now: Any, place: str = "") -> list[str]:

@@ -33,7 +33,7 @@ from compound.training.metrics import Damage, Metrics
 from compound.training.module import Training
 from compound.training.pace import Pace, settle
 from compound.training.recipe import Recipe
-from compound.training.run import Run, open_run
+from compound.training.run import Run, data_fields, open_run
 from compound.training.selection import Best
 from compound.training.sharding import Sharded, unsharded
 from compound.training.start import first_model
@@ -52,7 +52,6 @@ class Interrupted(CompoundError):
 def start_run(
     network: Network,
     data: DataSet,
-    spec: str,
     recipe: Recipe,
     out: str | Path,
     *,
@@ -72,13 +71,12 @@ def start_run(
     if shard:
         refuse_undivided(recipe, world)
     crew = Crew(world.size, shard)
-    return from_first(lambda: _start_run(network, data, spec, recipe, Path(out), seed, resume, workers, device, crew))
+    return from_first(lambda: _start_run(network, data, recipe, Path(out), seed, resume, workers, device, crew))
 
 
 def _start_run(
     network: Network,
     data: DataSet,
-    spec: str,
     recipe: Recipe,
     out: Path,
     seed: int,
@@ -90,11 +88,7 @@ def _start_run(
     refuse_single(recipe, data)
     if recipe.batch > len(data.train):
         recipe = replace(recipe, batch=len(data.train))
-    images = {part: len(getattr(data, part)) for part in ("train", "holdout", "test")}
-    told = {
-        "spec": spec, "name": data.name, "classes": list(data.classes), "channels": data.channels,
-        "images": images, "holdout": data.held, "fingerprint": data.fingerprint(),
-    }  # fmt: skip
+    told = data_fields(data)
     existing = open_run(out) if (out / "run.yaml").exists() else None
     if existing is None or existing.state == "created":  # never trained a step: nothing to lose
         if resume and existing is None:
@@ -109,9 +103,9 @@ def _start_run(
     if not resume:
         raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
     recipe = replace(recipe, **{name: getattr(existing.recipe, name) for name in recipe.settled})
+    then = existing.data | existing.spec.to_mapping()  # an older version's file says less
     changed = differences(
-        described(existing.network, existing.data, existing.recipe, existing.seed),
-        described(network, told, recipe, seed),
+        described(existing.network, then, existing.recipe, existing.seed), described(network, told, recipe, seed)
     )
     if changed:
         raise UsageError(

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from compound import __version__
+from compound.data import DataSet, DataSpec
 from compound.errors import UsageError
 from compound.files import make_folder, write_text
 from compound.mapping import from_mapping, to_mapping
@@ -34,10 +35,15 @@ class Run:
     path: Path
     network: Network
     recipe: Recipe
-    data: dict[str, Any]  # spec, name, classes, channels, images, fingerprint
+    data: dict[str, Any]  # of `data_fields`
     seed: int
     state: str = "created"  # created, training, stopped, done
     lowered: int = 0  # times the rate was halved because the training diverged
+
+    @property
+    def spec(self) -> DataSpec:
+        """The question that opened its data."""
+        return DataSpec.from_mapping(self.data, self.seed)
 
     @property
     def checkpoints(self) -> Path:
@@ -93,6 +99,13 @@ def open_run(path: str | Path) -> Run:
         return Run(path, network, recipe, given["data"], given["seed"], given["state"], given.get("lowered", 0))
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UsageError(f"{file} is damaged: {type(error).__name__} {error}") from None
+
+
+def data_fields(data: DataSet) -> dict[str, Any]:
+    """What a run keeps of its data: the question whole, and what it was answered with."""
+    images = {part: len(getattr(data, part)) for part in ("train", "holdout", "test")}
+    told = {"name": data.name, "classes": list(data.classes), "images": images, "fingerprint": data.fingerprint()}
+    return data.spec.to_mapping() | told
 
 
 def versions() -> dict[str, str]:

@@ -1,13 +1,14 @@
 """Weights of classes in the loss: for classes of unequal size, and for a target unlike the source."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from compound.data import DamageLog, DataSet, open_data
+from compound.data import DamageLog, DataSet
+from compound.data.spec import HELD
 from compound.errors import UsageError
 from compound.inference import classify
 from compound.nn import ConvNet, load_weights
@@ -48,12 +49,12 @@ def normalised(weights: Tensor, counts: Tensor) -> tuple[float, ...]:
 
 
 def find_class_weights(
-    spec: str, data: DataSet, weights: str | Path | None = None, *, device: str = "auto", **opening: Any
+    spec: str, data: DataSet, weights: str | Path | None = None, *, device: str = "auto"
 ) -> tuple[float, ...]:
     """`balanced`, `target:DATA`, or a JSON file of shares by class name, such as {"cat": 0.7, "dog": 0.3}.
 
     With `target:` the network of `weights`, which knows the classes of `data`, says what the images of DATA are like
-    (see `adaptive`); `opening` is for `open_data`.
+    (see `adaptive`); they are looked for as those of `data` were.
     """
     if data.several:
         raise UsageError(f"{data.name} has several labels an image, and --class-weights are made for one; leave it out")
@@ -65,8 +66,8 @@ def find_class_weights(
                 f"--class-weights {spec} needs --weights that know the classes of {data.name}: train it first"
             )
         model, described = load_weights(weights)
-        target = open_data(spec.removeprefix(TARGET), channels=model.channels, **opening)
-        return importance(data, adaptive(model, described.classes, target, device=device))
+        target = replace(data.spec, where=spec.removeprefix(TARGET), channels=model.channels, holdout=HELD)
+        return importance(data, adaptive(model, described.classes, target.open(), device=device))
     try:
         given = json.loads(Path(spec).read_text(encoding="utf-8"))
         return importance(data, {str(name): float(share) for name, share in given.items()})

@@ -13,7 +13,7 @@ from PIL import Image
 from compound.data import open_data
 from compound.nn import build, save_weights
 from compound.notation import parse_network
-from compound.training import RECIPES, start_run
+from compound.training import RECIPES, open_run, start_run
 
 NETWORK = """
 name: my-net
@@ -39,7 +39,7 @@ def two_runs(tmp_path_factory, photos) -> tuple[Path, Path]:
     recipe = replace(RECIPES["small"], precision="fp32", epochs=1)  # nothing to measure
     paths = []
     for seed, sharp in ((1, 100), (2, 1)):
-        run = start_run(network, data, str(photos), recipe, folder / f"run{seed}")
+        run = start_run(network, data, recipe, folder / f"run{seed}")
         model = build(network, 3, 1, seed=seed)
         with torch.no_grad():
             model.classifier.linear.weight.mul_(sharp)
@@ -60,6 +60,16 @@ def test_the_batch_changes_nothing(cli, runs):
     assert first["images"] == 18
     assert set(first["per_class"]) == {"boot", "shirt", "trouser"}
     assert first["bootstrap"]["top1"][0] <= first["top1"] <= first["bootstrap"]["top1"][1]
+
+
+def test_a_run_is_judged_by_the_split_it_was_trained_with(cli, two_runs, photos, tmp_path):
+    """A study's run of seed 5 on the split of seed 0: the seed of the run says nothing of its images."""
+    data = open_data(str(photos), channels=1)
+    run = start_run(parse_network(NETWORK, "my-net"), data, open_run(two_runs[0]).recipe, tmp_path / "run", seed=5)
+    shutil.copy(two_runs[0] / "model.safetensors", run.path)
+    cli.json("evaluate", run.path, "--predictions", tmp_path / "told.csv")
+    judged = [row["path"] for row in csv.DictReader((tmp_path / "told.csv").read_text().splitlines())]
+    assert judged == [data.test.path(i) for i in range(len(data.test))]
 
 
 def test_calibration_stays_in_the_weights(cli, runs):

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from compound.data import Augment, DamagedImage, DataError, Preprocessing, make_loader, open_data
+from compound.data import Augment, DamagedImage, DataError, DataSpec, Preprocessing, make_loader, open_data
 from compound.data import cache as caching
 from compound.data.cache import CacheSource, write_cache
 from compound.data.open import read_tables
@@ -32,7 +32,7 @@ def photos(tmp_path) -> Path:
 
 def test_pixels_labels_and_parts_are_the_same(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(caching, "SHARD", 3 * 64 * 64 * 4)  # a few images a shard
-    told = write_cache(read_tables(str(photos)), tmp_path / "out", size=64)
+    told = write_cache(read_tables(DataSpec(str(photos))), tmp_path / "out", size=64)
     assert told["images"] == {"train": 9, "test": 3}
     assert told["damaged"] == 1
     assert len(told["shards"]["train"]) > 1
@@ -55,7 +55,7 @@ def test_pixels_labels_and_parts_are_the_same(photos, tmp_path, monkeypatch):
 
 def test_larger_images_are_scaled_down(photos, tmp_path):
     """Against Pillow's bicubic filter, the reference of antialiased scaling."""
-    write_cache(read_tables(str(photos)), tmp_path / "out", size=16)
+    write_cache(read_tables(DataSpec(str(photos))), tmp_path / "out", size=16)
     source, original = open_data(str(tmp_path / "out")).test, open_data(str(photos)).test
     for index in range(3):
         pixels = original.load(index)
@@ -68,7 +68,7 @@ def test_larger_images_are_scaled_down(photos, tmp_path):
 
 
 def test_batches_from_workers(photos, tmp_path):
-    write_cache(read_tables(str(photos)), tmp_path / "out", size=64)
+    write_cache(read_tables(DataSpec(str(photos))), tmp_path / "out", size=64)
     preprocessing = Preprocessing(16, 3, Inputs())
     batches = []
     for spec, workers in ((photos, 0), (tmp_path / "out", 2)):
@@ -84,7 +84,7 @@ def test_batches_from_workers(photos, tmp_path):
 
 def test_a_stopped_one_goes_on_and_a_damaged_shard_is_written_again(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(caching, "SHARD", 3 * 64 * 64 * 4)
-    out, tables = tmp_path / "out", read_tables(str(photos))
+    out, tables = tmp_path / "out", read_tables(DataSpec(str(photos)))
     write = caching._shard
 
     def stop(folder, part, number, *rest):
@@ -114,7 +114,7 @@ def test_a_stopped_one_goes_on_and_a_damaged_shard_is_written_again(photos, tmp_
 
 
 def test_what_is_not_written_over(photos, tmp_path):
-    out, tables = tmp_path / "out", read_tables(str(photos))
+    out, tables = tmp_path / "out", read_tables(DataSpec(str(photos)))
     write_cache(tables, out, 64)
     with pytest.raises(UsageError, match="other data or another size"):
         write_cache(tables, out, 32)
@@ -134,13 +134,13 @@ def _hold(folder, ready, done):
 
 def test_a_second_process_is_refused(photos, tmp_path):
     out = tmp_path / "out"
-    write_cache(read_tables(str(photos)), out, 64)
+    write_cache(read_tables(DataSpec(str(photos))), out, 64)
     context = multiprocessing.get_context("spawn")
     ready, done = context.Event(), context.Event()
     process = context.Process(target=_hold, args=(out, ready, done))
     process.start()
     assert ready.wait(60)
     with pytest.raises(UsageError, match=r"the cache .* is in use by process \d+"):
-        write_cache(read_tables(str(photos)), out, 64)
+        write_cache(read_tables(DataSpec(str(photos))), out, 64)
     done.set()
     process.join(30)

@@ -39,7 +39,7 @@ def test_the_holdout_as_a_number_is_exact_and_stratified():
     for held in (1, 7, 333, 5990):
         data = open_data("fashion6k", holdout=held)
         counts = np.bincount(data.holdout.labels, minlength=10)
-        assert counts.sum() == held == data.held
+        assert counts.sum() == held == data.spec.holdout
         assert counts.max() - counts.min() <= 1  # classes are equally large
         assert not set(paths(data.train)) & set(paths(data.holdout))
     labels = np.repeat(np.arange(1000), 1281)[:1_280_900]

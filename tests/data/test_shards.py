@@ -16,7 +16,7 @@ import webdataset
 from PIL import Image
 from webdataset.tariterators import group_by_keys, tar_file_iterator
 
-from compound.data import Augment, DamagedImage, DataError, Preprocessing, loading, make_loader, open_data
+from compound.data import Augment, DamagedImage, DataError, DataSpec, Preprocessing, loading, make_loader, open_data
 from compound.data import shard_source as sources
 from compound.data.decode import decode_image
 from compound.data.open import read_tables
@@ -129,7 +129,7 @@ def test_samples_are_those_that_webdataset_reads(folder, root):
     ]
     assert len(expected) == 18
     assert train.classes == ("0", "1")
-    tables = read_tables(f"{folder}/{TRAIN}", root=root)
+    tables = read_tables(DataSpec(f"{folder}/{TRAIN}", root=root))
     assert tables.test is None
     for index, (key, data, label) in enumerate(expected):
         assert tables.train.path(index).startswith(f"{folder}/set-train-{index // 6:02d}.tar/{key}.")
@@ -153,7 +153,7 @@ def test_parts_names_and_classes(folder, root):
     assert (whole.name, len(whole.test), whole.classes) == ("data", 6, ("cat", "dog"))
     joined = data.without_holdout().train
     assert sorted(joined.path(i) for i in range(18)) == sorted(
-        read_tables(f"{folder}/{TRAIN}", root=root).train.path(i) for i in range(18)
+        read_tables(DataSpec(f"{folder}/{TRAIN}", root=root)).train.path(i) for i in range(18)
     )
     for index in (0, 17):
         assert joined.load(index).shape[0] == 3
@@ -258,7 +258,7 @@ def test_an_index_is_made_once_and_read_from_beside_the_shard(folder, root, serv
     # An index of another shard, or none at all, is not used.
     write_shard(folder / "set-train-00.tar", range(7))
     (folder / "set-train-01.tar.index.json").write_text("{")
-    assert len(read_tables(f"{folder}/{TRAIN}", root=root).train) == 19
+    assert len(read_tables(DataSpec(f"{folder}/{TRAIN}", root=root)).train) == 19
 
 
 def test_an_index_that_lies_is_found_out(folder, root):
@@ -267,7 +267,7 @@ def test_an_index_that_lies_is_found_out(folder, root):
     index = json.loads(file.read_text())
     index["offsets"][2] += 512
     file.write_text(json.dumps(index))
-    train = read_tables(f"{folder}/{TRAIN}", root=root).train
+    train = read_tables(DataSpec(f"{folder}/{TRAIN}", root=root)).train
     train.load(1)
     with pytest.raises(DamagedImage, match="another member there; run `compound data index`"):
         train.load(2)
@@ -321,7 +321,7 @@ def cut(data: bytearray, found: dict[str, tarfile.TarInfo]) -> bytes:
 def test_damaged_members_are_left_out_and_named(folder, root, damage: Damage, images, bad, left_out):
     shard = folder / "set-train-00.tar"
     shard.write_bytes(damage(bytearray(shard.read_bytes()), {one.name: one for one in members(shard)}))
-    data = read_tables(str(shard), root=root)
+    data = read_tables(DataSpec(str(shard), root=root))
     assert len(data.train) == images
     assert list(data.left_out.values()) == left_out
     assert all(str(shard) in what for what in data.left_out)

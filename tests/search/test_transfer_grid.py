@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from compound import ZOO, UsageError
-from compound.data import ArraySource, DataError, DataSet, FileSource
+from compound.data import ArraySource, DataError, DataSet, DataSpec, FileSource
 from compound.data.source import concatenated
 from compound.search.transfer import TransferProblem, at_an_end, chosen, epochs_of, grid, spaced
 from compound.trials import STRATEGIES, Search, leaderboard, trials_of, work
@@ -68,12 +68,12 @@ def source(numbers):
 def test_held_out_images_come_back():
     whole = source(list(range(10)))
     parts = whole.subset(np.array([0, 2, 3, 5, 6, 7, 9])), whole.subset(np.array([1, 4, 8])), source([20, 21])
-    data = DataSet("numbers", ("even", "odd"), 1, *parts, held=0.3).without_holdout()
+    data = DataSet("numbers", ("even", "odd"), 1, *parts, DataSpec("numbers", holdout=0.3)).without_holdout()
     assert sorted(data.train.path(i) for i in range(10)) == [f"numbers[{i}]" for i in range(10)]
     for i in range(10):
         assert data.train.path(i) == f"numbers[{int(data.train.load(i)[0, 0, 0])}]"
         assert data.train.labels[i] == data.train.load(i)[0, 0, 0] % 2
-    assert (len(data.holdout), data.held) == (0, 0.0)
+    assert (len(data.holdout), data.spec.holdout) == (0, 0.0)
     files = concatenated(FileSource(["a", "b"], [0, 1], 3), FileSource(["c"], [1], 3))
     assert [files.path(i) for i in range(3)] == ["a", "b", "c"]
     with pytest.raises(DataError, match="are of two kinds"):

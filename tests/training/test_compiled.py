@@ -119,10 +119,10 @@ def test_a_failing_way_is_left_out_and_graphs_need_a_gpu(network, data, recipe, 
 def test_the_choice_is_written_into_the_run_and_stays(tmp_path, network, data, recipe, monkeypatch):
     recipe = replace(recipe, compile="auto")
     monkeypatch.setattr(pace, "find_compile", lambda *_, **__: ("always", 0.01))
-    run = start_run(network, data, "pictures", recipe, tmp_path / "run", device="cpu").now("training")
+    run = start_run(network, data, recipe, tmp_path / "run", device="cpu").now("training")
     assert run.recipe.compile == "always"
     monkeypatch.setattr(pace, "find_compile", lambda *_, **__: pytest.fail("tried again"))
-    resumed = start_run(network, data, "pictures", recipe, tmp_path / "run", resume=True, device="cpu")
+    resumed = start_run(network, data, recipe, tmp_path / "run", resume=True, device="cpu")
     assert resumed.recipe == run.recipe
 
 

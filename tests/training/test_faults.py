@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def begin(out, network, data, recipe, **options):
-    return start_run(network, data, "pictures", recipe, out, seed=3, **options)
+    return start_run(network, data, recipe, out, seed=3, **options)
 
 
 def test_killed_runs_end_in_the_same_bits(tmp_path):

@@ -41,7 +41,7 @@ def test_what_was_found_is_written_and_not_sought_again(tmp_path, network, data,
     monkeypatch.setattr(pace, "find_rate", lambda *_, **__: 0.123)
     monkeypatch.setattr(pace, "find_batch", lambda *_, **__: 32)
     asked = replace(recipe, find=("batch", "rate"))
-    run = start_run(network, data, "pictures", asked, tmp_path / "run").now("training")
+    run = start_run(network, data, asked, tmp_path / "run").now("training")
     assert (run.recipe.batch, run.recipe.rate) == (32, 0.123)
     monkeypatch.setattr(pace, "find_rate", lambda *_, **__: pytest.fail("sought again"))
-    assert start_run(network, data, "pictures", asked, tmp_path / "run", resume=True).recipe == run.recipe
+    assert start_run(network, data, asked, tmp_path / "run", resume=True).recipe == run.recipe

@@ -120,6 +120,6 @@ def test_a_share_is_the_same_for_all_and_somebody_has_every_held_out_image(monke
 
 
 def test_synchronised_norms_need_a_gpu(tmp_path, network, data, recipe):
-    started = start_run(network, data, "pictures", recipe, tmp_path / "run")
+    started = start_run(network, data, recipe, tmp_path / "run")
     with pytest.raises(UsageError, match="--sync-norm needs GPUs: torch's SyncBatchNorm does not run on cpu; leave it"):
         train(started, data, quiet=True, device="cpu", sync_norm=True)

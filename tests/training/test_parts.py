@@ -20,7 +20,7 @@ def weights(tmp_path, network):
 def changed(tmp_path, network, data, recipe, weights, epochs=2, **fields):
     """The names of the parameters and buffers that two epochs of training changed, by part."""
     recipe = replace(recipe, epochs=epochs, ema=0.0, mixup=0.0, transfer=Transfer(**fields))
-    run = start_run(network, data, "pictures", recipe, tmp_path / "run")
+    run = start_run(network, data, recipe, tmp_path / "run")
     before = first_model(run, data, weights).state_dict()
     run, _ = train(run, data, weights=weights, quiet=True)
     after = first_model(run, data, run.weights).state_dict()
@@ -78,10 +78,8 @@ def test_gradual_unfreezing_trains_all_in_the_end(tmp_path, network, data, recip
 def test_a_probe_first_starts_from_the_best_linear_classifier(tmp_path, network, data, recipe, weights):
     from compound.evaluation import evaluate
 
-    plain = start_run(network, data, "pictures", recipe, tmp_path / "plain")
-    probed = start_run(
-        network, data, "pictures", replace(recipe, transfer=Transfer(probe_first=True)), tmp_path / "run"
-    )
+    plain = start_run(network, data, recipe, tmp_path / "plain")
+    probed = start_run(network, data, replace(recipe, transfer=Transfer(probe_first=True)), tmp_path / "run")
     accuracy = [evaluate(first_model(run, data, weights), data.test, data.classes).top(1) for run in (plain, probed)]
     assert accuracy[1] > accuracy[0] + 0.2
 

@@ -34,7 +34,7 @@ class StopAt(fit.Checkpoints):
 
 
 def run_once(out, network, data, recipe, resume=False, workers=None, every=Interval()):
-    run = start_run(network, data, "pictures", recipe, out, seed=3, resume=resume)
+    run = start_run(network, data, recipe, out, seed=3, resume=resume)
     return train(run, data, quiet=True, device="cpu", workers=workers, save_every=every)
 
 

@@ -26,9 +26,7 @@ class Scripted(Best):
 
 
 def run_once(out, network, data, recipe, resume=False):
-    return train(
-        start_run(network, data, "pictures", recipe, out, seed=3, resume=resume), data, quiet=True, device="cpu"
-    )
+    return train(start_run(network, data, recipe, out, seed=3, resume=resume), data, quiet=True, device="cpu")
 
 
 def epochs_of(run):
@@ -96,7 +94,7 @@ def test_patience_ends_the_training_and_resuming_does_not_prolong_it(
 
 
 def test_without_a_holdout_the_last_epoch_is_taken(tmp_path, network, data, recipe):
-    none = DataSet(data.name, data.classes, 1, data.train, data.holdout.subset([]), data.test, 0)
+    none = DataSet(data.name, data.classes, 1, data.train, data.holdout.subset([]), data.test)
     run, result = run_once(tmp_path / "run", network, none, replace(recipe, select="best", patience=1, epochs=2))
     assert epochs_of(run) == 2
     assert result.images == 60

@@ -57,7 +57,7 @@ def trained(out, name, shard, stop=False, resume=False):
     probe, before = Probe(stop), fit.Watch
     fit.Watch = lambda *given: with_probe(before(*given), probe)
     try:
-        run = start_run(NETWORK, DATA, "pictures", RECIPE[name], out, resume=resume, device="cpu")
+        run = start_run(NETWORK, DATA, RECIPE[name], out, resume=resume, device="cpu")
         train(run, DATA, quiet=True, device="cpu", shard=shard)
     except fit.Interrupted:
         assert stop
@@ -144,8 +144,8 @@ def test_a_stopped_run_goes_on_in_one_process_or_in_several(runs, tmp_path):
 def test_what_cannot_be_divided_is_refused(tmp_path):
     said = "among processes, and here is one; start several with torchrun"
     with pytest.raises(UsageError, match=said):
-        start_run(NETWORK, DATA, "pictures", SMALL, tmp_path / "run", device="cpu", shard=True)
+        start_run(NETWORK, DATA, SMALL, tmp_path / "run", device="cpu", shard=True)
     assert not (tmp_path / "run").exists()
-    run = start_run(NETWORK, DATA, "pictures", SMALL, tmp_path / "run", device="cpu")
+    run = start_run(NETWORK, DATA, SMALL, tmp_path / "run", device="cpu")
     with pytest.raises(UsageError, match=said):
         train(run, DATA, quiet=True, device="cpu", shard=True)

@@ -78,6 +78,7 @@ def architecture(
     from compound.search.finish import choose, figures, objectives, winner_fields, write_results
     from compound.search.space_file import find_space
     from compound.search.strategies import architecture_strategy
+    from compound.search.training import opened
 
     where, table = which_devices(device)
     cost, target = target_of(macs=macs, params=params, activations=activations, memory=memory, latency=latency)
@@ -90,7 +91,7 @@ def architecture(
         "seed": seed, "device": where, "table": str(table) if table else None,
     }  # fmt: skip
     plan = from_mapping(ArchitecturePlan, asked, "options")
-    images = plan.images.open()
+    images = opened(plan.spec)
     folder = options.folder("search", found.name, images.name)
     chosen = architecture_strategy(
         strategy, found, trials, form=plan.objective, screen=screen,

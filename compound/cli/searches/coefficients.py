@@ -68,7 +68,7 @@ def coefficients(
     """Find α, β, γ (STEP 1 of the paper's Section 3.3) by training candidates of about equal cost."""
     from compound.search.coefficients import CoefficientProblem
     from compound.search.spending import device_latency
-    from compound.search.training import ShortTraining
+    from compound.search.training import ShortTraining, opened
     from compound.trials import find_strategy
 
     strategy = find_strategy(sampler)
@@ -76,10 +76,10 @@ def coefficients(
     network = find_network(baseline)
     training = TrainingOptions(recipe=recipe, epochs=epochs or EPOCHS, minutes=minutes, batch=batch, rate=rate)
     crew, threads = share_cores(workers, where)
-    images = options.images(data, holdout, seed)
-    evaluator = ShortTraining(images, comparable(training.find_recipe()), threads, where)
-    opened = images.open()
-    measure = device_latency(cost, table, len(opened.classes), opened.channels)
+    spec = options.spec(data, holdout, seed)
+    evaluator = ShortTraining(spec, comparable(training.find_recipe()), threads, where)
+    images = opened(spec)
+    measure = device_latency(cost, table, len(images.classes), images.channels)
     problem = CoefficientProblem(
         network,
         evaluator,
@@ -88,18 +88,18 @@ def coefficients(
         space="grid" if strategy.sampler is None else "shares",
         step=step,
         seeds=seeds,
-        classes=len(opened.classes),
-        channels=opened.channels,
+        classes=len(images.classes),
+        channels=images.channels,
     )
     count = min(trials or MOST_TRIALS, len(problem.candidates))
     if trials and trials > count:
         note(f"there are {count} candidates, fewer than --trials {trials}: all of them are tried")
     if search_cost:
         return answer(json, *coefficients_estimate(problem, evaluator, count, crew))
-    out = make_folder(options.folder("coefficients", network.name, opened.name))
+    out = make_folder(options.folder("coefficients", network.name, images.name))
     search = options.search(problem, out / "search.journal", count, strategy, seed, median_pruner(prune))
     entries = carry_out(search, crew, json)
-    return answer(json, *write_coefficients(search, problem, entries, opened.name, out))
+    return answer(json, *write_coefficients(search, problem, entries, images.name, out))
 
 
 def _target(text: str | None, phi: float, measure: str, tolerance: float, own: "DeviceLatency | None") -> "Target":

@@ -23,13 +23,13 @@ def coefficients_estimate(
     problem: "CoefficientProblem", evaluator: "ShortTraining", trials: int, workers: int
 ) -> Estimate:
     """Of `trials` candidates; some of them are measured."""
-    from compound.search.training import median_seconds
+    from compound.search.training import median_seconds, opened
 
     networks = [network for _, network in problem.candidates.values()]
     sample = networks[:: max(len(networks) // SAMPLE, 1)][:SAMPLE]
     each = median_seconds(evaluator, sample)
     seconds = each * problem.seeds * trials / min(workers, trials)
-    images = len(evaluator.images.open().train)
+    images = len(opened(evaluator.spec).train)
     macs = sum(cost(network, problem.classes, problem.channels).macs for network in networks) / len(networks)
     compute = PASSES * macs * images * evaluator.recipe.epochs * problem.seeds * trials
     value = {"candidates": len(networks), "trials": trials, "seeds": problem.seeds, "workers": workers}
@@ -55,10 +55,12 @@ def transfer_estimate(problem: "TransferProblem", training: "ShortTraining", tri
 
 def study_estimate(problem: "StudyProblem", trainer: "WholeTraining", workers: int) -> Estimate:
     """Of all runs; every network is measured."""
+    from compound.search.training import opened
+
     layout = problem.layout
     each = {v.name: trainer.seconds(layout.networks[v.name]) for v in layout.variants}
     seconds = sum(each.values()) * problem.seeds / min(workers, problem.runs)
-    images = len(trainer.images.open().train)
+    images = len(opened(trainer.spec).train)
     compute = PASSES * images * trainer.recipe.epochs * problem.seeds * sum(v.macs for v in layout.variants)
     rows = [
         {"name": v.name, "group": v.group, "resolution": v.resolution, "params": v.params, "macs": v.macs,

@@ -11,7 +11,7 @@ from compound.cli.training import Download, ImageChannels, Root
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
 
-    from compound.search.training import Images
+    from compound.data import DataSpec
     from compound.training import Recipe
     from compound.trials import Problem, Search, Strategy
 
@@ -40,11 +40,11 @@ class SearchOptions:
     root: Root = None
     download: Download = False
 
-    def images(self, spec: str, holdout: float, seed: int) -> "Images":
-        """The images that `spec` says, as worker processes open them."""
-        from compound.search.training import Images
+    def spec(self, where: str, holdout: float, seed: int) -> "DataSpec":
+        """The images of `where`, as worker processes open them."""
+        from compound.data import DataSpec
 
-        return Images(spec, holdout, self.channels, seed, self.root, self.download)
+        return DataSpec(where, self.channels, holdout, seed, self.root, self.download)
 
     def folder(self, *words: str) -> Path:
         """Where the results go; by default a folder of these words."""

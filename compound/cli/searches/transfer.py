@@ -77,39 +77,39 @@ def transfer(
     json: Json = False,
 ) -> None:
     """Fine-tune by the protocol of Kornblith et al. 2019: a grid on held-out images, the best retrained on all."""
-    from compound.search.training import FineTuned, ShortTraining
+    from compound.search.training import FineTuned, ShortTraining, opened
     from compound.search.transfer import TransferProblem, chosen, epochs_of
     from compound.training import adopted
     from compound.training.setups import doubts
     from compound.trials import find_strategy, write_leaderboard
 
     strategy = find_strategy(sampler)
-    images = options.images(data, holdout, seed)
-    opened = images.open()
+    spec = options.spec(data, holdout, seed)
+    images = opened(spec)
     found = adopted(find_network(network), weights)
-    for doubt in doubts(weights, found, opened):
+    for doubt in doubts(weights, found, images):
         note(f"warning: {doubt}")
     training = TrainingOptions(
         recipe=recipe, train=train, norm=norm, depth_decay=depth_decay, unfreeze=unfreeze, probe_first=probe_first
     )
-    step = min(batch, len(opened.train))
+    step = min(batch, len(images.train))
     one = comparable(
-        replace(training.find_recipe(), batch=step, epochs=epochs_of(steps, step, len(opened.train)), find=())
+        replace(training.find_recipe(), batch=step, epochs=epochs_of(steps, step, len(images.train)), find=())
     )
     crew, threads = share_cores(workers, device)
-    evaluator = ShortTraining(images, one, threads, device, weights=weights)
+    evaluator = ShortTraining(spec, one, threads, device, weights=weights)
     problem = TransferProblem(found, FineTuned(evaluator), rates, decays)
     count = min(trials or rates * decays, rates * decays)
     if search_cost:
         return answer(json, *transfer_estimate(problem, evaluator, count, crew))
-    out = make_folder(options.folder("transfer", found.name, opened.name))
+    out = make_folder(options.folder("transfer", found.name, images.name))
     search = options.search(problem, out / "search.journal", count, strategy, seed, median_pruner(prune))
     entries = carry_out(search, crew, json)
     write_leaderboard(entries, out, ["accuracy"])
     best = chosen(entries) or best_of(entries, out)
-    everything = opened.without_holdout()
+    everything = images.without_holdout()
     again = replace(one, epochs=epochs_of(steps, step, len(everything.train)))
-    run, result = _retrain(problem, best, again, everything, data, weights, out, seed, device)
+    run, result = _retrain(problem, best, again, everything, weights, out, seed, device)
     value, text = transfer_told(problem, entries, best, run, result)
     write_json(out / "result.json", value)
     return answer(json, value, text)
@@ -120,7 +120,6 @@ def _retrain(
     best: "RankedTrial",
     recipe: "Recipe",
     everything: "DataSet",
-    spec: str,
     weights: str,
     out: Path,
     seed: int,
@@ -134,5 +133,5 @@ def _retrain(
     recipe = replace(recipe, rate=rate, weight_decay=decay)
     folder = out / f"rate-{rate:.4g}-decay-{best.parameters['decay']:.4g}"
     resumed = (folder / "run.yaml").exists()
-    run = start_run(problem.network, everything, spec, recipe, folder, seed=seed, resume=resumed, device=device)
+    run = start_run(problem.network, everything, recipe, folder, seed=seed, resume=resumed, device=device)
     return train(run, everything, weights=weights, device=device, quiet=True)

@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from compound.data import Preprocessing, Source, make_loader
+from compound.data import DataSpec, Preprocessing, Source, make_loader
 from compound.data.source import subset
 from compound.inference import pick_device
 from compound.network import Network
 from compound.search.supernet import Statistics, Supernet
 from compound.search.supernet_file import load_supernet, weights_fingerprint
-from compound.search.training import Images
+from compound.search.training import opened
 from compound.trials import Reporter
 
 BATCH = 256
@@ -31,7 +31,7 @@ class SharedWeights:
     """
 
     weights: Path
-    images: Images
+    spec: DataSpec
     calibration: int = 512
     judged: int = 2000
     threads: int | None = None
@@ -39,13 +39,13 @@ class SharedWeights:
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
-        data = self.images.open()
-        told = {"calibration": self.calibration, "judged": self.judged, "holdout": self.images.holdout}
+        data = opened(self.spec)
+        told = {"calibration": self.calibration, "judged": self.judged, "holdout": self.spec.holdout}
         return {
             "data": data.name,
             "fingerprint": data.fingerprint(),
             "weights": weights_fingerprint(self.weights),
-            "split": self.images.seed,
+            "split": self.spec.seed,
             **told,
         }
 
@@ -86,8 +86,8 @@ def _loaded(weights: Path, device: str) -> Supernet:
 @lru_cache(maxsize=1)
 def _sources(evaluator: SharedWeights) -> tuple[Source, Source]:
     """The images for calibration and those to judge by, drawn evenly."""
-    data = evaluator.images.open()
-    rng = np.random.default_rng(evaluator.images.seed)
+    data = opened(evaluator.spec)
+    rng = np.random.default_rng(evaluator.spec.seed)
 
     def some(source: Source, count: int) -> Source:
         return subset(source, np.sort(rng.permutation(len(source))[:count]))
