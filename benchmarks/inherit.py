@@ -28,7 +28,7 @@ from compound import ZOO, CompoundRule, Network, cost, scale
 from compound.data import DataSet, open_data, subset
 from compound.data.split import stratified
 from compound.training import RECIPES, Recipe, start_run, train
-from compound.training.start import PROBED, first_of
+from compound.training.start import PROBED, Start, first_model
 from compound.training.trial import Trial
 
 RESERVE = 0.95  # of the time is planned where images are counted
@@ -40,7 +40,7 @@ def curve(network: Network, folder: Path, options: argparse.Namespace, inherited
     data = open_data("fashion6k", holdout=0.1, seed=options.seed)
     recipe = replace(RECIPES["small"], epochs=options.epochs, precision="fp32")
     run = start_run(network, data, recipe, folder, seed=options.seed)
-    run, result = train(run, data, inherited=inherited, quiet=True)
+    run, result = train(run, data, start=Start(inherited=inherited), quiet=True)
     with run.metrics.open() as file:
         rows = [(int(row["step"]), float(row["val_top1"])) for row in csv.DictReader(file)]
     return {"holdout": rows, "test": result.top(1), "test_interval": result.interval(), "test_images": result.images}
@@ -107,7 +107,7 @@ def timed(
     else:
         part, recipe = data, replace(recipe, minutes=minutes)
     run, begun = start_run(network, part, recipe, folder, seed=options.seed), time.time()
-    run, result = train(run, part, weights=weights, quiet=True)
+    run, result = train(run, part, start=Start(weights), quiet=True)
     seconds = round(run.weights.stat().st_mtime - begun, 1)  # they are written before the evaluation
     seen = {"epochs": run.recipe.epochs, "training_images": len(part.train)}
     return {"minutes": minutes, "seconds": seconds, **seen, "top1": result.top(1), "interval": result.interval()}
@@ -117,7 +117,7 @@ def probing(network: Network, data: DataSet, recipe: Recipe, weights: Path | Non
     """Seconds that a probe takes for each image it learns from."""
     _, taken = stratified(data.train.labels, PROBE_TRIED / len(data.train), seed)
     part, begun = replace(data, train=subset(data.train, taken), holdout=subset(data.train, taken[:0])), time.time()
-    first_of(network, part, recipe.transfer, weights, seed=seed)
+    first_model(network, part, recipe.transfer, Start(weights), seed=seed)
     return (time.time() - begun) / len(taken)
 
 

@@ -26,7 +26,7 @@ from compound.data import DataSet, Source, open_data, subset
 from compound.data.source import concatenated
 from compound.evaluation import wilson
 from compound.nn import ConvNet, build, load_weights
-from compound.training import RECIPES, start_run, train
+from compound.training import RECIPES, Start, start_run, train
 from compound.training.probe import Draws, choose_penalty, cross_validate, features, few_shot, fit_linear, fold_of
 
 
@@ -62,7 +62,7 @@ def tuned(network: Network, weights: Path, data: DataSet, folder: Path, options:
         right["probe"] += (linear.logits(held).argmax(1) == held.labels).tolist()
         part = replace(data, train=subset(data.train, kept), test=subset(data.train, tested))
         run = start_run(network, part, recipe, folder / f"fold-{number}", seed=options.seed)
-        run, result = train(run, part, weights=weights, quiet=True)
+        run, result = train(run, part, start=Start(weights), quiet=True)
         right["fine_tuned"] += result.hits(1).tolist()
         shares = {how: round(float(np.mean(hits)), 4) for how, hits in right.items()}
         print(f"{number + 1} of {options.tuned_folds} folds: {shares}", file=sys.stderr, flush=True)

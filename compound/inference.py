@@ -11,30 +11,13 @@ import torch
 from torch import Tensor
 
 from compound.cost import cost
-from compound.data import ArraySource, DamageLog, Preprocessing, Source, loading, make_loader
-from compound.errors import CompoundError
+from compound.data import DamageLog, Preprocessing, Source, loading, make_loader
+from compound.execution import Execution
 from compound.network import Network
 from compound.nn import ConvNet, evaluating
 
 CHUNK_MACS = {"cpu": 2e9, "cuda": 5e11}  # multiply-adds that keep a device busy; more only takes memory
 LARGEST_CHUNK = 256
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """`auto` is the GPU where there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise CompoundError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}; use cpu or auto") from None
-    return device
-
-
-def workers_for(source: Source) -> int:
-    """Decoding needs processes of its own; arrays in memory do not."""
-    return 0 if isinstance(source, ArraySource) else max(torch.get_num_threads() - 1, 1)
 
 
 def chunk_size(network: Network, device: torch.device) -> int:
@@ -76,29 +59,23 @@ def classify(
     model: ConvNet,
     source: Source,
     damage: DamageLog,
+    execution: Execution = Execution(),
     *,
-    batch: int = 128,
-    workers: int = 0,
-    device: str = "auto",
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """`run_over` with a network in PyTorch, which is left in the mode it was in."""
-    where = pick_device(device)
     with evaluating(model):
-        yield from run_over(
-            Eager(model, where), source, damage,
-            batch=batch, workers=workers, chunk=chunk_size(model.network, where), rank=rank, world=world,
-        )  # fmt: skip
+        eager, chunk = Eager(model, execution.where), chunk_size(model.network, execution.where)
+        yield from run_over(eager, source, damage, execution, chunk=chunk, rank=rank, world=world)
 
 
 def run_over(
     classifier: Classifier,
     source: Source,
     damage: DamageLog,
+    execution: Execution = Execution(),
     *,
-    batch: int = 128,
-    workers: int = 0,
     chunk: int = 1,
     rank: int = 0,
     world: int = 1,
@@ -107,12 +84,13 @@ def run_over(
 
     Where the source has several labels an image, (N, classes), each class has a probability of its own.
 
-    `batch` images are loaded at once, rounded up to whole chunks (see `chunk_size`); every image has a fixed place in
-    its chunk, whatever the batch and whichever other images are damaged, so the digits do not depend on `batch`.
+    The execution's batch of images is loaded at once, rounded up to whole chunks (see `chunk_size`); every image has a
+    fixed place in its chunk, whatever the batch and whichever other images are damaged, so no digit depends on it.
     With `world` processes this one, `rank`, takes every `world`-th image. Damaged images go to `damage`.
     """
     preprocessing = Preprocessing.of(classifier.network, classifier.channels)
-    batch = -(-batch // chunk) * chunk
+    batch = -(-execution.batch // chunk) * chunk
+    workers = execution.workers_for(source)
     loader = make_loader(source, preprocessing, batch, workers=workers, rank=rank, world=world)
     with loading():
         for number, one in enumerate(loader):

@@ -64,7 +64,7 @@ def main() -> None:
     from compound.cli import main as command
 
     before_torch()
-    from compound.training import fit
+    from compound.training import session
     from compound.training.checkpoints import Checkpoints
 
     file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -73,7 +73,7 @@ def main() -> None:
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):  # type: ignore[no-untyped-def]
             os.write(file, f"{os.getpid()} {trainer.global_step} {time.monotonic()}\n".encode())
 
-    fit.Checkpoints = Logged  # type: ignore[misc]
+    session.Checkpoints = Logged  # type: ignore[misc]
     sys.argv[1:] = sys.argv[2:]
     command()
 

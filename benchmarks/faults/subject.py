@@ -11,8 +11,9 @@ import torch
 
 from compound import ConvBlock, FusedMBConv, Head, Inputs, MBConv, Network, Stage
 from compound.data import DataSet, open_data, subset
+from compound.execution import Execution
 from compound.quantity import Interval
-from compound.training import RECIPES, Recipe, fit, open_run, start_run, storage, train
+from compound.training import RECIPES, Recipe, Safeguards, open_run, session, start_run, storage, train
 from compound.training.checkpoints import Checkpoints
 
 NETWORK = Network(
@@ -68,7 +69,7 @@ def train_logged(out: Path, data: DataSet, epochs: int, workers: int, die_at: in
         die_in_write(die_at)
     resume = (out / "run.yaml").exists() and open_run(out).state != "created"
     run = start_run(NETWORK, data, recipe(epochs), out, seed=3, resume=resume)
-    train(run, data, device="cpu", workers=workers, quiet=True, save_every=Interval(steps=5))
+    train(run, data, execution=Execution("cpu", workers), safeguards=Safeguards(Interval(steps=5)), quiet=True)
 
 
 def log_steps(path: Path) -> None:
@@ -78,7 +79,7 @@ def log_steps(path: Path) -> None:
         def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):  # type: ignore[no-untyped-def]
             os.write(file, f"{os.getpid()} {trainer.global_step}\n".encode())
 
-    fit.Checkpoints = Logged  # type: ignore[misc]
+    session.Checkpoints = Logged  # type: ignore[misc]
 
 
 def die_in_write(at: int, after_saves: int = 1) -> None:

@@ -10,16 +10,17 @@ from compound.files import write_json
 
 if TYPE_CHECKING:
     from compound.data import DataSet
+    from compound.execution import Execution
     from compound.nn import ConvNet, Weights
 
 
-def run_calibration(net: "ConvNet", images: "DataSet", running: dict[str, Any]) -> float:
+def run_calibration(net: "ConvNet", images: "DataSet", execution: "Execution") -> float:
     """Divide the logits of `net` by the temperature that suits the held-out images, and return it."""
     from compound.evaluation import at_a_bound, calibrate
 
     if not len(images.holdout):
         raise UsageError(f"{images.name} has no held-out images to calibrate on; give more training images")
-    temperature = calibrate(net, images.holdout, images.classes, **running)
+    temperature = calibrate(net, images.holdout, images.classes, execution)
     doubt = at_a_bound(temperature)
     if doubt:
         note(f"warning: {doubt}")

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compound.cli.common import Json, answer
-from compound.cli.evaluate import Batch, DataDefault, data_of, open_test
-from compound.cli.training import DamagedLimit, Device, Download, Root, Workers
+from compound.cli.evaluate import DataDefault, data_of, open_test
+from compound.cli.execution import ExecutionOptions, with_execution
+from compound.cli.training import Download, Root
 from compound.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,37 +18,30 @@ SHOWN = 5  # classes that differ most
 LEVEL = 0.05
 
 
+@with_execution
 def compare(
     first: RunOrWeights,
     second: RunOrWeights,
     data: DataDefault = None,
-    batch: Batch = 128,
-    workers: Workers = None,
-    device: Device = "auto",
-    damaged_limit: DamagedLimit = 0.01,
+    *,
+    running: ExecutionOptions,
     root: Root = None,
     download: Download = False,
     json: Json = False,
 ) -> None:
     """Compare two networks image by image: difference of top-1 with its interval, and McNemar's exact test."""
-    from compound.deploy import load_predictor
     from compound.evaluation import compare as run_comparison
     from compound.evaluation import evaluate
-    from compound.inference import workers_for
+    from compound.nn import load_weights
 
-    loaded = [load_predictor(each) for each in (first, second)]
+    loaded = [load_weights(each) for each in (first, second)]
     if loaded[0][1].classes != loaded[1][1].classes:
         raise UsageError(f"{first} and {second} know different classes, so they cannot be right about the same images")
     results: list[Evaluation] = []
     seen: list[list[str]] = []
     for name, (net, described) in zip((first, second), loaded, strict=True):
         images = open_test(name, data_of(name, data, again=True), described, root, download)
-        results.append(
-            evaluate(
-                net, images.test, images.classes, batch=batch, device=device, damaged_limit=damaged_limit,
-                workers=workers_for(images.test) if workers is None else workers,
-            )
-        )  # fmt: skip
+        results.append(evaluate(net, images.test, images.classes, running.execution()))
         seen.append([images.test.path(i) for i in range(len(images.test))])
     if seen[0] != seen[1]:
         raise UsageError(f"{first} and {second} were tested on different images; name DATA that neither was trained on")

@@ -9,7 +9,8 @@ import typer
 from compound.cli.calibration import keep_calibration, run_calibration
 from compound.cli.common import Json, answer, find_network, note
 from compound.cli.evaluated import result_fields, sweep_fields
-from compound.cli.training import DamagedLimit, Device, Download, Root, Workers
+from compound.cli.execution import ExecutionOptions, with_execution
+from compound.cli.training import Download, Root
 from compound.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,9 +25,9 @@ DataDefault = Annotated[str | None, typer.Argument(metavar="[DATA]", help="Defau
 ForeignWeights = Annotated[
     str | None, typer.Option("--weights", help="For NETWORK: another library's .pth file, or a published name.")
 ]
-Batch = Annotated[int, typer.Option(min=1, help="Images loaded at once; no figure depends on it.")]
 
 
+@with_execution
 def evaluate(
     model: Model,
     data: DataDefault = None,
@@ -52,20 +53,17 @@ def evaluate(
         str | None, typer.Option(help="DATA is imagenet, imagenet-real, imagenet-v2, imagenet-a, -r or -sketch.")
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="The real.json of imagenet-real.")] = None,
-    batch: Batch = 128,
-    workers: Workers = None,
-    device: Device = "auto",
-    damaged_limit: DamagedLimit = 0.01,
+    *,
+    running: ExecutionOptions,
     root: Root = None,
     download: Download = False,
     json: Json = False,
 ) -> None:
     """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class, confusion."""
-    from compound.deploy import load_predictor
     from compound.evaluation import LAYOUTS, open_layout, write_predictions
     from compound.evaluation import evaluate as run_evaluation
     from compound.evaluation.figures import check_picture, reliability_diagram, save_figure
-    from compound.inference import workers_for
+    from compound.nn import load_weights
     from compound.training import open_run
     from compound.training.final import finish
 
@@ -76,7 +74,7 @@ def evaluate(
     if reliability:
         check_picture(reliability)
     given = data_of(model, data, final, again)
-    net, described = load_predictor(weights or model, find_network(model) if weights else None, several=True)
+    net, described = load_weights(weights or model, find_network(model) if weights else None, several=True)
     if described.several:
         asked = {"--calibrate": calibrate, "--reliability": reliability, "--predictions": predictions}
         asked |= {"--resolutions": sizes, "--layout": layout}
@@ -91,10 +89,9 @@ def evaluate(
     else:
         images = open_test(model, given, described, root, download)
         source, name = images.test, images.name
-    workers = workers_for(source) if workers is None else workers
-    running: dict[str, Any] = {"batch": batch, "workers": workers, "device": device, "damaged_limit": damaged_limit}
-    temperature = run_calibration(net, images, running) if calibrate and images else None
-    result = run_evaluation(net, source, described.classes, **running)
+    execution = running.execution()
+    temperature = run_calibration(net, images, execution) if calibrate and images else None
+    result = run_evaluation(net, source, described.classes, execution)
     if layout:
         result = labelled.judge(result)
     fields, lines = result_fields(result, temperature)
@@ -103,7 +100,7 @@ def evaluate(
     if temperature and images:
         keep_calibration(Path(model), net, described, temperature, fields, own=data is None)
     if sizes and images:
-        swept = sweep_fields(net, images, sizes, recalibrate, running)
+        swept = sweep_fields(net, images, sizes, recalibrate, execution)
         fields["resolutions"] = swept
         told = ", batch norms recalibrated" if recalibrate else ""
         lines += [f"{one['top1']:>8.2%}  at {one['resolution']} px{told}, loss {one['loss']:.4f}" for one in swept]

@@ -7,6 +7,7 @@ from compound.cli.train import evaluation_text
 if TYPE_CHECKING:
     from compound.data import DataSet
     from compound.evaluation import Evaluation
+    from compound.execution import Execution
     from compound.nn import ConvNet
 
 SHARES = ("recall", "precision", "f1")
@@ -48,7 +49,7 @@ def class_lines(classes: dict[str, dict[str, Any]], shares: tuple[str, ...]) -> 
 
 
 def sweep_fields(
-    net: "ConvNet", images: "DataSet", sizes: list[int], recalibrate: bool, running: dict[str, Any]
+    net: "ConvNet", images: "DataSet", sizes: list[int], recalibrate: bool, execution: "Execution"
 ) -> list[dict[str, Any]]:
     """Figures at every resolution."""
     from compound.evaluation import sweep
@@ -57,5 +58,5 @@ def sweep_fields(
     return [
         {"resolution": size, "recalibrated": recalibrate, "top1": one.top(1), "top1_interval": list(one.interval()),
          "top5": one.top(5), "loss": one.loss, "calibration_error": one.calibration_error}
-        for size, one in sweep(net, images.test, images.classes, sizes, training=training, **running)
+        for size, one in sweep(net, images.test, images.classes, sizes, execution, training=training)
     ]  # fmt: skip

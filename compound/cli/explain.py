@@ -9,8 +9,8 @@ import typer
 
 from compound.cli.common import Json, answer, find_network
 from compound.cli.evaluate import ForeignWeights
+from compound.cli.execution import Device
 from compound.cli.maps import Loaded, choose, compared, explained, fixed
-from compound.cli.training import Device
 from compound.errors import CompoundError, UsageError
 
 
@@ -87,11 +87,11 @@ def is_model(path: Path) -> bool:
 
 def load_models(models: list[str], weights: Path | None) -> list[Loaded]:
     """All models, which must know the same classes."""
-    from compound.deploy import load_predictor
+    from compound.nn import load_weights
 
     loaded = []
     for place in models:
-        net, described = load_predictor(weights or place, find_network(place) if weights else None)
+        net, described = load_weights(weights or place, find_network(place) if weights else None)
         loaded.append(Loaded(Path(place).stem if Path(place).exists() else place, net, described))
         if described.classes != loaded[0].described.classes:
             raise UsageError(f"{models[0]} and {place} know different classes, so no map of one is a map of the other")

@@ -118,11 +118,12 @@ def write_plan(run: "Run", baseline: Network, plan: Plan | None, rule: str) -> N
 
 def write_predictions(run: "Run", images: "DataSet", result: "Evaluation", mistakes: int = 8) -> None:
     """samples/ and predictions.json: files predicted as a user would, from the weights file alone."""
-    from compound.deploy import load_predictor, predict, save_samples
+    from compound.deploy import predict, save_samples
+    from compound.nn import load_weights
 
     wrong = result.most_confident_mistakes(mistakes)
     samples = save_samples(images.test, images.classes, run.path / "samples", mistakes=wrong, seed=run.seed)
-    model, weights = load_predictor(run.path)
+    model, weights = load_weights(run.path)
     predictions, _ = predict(model, weights, [sample.path for sample in samples], top=3)
     value = [
         {"truth": sample.truth, "kind": sample.kind} | one.to_json() | {"path": f"samples/{sample.path.name}"}

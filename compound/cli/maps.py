@@ -35,6 +35,7 @@ def choose(
     """The classes that all models are asked about: those given, or each image's most probable ones on the whole."""
     import torch
 
+    from compound.execution import Execution
     from compound.inference import classify
 
     images, classes = len(sources[0]), len(loaded[0].described.classes)
@@ -43,7 +44,7 @@ def choose(
         return given
     total = torch.zeros(images, classes)
     for one, source in zip(loaded, sources, strict=True):
-        for probabilities, _, places in classify(one.net, source, damage, device=device):
+        for probabilities, _, places in classify(one.net, source, damage, Execution(device, workers=0)):
             total[places] += probabilities
     return total.topk(min(top, classes)).indices
 

@@ -9,12 +9,13 @@ import typer
 
 from compound.cli.common import Json, answer, find_network, note
 from compound.cli.evaluate import ForeignWeights, Model
+from compound.cli.execution import Device
 from compound.cli.predicted import best_above, prediction_fields, prediction_text, submission_of, submit, write_csv
-from compound.cli.training import Device
 from compound.errors import CompoundError, UsageError
 
 if TYPE_CHECKING:
     from compound.deploy import Prediction, Runtime
+    from compound.execution import Execution
     from compound.nn import ConvNet, Weights
 
 STREAMS = (".mjpeg", ".mjpg")
@@ -57,11 +58,13 @@ def predict(
     """Predict the classes of photos, or of the frames of a video, with a trained network."""
     from compound.deploy import find_images
     from compound.deploy import predict as run_prediction
+    from compound.execution import Execution
 
+    execution = Execution(device, workers=0, batch=batch)
     if any(is_stream(place) for place in images):
         if len(images) > 1 or submission:
             raise UsageError(f"{images[0]} is a stream of frames, which is predicted alone and has no --submission")
-        predict_stream(images[0], find_model(model, weights, runtime), top, threshold, batch, device, csv, json)
+        predict_stream(images[0], find_model(model, weights, runtime), top, threshold, execution, csv, json)
         return
     found = find_images(images)
     net, described = find_model(model, weights, runtime)
@@ -70,7 +73,7 @@ def predict(
     top, threshold = limits(described, top, threshold)
     wanted = submission_of(submission, class_numbers, described)
     asked = max(top, GUESSES) if wanted else top
-    predictions, damaged = run_prediction(net, described, found, top=asked, batch=batch, device=device)
+    predictions, damaged = run_prediction(net, described, found, execution, top=asked)
     if wanted and not damaged:
         submit(wanted, predictions)
     predictions = best_above(predictions, top, threshold)
@@ -102,8 +105,7 @@ def predict_stream(
     model: "tuple[ConvNet | Runtime, Weights]",
     top: int | None,
     threshold: float | None,
-    batch: int,
-    device: str,
+    execution: "Execution",
     csv: Path | None,
     json: bool,
 ) -> None:
@@ -114,7 +116,7 @@ def predict_stream(
     damaged: list[tuple[str, str]] = []
     top, threshold = limits(model[1], top, threshold)
     with nullcontext(sys.stdin.buffer) if str(place) == "-" else open_stream(place) as stream:
-        for some, bad in predict_frames(*model, stream, top=top, batch=batch, device=device):
+        for some, bad in predict_frames(*model, stream, execution, top=top):
             damaged += bad
             some = best_above(some, top, threshold)
             if csv or json:  # an endless stream is not kept
@@ -138,13 +140,14 @@ def open_stream(place: Path) -> BinaryIO:
 
 def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":
     """What computes, and what it knows of its classes and images."""
-    from compound.deploy import CHOICE, Runtime, export_folder, load_predictor, open_model, open_runtime
+    from compound.deploy import CHOICE, Runtime, export_folder, open_model, open_runtime
+    from compound.nn import load_weights
 
     if runtime not in ("auto", "torch"):
         exported = open_runtime(Path(runtime))
         return exported, exported.described
     if weights:
-        return load_predictor(weights, find_network(model), several=True)
+        return load_weights(weights, find_network(model), several=True)
     opened, described = open_model(model, runtime, several=True)
     unused = export_folder(model) / CHOICE
     if runtime == "auto" and not isinstance(opened, Runtime) and unused.is_file():

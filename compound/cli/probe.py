@@ -1,22 +1,22 @@
 """`compound probe`: how far a pretrained network's features go with a linear classifier, before any training."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from compound.cli.common import Json, answer, find_network, note
-from compound.cli.training import DamagedLimit, Data, Device, Download, Root, Workers
+from compound.cli.execution import ExecutionOptions, with_execution
+from compound.cli.training import Data, Download, Root
 from compound.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 Network = Annotated[
     str, typer.Argument(metavar="NETWORK", help="A run, a published name, or a network's name with --weights.")
 ]
 
 
+@with_execution
 def probe(
     network: Network,
     data: Data,
@@ -27,11 +27,10 @@ def probe(
     shots: Annotated[int | None, typer.Option(min=1, help="Learn from so many images a class, e.g. 5.")] = None,
     draws: Annotated[int, typer.Option(min=1, help="Random choices of --shots.")] = 20,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the network with the new classifier.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of folds, shots and of random weights.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
-    workers: Workers = None,
-    device: Device = "auto",
-    damaged_limit: DamagedLimit = 0.01,
+    seed: Annotated[int, typer.Option(help="Seed of folds, shots and of random weights.")] = 0,
+    *,
+    running: ExecutionOptions,
     root: Root = None,
     download: Download = False,
     json: Json = False,
@@ -39,7 +38,6 @@ def probe(
     """Fit a linear classifier on frozen features; test images, k folds or few shots say how good it is."""
     from compound.data import DataSpec
     from compound.nn import build, load_weights, save_weights
-    from compound.training import default_workers
     from compound.training.probe import classified, cross_validate, features, few_shot, joined, probe_test
     from compound.training.setups import doubts
 
@@ -56,9 +54,8 @@ def probe(
         for doubt in doubts(str(weights), model.network, images):
             note(f"warning: {doubt}")
     classes = len(images.classes)
-    options: dict[str, Any] = {"batch": batch, "device": device, "damaged": damaged_limit}
-    options["workers"] = default_workers(images) if workers is None else workers
-    parts = [features(model, part, **options) for part in (images.train, images.holdout, images.test) if len(part)]
+    execution = replace(running.execution(), batch=batch)
+    parts = [features(model, part, execution) for part in (images.train, images.holdout, images.test) if len(part)]
     everything = joined(parts)
     value: dict[str, Any] = {"network": model.network.name, "weights": weights or network, "data": images.name}
     value |= {"classes": classes, "images": len(everything)}

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from compound.cli.common import Json, answer
-from compound.cli.training import Device
+from compound.cli.execution import Device
 
 
 def report(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.training import Device
+from compound.cli.execution import Device
 from compound.errors import UsageError
 from compound.quantity import quantity, seconds
 

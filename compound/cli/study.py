@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,7 @@ from compound.errors import CompoundError, UsageError
 from compound.latency import load_table
 
 if TYPE_CHECKING:
+    from compound.execution import Execution
     from compound.training import Recipe
 
 Plan = Annotated[str, typer.Option("--plan", help="compound, single, width-on, rules, family, or a YAML file.")]
@@ -61,7 +63,7 @@ def study(
 
     chosen = one_recipe(TrainingOptions(recipe=recipe, epochs=epochs, batch=batch, rate=rate).find_recipe())
     network, where, table = find_network(baseline), *which_devices(device)
-    crew, share = shared(workers, threads, where)
+    crew, execution = shared(workers, threads, where)
     spec = options.spec(data, holdout, 0)
     images = opened(spec)
     layout = Layout(
@@ -69,14 +71,14 @@ def study(
         len(images.classes), images.channels,
     )  # fmt: skip
     folder = options.folder("study", layout.plan.name, network.name, images.name)
-    trainer = WholeTraining(spec, chosen, (folder / "runs").absolute(), share, where)
+    trainer = WholeTraining(spec, chosen, (folder / "runs").absolute(), execution)
     problem = StudyProblem(layout, trainer, seeds)
     for said in layout.notes:
         note(f"note: {said}")
     if estimate:
         return answer(json, *study_estimate(problem, trainer, crew))
     search = options.search(problem, folder / "study.journal", problem.runs, problem.strategy())
-    about = environment(share) | {"workers": crew, "device": where}
+    about = environment(execution.threads or 1) | {"workers": crew, "device": where}
     study = blank(layout, images.name, trainer.settings["recipe"], about, shlex.join(["compound", *sys.argv[1:]]))
     title = f"{problem.name} on {images.name}, {problem.runs} runs, {crew} workers -> {search.storage}"
     with SearchDisplay(title, search.trials, problem.directions, ["top-1"], quiet=json) as display:
@@ -104,16 +106,16 @@ def one_recipe(recipe: "Recipe") -> "Recipe":
     return recipe
 
 
-def shared(workers: int | None, threads: int | None, device: str) -> tuple[int, int]:
-    """Processes, and threads of each; never more than there are cores, as that would slow all of them."""
+def shared(workers: int | None, threads: int | None, device: str) -> "tuple[int, Execution]":
+    """Processes, and how each runs; never more than there are cores, as that would slow all of them."""
     from compound.measurement.machine import cores
 
     here = cores()
-    crew, share = share_cores(workers or (threads and max(here // threads, 1)), device)
-    share = threads or share
+    crew, execution = share_cores(workers or (threads and max(here // threads, 1)), device)
+    share = threads or execution.threads or 1
     if crew * share > here:
         raise UsageError(
             f"{crew} workers of {share} thread{'s' * (share > 1)} need {crew * share} cores and there are {here}; "
             "use fewer --workers or --threads"
         )
-    return crew, share
+    return crew, replace(execution, threads=share)

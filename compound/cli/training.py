@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from compound.cli.common import note
+from compound.cli.execution import DamagedLimit, Device, Workers
 from compound.cli.options import with_options
 from compound.cost import cost
 from compound.errors import UsageError
@@ -17,6 +18,7 @@ from compound.quantity import interval, quantity, short
 if TYPE_CHECKING:
     from compound.data import DataSet
     from compound.evaluation import Evaluation
+    from compound.execution import Execution
     from compound.network import Network
     from compound.training import Recipe, Run
     from compound.training.memory import Crew
@@ -43,15 +45,12 @@ Rate = Annotated[
 ImageChannels = Annotated[
     int | None, typer.Option("--channels", help="1 or 3, in an .npz any number; default what the images have.")
 ]
-Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load images; default by the kind of data.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
 Devices = Annotated[
     list[str],
     typer.Option(
         help="Where to train (auto, cpu, cuda, …), and a device's table FILE.json for latency; once or twice."
     ),
 ]
-DamagedLimit = Annotated[float, typer.Option(help="Share of unreadable images that stops the run.")]
 Root = Annotated[Path | None, typer.Option(help="Where torchvision's data sets lie.")]
 Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch the data set.")]
 
@@ -157,11 +156,18 @@ class TrainingOptions:
         held = HELD if self.holdout is None else self.holdout
         return DataSpec(where, self.channels, held, self.seed, self.root, self.download).open()
 
+    def execution(self) -> "Execution":
+        from compound.execution import Execution
+
+        return Execution(
+            self.device, self.workers, damaged_limit=self.damaged_limit, shard=self.shard, sync_norm=self.sync_norm
+        )
+
     def _class_weights(self, images: "DataSet") -> tuple[float, ...]:
         from compound.training.weighting import find_class_weights
 
         assert self.class_weights is not None
-        return find_class_weights(self.class_weights, images, self.weights, device=self.device)
+        return find_class_weights(self.class_weights, images, self.weights, self.execution())
 
     def find_recipe(self) -> "Recipe":
         """A preset or a YAML file, with the options on top."""
@@ -194,35 +200,30 @@ class TrainingOptions:
     ) -> tuple["Run", "Evaluation"]:
         """Start or resume the run and train it to its end."""
         from compound.parallel import is_first, size
-        from compound.training import adopted, start_run, train
+        from compound.training import Safeguards, Start, adopted, start_run, train
         from compound.training.memory import Crew
         from compound.training.setups import doubts
 
-        every = interval(self.save_every, "--save-every")
+        safeguards = Safeguards(interval(self.save_every, "--save-every"), self.on_nan)
         if images.several and recipe.loss != "bce":
             recipe = replace(recipe, loss="bce")
             note(f"{images.name} has several labels an image: the loss is binary cross-entropy, a class by itself")
         if self.final is not None and not len(images.holdout):
             raise UsageError(f"--final chooses by held-out images and {images.name} has none; add e.g. --holdout 0.05")
-        if self.weights is not None and self.inherit is not None:
-            raise UsageError("--weights and --inherit both say what to start from; give one of them")
-        warnings = []
+        start, execution, warnings = Start(self.weights, self.inherit), self.execution(), []
         if self.weights is not None:
             network = adopted(network, self.weights)
             warnings += doubts(self.weights, network, images)
         if self.class_weights is not None:
             recipe = replace(recipe, class_weights=self._class_weights(images))
-        measured: dict[str, Any] = {"workers": self.workers, "device": self.device, "shard": self.shard}
-        run = start_run(network, images, recipe, out, seed=self.seed, resume=self.resume, **measured)
+        run = start_run(network, images, recipe, out, execution, seed=self.seed, resume=self.resume)
         if is_first():
             for warning in (*warnings, *network.warnings(images.channels)):
                 note(f"warning: {warning}")
             if not quiet:
                 note(start_text(run, images, Crew(size(), self.shard)))
         trained = train(
-            run, images, weights=self.weights, inherited=self.inherit, damaged_limit=self.damaged_limit,
-            save_every=every, on_nan=self.on_nan, sync_norm=self.sync_norm, final=self.final, quiet=quiet,
-            **measured,
+            run, images, start=start, execution=execution, safeguards=safeguards, final=self.final, quiet=quiet
         )  # fmt: skip
         if not is_first():  # process 0 has the same result, and says it
             raise typer.Exit

@@ -4,7 +4,7 @@ from compound.deploy.choose import CHOICE, export_folder, open_choice, open_mode
 from compound.deploy.export import Exported, export
 from compound.deploy.graphs import ExportError
 from compound.deploy.optimize import Optimized, optimize
-from compound.deploy.predict import Prediction, find_images, load_predictor, predict, predict_frames, weights_file
+from compound.deploy.predict import Prediction, find_images, predict, predict_frames, weights_file
 from compound.deploy.runtimes import Runtime, open_runtime
 from compound.deploy.samples import Sample, save_samples
 
@@ -19,7 +19,6 @@ __all__ = [
     "export",
     "export_folder",
     "find_images",
-    "load_predictor",
     "open_choice",
     "open_model",
     "open_runtime",

@@ -17,9 +17,11 @@ from compound.data.source import Labels
 from compound.deploy.runtimes import Runtime
 from compound.deploy.stream import frames
 from compound.errors import UsageError
+from compound.execution import Execution
 from compound.inference import classify, run_over
-from compound.network import Network
-from compound.nn import ConvNet, Weights, load_weights
+from compound.nn import ConvNet, Weights
+
+FEW = Execution(batch=32, workers=0)  # for a few images no process is worth its start
 
 
 @dataclass(frozen=True)
@@ -38,16 +40,6 @@ def weights_file(path: str | Path) -> Path:
     """The weights of a run directory, or the file itself; it need not be there."""
     path = Path(path)
     return path / "model.safetensors" if path.is_dir() else path
-
-
-def load_predictor(
-    path: str | Path, network: Network | None = None, *, several: bool = False
-) -> tuple[ConvNet, Weights]:
-    """The model of a run directory, a weights file or a published name; another library's file needs `network`.
-
-    `several`: whether the caller can do with several labels an image.
-    """
-    return load_weights(path, network, several=several)
 
 
 def find_images(places: list[Path]) -> list[Path]:
@@ -72,33 +64,31 @@ def predict(
     model: ConvNet | Runtime,
     weights: Weights,
     images: list[Path],
+    execution: Execution = FEW,
     *,
     top: int = 5,
-    batch: int = 32,
-    device: str = "auto",
 ) -> tuple[list[Prediction], list[tuple[str, str]]]:
     """The `top` classes of every readable image, in order, and the damaged ones with the reason.
 
-    `device` is for networks in PyTorch; a runtime has its own.
+    The device is for networks in PyTorch; a runtime has its own.
     """
     source = FileSource(images, unlabelled(len(images), weights), weights.channels)
-    return _predict(model, weights, source, top, batch, device)
+    return _predict(model, weights, source, top, execution)
 
 
 def predict_frames(
     model: ConvNet | Runtime,
     weights: Weights,
     stream: BinaryIO,
+    execution: Execution = FEW,
     *,
     top: int = 5,
-    batch: int = 32,
-    device: str = "auto",
 ) -> Iterator[tuple[list[Prediction], list[tuple[str, str]]]]:
-    """What `predict` says of each `batch` frames of a stream of JPEG images, as they come; `path` numbers them."""
+    """What `predict` says of each batch of frames of a stream of JPEG images, as they come; `path` numbers them."""
     coming, first = frames(stream), 0
-    while some := list(islice(coming, batch)):
+    while some := list(islice(coming, execution.batch)):
         source = FrameSource(some, unlabelled(len(some), weights), first, weights.channels)
-        yield _predict(model, weights, source, top, batch, device)
+        yield _predict(model, weights, source, top, execution)
         first += len(some)
 
 
@@ -125,13 +115,13 @@ def unlabelled(count: int, weights: Weights) -> Labels:
 
 
 def _predict(
-    model: ConvNet | Runtime, weights: Weights, source: Source, top: int, batch: int, device: str
+    model: ConvNet | Runtime, weights: Weights, source: Source, top: int, execution: Execution
 ) -> tuple[list[Prediction], list[tuple[str, str]]]:
     damage = DamageLog(limit=1.0)
     if isinstance(model, Runtime):
-        answers = run_over(model, source, damage, batch=batch)
+        answers = run_over(model, source, damage, execution)
     else:
-        answers = classify(model, source, damage, batch=batch, device=device)
+        answers = classify(model, source, damage, execution)
     predictions = []
     for probabilities, _, indices in answers:
         for position, row in zip(indices.tolist(), probabilities, strict=True):

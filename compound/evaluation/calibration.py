@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +10,7 @@ from compound.data import Source
 from compound.errors import CompoundError, UsageError
 from compound.evaluation.judge import evaluate
 from compound.evaluation.result import BINS, Evaluation
+from compound.execution import Execution
 from compound.nn import ConvNet
 
 COLDEST, HOTTEST = 0.05, 20.0  # temperatures beyond these mean that the hold-out says nothing
@@ -62,9 +62,9 @@ def at_a_bound(temperature: float) -> str | None:
     return None
 
 
-def calibrate(model: ConvNet, holdout: Source, classes: tuple[str, ...], **running: Any) -> float:
-    """Fit the temperature on `holdout`, fold it into `model`, in place, and return it; `running` is for `evaluate`."""
-    temperature = fit_temperature(evaluate(model, holdout, classes, **running))
+def calibrate(model: ConvNet, holdout: Source, classes: tuple[str, ...], execution: Execution = Execution()) -> float:
+    """Fit the temperature on `holdout`, fold it into `model`, in place, and return it."""
+    temperature = fit_temperature(evaluate(model, holdout, classes, execution))
     divide_logits(model, temperature)
     return temperature
 

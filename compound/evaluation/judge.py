@@ -2,10 +2,11 @@
 
 import torch
 
-from compound.data import DamageLog, Source
+from compound.data import Source
 from compound.errors import CompoundError
 from compound.evaluation.result import Evaluation
 from compound.evaluation.several import SeveralLabels
+from compound.execution import Execution
 from compound.inference import classify
 from compound.nn import ConvNet
 from compound.parallel import gathered, rank, size
@@ -15,19 +16,15 @@ def evaluate(
     model: ConvNet,
     source: Source,
     classes: tuple[str, ...],
-    *,
-    batch: int = 128,
-    workers: int = 0,
-    device: str = "auto",
-    damaged_limit: float = 0.01,
+    execution: Execution = Execution(),
 ) -> Evaluation:
     """Run `model` over `source` once, in order. The model is left in the mode it was in.
 
     Several processes share the images, each image once, and all return the whole. Of a source with several labels an
     image the result is `SeveralLabels`.
     """
-    damage = DamageLog(damaged_limit)
-    mine = list(classify(model, source, damage, batch=batch, workers=workers, device=device, rank=rank(), world=size()))
+    damage = execution.damage_log()
+    mine = list(classify(model, source, damage, execution, rank=rank(), world=size()))
     parts = [part for process in gathered(mine) for part in process]
     damaged = [item for process in gathered(damage.damaged) for item in process.items()]
     if not parts:

@@ -10,7 +10,7 @@ from compound.data import Preprocessing, Source, make_loader, subset
 from compound.errors import UsageError
 from compound.evaluation.judge import evaluate
 from compound.evaluation.result import Evaluation
-from compound.inference import pick_device
+from compound.execution import Execution
 from compound.nn import ConvNet, evaluating
 
 IMAGES = 1024  # training images that re-estimate norms; Wu & Johnson 2021 find 10³ enough
@@ -28,7 +28,7 @@ def at_resolution(model: ConvNet, resolution: int) -> ConvNet:
     return found
 
 
-def recalibrate(model: ConvNet, source: Source, *, device: str = "auto", workers: int = 0, seed: int = 0) -> None:
+def recalibrate(model: ConvNet, source: Source, execution: Execution = Execution(), *, seed: int = 0) -> None:
     """Re-estimate every batch norm's statistics on `source`, in place ("precise BN", Wu & Johnson 2021).
 
     Means and variances of batches of NORM_BATCH images are averaged evenly over IMAGES images or, if there are fewer,
@@ -39,14 +39,14 @@ def recalibrate(model: ConvNet, source: Source, *, device: str = "auto", workers
         raise UsageError(f"{model.network.name} has no batch norm to recalibrate; leave --recalibrate out")
     order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed))[:IMAGES].numpy()
     preprocessing = Preprocessing.of(model.network, model.channels)
-    where, momenta = pick_device(device), [norm.momentum for norm in norms]
+    where, momenta, chosen = execution.where, [norm.momentum for norm in norms], subset(source, order)
     model.to(where).to(memory_format=torch.channels_last)
     with evaluating(model), torch.no_grad():
         for norm in norms:
             norm.reset_running_stats()
             norm.momentum = None  # an even average over the batches
             norm.train()
-        for batch in make_loader(subset(source, order), preprocessing, NORM_BATCH, workers=workers):
+        for batch in make_loader(chosen, preprocessing, NORM_BATCH, workers=execution.workers_for(chosen)):
             if len(batch) > 1:
                 model(preprocessing.normalise(batch.images.to(where)).contiguous(memory_format=torch.channels_last))
     for norm, momentum in zip(norms, momenta, strict=True):
@@ -58,19 +58,13 @@ def sweep(
     source: Source,
     classes: tuple[str, ...],
     resolutions: Sequence[int],
+    execution: Execution = Execution(),
     *,
     training: Source | None = None,
-    batch: int = 128,
-    workers: int = 0,
-    device: str = "auto",
-    damaged_limit: float = 0.01,
 ) -> Iterator[tuple[int, Evaluation]]:
     """`model` at each of `resolutions`; with `training`, batch norms are re-estimated on it each time."""
     nets = [at_resolution(model, resolution) for resolution in resolutions]  # all are possible before one is run
     for resolution, net in zip(resolutions, nets, strict=True):
         if training is not None:
-            recalibrate(net, training, device=device, workers=workers)
-        result = evaluate(
-            net, source, classes, batch=batch, workers=workers, device=device, damaged_limit=damaged_limit
-        )
-        yield resolution, result
+            recalibrate(net, training, execution)
+        yield resolution, evaluate(net, source, classes, execution)

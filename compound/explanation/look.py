@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from compound.data import DamageLog, Preprocessing, Source, make_loader
+from compound.execution import pick_device
 from compound.explanation.boxes import Region, region_mask
 from compound.explanation.maps import Method, explain
 from compound.explanation.score import deletion_insertion, energy_inside
-from compound.inference import chunk_size, pick_device
+from compound.inference import chunk_size
 from compound.nn import ConvNet
 
 SCORES = ("energy", "area", "deletion", "insertion")

@@ -11,10 +11,12 @@ import torch
 from PIL import Image
 
 from compound.data import DamageLog, FileSource
-from compound.deploy import find_images, load_predictor
+from compound.deploy import find_images
 from compound.errors import CompoundError, UsageError
+from compound.execution import Execution
 from compound.explanation import Panel, in_bytes, look, mean_scores, overlay, plain, sheet
 from compound.inference import classify
+from compound.nn import load_weights
 from compound.report.page import Part, Section, section
 from compound.report.picture import DPI
 from compound.report.results import jpeg_uri
@@ -51,7 +53,7 @@ def map_section(runs: Sequence[tuple[str, Path]], images: Sequence[Path], device
     """`runs` by the names to call them; a photo's class is the most probable one by the sum of their probabilities."""
     found = find_images([Path(image) for image in images])
     shown = found[:MOST]
-    models = [(name, *load_predictor(path)) for name, path in runs]
+    models = [(name, *load_weights(path)) for name, path in runs]
     classes = models[0][2].classes
     for name, _, described in models:
         if described.classes != classes:
@@ -60,7 +62,7 @@ def map_section(runs: Sequence[tuple[str, Path]], images: Sequence[Path], device
     sources = [FileSource(shown, [0] * len(shown), described.channels) for _, _, described in models]
     total = torch.zeros(len(shown), len(classes))
     for (_, net, _), source in zip(models, sources, strict=True):
-        for probabilities, _, places in classify(net, source, damage, device=device):
+        for probabilities, _, places in classify(net, source, damage, Execution(device, workers=0)):
             total[places] += probabilities
     chosen = total.topk(1).indices
     several = len(models) > 1  # scores are for comparing

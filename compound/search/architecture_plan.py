@@ -11,6 +11,7 @@ from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 
 from compound.data import DataSpec
 from compound.errors import UsageError
+from compound.execution import Execution
 from compound.files import make_folder, write_text
 from compound.mapping import from_mapping, to_mapping
 from compound.search.architecture import ArchitectureSearch
@@ -73,6 +74,9 @@ class ArchitecturePlan:
         root = Path(self.root) if self.root else None
         return DataSpec(self.data, self.channels, self.holdout, self.seed, root, self.download)
 
+    def execution(self, threads: int | None = None) -> Execution:
+        return Execution(self.device, threads=threads)
+
     @cached_property
     def training(self) -> Recipe:
         """How a network is trained in full."""
@@ -81,11 +85,11 @@ class ArchitecturePlan:
 
     def trainer(self, threads: int | None = None) -> ShortTraining:
         """The evaluator that is the truth: full training."""
-        return ShortTraining(self.spec, self.training, threads, self.device)
+        return ShortTraining(self.spec, self.training, self.execution(threads))
 
     def evaluator(self, folder: Path, threads: int | None = None) -> Evaluator:
         if self.evaluation == "shared":
-            return SharedWeights(weights_of(folder), self.spec, threads=threads, device=self.device)
+            return SharedWeights(weights_of(folder), self.spec, execution=self.execution(threads))
         full = self.trainer(threads)
         if self.evaluation == "short":
             return replace(full, recipe=replace(self.training, epochs=self.epochs or SHORT_EPOCHS))
@@ -154,4 +158,4 @@ def share_weights(
         weight_decay=SHARED_DECAY,
         warmup_epochs=1,
     )
-    train_supernet(supernet, data, recipe, weights_of(folder), seed=plan.seed, device=plan.device, say=say)
+    train_supernet(supernet, data, recipe, weights_of(folder), plan.execution(), seed=plan.seed, say=say)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,13 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
 from compound.data import DataSet, Preprocessing, make_loader
-from compound.inference import pick_device
+from compound.execution import Execution
 from compound.search.supernet import Supernet
 from compound.search.supernet_file import save_supernet
-from compound.training.fit import default_workers, quieten
 from compound.training.module import Training
 from compound.training.pace import Pace
 from compound.training.recipe import Recipe
+from compound.training.trainer import make_trainer
 
 CLIP = 2.0  # norm of the gradient: networks drawn one after the other pull at the same weights
 
@@ -55,37 +56,24 @@ def train_supernet(
     data: DataSet,
     recipe: Recipe,
     out: Path,
+    execution: Execution = Execution(),
     *,
     seed: int = 0,
-    device: str = "auto",
     say: Callable[[str], None] = print,
 ) -> Path:
     """Train the shared weights on the training images, for the recipe's epochs or minutes, and write them to `out`.
 
     The order of images and the networks of a step follow from `seed` alone.
     """
-    where = pick_device(device)
+    recipe = replace(recipe, precision="fp32")
     batch = min(recipe.batch, len(data.train))
     loader = make_loader(
         data.train, Preprocessing.of(supernet.network, data.channels), batch, augment=recipe.augment,
-        shuffle=True, drop_last=True, seed=seed, workers=default_workers(data), repeats=recipe.repeats,
+        shuffle=True, drop_last=True, seed=seed, workers=execution.workers_for(data.train), repeats=recipe.repeats,
     )  # fmt: skip
     module = SupernetTraining(supernet, recipe, max(len(data.train) // batch, 1), seed)  # type: ignore[arg-type]
-    quieten()
-    trainer = Trainer(
-        accelerator={"cuda": "gpu"}.get(where.type, where.type),
-        devices=1,
-        precision="32-true",
-        max_epochs=recipe.epochs,
-        gradient_clip_val=CLIP,
-        callbacks=[Progress(say), *([Pace(recipe.minutes)] if recipe.minutes else [])],
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    callbacks = [Progress(say), *([Pace(recipe.minutes)] if recipe.minutes else [])]
+    trainer = make_trainer(recipe, execution, callbacks, clip=CLIP)
     torch.manual_seed(seed)
     trainer.fit(module, loader)
     return save_supernet(supernet, out)

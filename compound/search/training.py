@@ -6,21 +6,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from compound.data import DamageLog, DataSet, DataSpec, Preprocessing, make_loader
+from compound.data import DataSet, DataSpec, Preprocessing, make_loader
 from compound.errors import CompoundError, UsageError
-from compound.inference import pick_device
+from compound.execution import Execution
 from compound.mapping import to_mapping
 from compound.network import Network
 from compound.training.averaging import Averaging
-from compound.training.fit import default_workers, quieten
 from compound.training.metrics import Damage
 from compound.training.module import Training
 from compound.training.pace import MEASURE_SECONDS, Pace, settle
 from compound.training.recipe import Recipe
-from compound.training.start import first_of
+from compound.training.start import Start, first_model
+from compound.training.trainer import make_trainer
 from compound.training.trial import Trial
 from compound.trials import Reporter
 
@@ -38,15 +37,12 @@ def opened(spec: DataSpec) -> DataSet:
 class ShortTraining:
     """Train a candidate by `recipe`, from nothing or from `weights`, and judge it by the held-out images.
 
-    Nothing is written.
-    `threads` is how many the process may use, None as many as torch takes: several workers share a machine's cores.
+    Nothing is written. Several workers share a machine's cores by the execution's threads.
     """
 
     spec: DataSpec
     recipe: Recipe
-    threads: int | None = None
-    device: str = "auto"
-    damaged_limit: float = 0.01
+    execution: Execution = Execution()
     weights: str | None = None
 
     @cached_property
@@ -62,32 +58,20 @@ class ShortTraining:
 
     def judged(self, network: Network, seed: int, report: Reporter) -> tuple[float, float]:
         """Accuracy and loss on the held-out images, after the last epoch."""
-        if self.threads:
-            torch.set_num_threads(self.threads)
-        data, recipe, where = opened(self.spec), self.recipe, pick_device(self.device)
+        self.execution.take_threads()
+        data, execution = opened(self.spec), self.execution
         if not len(data.holdout):
             raise CompoundError(f"{data.name} has no held-out images to choose by; give it more training images")
-        recipe = replace(recipe, batch=min(recipe.batch, len(data.train)), compile="never")
-        recipe = settle(network, data, recipe, workers=default_workers(data), device=self.device)
-        module, averaging = self._module(network, data, recipe, seed), [Averaging(recipe.ema)] if recipe.ema else []
-        pace = [Pace(recipe.minutes)] if recipe.minutes else []
-        judge = Judge(report)
-        quieten()
-        trainer = Trainer(
-            accelerator={"cuda": "gpu"}.get(where.type, where.type),
-            devices=1,
-            precision="bf16-mixed" if recipe.precision == "bf16" else "32-true",
-            max_epochs=recipe.epochs,
-            callbacks=[*averaging, Damage(DamageLog(self.damaged_limit)), *pace, judge],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            use_distributed_sampler=False,
+        recipe = settle(network, data, replace(self._recipe(data), compile="never"), execution)
+        model = first_model(network, data, recipe.transfer, Start(self.weights), execution, seed=seed)
+        module = Training(model, recipe, max(len(data.train) // recipe.batch, 1), seed)
+        averaging, pace = (
+            [Averaging(recipe.ema)] if recipe.ema else [],
+            [Pace(recipe.minutes)] if recipe.minutes else [],
         )
-        preprocessing = Preprocessing.of(network, data.channels)
-        workers = default_workers(data)
+        judge = Judge(report)
+        trainer = make_trainer(recipe, execution, [*averaging, Damage(execution.damage_log()), *pace, judge])
+        preprocessing, workers = Preprocessing.of(network, data.channels), execution.workers_for(data.train)
         train = make_loader(
             data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
             seed=seed, workers=workers, repeats=recipe.repeats,
@@ -97,21 +81,16 @@ class ShortTraining:
 
     def seconds(self, network: Network) -> float:
         """About how long one training takes here, by a few measured steps. A holdout image costs a third of one."""
-        if self.threads:
-            torch.set_num_threads(self.threads)
+        self.execution.take_threads()
         if self.recipe.minutes:
             return 60 * self.recipe.minutes
         data = opened(self.spec)
-        recipe = replace(self.recipe, batch=min(self.recipe.batch, len(data.train)))
-        workers = default_workers(data)
-        trial = Trial(network, data, recipe, precision=recipe.precision, workers=workers, device=self.device)
-        step = trial.seconds(MEASURE_SECONDS)
+        recipe = self._recipe(data)
+        step = Trial(network, data, recipe, self.execution, precision=recipe.precision).seconds(MEASURE_SECONDS)
         return step * recipe.epochs * (len(data.train) + len(data.holdout) / 3) / recipe.batch
 
-    def _module(self, network: Network, data: DataSet, recipe: Recipe, seed: int) -> Training:
-        running = {"workers": default_workers(data), "device": self.device}
-        model = first_of(network, data, recipe.transfer, self.weights, seed=seed, **running)
-        return Training(model, recipe, max(len(data.train) // recipe.batch, 1), seed)
+    def _recipe(self, data: DataSet) -> Recipe:
+        return replace(self.recipe, batch=min(self.recipe.batch, len(data.train)))
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from compound.data.decode import decode_image
 from compound.deploy import Runtime, export_folder, open_model, weights_file
 from compound.deploy.choose import CHOICE
 from compound.errors import CompoundError
+from compound.execution import pick_device
 from compound.explanation import in_bytes, look, overlay
 from compound.files import sha256
-from compound.inference import Classifier, Eager, chunk_size, in_chunks, pick_device
+from compound.inference import Classifier, Eager, chunk_size, in_chunks
 from compound.network import Network
 from compound.nn import ConvNet, load_weights
 from compound.serve.batching import Batcher

@@ -11,9 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from compound.data import DataSpec
+from compound.execution import Execution
 from compound.mapping import to_mapping
 from compound.network import Network
 from compound.search.training import ShortTraining, opened
@@ -27,16 +26,14 @@ from compound.trials import Reporter
 class WholeTraining:
     """Train a variant by `recipe` into `folder`; a training that was cut off goes on from its checkpoint.
 
-    The seed decides weights, order and augmentation; images and the holdout are the same for all. `threads` is how
-    many the process may use. Checkpoints go when a run is done.
+    The seed decides weights, order and augmentation; images and the holdout are the same for all. Checkpoints go
+    when a run is done.
     """
 
     spec: DataSpec
     recipe: Recipe
     folder: Path
-    threads: int | None = None
-    device: str = "auto"
-    damaged_limit: float = 0.01
+    execution: Execution = Execution()
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
@@ -45,18 +42,17 @@ class WholeTraining:
         return {"data": data.name, "fingerprint": data.fingerprint(), **held, "recipe": to_mapping(self.recipe)}
 
     def __call__(self, variant: Variant, network: Network, seed: int, report: Reporter) -> SeedRun:
-        if self.threads:
-            torch.set_num_threads(self.threads)
+        self.execution.take_threads()
         out = self.folder / f"{slug(variant.name)}-seed-{seed}"
         if self._is_done(out):  # its worker died before it could say so
             return seed_run(open_run(out))
         data = opened(self.spec)
         run = start_run(
-            network, data, self.recipe, out, seed=seed, resume=(out / "run.yaml").exists(), device=self.device,
+            network, data, self.recipe, out, self.execution, seed=seed, resume=(out / "run.yaml").exists()
         )  # fmt: skip
         try:
             with not_interrupted():
-                run, _ = train(run, data, device=self.device, damaged_limit=self.damaged_limit, quiet=True)
+                run, _ = train(run, data, execution=self.execution, quiet=True)
         except Interrupted:  # SIGTERM: whoever goes on finds the checkpoint
             os._exit(128 + signal.SIGTERM)
         shutil.rmtree(run.checkpoints)
@@ -64,7 +60,7 @@ class WholeTraining:
 
     def seconds(self, network: Network) -> float:
         """About how long one training takes here, by a few measured steps."""
-        return ShortTraining(self.spec, self.recipe, self.threads, self.device).seconds(network)
+        return ShortTraining(self.spec, self.recipe, self.execution).seconds(network)
 
     def _is_done(self, out: Path) -> bool:
         return (out / "run.yaml").exists() and open_run(out).state == "done"

@@ -1,10 +1,12 @@
 """Floor 6: recipe, optimiser, engine, run directory."""
 
-from compound.training.fit import Interrupted, default_workers, start_run, train
+from compound.training.fit import train
+from compound.training.open import start_run
 from compound.training.recipe import Recipe, rate_at
 from compound.training.recipes import RECIPES, find_recipe, load_recipe
 from compound.training.run import Run, open_run
-from compound.training.start import adopted
+from compound.training.session import Interrupted, Safeguards
+from compound.training.start import Start, adopted
 from compound.training.transfer import Transfer
 
 __all__ = [
@@ -12,9 +14,10 @@ __all__ = [
     "Interrupted",
     "Recipe",
     "Run",
+    "Safeguards",
+    "Start",
     "Transfer",
     "adopted",
-    "default_workers",
     "find_recipe",
     "load_recipe",
     "open_run",

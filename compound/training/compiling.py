@@ -3,13 +3,12 @@
 import statistics
 import sys
 import time
-from typing import Any
 
 import torch
 
 from compound.cost import cost
 from compound.data import DataSet
-from compound.inference import pick_device
+from compound.execution import Execution
 from compound.network import Network
 from compound.parallel import size
 from compound.training.compiled import first_line
@@ -27,7 +26,11 @@ NAMES: dict[Compile, str] = {"never": "uncompiled", "always": "compiled", "graph
 
 
 def find_compile(
-    network: Network, data: DataSet, recipe: Recipe, seconds: float | None = None, **running: Any
+    network: Network,
+    data: DataSet,
+    recipe: Recipe,
+    execution: Execution = Execution(),
+    seconds: float | None = None,
 ) -> tuple[Compile, float]:
     """How a training that leaves it open is to take its steps, and the seconds that this saves in each.
 
@@ -44,13 +47,13 @@ def find_compile(
     if recipe.minutes is not None:
         left = 60 * recipe.minutes
     else:
-        left = steps * (seconds or Trial(network, data, recipe, precision=recipe.precision, **running).seconds(0))
-    modes: list[Compile] = ["always", "graphs"] if pick_device(running["device"]).type == "cuda" else ["always"]
+        left = steps * (seconds or Trial(network, data, recipe, execution, precision=recipe.precision).seconds(0))
+    modes: list[Compile] = ["always", "graphs"] if execution.where.type == "cuda" else ["always"]
     predicted = len(modes) * compile_seconds(network, recipe)
-    if predicted > MOST * left or not fits(network, data, recipe, running["device"]):
+    if predicted > MOST * left or not fits(network, data, recipe, execution.where):
         return "never", 0.0
     print(f"compiling training steps on trial, which may take {predicted:.0f} s", file=sys.stderr)
-    times = race(network, data, recipe, modes, **running)
+    times = race(network, data, recipe, execution, modes)
     if "graphs" in modes:
         torch.compiler.reset()  # gives back the memory that CUDA graphs hold; what was compiled is found on disk
     chosen = fastest(times)
@@ -72,18 +75,20 @@ def variants(network: Network, recipe: Recipe) -> int:
     return sides * sizes * joining
 
 
-def fits(network: Network, data: DataSet, recipe: Recipe, device: str) -> bool:
+def fits(network: Network, data: DataSet, recipe: Recipe, where: torch.device) -> bool:
     """Whether a step of plain autograd, which keeps more than a compiled one, fits into the memory that is free."""
     counted = cost(network, len(data.classes), data.channels)
     images = -(-recipe.batch // recipe.accumulate)
     needed = counted.training_memory(images, SLOTS[recipe.optimizer], recipe.ema > 0)
-    return needed <= RESERVE * free_memory(device)
+    return needed <= RESERVE * free_memory(where)
 
 
-def race(network: Network, data: DataSet, recipe: Recipe, modes: list[Compile], **running: Any) -> dict[Compile, float]:
+def race(
+    network: Network, data: DataSet, recipe: Recipe, execution: Execution, modes: list[Compile]
+) -> dict[Compile, float]:
     """Median seconds of a step, loading left out, of ordinary ones and of each of `modes` that can be compiled."""
     kinds: list[Compile] = ["never", *modes]
-    trials = {mode: Trial(network, data, recipe, precision=recipe.precision, compile=mode, **running) for mode in kinds}
+    trials = {mode: Trial(network, data, recipe, execution, precision=recipe.precision, compile=mode) for mode in kinds}
     times: dict[Compile, list[float]] = {mode: [] for mode in kinds}
     for batch in trials["never"].batches():
         for mode, trial in list(trials.items()):

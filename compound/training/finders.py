@@ -10,7 +10,7 @@ import torch
 
 from compound.data import DataSet
 from compound.errors import CompoundError
-from compound.inference import pick_device
+from compound.execution import Execution
 from compound.network import Network
 from compound.training.memory import RESERVE, predicted_bytes
 from compound.training.recipe import Recipe
@@ -26,14 +26,14 @@ PAYS = 1.05  # a batch twice as large is taken for this much more speed
 BATCH_SECONDS = 1.0
 
 
-def find_rate(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0, device: str = "auto") -> float:
+def find_rate(network: Network, data: DataSet, recipe: Recipe, execution: Execution = Execution()) -> float:
     """A peak rate per `rate_batch` images, by a range test (Smith 2017, Section 3.3).
 
     The rate of a fresh network rises from step to step until its loss no longer falls; a share of the rate at which the
     smoothed loss turns is taken. The steepest fall, which others take, is found among the first noise as often as not.
     """
     precision = "fp32" if recipe.precision == "auto" else recipe.precision
-    trial = Trial(network, data, recipe, precision=precision, workers=workers, device=device)
+    trial = Trial(network, data, recipe, execution, precision=precision)
     rates: list[float] = []
     losses: list[float] = []
     for rate, batch in zip(np.geomspace(LOW, HIGH, STEPS).tolist(), islice(trial.batches(), STEPS), strict=True):
@@ -58,14 +58,14 @@ def turning(rates: list[float], losses: list[float]) -> float:
     return rates[int(np.argmin(smooth))]
 
 
-def find_batch(network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0, device: str = "auto") -> int:
+def find_batch(network: Network, data: DataSet, recipe: Recipe, execution: Execution = Execution()) -> int:
     """The largest batch, a power of two, that fits the memory and is still worth its size.
 
     Doubled from `FIRST_BATCH` as long as the predicted memory holds it, an epoch has a step, and more images a second
     go through. The rate scales with the batch.
     """
     precision = "fp32" if recipe.precision == "auto" else recipe.precision
-    limit = RESERVE * (recipe.memory or free_memory(device))
+    limit = RESERVE * (recipe.memory or free_memory(execution.where))
     best, speed = 0, 0.0
     batch = FIRST_BATCH
     while batch <= min(LAST_BATCH, len(data.train)):
@@ -73,7 +73,7 @@ def find_batch(network: Network, data: DataSet, recipe: Recipe, *, workers: int 
         if best and predicted_bytes(network, len(data.classes), data.channels, tried) > limit:
             break
         try:
-            trial = Trial(network, data, tried, precision=precision, workers=workers, device=device)
+            trial = Trial(network, data, tried, execution, precision=precision)
             images = batch / trial.seconds(BATCH_SECONDS)
         except torch.OutOfMemoryError:
             break
@@ -84,9 +84,8 @@ def find_batch(network: Network, data: DataSet, recipe: Recipe, *, workers: int 
     return best or min(FIRST_BATCH, len(data.train))
 
 
-def free_memory(device: str) -> float:
+def free_memory(where: torch.device) -> float:
     """Bytes that are free on the device, or in the machine where it is the processor."""
-    where = pick_device(device)
     if where.type == "cuda":
         return float(torch.cuda.mem_get_info(where)[0])
     pages = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"

@@ -10,7 +10,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import DataSet
 from compound.errors import UsageError
-from compound.inference import pick_device
+from compound.execution import Execution
 from compound.network import Network
 from compound.training.compiling import find_compile
 from compound.training.finders import find_batch, find_rate
@@ -23,7 +23,7 @@ RESERVE = 0.92  # share of the time that is planned; machines are not even
 
 
 def settle(
-    network: Network, data: DataSet, recipe: Recipe, *, workers: int = 0, device: str = "auto", crew: Crew = ALONE
+    network: Network, data: DataSet, recipe: Recipe, execution: Execution = Execution(), crew: Crew = ALONE
 ) -> Recipe:
     """The recipe with everything decided that it leaves to the machine (`Recipe.settled`).
 
@@ -32,23 +32,22 @@ def settle(
     counted memory and a few training steps on the real batches. What is settled is written into the run, so that
     resuming it measures nothing.
     """
-    if recipe.compile == "graphs" and pick_device(device).type != "cuda":
+    if recipe.compile == "graphs" and execution.where.type != "cuda":
         raise UsageError("compile graphs needs a GPU, which replays CUDA graphs; use always")
     started = time.perf_counter()
-    measure: dict[str, Any] = {"workers": workers, "device": device}
     seconds: dict[str, float] = {}
     if "batch" in recipe.find:
-        recipe = replace(recipe, batch=find_batch(network, data, recipe, **measure))
+        recipe = replace(recipe, batch=find_batch(network, data, recipe, execution))
     recipe = with_memory(network, len(data.classes), data.channels, recipe, crew)
     if recipe.precision == "auto" or recipe.minutes is not None:
         candidates = ("fp32", "bf16") if recipe.precision == "auto" else (recipe.precision,)
-        seconds = {p: Trial(network, data, recipe, precision=p, **measure).seconds(MEASURE_SECONDS) for p in candidates}
+        seconds = {p: Trial(network, data, recipe, execution, precision=p).seconds(MEASURE_SECONDS) for p in candidates}
         recipe = replace(recipe, precision=min(seconds, key=lambda p: seconds[p]))
     if "rate" in recipe.find:
-        recipe = replace(recipe, rate=find_rate(network, data, recipe, **measure))
+        recipe = replace(recipe, rate=find_rate(network, data, recipe, execution))
     saved = 0.0
     if recipe.compile == "auto":
-        way, saved = find_compile(network, data, recipe, seconds.get(recipe.precision), **measure)
+        way, saved = find_compile(network, data, recipe, execution, seconds.get(recipe.precision))
         recipe = replace(recipe, compile=way)
     if recipe.minutes is None:
         return recipe

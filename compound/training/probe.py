@@ -13,16 +13,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from compound.data import DamageLog, Preprocessing, Source, make_loader
+from compound.data import Preprocessing, Source, make_loader
 from compound.data.chance import Purpose, hashes
 from compound.data.source import Labels
 from compound.data.split import stratified
 from compound.errors import CompoundError, UsageError
-from compound.inference import pick_device
+from compound.execution import Execution
 from compound.nn import ConvNet, build
 from compound.training.losses import hits
 
 PENALTIES = tuple(10 ** (-6 + 11 * i / 44) for i in range(45))  # 45 from 1e-6 to 1e5, evenly by logarithm
+SOME = Execution(batch=64)
 STEPS = 100  # of L-BFGS a penalty; each starts where the one before ended
 
 
@@ -58,18 +59,16 @@ def last_linear(model: ConvNet) -> nn.Linear:
 
 
 @torch.no_grad()
-def features(
-    model: ConvNet, source: Source, *, batch: int = 64, workers: int = 0, device: str = "auto", damaged: float = 0.01
-) -> Features:
+def features(model: ConvNet, source: Source, execution: Execution = SOME) -> Features:
     """Everything before the last linear layer, on every readable image of `source`, unaugmented and in order."""
-    where, was_training = pick_device(device), model.training
+    where, was_training = execution.where, model.training
     last_linear(model)
     before = list(model.classifier)[:-1]
     preprocessing = Preprocessing.of(model.network, model.channels)
     model.to(where).to(memory_format=torch.channels_last).eval()
-    damage, parts = DamageLog(damaged), []
+    damage, parts = execution.damage_log(), []
     try:
-        for one in make_loader(source, preprocessing, batch, workers=workers):
+        for one in make_loader(source, preprocessing, execution.batch, workers=execution.workers_for(source)):
             damage.add(one)
             images = preprocessing.normalise(one.images.to(where)).contiguous(memory_format=torch.channels_last)
             x = model.forward_features(images)

@@ -8,7 +8,7 @@ from itertools import cycle
 import torch
 
 from compound.data import Batch, DataSet, Preprocessing, make_loader
-from compound.inference import pick_device
+from compound.execution import Execution
 from compound.measurement.machine import keep_freed_memory
 from compound.network import Network
 from compound.nn import build
@@ -28,19 +28,18 @@ class Trial:
         network: Network,
         data: DataSet,
         recipe: Recipe,
+        execution: Execution = Execution(),
         *,
         precision: str = "fp32",
         compile: Compile = "never",
-        workers: int = 0,
-        device: str = "auto",
         seed: int = 0,
     ) -> None:
         keep_freed_memory()  # as the training itself
-        self.where, self.precision, self.seed, self.taken = pick_device(device), precision, seed, 0
+        self.where, self.precision, self.seed, self.taken = execution.where, precision, seed, 0
         preprocessing = Preprocessing.of(network, data.channels)
         self.loader = make_loader(
             data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
-            seed=seed, workers=workers, repeats=recipe.repeats,
+            seed=seed, workers=execution.workers_for(data.train), repeats=recipe.repeats,
         )  # fmt: skip
         model = build(network, len(data.classes), data.channels, seed=seed)
         steps = max(len(data.train) // recipe.batch, 1)

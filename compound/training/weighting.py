@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from compound.data import DamageLog, DataSet
+from compound.data import DataSet
 from compound.data.spec import HELD
 from compound.errors import UsageError
+from compound.execution import Execution
 from compound.inference import classify
 from compound.nn import ConvNet, load_weights
 
@@ -22,12 +23,14 @@ def balanced(data: DataSet) -> tuple[float, ...]:
     return normalised(1 / counts.clamp_min(1), counts)
 
 
-def adaptive(model: ConvNet, classes: tuple[str, ...], target: DataSet, *, device: str = "auto") -> dict[str, float]:
+def adaptive(
+    model: ConvNet, classes: tuple[str, ...], target: DataSet, execution: Execution = Execution()
+) -> dict[str, float]:
     """Domain-adaptive transfer (Ngiam et al. 2018, Section 3.2): how often a source-trained model sees each of its
     classes in the target's training images, P_t(y) = mean of p(y | x). See `importance` for the weights.
     """
     images = target.train
-    parts = [p.sum(0) for p, _, _ in classify(model, images, DamageLog(), device=device)]
+    parts = [p.sum(0) for p, _, _ in classify(model, images, execution.damage_log(), execution)]
     return dict(zip(classes, (torch.stack(parts).sum(0) / len(images)).tolist(), strict=True))
 
 
@@ -49,7 +52,10 @@ def normalised(weights: Tensor, counts: Tensor) -> tuple[float, ...]:
 
 
 def find_class_weights(
-    spec: str, data: DataSet, weights: str | Path | None = None, *, device: str = "auto"
+    spec: str,
+    data: DataSet,
+    weights: str | Path | None = None,
+    execution: Execution = Execution(),
 ) -> tuple[float, ...]:
     """`balanced`, `target:DATA`, or a JSON file of shares by class name, such as {"cat": 0.7, "dog": 0.3}.
 
@@ -67,7 +73,7 @@ def find_class_weights(
             )
         model, described = load_weights(weights)
         target = replace(data.spec, where=spec.removeprefix(TARGET), channels=model.channels, holdout=HELD)
-        return importance(data, adaptive(model, described.classes, target.open(), device=device))
+        return importance(data, adaptive(model, described.classes, target.open(), execution))
     try:
         given = json.loads(Path(spec).read_text(encoding="utf-8"))
         return importance(data, {str(name): float(share) for name, share in given.items()})

@@ -16,6 +16,7 @@ import pytest
 from compound import load_network
 from compound.data import DataSpec, open_data
 from compound.data.idx import IMAGES, LABELS, write_idx
+from compound.execution import Execution
 from compound.studies import read_study, write_study
 from compound.studies.training import WholeTraining
 from compound.training import RECIPES
@@ -80,7 +81,7 @@ def test_a_killed_study_goes_on_and_grows(cli, words, tmp_path):
         assert set(then.runs) <= set(now.runs)
     # What was interrupted, and what shared the machine, is what an undisturbed training in this process gives.
     recipe = replace(RECIPES["small"], epochs=2, batch=16, precision="fp32")
-    trainer = WholeTraining(DataSpec("images"), recipe, tmp_path / "alone", 1)
+    trainer = WholeTraining(DataSpec("images"), recipe, tmp_path / "alone", Execution(threads=1))
     alone = trainer(study.variants[1], load_network(out / study.variants[1].network), 1, lambda step, value: None)
     assert replace(alone, seconds=0) == replace(study.variants[1].runs[1], seconds=0)
     assert not list(out.glob("runs/*/checkpoints"))

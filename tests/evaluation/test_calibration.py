@@ -7,7 +7,10 @@ from compound import ZOO, UsageError
 from compound.evaluation import Evaluation, calibrate, divide_logits, evaluate, fit_temperature
 from compound.evaluation.calibration import COLDEST, HOTTEST, tempered
 from compound.evaluation.figures import reliability_diagram, save_figure
+from compound.execution import Execution
 from compound.nn import build
+
+CPU = Execution("cpu")
 
 
 def sharpened(by, images=20_000):
@@ -63,9 +66,9 @@ def test_an_activation_that_bends_is_refused():
 
 
 def test_calibrating_changes_the_model_and_no_choice(model, source):
-    before = evaluate(model, source, ("a", "b", "c"), device="cpu")
-    temperature = calibrate(model, source, before.classes, device="cpu")
-    after = evaluate(model, source, before.classes, device="cpu")
+    before = evaluate(model, source, ("a", "b", "c"), CPU)
+    temperature = calibrate(model, source, before.classes, CPU)
+    after = evaluate(model, source, before.classes, CPU)
     assert temperature > 1.5  # the model is sure of nonsense
     assert torch.equal(before.predicted, after.predicted)
     assert after.loss < before.loss

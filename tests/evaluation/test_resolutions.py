@@ -8,14 +8,17 @@ from compound import ZOO, NetworkError, UsageError
 from compound.data import Preprocessing
 from compound.evaluation import evaluate, recalibrate, sweep
 from compound.evaluation.resolutions import at_resolution
+from compound.execution import Execution
 from compound.nn import build
+
+CPU = Execution("cpu")
 
 CLASSES = ("a", "b", "c")
 
 
 def test_the_training_resolution_is_the_usual_evaluation(model, source):
-    found = dict(sweep(model, source, CLASSES, (12, 16), device="cpu"))
-    usual = evaluate(model, source, CLASSES, device="cpu")
+    found = dict(sweep(model, source, CLASSES, (12, 16), CPU))
+    usual = evaluate(model, source, CLASSES, CPU)
     assert torch.equal(found[12].probabilities, usual.probabilities)
     assert not torch.equal(found[16].probabilities, usual.probabilities)
     assert model.network.resolution == 12
@@ -23,7 +26,7 @@ def test_the_training_resolution_is_the_usual_evaluation(model, source):
 
 def test_recalibrated_statistics_are_those_of_the_images(model, source):
     model.train()
-    recalibrate(model, source, device="cpu")  # 60 images: one batch, so the average is its own statistics
+    recalibrate(model, source, CPU)  # 60 images: one batch, so the average is its own statistics
     preprocessing = Preprocessing.of(model.network, 1)
     with torch.no_grad():
         maps = model.stem.conv(preprocessing.normalise(preprocessing.resize(source.images)))
@@ -36,8 +39,8 @@ def test_recalibrated_statistics_are_those_of_the_images(model, source):
 
 def test_recalibration_changes_a_copy(model, source):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    plain = dict(sweep(model, source, CLASSES, (16,), device="cpu"))
-    found = dict(sweep(model, source, CLASSES, (16,), training=source, device="cpu"))
+    plain = dict(sweep(model, source, CLASSES, (16,), CPU))
+    found = dict(sweep(model, source, CLASSES, (16,), CPU, training=source))
     assert not torch.equal(found[16].probabilities, plain[16].probabilities)
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
@@ -47,6 +50,6 @@ def test_what_has_one_resolution_or_no_norm(source):
     model = build(net, 3, 1, seed=0)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     with pytest.raises(UsageError, match="no batch norm to recalibrate"):
-        recalibrate(model, source, device="cpu")
+        recalibrate(model, source, CPU)
     with pytest.raises(NetworkError):
         at_resolution(model, 3)

@@ -1,5 +1,7 @@
 """Figures of an evaluation against closed forms and torchmetrics; digits that do not depend on the batch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,10 @@ from torchmetrics.functional.classification import multiclass_calibration_error
 from compound import inference
 from compound.data import ArraySource, DamagedImage
 from compound.evaluation import Evaluation, bootstrap, evaluate, mcnemar, reliability
+from compound.execution import Execution
 from compound.nn import build
+
+EIGHT = Execution("cpu", batch=8)
 
 
 @pytest.fixture
@@ -112,7 +117,7 @@ class Patchy(ArraySource):
 def test_no_digit_depends_on_the_batch(model, source, monkeypatch, macs):
     monkeypatch.setitem(inference.CHUNK_MACS, "cpu", macs)  # chunks of 256, few, 1
     one, seven, sixty, many = (
-        evaluate(model, source, ("a", "b", "c"), batch=size, device="cpu") for size in (1, 7, 60, 1000)
+        evaluate(model, source, ("a", "b", "c"), Execution("cpu", batch=size)) for size in (1, 7, 60, 1000)
     )
     for other in (seven, sixty, many):
         assert torch.equal(one.probabilities, other.probabilities)
@@ -122,16 +127,16 @@ def test_no_digit_depends_on_the_batch(model, source, monkeypatch, macs):
 
 
 def test_no_digit_depends_on_what_else_is_there(model, source):
-    whole = evaluate(model, source, ("a", "b", "c"), batch=8, device="cpu")
-    some = evaluate(model, source.subset(np.arange(37)), ("a", "b", "c"), batch=8, device="cpu")
+    whole = evaluate(model, source, ("a", "b", "c"), EIGHT)
+    some = evaluate(model, source.subset(np.arange(37)), ("a", "b", "c"), EIGHT)
     assert torch.equal(whole.probabilities[:37], some.probabilities)  # the last chunk is filled up
 
 
 def test_damaged_images_leave_the_others_their_places(model, source, monkeypatch):
     monkeypatch.setattr("compound.data.loader.ArraySource", type(None))  # load one by one
-    whole = evaluate(model, source, ("a", "b", "c"), batch=8, device="cpu")
+    whole = evaluate(model, source, ("a", "b", "c"), EIGHT)
     damaged = (0, 5, 6, 7, 59)
-    rest = evaluate(model, Patchy(source, damaged), ("a", "b", "c"), batch=8, device="cpu", damaged_limit=1)
+    rest = evaluate(model, Patchy(source, damaged), ("a", "b", "c"), replace(EIGHT, damaged_limit=1))
     kept = [i for i in range(60) if i not in damaged]
     assert rest.indices.tolist() == kept
     assert torch.equal(rest.probabilities, whole.probabilities[kept])
@@ -142,7 +147,7 @@ def test_every_module_keeps_its_own_mode(model, source):
     model.train()
     model.stem.eval()  # as with frozen norms
     modes = {name: module.training for name, module in model.named_modules()}
-    evaluate(model, source, ("a", "b", "c"), device="cpu")
+    evaluate(model, source, ("a", "b", "c"), Execution("cpu"))
     assert {name: module.training for name, module in model.named_modules()} == modes
     assert len(set(modes.values())) == 2
 
@@ -152,5 +157,5 @@ def test_a_fresh_network_of_depthwise_layers_too(source):
 
     net = ZOO["efficientnet-b0"].with_(resolution=32)
     model = build(net, 3, 1, seed=0)
-    results = [evaluate(model, source, ("a", "b", "c"), batch=size, device="cpu") for size in (3, 60)]
+    results = [evaluate(model, source, ("a", "b", "c"), Execution("cpu", batch=size)) for size in (3, 60)]
     assert torch.equal(*(one.probabilities for one in results))

@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 from benchmarks.serving import phases
-from compound.deploy import load_predictor, predict
+from compound.deploy import predict
 from compound.errors import UsageError
+from compound.execution import Execution
+from compound.nn import load_weights
 from compound.serve import Address, Limits, check_address
 from compound.serve.server import name_places
 from tests.serve.conftest import CLASSES, Running, Start, write_weights
@@ -27,7 +29,7 @@ TOKEN = "0123456789abcdef"
 @pytest.fixture(scope="module")
 def expected(weights: Path, images: list[Path]) -> list[list[dict]]:
     """What prediction from files says, all images in one batch."""
-    predictions, damaged = predict(*load_predictor(weights), images, device="cpu")
+    predictions, damaged = predict(*load_weights(weights), images, Execution("cpu", workers=0))
     assert not damaged
     return [one.to_json()["classes"] for one in predictions]
 
@@ -190,7 +192,7 @@ def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(start: Start, images
     assert model.refresh() is True
     second = server.post("/predict", data).json()["predictions"]
     assert second != first
-    predictions, _ = predict(*load_predictor(place), [images[0]], device="cpu")
+    predictions, _ = predict(*load_weights(place), [images[0]], Execution("cpu", workers=0))
     assert second[0]["classes"] == predictions[0].to_json()["classes"]
 
     place.write_bytes(place.read_bytes()[:3000])

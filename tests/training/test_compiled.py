@@ -13,10 +13,11 @@ import torch
 from safetensors.torch import load_file
 
 import compound.training.compiling as compiling
-import compound.training.fit as fit
 import compound.training.pace as pace
+import compound.training.session as session
 from compound import UsageError
 from compound.data import Batch
+from compound.execution import Execution
 from compound.nn import build
 from compound.nn.lean import LeanChain
 from compound.training import Interrupted, start_run
@@ -26,7 +27,7 @@ from compound.training.module import Training
 from compound.training.trial import Trial
 from tests.training.test_resume import StopAt, assert_same, run_once
 
-RUNNING = {"workers": 0, "device": "cpu"}
+CPU = Execution("cpu", workers=0)
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def raced(monkeypatch):
     """Steps of 100 ms, compiled ones of 80 ms; what was raced is listed."""
     calls = []
 
-    def race(network, data, recipe, modes, **running):
+    def race(network, data, recipe, execution, modes):
         calls.append(modes)
         return {"never": 0.1, "always": 0.08}
 
@@ -56,7 +57,7 @@ def raced(monkeypatch):
 
 
 def test_a_long_training_is_tried_and_the_faster_way_taken(network, data, long, raced, capsys):
-    assert find_compile(network, data, long, **RUNNING) == ("always", pytest.approx(0.02))
+    assert find_compile(network, data, long, CPU) == ("always", pytest.approx(0.02))
     assert raced == [["always"]]
     said = capsys.readouterr().err.splitlines()
     assert said[1] == "a training step takes uncompiled 100 ms, compiled 80 ms: taken compiled"
@@ -65,11 +66,11 @@ def test_a_long_training_is_tried_and_the_faster_way_taken(network, data, long, 
 def test_what_takes_less_than_fifty_times_the_compiling_is_not_tried(network, data, long, raced, capsys):
     seconds = compile_seconds(network, long)
     enough = 50 * seconds / 60
-    assert find_compile(network, data, replace(long, minutes=1.01 * enough), **RUNNING)[0] == "always"
-    assert find_compile(network, data, replace(long, minutes=0.99 * enough), **RUNNING)[0] == "never"
+    assert find_compile(network, data, replace(long, minutes=1.01 * enough), CPU)[0] == "always"
+    assert find_compile(network, data, replace(long, minutes=0.99 * enough), CPU)[0] == "never"
     epochs = round(50 * seconds / (6 * 0.1))
     for share, way in ((1.01, "always"), (0.99, "never")):
-        assert find_compile(network, data, replace(long, epochs=round(share * epochs)), **RUNNING)[0] == way
+        assert find_compile(network, data, replace(long, epochs=round(share * epochs)), CPU)[0] == way
     assert len(raced) == 2
     # Each resolution is compiled by itself, and each size of the parts of a batch.
     assert compile_seconds(network, replace(long, grow_from=0.5, grow_stages=3)) == 3 * seconds
@@ -81,15 +82,15 @@ def test_what_takes_less_than_fifty_times_the_compiling_is_not_tried(network, da
 def test_a_short_training_and_one_with_a_memory_are_not_even_measured(network, data, long, monkeypatch, fields):
     monkeypatch.setattr(Trial, "seconds", lambda *_: pytest.fail("measured"))
     monkeypatch.setattr(compiling, "race", lambda *_, **__: pytest.fail("tried"))
-    assert find_compile(network, data, replace(long, **fields), **RUNNING) == ("never", 0.0)
+    assert find_compile(network, data, replace(long, **fields), CPU) == ("never", 0.0)
 
 
 def test_several_processes_and_a_full_memory_are_not_tried(network, data, long, raced, monkeypatch):
     monkeypatch.setattr(compiling, "free_memory", lambda device: 100e3)
-    assert find_compile(network, data, long, **RUNNING)[0] == "never"
+    assert find_compile(network, data, long, CPU)[0] == "never"
     monkeypatch.undo()
     monkeypatch.setattr(compiling, "size", lambda: 2)
-    assert find_compile(network, data, long, **RUNNING)[0] == "never"
+    assert find_compile(network, data, long, CPU)[0] == "never"
     assert not raced
 
 
@@ -110,19 +111,19 @@ def test_a_failing_way_is_left_out_and_graphs_need_a_gpu(network, data, recipe, 
         return original(self, batch, rate)
 
     monkeypatch.setattr(Trial, "step", step)
-    assert list(compiling.race(network, data, recipe, ["always"], **RUNNING)) == ["never"]
+    assert list(compiling.race(network, data, recipe, CPU, ["always"])) == ["never"]
     assert capsys.readouterr().err == "steps compiled fail (no memory)\n"
     with pytest.raises(UsageError, match="compile graphs needs a GPU"):
-        pace.settle(network, data, replace(recipe, compile="graphs"), device="cpu")
+        pace.settle(network, data, replace(recipe, compile="graphs"), CPU)
 
 
 def test_the_choice_is_written_into_the_run_and_stays(tmp_path, network, data, recipe, monkeypatch):
     recipe = replace(recipe, compile="auto")
     monkeypatch.setattr(pace, "find_compile", lambda *_, **__: ("always", 0.01))
-    run = start_run(network, data, recipe, tmp_path / "run", device="cpu").now("training")
+    run = start_run(network, data, recipe, tmp_path / "run", CPU).now("training")
     assert run.recipe.compile == "always"
     monkeypatch.setattr(pace, "find_compile", lambda *_, **__: pytest.fail("tried again"))
-    resumed = start_run(network, data, recipe, tmp_path / "run", resume=True, device="cpu")
+    resumed = start_run(network, data, recipe, tmp_path / "run", CPU, resume=True)
     assert resumed.recipe == run.recipe
 
 
@@ -186,10 +187,10 @@ def test_a_compiled_run_resumes_in_the_same_bits_under_ordinary_names(tmp_path, 
 def check_resume(tmp_path, network, data, recipe, monkeypatch):
     monkeypatch.setattr(Compiled, "_give_up", lambda self, model, error: pytest.fail(str(error)))
     whole, _ = run_once(tmp_path / "whole", network, data, recipe)
-    monkeypatch.setattr(fit, "Checkpoints", type("Stop", (StopAt,), {"step": 9}))
+    monkeypatch.setattr(session, "Checkpoints", type("Stop", (StopAt,), {"step": 9}))
     with pytest.raises(Interrupted):
         run_once(tmp_path / "parts", network, data, recipe)
-    monkeypatch.setattr(fit, "Checkpoints", StopAt.__base__)
+    monkeypatch.setattr(session, "Checkpoints", StopAt.__base__)
     torch.compiler.reset()  # as in a new process
     parts, _ = run_once(tmp_path / "parts", network, data, recipe, resume=True)
     assert_same(whole, parts)
@@ -294,6 +295,6 @@ def test_without_a_compiler_the_command_trains_and_says_why(tmp_path):
 @pytest.mark.timeout(1200)
 def test_a_trial_compiles_and_measures(small, data, long, monkeypatch, capsys):
     monkeypatch.setattr(compiling, "PAIR_SECONDS", 0.0)
-    way, saved = find_compile(small, data, long, 10.0, **RUNNING)
+    way, saved = find_compile(small, data, long, CPU, 10.0)
     assert (way == "always") == (saved > 0)
     assert "compiled" in capsys.readouterr().err

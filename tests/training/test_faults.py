@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 import torch
 
-import compound.training.fit as fit
+import compound.training.session as session
 from benchmarks.faults import damage
 from compound.data import subset
 from compound.errors import CompoundError, UsageError
+from compound.execution import Execution
 from compound.files import locked
 from compound.quantity import Interval, interval
-from compound.training import open_run, start_run, storage, train
+from compound.training import Safeguards, open_run, start_run, storage, train
 from compound.training.divergence import Diverged
+
+CPU = Execution("cpu")
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,10 +68,10 @@ def test_plain_torch_reads_a_checkpoint(tmp_path):
 
 def test_a_damaged_last_checkpoint_is_said_and_set_aside(tmp_path, network, data, recipe, capsys):
     run = begin(tmp_path / "run", network, data, recipe)
-    train(run, data, quiet=True, device="cpu")
+    train(run, data, execution=CPU, quiet=True)
     last = run.checkpoints / "last.ckpt"
     last.write_bytes(last.read_bytes()[:-100])
-    train(begin(tmp_path / "run", network, data, recipe, resume=True), data, quiet=True, device="cpu")
+    train(begin(tmp_path / "run", network, data, recipe, resume=True), data, execution=CPU, quiet=True)
     said = capsys.readouterr().err
     assert f"warning: {last} is cut short" in said
     assert "going on from" in said
@@ -79,7 +82,7 @@ def test_a_damaged_last_checkpoint_is_said_and_set_aside(tmp_path, network, data
     for path in run.checkpoints.glob("*.ckpt"):
         path.write_bytes(b"nothing")
     with pytest.raises(CompoundError, match=r"last\.ckpt is cut short.*previous\.ckpt.*remove"):
-        train(begin(tmp_path / "run", network, data, recipe, resume=True), data, quiet=True, device="cpu")
+        train(begin(tmp_path / "run", network, data, recipe, resume=True), data, execution=CPU, quiet=True)
 
 
 def test_two_trainings_of_one_run_at_once_are_refused(tmp_path, network, data, recipe):
@@ -94,7 +97,7 @@ def test_two_trainings_of_one_run_at_once_are_refused(tmp_path, network, data, r
     ) as other:
         assert other.stdout.readline() == "locked\n"
         with pytest.raises(UsageError, match=f"run is in use by process {other.pid} on .*; wait for its end"):
-            train(run, data, quiet=True, device="cpu")
+            train(run, data, execution=CPU, quiet=True)
         other.kill()
     with locked(run.checkpoints / ".lock", "run"):  # death has released it
         pass
@@ -120,7 +123,7 @@ def test_a_changed_run_is_refused_with_what_changed(tmp_path, network, data, rec
 def poisoned(step):
     """A training of which one step has a finite loss and a gradient that is none, until the rate is halved."""
 
-    class Poisoned(fit.Training):
+    class Poisoned(session.Training):
         def on_after_backward(self):
             if self.trainer.global_step == step and self.recipe.rate > 0.5:
                 self.model.classifier[-1].bias.grad[1] = float("inf")
@@ -129,25 +132,31 @@ def poisoned(step):
 
 
 def test_a_gradient_that_is_no_number_stops_before_the_update(tmp_path, network, data, recipe, monkeypatch):
-    monkeypatch.setattr(fit, "Training", poisoned(8))
+    monkeypatch.setattr(session, "Training", poisoned(8))
     run = begin(tmp_path / "run", network, data, recipe)
     with pytest.raises(
         Diverged, match=r"the gradients are no longer numbers at step 8 with rate 0\.\d+ on pictures-1\["
     ):
-        train(run, data, quiet=True, device="cpu", save_every=Interval(steps=1))
+        train(run, data, execution=CPU, safeguards=Safeguards(Interval(steps=1)), quiet=True)
     assert storage.newest(run.checkpoints).step == 8  # what eight steps made, and nothing of the ninth
     told = json.loads((run.path / "diverged.json").read_text())
     assert told["step"] == 8
-    order = fit.make_loader(
-        data.train, fit.Preprocessing.of(network, 1), 16, shuffle=True, drop_last=True, seed=3, epoch=1
+    order = session.make_loader(
+        data.train, session.Preprocessing.of(network, 1), 16, shuffle=True, drop_last=True, seed=3, epoch=1
     )
     third = list(order)[2]
     assert told["images"] == [data.train.path(int(index)) for index in third.indices]
 
 
 def test_retry_goes_back_and_halves_the_rate(tmp_path, network, data, recipe, monkeypatch, capsys):
-    monkeypatch.setattr(fit, "Training", poisoned(8))
-    run, _ = train(begin(tmp_path / "run", network, data, recipe), data, quiet=True, device="cpu", on_nan="retry")
+    monkeypatch.setattr(session, "Training", poisoned(8))
+    run, _ = train(
+        begin(tmp_path / "run", network, data, recipe),
+        data,
+        execution=CPU,
+        safeguards=Safeguards(on_nan="retry"),
+        quiet=True,
+    )
     assert "going back, with the rate × 0.5" in capsys.readouterr().err
     assert open_run(run.path).lowered == 1
     rows = storage.newest(run.checkpoints).checkpoint["callbacks"]["Metrics"]["rows"]
@@ -161,7 +170,7 @@ def test_retry_goes_back_and_halves_the_rate(tmp_path, network, data, recipe, mo
 def test_a_rate_beyond_all_numbers_is_given_up_after_three_halvings(tmp_path, network, data, recipe, capsys):
     run = begin(tmp_path / "run", network, data, replace(recipe, rate=1e30))
     with pytest.raises(Diverged, match="lower --rate"):
-        train(run, data, quiet=True, device="cpu", on_nan="retry")
+        train(run, data, execution=CPU, safeguards=Safeguards(on_nan="retry"), quiet=True)
     assert capsys.readouterr().err.count("going back") == 3
     assert storage.newest(run.checkpoints) is None
 

@@ -8,9 +8,12 @@ import pytest
 
 import compound.training.finders as finders
 import compound.training.pace as pace
+from compound.execution import Execution
 from compound.training import start_run
 from compound.training.finders import find_batch, find_rate, turning
 from compound.training.trial import Trial
+
+CPU = Execution("cpu")
 
 
 def test_the_turn_is_found_through_noise():
@@ -21,20 +24,20 @@ def test_the_turn_is_found_through_noise():
 
 
 def test_a_rate_that_trains_is_found_and_always_the_same(network, data, recipe):
-    first = find_rate(network, data, recipe, device="cpu")
-    assert first == find_rate(network, data, recipe, device="cpu")
+    first = find_rate(network, data, recipe, CPU)
+    assert first == find_rate(network, data, recipe, CPU)
     assert 0.05 < first < 5  # the recipe's, chosen by hand, is 0.8
-    adam = find_rate(network, data, replace(recipe, optimizer="adamw"), device="cpu")
+    adam = find_rate(network, data, replace(recipe, optimizer="adamw"), CPU)
     assert adam < first / 3
 
 
 def test_a_batch_is_doubled_while_it_pays_and_fits(network, data, recipe, monkeypatch):
     monkeypatch.setattr(Trial, "seconds", lambda self, _: {16: 1.0, 32: 1.5, 64: 2.95}[self.module.recipe.batch])
-    assert find_batch(network, data, recipe, device="cpu") == 32  # 64 gives 1.7 % more speed; 128 images there are not
+    assert find_batch(network, data, recipe, CPU) == 32  # 64 gives 1.7 % more speed; 128 images there are not
     monkeypatch.setattr(Trial, "seconds", lambda self, _: 1.0)
-    assert find_batch(network, data, recipe, device="cpu") == 64
+    assert find_batch(network, data, recipe, CPU) == 64
     needed = finders.predicted_bytes(network, 3, 1, replace(recipe, batch=32))
-    assert find_batch(network, data, replace(recipe, memory=needed / 0.9 + 1), device="cpu") == 32
+    assert find_batch(network, data, replace(recipe, memory=needed / 0.9 + 1), CPU) == 32
 
 
 def test_what_was_found_is_written_and_not_sought_again(tmp_path, network, data, recipe, monkeypatch):

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from compound import parallel
 from compound.errors import UsageError
+from compound.execution import Execution
 from compound.training import start_run, storage, train
 
 # Without norm: batch norm sees each process's share, as everywhere, and so would differ.
@@ -122,4 +123,4 @@ def test_a_share_is_the_same_for_all_and_somebody_has_every_held_out_image(monke
 def test_synchronised_norms_need_a_gpu(tmp_path, network, data, recipe):
     started = start_run(network, data, recipe, tmp_path / "run")
     with pytest.raises(UsageError, match="--sync-norm needs GPUs: torch's SyncBatchNorm does not run on cpu; leave it"):
-        train(started, data, quiet=True, device="cpu", sync_norm=True)
+        train(started, data, execution=Execution("cpu", sync_norm=True), quiet=True)

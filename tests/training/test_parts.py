@@ -9,7 +9,7 @@ from compound import ZOO, UsageError
 from compound.nn import build, save_weights
 from compound.training import Transfer, start_run, train
 from compound.training.optim import make_optimizer
-from compound.training.start import first_model, first_of
+from compound.training.start import Start, first_model
 
 
 @pytest.fixture
@@ -21,9 +21,9 @@ def changed(tmp_path, network, data, recipe, weights, epochs=2, **fields):
     """The names of the parameters and buffers that two epochs of training changed, by part."""
     recipe = replace(recipe, epochs=epochs, ema=0.0, mixup=0.0, transfer=Transfer(**fields))
     run = start_run(network, data, recipe, tmp_path / "run")
-    before = first_model(run, data, weights).state_dict()
-    run, _ = train(run, data, weights=weights, quiet=True)
-    after = first_model(run, data, run.weights).state_dict()
+    before = first_model(run.network, data, run.recipe.transfer, Start(weights)).state_dict()
+    run, _ = train(run, data, start=Start(weights), quiet=True)
+    after = first_model(network, data, recipe.transfer, Start(run.weights), seed=run.seed).state_dict()
     return {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
 
 
@@ -80,14 +80,17 @@ def test_a_probe_first_starts_from_the_best_linear_classifier(tmp_path, network,
 
     plain = start_run(network, data, recipe, tmp_path / "plain")
     probed = start_run(network, data, replace(recipe, transfer=Transfer(probe_first=True)), tmp_path / "run")
-    accuracy = [evaluate(first_model(run, data, weights), data.test, data.classes).top(1) for run in (plain, probed)]
+    accuracy = [
+        evaluate(first_model(run.network, data, run.recipe.transfer, Start(weights)), data.test, data.classes).top(1)
+        for run in (plain, probed)
+    ]
     assert accuracy[1] > accuracy[0] + 0.2
 
 
 def test_a_classifier_of_maps_cannot_start_from_a_probe_and_says_so(tmp_path, network, data, capsys):
     network = network.with_(head=ZOO["squeezenet-1.1"].head)
     source = save_weights(build(network, 3, 1, seed=9), tmp_path / "source.safetensors", tuple("abc"))
-    first_of(network, data, Transfer(probe_first=True), source)
+    first_model(network, data, Transfer(probe_first=True), Start(source))
     assert "tiny does not end in a linear layer, so its classifier starts fresh" in capsys.readouterr().err
 
 

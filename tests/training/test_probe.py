@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from compound import UsageError
+from compound.execution import Execution
 from compound.nn import build
 from compound.training.probe import (
     PENALTIES,
@@ -89,7 +90,7 @@ def test_few_shots_draw_anew_and_say_their_interval():
 
 def test_features_are_what_the_classifier_reads(network, data):
     model = build(network, 3, 1, seed=1)
-    given = features(model, data.test, batch=7)
+    given = features(model, data.test, Execution(batch=7))
     assert given.values.shape == (60, 16)
     assert given.labels.tolist() == data.test.labels.tolist()
     assert model.training

@@ -14,15 +14,17 @@ from safetensors.torch import load_file
 from torchvision.transforms.v2 import functional as F
 from webdataset import TarWriter
 
-import compound.training.fit as fit
+import compound.training.open as opening
+import compound.training.session as session
 from compound.data import Augment, open_data
+from compound.execution import Execution
 from compound.nn import build, save_weights
 from compound.quantity import Interval
-from compound.training import Interrupted, open_run, start_run, train
+from compound.training import Interrupted, Safeguards, open_run, start_run, train
 from compound.training.storage import newest
 
 
-class StopAt(fit.Checkpoints):
+class StopAt(session.Checkpoints):
     """Sends this process a signal while step `step` is under way."""
 
     step = 0
@@ -35,7 +37,7 @@ class StopAt(fit.Checkpoints):
 
 def run_once(out, network, data, recipe, resume=False, workers=None, every=Interval()):
     run = start_run(network, data, recipe, out, seed=3, resume=resume)
-    return train(run, data, quiet=True, device="cpu", workers=workers, save_every=every)
+    return train(run, data, execution=Execution("cpu", workers), safeguards=Safeguards(every), quiet=True)
 
 
 def assert_same(whole, parts):
@@ -51,7 +53,7 @@ def assert_same(whole, parts):
 @pytest.mark.parametrize("step", [0, 4, 5, 8, 23], ids=["first", "mid-epoch", "end of epoch", "second", "last"])
 def test_stop_and_resume_changes_nothing(tmp_path, network, data, recipe, monkeypatch, step):
     whole, _ = run_once(tmp_path / "whole", network, data, recipe)
-    monkeypatch.setattr(fit, "Checkpoints", type("Stop", (StopAt,), {"step": step}))
+    monkeypatch.setattr(session, "Checkpoints", type("Stop", (StopAt,), {"step": step}))
     with pytest.raises(Interrupted, match="--resume"):
         run_once(tmp_path / "parts", network, data, recipe)
     monkeypatch.undo()
@@ -86,7 +88,7 @@ def test_every_feature_resumes_in_the_same_bits(tmp_path, network, data, recipe,
     fields = FEATURES[feature] | ({"teacher": teacher} if "teacher" in FEATURES[feature] else {})
     recipe = replace(recipe, epochs=3, **fields)
     whole, _ = run_once(tmp_path / "whole", network, data, recipe)
-    monkeypatch.setattr(fit, "Checkpoints", type("Stop", (StopAt,), {"step": 9}))
+    monkeypatch.setattr(session, "Checkpoints", type("Stop", (StopAt,), {"step": 9}))
     with pytest.raises(Interrupted):
         run_once(tmp_path / "parts", network, data, recipe)
     monkeypatch.undo()
@@ -94,7 +96,7 @@ def test_every_feature_resumes_in_the_same_bits(tmp_path, network, data, recipe,
     assert_same(whole, parts)
 
 
-class StopInValidation(fit.Checkpoints):
+class StopInValidation(session.Checkpoints):
     """Sends the signal while the second batch of the second epoch's validation is under way."""
 
     def on_validation_batch_start(self, trainer, pl_module, batch, batch_idx, dataloader_idx=0):
@@ -106,7 +108,7 @@ class StopInValidation(fit.Checkpoints):
 def test_a_validation_is_broken_off_and_repeated_whole(tmp_path, network, data, recipe, monkeypatch, ema):
     recipe = replace(recipe, ema=ema)
     whole, _ = run_once(tmp_path / "whole", network, data, recipe)
-    monkeypatch.setattr(fit, "Checkpoints", StopInValidation)
+    monkeypatch.setattr(session, "Checkpoints", StopInValidation)
     with pytest.raises(Interrupted, match="stopped at step 12 "):
         run_once(tmp_path / "parts", network, data, recipe)
     monkeypatch.undo()
@@ -114,7 +116,7 @@ def test_a_validation_is_broken_off_and_repeated_whole(tmp_path, network, data, 
     assert_same(whole, parts)
 
 
-class DieAt(fit.Checkpoints):
+class DieAt(session.Checkpoints):
     """Ends the training as a kill would: nothing is saved any more."""
 
     step = 0
@@ -130,7 +132,7 @@ def test_a_killed_run_goes_on_from_within_the_epoch_whatever_the_workers(
     augment = Augment(crop="inception", flip=True, erase=0.3)
     recipe = replace(recipe, augment=augment, epochs=2)
     whole, _ = run_once(tmp_path / "whole", network, photos, recipe)
-    monkeypatch.setattr(fit, "Checkpoints", DieAt)
+    monkeypatch.setattr(session, "Checkpoints", DieAt)
     steps = []
     for died, workers in ((2, 0), (4, 1), (9, 2)):
         DieAt.step = died
@@ -145,7 +147,7 @@ def test_a_killed_run_goes_on_from_within_the_epoch_whatever_the_workers(
     assert_same(whole, parts)
 
 
-class SlowFrom(fit.Pace):
+class SlowFrom(session.Pace):
     """A clock on which epochs take a second until `epoch`, and ten seconds after it."""
 
     epoch = 2
@@ -158,8 +160,8 @@ class SlowFrom(fit.Pace):
 def test_a_machine_that_becomes_slow_gets_fewer_epochs_and_the_same_schedule(
     tmp_path, network, data, recipe, monkeypatch
 ):
-    monkeypatch.setattr(fit, "Pace", SlowFrom)
-    monkeypatch.setattr(fit, "settle", lambda network, data, recipe, **_: replace(recipe, epochs=30))
+    monkeypatch.setattr(session, "Pace", SlowFrom)
+    monkeypatch.setattr(opening, "settle", lambda network, data, recipe, *_: replace(recipe, epochs=30))
     run, _ = run_once(tmp_path / "run", network, data, replace(recipe, minutes=0.72, warmup_epochs=1))
     rows = list(csv.DictReader(io.StringIO(run.metrics.read_text())))
     # 43 s: two epochs of 1 s, then 10 s each. The third is taken for a disturbance; after the fourth, with 22 s spent,
@@ -171,14 +173,14 @@ def test_a_machine_that_becomes_slow_gets_fewer_epochs_and_the_same_schedule(
 
 
 def test_a_shortened_run_resumes_in_its_new_length(tmp_path, network, data, recipe, monkeypatch):
-    monkeypatch.setattr(fit, "Pace", SlowFrom)
-    monkeypatch.setattr(fit, "settle", lambda network, data, recipe, **_: replace(recipe, epochs=30))
+    monkeypatch.setattr(session, "Pace", SlowFrom)
+    monkeypatch.setattr(opening, "settle", lambda network, data, recipe, *_: replace(recipe, epochs=30))
     timed = replace(recipe, minutes=0.72, warmup_epochs=1)
     whole, _ = run_once(tmp_path / "whole", network, data, timed)
-    monkeypatch.setattr(fit, "Checkpoints", type("Stop", (StopAt,), {"step": 21}))
+    monkeypatch.setattr(session, "Checkpoints", type("Stop", (StopAt,), {"step": 21}))
     with pytest.raises(Interrupted):
         run_once(tmp_path / "parts", network, data, timed)
-    monkeypatch.setattr(fit, "Checkpoints", StopAt.__base__)
+    monkeypatch.setattr(session, "Checkpoints", StopAt.__base__)
     parts, _ = run_once(tmp_path / "parts", network, data, timed, resume=True)
     assert whole.metrics.read_text() == parts.metrics.read_text()
 
@@ -194,7 +196,7 @@ def test_a_training_on_tar_shards_goes_on_within_an_epoch(tmp_path, network, dat
     opened = open_data(str(tmp_path), channels=1, root=tmp_path / "kept")
     assert [len(part) for part in (opened.train, opened.holdout, opened.test)] == [96, 24, 60]
     whole, _ = run_once(tmp_path / "runs" / "whole", network, opened, recipe, workers=0)
-    monkeypatch.setattr(fit, "Checkpoints", type("Stop", (StopAt,), {"step": 8}))
+    monkeypatch.setattr(session, "Checkpoints", type("Stop", (StopAt,), {"step": 8}))
     with pytest.raises(Interrupted, match="--resume"):
         run_once(tmp_path / "runs" / "parts", network, opened, recipe, workers=2)
     monkeypatch.undo()

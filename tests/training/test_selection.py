@@ -7,10 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-import compound.training.fit as fit
+import compound.training.session as session
 from compound.data import DataSet
+from compound.execution import Execution
 from compound.training import Interrupted, start_run, train
 from compound.training.selection import Best
+
+CPU = Execution("cpu")
 
 
 class Scripted(Best):
@@ -26,7 +29,7 @@ class Scripted(Best):
 
 
 def run_once(out, network, data, recipe, resume=False):
-    return train(start_run(network, data, recipe, out, seed=3, resume=resume), data, quiet=True, device="cpu")
+    return train(start_run(network, data, recipe, out, seed=3, resume=resume), data, execution=CPU, quiet=True)
 
 
 def epochs_of(run):
@@ -36,7 +39,7 @@ def epochs_of(run):
 @pytest.fixture
 def scripted(monkeypatch):
     def use(*accuracies):
-        monkeypatch.setattr(fit, "Best", type("One", (Scripted,), {"accuracies": accuracies}))
+        monkeypatch.setattr(session, "Best", type("One", (Scripted,), {"accuracies": accuracies}))
 
     return use
 
@@ -67,7 +70,7 @@ def test_averaged_weights_are_what_was_validated(tmp_path, network, data, recipe
     kept = torch.load(run.path / "checkpoints" / "best.ckpt", weights_only=True)
     model = build(network, 3, 1)
     model.load_state_dict(kept["state_dict"])
-    assert evaluate(model, data.holdout, data.classes, device="cpu").top(1) == pytest.approx(kept["val_top1"])
+    assert evaluate(model, data.holdout, data.classes, CPU).top(1) == pytest.approx(kept["val_top1"])
 
 
 def test_patience_ends_the_training_and_resuming_does_not_prolong_it(
@@ -79,15 +82,15 @@ def test_patience_ends_the_training_and_resuming_does_not_prolong_it(
     assert epochs_of(run) == 4
     assert run.state == "done"
 
-    class StopAtTheEnd(fit.Checkpoints):
+    class StopAtTheEnd(session.Checkpoints):
         def on_train_epoch_end(self, trainer, pl_module):
             self.asked = "SIGINT" if trainer.current_epoch == 3 else None
             super().on_train_epoch_end(trainer, pl_module)
 
-    monkeypatch.setattr(fit, "Checkpoints", StopAtTheEnd)
+    monkeypatch.setattr(session, "Checkpoints", StopAtTheEnd)
     with pytest.raises(Interrupted):
         run_once(tmp_path / "parts", network, data, patient)
-    monkeypatch.setattr(fit, "Checkpoints", StopAtTheEnd.__base__)
+    monkeypatch.setattr(session, "Checkpoints", StopAtTheEnd.__base__)
     resumed, _ = run_once(tmp_path / "parts", network, data, patient, resume=True)
     assert epochs_of(resumed) == 4
     assert run.metrics.read_text() == resumed.metrics.read_text()

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from compound import ZOO, UsageError
 from compound.data import FileSource, Preprocessing
+from compound.execution import Execution
 from compound.nn import build, load_model
 from compound.training.losses import classification_loss
 from compound.training.setups import doubts, gaps, norm_gap
@@ -85,7 +86,7 @@ def test_importance_is_the_targets_share_over_the_sources(data, tmp_path):
 
 
 def test_a_sources_classes_in_the_target_are_means_of_its_answers(settled, data):
-    shares = adaptive(settled, data.classes, data, device="cpu")
+    shares = adaptive(settled, data.classes, data, Execution("cpu"))
     with torch.inference_mode():
         images = Preprocessing.of(settled.network, 1).normalise(data.train.images)
         expected = settled(images).softmax(1).mean(0)

@@ -19,8 +19,9 @@ from training.conftest import NETWORK as TINY
 
 from compound.data import Augment, DataSet
 from compound.errors import UsageError
+from compound.execution import Execution
 from compound.parallel import is_first, rank
-from compound.training import RECIPES, fit, start_run, storage, train
+from compound.training import RECIPES, session, start_run, storage, train
 from compound.training.sharding import share
 
 # 15 channels and 3 classes: shares of unequal size.
@@ -54,15 +55,15 @@ class Probe(Callback):
 
 def trained(out, name, shard, stop=False, resume=False):
     """Numbers held by this process while it trained. Stops at step `STOP` where asked."""
-    probe, before = Probe(stop), fit.Watch
-    fit.Watch = lambda *given: with_probe(before(*given), probe)
+    probe, before, execution = Probe(stop), session.Watch, Execution("cpu", shard=shard)
+    session.Watch = lambda *given: with_probe(before(*given), probe)
     try:
-        run = start_run(NETWORK, DATA, RECIPE[name], out, resume=resume, device="cpu")
-        train(run, DATA, quiet=True, device="cpu", shard=shard)
-    except fit.Interrupted:
+        run = start_run(NETWORK, DATA, RECIPE[name], out, execution, resume=resume)
+        train(run, DATA, execution=execution, quiet=True)
+    except session.Interrupted:
         assert stop
     finally:
-        fit.Watch = before
+        session.Watch = before
     return probe.held
 
 
@@ -144,8 +145,8 @@ def test_a_stopped_run_goes_on_in_one_process_or_in_several(runs, tmp_path):
 def test_what_cannot_be_divided_is_refused(tmp_path):
     said = "among processes, and here is one; start several with torchrun"
     with pytest.raises(UsageError, match=said):
-        start_run(NETWORK, DATA, SMALL, tmp_path / "run", device="cpu", shard=True)
+        start_run(NETWORK, DATA, SMALL, tmp_path / "run", Execution("cpu", shard=True))
     assert not (tmp_path / "run").exists()
-    run = start_run(NETWORK, DATA, SMALL, tmp_path / "run", device="cpu")
+    run = start_run(NETWORK, DATA, SMALL, tmp_path / "run", Execution("cpu"))
     with pytest.raises(UsageError, match=said):
-        train(run, DATA, quiet=True, device="cpu", shard=True)
+        train(run, DATA, execution=Execution("cpu", shard=True), quiet=True)

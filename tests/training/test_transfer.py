@@ -7,14 +7,13 @@ import torch
 
 from compound.nn import build, save_weights, with_channels
 from compound.training import start_run
-from compound.training.start import first_model
+from compound.training.start import Start, first_model
 
 
 def test_a_classifier_of_other_classes_starts_fresh(tmp_path, network, data, recipe):
     source = build(network, classes=5, channels=1, seed=9)
     weights = save_weights(source, tmp_path / "source.safetensors", tuple("abcde"))
-    run = start_run(network, data, recipe, tmp_path / "run")
-    model, fresh = first_model(run, data, weights), first_model(run, data, None)
+    model, fresh = (first_model(network, data, recipe.transfer, start) for start in (Start(weights), Start()))
     given, taken, new = source.state_dict(), model.state_dict(), fresh.state_dict()
     for name in taken:
         expected = new if name.startswith("classifier.linear") else given
@@ -25,7 +24,7 @@ def test_a_classifier_of_other_classes_starts_fresh(tmp_path, network, data, rec
 def test_the_same_weights_serve_another_resolution(tmp_path, network, data, recipe):
     weights = save_weights(build(network, 3, 1, seed=9), tmp_path / "source.safetensors", tuple("abc"))
     larger = network.with_(resolution=20, dropout=0.5, name="larger")
-    model = first_model(start_run(larger, data, recipe, tmp_path / "run"), data, weights)
+    model = first_model(larger, data, recipe.transfer, Start(weights))
     assert torch.equal(model.stem.conv.weight, build(network, 3, 1, seed=9).stem.conv.weight)
     assert model.network == larger
 
@@ -33,7 +32,7 @@ def test_the_same_weights_serve_another_resolution(tmp_path, network, data, reci
 def test_a_stem_for_colour_serves_grey(tmp_path, network, data, recipe):
     source = build(network, 3, channels=3, seed=9)
     weights = save_weights(source, tmp_path / "colour.safetensors", tuple("abc"))
-    model = first_model(start_run(network, data, recipe, tmp_path / "run"), data, weights).eval()
+    model = first_model(network, data, recipe.transfer, Start(weights)).eval()
     grey = torch.rand(2, 1, 12, 12)
     assert torch.allclose(model(grey), source.eval()(grey.expand(-1, 3, -1, -1)), atol=1e-5)
 
@@ -52,4 +51,4 @@ def test_weights_of_another_network_are_refused(tmp_path, network, data, recipe)
     weights = save_weights(build(other, 3, 1), tmp_path / "other.safetensors", tuple("abc"))
     run = start_run(network, data, recipe, tmp_path / "run")
     with pytest.raises(Exception, match="holds other, which is not the tiny that was asked for"):
-        first_model(run, data, weights)
+        first_model(run.network, data, run.recipe.transfer, Start(weights))

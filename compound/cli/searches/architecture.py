@@ -101,12 +101,12 @@ def architecture(
     plan.save(folder, found)
     say = (lambda text: None) if json else note
     share_weights(plan, found, folder, say)
-    crew, threads = share_cores(workers, where)
-    problem = plan.problem(found, plan.evaluator(folder, threads))
+    crew, execution = share_cores(workers, where)
+    problem = plan.problem(found, plan.evaluator(folder, execution.threads))
     search = options.search(problem, folder / "search.journal", trials, chosen, seed, plan.pruner)
     entries = carry_out(search, crew, json, objectives(plan), f"{found.name} on {images.name}")
     wanted = finalists if finalists is not None else 0 if evaluation == "full" else 3
-    winner = choose(plan, problem, entries, wanted, say, crew, threads)
+    winner = choose(plan, problem, entries, wanted, say, crew, execution.threads)
     write_results(folder, plan, entries, winner)
     complete = [entry for entry in entries if entry.state == "complete"]
     write_front(
@@ -140,8 +140,8 @@ def validate(
     plan, space = open_plan(folder)
     proxy = plan.evaluator(folder)
     problem = plan.problem(space, proxy)
-    crew, threads = share_cores(workers, plan.device)
-    truth = replace(plan, epochs=epochs or plan.epochs).trainer(threads)
+    crew, execution = share_cores(workers, plan.device)
+    truth = replace(plan, epochs=epochs or plan.epochs).trainer(execution.threads)
     numbers = range(plan.seed, plan.seed + seeds)
     file = folder / f"validation-{truth.recipe.epochs}-epochs.json"
     result = compare(problem, proxy, truth, sample, numbers, file, (lambda text: None) if json else note, crew)

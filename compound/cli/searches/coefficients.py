@@ -75,9 +75,9 @@ def coefficients(
     where, table = which_devices(device)
     network = find_network(baseline)
     training = TrainingOptions(recipe=recipe, epochs=epochs or EPOCHS, minutes=minutes, batch=batch, rate=rate)
-    crew, threads = share_cores(workers, where)
+    crew, execution = share_cores(workers, where)
     spec = options.spec(data, holdout, seed)
-    evaluator = ShortTraining(spec, comparable(training.find_recipe()), threads, where)
+    evaluator = ShortTraining(spec, comparable(training.find_recipe()), execution)
     images = opened(spec)
     measure = device_latency(cost, table, len(images.classes), images.channels)
     problem = CoefficientProblem(

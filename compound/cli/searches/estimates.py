@@ -76,6 +76,6 @@ def study_estimate(problem: "StudyProblem", trainer: "WholeTraining", workers: i
     ]
     lines.append(
         f"{problem.runs} runs of {trainer.recipe.epochs} epochs: about {seconds / 60:.0f} minutes with {workers} "
-        f"workers, {trainer.threads} threads each {HOW}\nabout {short(compute)} multiply-adds"
+        f"workers, {trainer.execution.threads} threads each {HOW}\nabout {short(compute)} multiply-adds"
     )
     return value, "\n".join(lines)

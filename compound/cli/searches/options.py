@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from optuna.pruners import BasePruner
 
     from compound.data import DataSpec
+    from compound.execution import Execution
     from compound.training import Recipe
     from compound.trials import Problem, Search, Strategy
 
@@ -74,13 +75,13 @@ def median_pruner(prune: bool) -> "BasePruner | None":
     return MedianPruner(n_startup_trials=4, n_warmup_steps=1) if prune else None
 
 
-def share_cores(workers: int | None, device: str) -> tuple[int, int]:
-    """Processes, and the threads of each. By default one a core and at most four; a GPU is kept busy by one."""
-    from compound.inference import pick_device
+def share_cores(workers: int | None, device: str) -> "tuple[int, Execution]":
+    """Processes, and how each runs. By default one a core and at most four; a GPU is kept busy by one."""
+    from compound.execution import Execution
     from compound.measurement.machine import cores
 
-    crew = workers or (min(cores(), 4) if pick_device(device).type == "cpu" else 1)
-    return crew, max(cores() // crew, 1)
+    crew = workers or (min(cores(), 4) if Execution(device).where.type == "cpu" else 1)
+    return crew, Execution(device, threads=max(cores() // crew, 1))
 
 
 def comparable(recipe: "Recipe") -> "Recipe":

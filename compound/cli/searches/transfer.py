@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compound.cli.common import Json, NetworkName, answer, find_network, note
+from compound.cli.execution import Device
 from compound.cli.options import with_options
 from compound.cli.searches.answers import transfer_told
 from compound.cli.searches.estimates import transfer_estimate
@@ -21,7 +22,7 @@ from compound.cli.searches.options import (
     share_cores,
 )
 from compound.cli.searches.run import best_of, carry_out
-from compound.cli.training import Data, Device, TrainingOptions
+from compound.cli.training import Data, TrainingOptions
 from compound.files import make_folder, write_json
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ def transfer(
     one = comparable(
         replace(training.find_recipe(), batch=step, epochs=epochs_of(steps, step, len(images.train)), find=())
     )
-    crew, threads = share_cores(workers, device)
-    evaluator = ShortTraining(spec, one, threads, device, weights=weights)
+    crew, execution = share_cores(workers, device)
+    evaluator = ShortTraining(spec, one, execution, weights)
     problem = TransferProblem(found, FineTuned(evaluator), rates, decays)
     count = min(trials or rates * decays, rates * decays)
     if search_cost:
@@ -126,12 +127,14 @@ def _retrain(
     device: str,
 ) -> "tuple[Run, Evaluation]":
     """Train with the chosen rate and decay on all but the test images, and test once."""
+    from compound.execution import Execution
     from compound.search.transfer import weights_of
-    from compound.training import start_run, train
+    from compound.training import Start, start_run, train
 
     rate, decay = weights_of(best.parameters)
     recipe = replace(recipe, rate=rate, weight_decay=decay)
     folder = out / f"rate-{rate:.4g}-decay-{best.parameters['decay']:.4g}"
     resumed = (folder / "run.yaml").exists()
-    run = start_run(problem.network, everything, recipe, folder, seed=seed, resume=resumed, device=device)
-    return train(run, everything, weights=weights, device=device, quiet=True)
+    execution = Execution(device)
+    run = start_run(problem.network, everything, recipe, folder, execution, seed=seed, resume=resumed)
+    return train(run, everything, start=Start(weights), execution=execution, quiet=True)

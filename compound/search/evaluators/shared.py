@@ -12,7 +12,7 @@ from torch import Tensor
 
 from compound.data import DataSpec, Preprocessing, Source, make_loader
 from compound.data.source import subset
-from compound.inference import pick_device
+from compound.execution import Execution
 from compound.network import Network
 from compound.search.supernet import Statistics, Supernet
 from compound.search.supernet_file import load_supernet, weights_fingerprint
@@ -20,6 +20,7 @@ from compound.search.training import opened
 from compound.trials import Reporter
 
 BATCH = 256
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,7 @@ class SharedWeights:
     spec: DataSpec
     calibration: int = 512
     judged: int = 2000
-    threads: int | None = None
-    device: str = "auto"
+    execution: Execution = Execution()
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
@@ -50,17 +50,16 @@ class SharedWeights:
         }
 
     def __call__(self, network: Network, seed: int, report: Reporter) -> float:
-        if self.threads:
-            torch.set_num_threads(self.threads)
-        return inherited_accuracy(_loaded(self.weights, self.device), network, *_sources(self), self.device)
+        self.execution.take_threads()
+        supernet = _loaded(self.weights, self.execution.where)
+        return inherited_accuracy(supernet, network, *_sources(self), self.execution.where)
 
 
 def inherited_accuracy(
-    supernet: Supernet, network: Network, training: Source, held: Source, device: str = "auto"
+    supernet: Supernet, network: Network, training: Source, held: Source, where: torch.device = CPU
 ) -> float:
     """Top-1 of `network` on `held` with weights of `supernet`, norms calibrated on all of `training` at once."""
     preprocessing = Preprocessing.of(network, supernet.channels)
-    where = pick_device(device)
 
     def batches(source: Source, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         for one in make_loader(source, preprocessing, batch):
@@ -79,8 +78,8 @@ def inherited_accuracy(
 
 
 @lru_cache(maxsize=1)
-def _loaded(weights: Path, device: str) -> Supernet:
-    return load_supernet(weights).to(pick_device(device)).to(memory_format=torch.channels_last).eval()
+def _loaded(weights: Path, where: torch.device) -> Supernet:
+    return load_supernet(weights).to(where).to(memory_format=torch.channels_last).eval()
 
 
 @lru_cache(maxsize=1)

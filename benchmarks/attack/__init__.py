@@ -1,1 +1,0 @@
-"""What strangers may send, and what must become of it."""

@@ -1,0 +1,79 @@
+"""Where and how something runs, said once: the device, and how images come to it."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+
+from compound.data import ArraySource, DamageLog, Source
+from compound.errors import CompoundError, UsageError
+from compound.measurement.machine import cores
+
+WORKERS_A_CORE, ALWAYS = 8, 64  # loading processes: more than so many a core is a slip of the pen, up to 64 never
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Where and how a network runs over images. No figure depends on `workers` and `batch`.
+
+    `device`: auto, cpu, cuda, …; auto is the GPU where there is one.
+    `workers`: processes that load images; None: by the kind of data.
+    `batch`: images loaded at once, where nothing is learned (a training's are its recipe's).
+    `threads`: of the processor; None: as many as torch takes by itself.
+    `damaged_limit`: the share of unreadable images, 0 to 1, that stops the work.
+    `shard`, `sync_norm`: of a training in several processes, see `compound.training.train`.
+
+    Raises `UsageError` for numbers that are out of range.
+    """
+
+    device: str = "auto"
+    workers: int | None = None
+    batch: int = 128
+    threads: int | None = None
+    damaged_limit: float = 0.01
+    shard: bool = False
+    sync_norm: bool = False
+
+    def __post_init__(self) -> None:
+        most = max(WORKERS_A_CORE * cores(), ALWAYS)
+        if self.workers is not None and not 0 <= self.workers <= most:
+            raise UsageError(f"workers {self.workers} is not a number this machine can run; use 0 to {most}")
+        if self.batch < 1:
+            raise UsageError(f"batch {self.batch} loads nothing; use 1 or more, usually 128")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"threads {self.threads} computes nothing; use 1 or more, usually {cores()}")
+        if not (math.isfinite(self.damaged_limit) and 0 <= self.damaged_limit <= 1):
+            raise UsageError(f"damaged limit {self.damaged_limit} is not a share; use 0 to 1, e.g. 0.01")
+
+    @cached_property
+    def where(self) -> torch.device:
+        """The device. Raises `CompoundError` where torch cannot use it."""
+        return pick_device(self.device)
+
+    def workers_for(self, source: Source) -> int:
+        """Processes that load `source`: decoding needs some of its own, arrays in memory do not."""
+        if self.workers is not None:
+            return self.workers
+        return 0 if isinstance(source, ArraySource) else max(torch.get_num_threads() - 1, 1)
+
+    def damage_log(self) -> DamageLog:
+        """A count of unreadable images, which raises `CompoundError` when they are too many."""
+        return DamageLog(self.damaged_limit)
+
+    def take_threads(self) -> None:
+        """Let torch use `threads`, in this process from now on."""
+        if self.threads:
+            torch.set_num_threads(self.threads)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` is the GPU where there is one."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise CompoundError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}; use cpu or auto") from None
+    return device

@@ -1,0 +1,108 @@
+"""The run directory of a training: a fresh one, or the one to go on with."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from compound.data import DataSet
+from compound.errors import UsageError
+from compound.execution import Execution
+from compound.files import make_folder
+from compound.network import Network
+from compound.notation import load_network
+from compound.parallel import World, from_first, join
+from compound.training.changes import described, differences
+from compound.training.memory import Crew
+from compound.training.pace import settle
+from compound.training.recipe import Recipe
+from compound.training.run import Run, data_fields, open_run
+from compound.training.teacher import find_teacher
+
+
+def start_run(
+    network: Network,
+    data: DataSet,
+    recipe: Recipe,
+    out: str | Path,
+    execution: Execution = Execution(),
+    *,
+    seed: int = 0,
+    resume: bool = False,
+) -> Run:
+    """A fresh run directory, or the one to go on with.
+
+    An existing run is never overwritten: without `resume` it is refused, with it network, data, recipe and seed must be
+    the same. What the recipe leaves to the machine is settled once, when the run is fresh (see `settle`); a network
+    that the execution divides among the processes needs less memory.
+    """
+    world = join(execution.where)
+    if execution.shard:
+        refuse_undivided(recipe, world)
+
+    def begin() -> Run:
+        refuse_single(recipe, data)
+        whole = replace(recipe, batch=min(recipe.batch, len(data.train)))
+        asked = Run(Path(out), network, whole, data_fields(data), seed)
+        existing = open_run(out) if (asked.path / "run.yaml").exists() else None
+        if existing is None or existing.state == "created":  # never trained a step: nothing to lose
+            if resume and existing is None:
+                raise UsageError(f"{out} holds no run to resume; leave --resume out to start one")
+            if existing is None and not is_free(asked.path, network):
+                raise UsageError(f"{out} exists and is not an empty folder; choose another --out")
+            return fresh(asked, data, execution, Crew(world.size, execution.shard))
+        if not resume:
+            raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
+        refuse_changes(existing, asked)
+        return existing
+
+    return from_first(begin)
+
+
+def fresh(asked: Run, data: DataSet, execution: Execution, crew: Crew) -> Run:
+    """The run as asked, with all settled that its recipe leaves to the machine, saved."""
+    find_teacher(asked.recipe, data)  # one that cannot be used is said before anything is written
+    make_folder(asked.path)  # before the measurement: an unwritable place is said at once
+    return replace(asked, recipe=settle(asked.network, data, asked.recipe, execution, crew)).save()
+
+
+def refuse_changes(existing: Run, asked: Run) -> None:
+    """Raise `UsageError` where a run is to go on with other settings than it was started with."""
+    recipe = replace(asked.recipe, **{name: getattr(existing.recipe, name) for name in asked.recipe.settled})
+    then = existing.data | existing.spec.to_mapping()  # an older version's file says less
+    changed = differences(
+        described(existing.network, then, existing.recipe, existing.seed),
+        described(asked.network, asked.data, recipe, asked.seed),
+    )
+    if changed:
+        raise UsageError(
+            f"{asked.path} was started with other settings (then → now): {'; '.join(changed)}; "
+            "resume with the same, or choose another --out"
+        )
+
+
+def refuse_single(recipe: Recipe, data: DataSet) -> None:
+    """What makes no sense where an image has several labels."""
+    if data.several and recipe.loss != "bce":
+        raise UsageError(
+            f"{data.name} has several labels an image, and recipe {recipe.name} one; write loss: bce in it"
+        )
+    for field in ("teacher", "class_weights"):
+        if data.several and getattr(recipe, field):
+            raise UsageError(f"{data.name} has several labels an image, and {field} is made for one; leave it out")
+
+
+def refuse_undivided(recipe: Recipe, world: World) -> None:
+    """What a network divided among processes cannot do."""
+    if world.size == 1:
+        raise UsageError("--shard divides a network among processes, and here is one; start several with torchrun")
+    if recipe.compile in ("always", "graphs"):
+        raise UsageError(f"--shard does not go with compile {recipe.compile}; leave one of them out")
+    if recipe.transfer.unfreeze:
+        raise UsageError("--shard does not go with --unfreeze: what learns is settled when weights are divided")
+
+
+def is_free(out: Path, network: Network) -> bool:
+    """Whether nothing is at `out` but an empty folder, or one whose start was killed half-way."""
+    if not out.is_dir():
+        return not out.exists()
+    names = {path.name for path in out.iterdir() if not path.match(".*.tmp")}
+    return not names or (names == {"network.yaml"} and load_network(out / "network.yaml") == network)

@@ -1,0 +1,191 @@
+"""A session of a training: from where its run stands to the last step, and what comes of it."""
+
+import sys
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+from torch.utils.data import DataLoader
+
+from compound.data import Batch, DataSet, Preprocessing, loading, make_loader
+from compound.errors import CompoundError
+from compound.evaluation import Evaluation, evaluate
+from compound.execution import Execution
+from compound.nn import ConvNet, save_weights
+from compound.parallel import World, from_first, gathered, is_first, rank, share_of, share_statistics, together
+from compound.quantity import Interval
+from compound.training.averaging import Averaging
+from compound.training.checkpoints import Checkpoints, Stopped
+from compound.training.display import Display
+from compound.training.divergence import Watch
+from compound.training.final import keep_result
+from compound.training.metrics import Damage, Metrics
+from compound.training.module import Training
+from compound.training.pace import Pace
+from compound.training.run import Run
+from compound.training.selection import Best
+from compound.training.sharding import unsharded
+from compound.training.start import FRESH, Start, first_model
+from compound.training.storage import Found, Storage, load, newest
+from compound.training.teacher import find_teacher
+from compound.training.trainer import make_trainer
+
+
+class Interrupted(CompoundError):
+    """Training stopped on request; the run can be resumed."""
+
+    exit_code = 130
+
+
+@dataclass(frozen=True)
+class Safeguards:
+    """What a training does so that little is lost.
+
+    `save_every` is for checkpoints within an epoch; each epoch ends with one. `on_nan`: when loss or gradients are no
+    longer numbers, "stop", or "retry": go back to the newest checkpoint and halve the rate.
+    """
+
+    save_every: Interval = Interval(seconds=600)
+    on_nan: Literal["stop", "retry"] = "stop"
+
+
+class Session:
+    """The steps of `fit` in order: checkpoint, loaders, module, trainer; then `result`."""
+
+    def __init__(
+        self, run: Run, data: DataSet, execution: Execution, world: World, safeguards: Safeguards, quiet: bool
+    ) -> None:
+        self.run, self.data, self.execution, self.world, self.quiet = run, data, execution, world, quiet
+        recipe = run.recipe
+        self.damage = execution.damage_log()
+        self.checkpoints = Checkpoints(run.checkpoints, safeguards.save_every)
+        self.averaging = Averaging(recipe.ema) if recipe.ema else None
+        chosen = recipe.select == "best" or recipe.patience is not None
+        self.best = Best(run.checkpoints / "best.ckpt", recipe.patience) if chosen else None
+
+    def fit(self, start: Start) -> Training:
+        """Train to the last step. Raises `Interrupted` with the checkpoint saved, or `Diverged`."""
+        found = find_checkpoint(self.run)
+        tell(found, self.quiet)
+        loaders = self.loaders(found)
+        module = self.module(FRESH if found else start)  # a checkpoint holds everything that was learned
+        trainer = self.trainer(found)
+        self.run = self.run.now("training")
+        try:
+            with loading(), together():
+                trainer.fit(module, *loaders, ckpt_path=found.path if found else None, weights_only=True)
+        except Stopped:
+            self.run.now("stopped")
+            raise Interrupted(
+                f"stopped at step {trainer.global_step} and saved; go on with --resume --out {self.run.path}"
+            ) from None
+        # `Pace` may have moved the end.
+        self.run = replace(self.run, recipe=replace(self.run.recipe, epochs=int(module.timeline.epochs)))
+        return module
+
+    @cached_property
+    def share(self) -> int:
+        """Images of a batch that this process takes."""
+        recipe = self.run.recipe
+        return from_first(lambda: share_of(recipe.batch, len(self.data.holdout), recipe.accumulate))
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return max(len(self.data.train) // self.run.recipe.batch, 1)
+
+    def loaders(self, found: Found | None) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
+        """Batches to learn from, from the step of the checkpoint on, and those held out."""
+        data, recipe, share = self.data, self.run.recipe, self.share
+        preprocessing = Preprocessing.of(self.run.network, data.channels)
+        workers, world = self.execution.workers_for(data.train), self.world.size
+        epoch, batch = divmod(found.step if found else 0, self.steps)
+        learned = make_loader(
+            data.train, preprocessing, share, augment=recipe.augment, shuffle=True, drop_last=True,
+            seed=self.run.seed, workers=workers, epoch=epoch, start_batch=batch, rank=rank(), world=world,
+            repeats=recipe.repeats,
+        )  # fmt: skip
+        return learned, make_loader(data.holdout, preprocessing, share, workers=workers, rank=rank(), world=world)
+
+    def module(self, start: Start) -> Training:
+        """The network as the session starts, with how it takes a step."""
+        run, recipe = self.run, self.run.recipe
+        model = first_model(run.network, self.data, recipe.transfer, start, self.execution, seed=run.seed)
+        lowered = replace(recipe, rate=recipe.rate * 0.5**run.lowered)
+        module = Training(model, lowered, self.steps, run.seed, find_teacher(recipe, self.data))
+        module.take_steps(recipe.compile, self.share)
+        return module
+
+    def trainer(self, found: Found | None) -> Trainer:
+        run, recipe = self.run, self.run.recipe
+        callbacks: list[Callback | None] = [
+            # In this order: what a checkpoint holds comes before the one that writes it.
+            self.best,
+            self.averaging,
+            Watch(self.data.train, run.path / "diverged.json"),
+            Damage(self.damage),
+            Metrics(run.metrics),
+            Pace(recipe.minutes) if recipe.minutes else None,
+            Display(self.quiet),
+            self.checkpoints,
+        ]
+        logger = TensorBoardLogger(run.path, name="", version="tensorboard")
+        given = [one for one in callbacks if one]
+        return make_trainer(recipe, self.execution, given, world=self.world, plugins=[Storage(found)], logger=logger)
+
+    def result(self, module: Training, final: bool | None) -> tuple[Run, Evaluation]:
+        """Write the weights that the recipe chooses, and evaluate them on the test images (`final` False: held out)."""
+        run, data, seconds = self.run, self.data, self.checkpoints.seconds
+        model = self.chosen(module)
+        if is_first():
+            save_weights(model, run.weights, data.classes)
+        source = data.holdout if final is False else data.test
+        result = evaluate(model, source, data.classes, replace(self.execution, batch=run.recipe.batch))
+        told = self.told(seconds)
+        if is_first():
+            keep_result(run, result, told, final)
+        return run.now("done"), result
+
+    def chosen(self, module: Training) -> ConvNet:
+        """The network with the weights to keep, the same in all processes."""
+        if self.averaging:
+            self.averaging.apply(module)
+        if self.best and self.run.recipe.select == "best":
+            self.best.apply(module)
+        model = unsharded(module.model)
+        share_statistics(model)
+        return model
+
+    def told(self, seconds: float) -> dict[str, Any]:
+        """What is told of a training beside its accuracy."""
+        damaged = {path: reason for process in gathered(self.damage.damaged) for path, reason in process.items()}
+        told: dict[str, Any] = {"training_seconds": round(seconds, 1)}
+        told["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damaged.items()]
+        if self.best and self.run.recipe.select == "best" and self.best.epoch:
+            images = len(self.data.holdout)
+            told["chosen"] = {"epoch": self.best.epoch, "top1": self.best.accuracy, "images": images}
+        return told
+
+
+def find_checkpoint(run: Run) -> Found | None:
+    """The newest whole checkpoint; process 0 looks, for all."""
+    mine: list[Found] = []
+
+    def look() -> Path | None:
+        mine.extend(found for found in [newest(run.checkpoints)] if found)
+        return mine[0].path if mine else None
+
+    path = from_first(look)
+    if path is None:
+        return None
+    return mine[0] if mine else Found(path, load(path), [])
+
+
+def tell(found: Found | None, quiet: bool) -> None:
+    """On standard error, which checkpoint a resumed run goes on from; what is damaged is said in any case."""
+    if found and is_first() and (found.wrong or not quiet):
+        reasons = "".join(f"warning: {said}\n" for said in found.wrong)
+        print(f"{reasons}going on from {found.path} at step {found.step}", file=sys.stderr)
