@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,29 @@ def write_with(path: str | Path, write: Callable[[str], object], previous: str |
     finally:
         Path(temporary).unlink(missing_ok=True)
     return path
+
+
+def read_regular(path: str | Path, most: float) -> bytes:
+    """The bytes of a regular file of at most `most`: a pipe may never end, and a device may have no end.
+
+    Raises `OSError` with a reason in words.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe waits for its writer
+    except ValueError:
+        raise OSError(errno.EINVAL, "its name holds a zero byte") from None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        if found.st_size <= most:
+            with open(descriptor, "rb", closefd=False) as file:
+                data = file.read(int(most) + 1)
+            if len(data) <= most:
+                return data
+    finally:
+        os.close(descriptor)
+    raise OSError(errno.EFBIG, f"it has more than the {int(most):,} bytes that are allowed")
 
 
 def sha256(path: str | Path) -> str:

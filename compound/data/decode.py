@@ -3,51 +3,47 @@
 Not torchvision for PNG: its decoder (0.29) ends the process with a segmentation fault where pixel data is short.
 """
 
-import io
+import warnings
 
-import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 from torchvision.transforms.v2 import functional as F
 
+from compound.bounds import bound
 from compound.data.errors import DamagedImage, DataError
+from compound.data.guard import GUARD
+from compound.data.survey import JPEG, is_usual, scans
+from compound.data.unpack import PIXEL_LIMIT, Unreadable, opened, reason, unpacked
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-PIXEL_LIMIT = 89_478_485  # Pillow's own: 256 MiB of RGB
-# A bomb is a small file that unpacks to much: beyond 16 megapixels (48 MB of RGB), more than 200 pixels from a byte.
-# Photographs have fewer than 100 even at the lowest quality; deflate reaches 1,032 bytes from one.
-HARMLESS_PIXELS = 2**24
-PIXELS_A_BYTE = 200
 
 # The operator behind torchvision.io.decode_image, which torchvision 0.29 deprecates, warning at every call. Where a
 # later version has it no more, Pillow reads these files too, at about two thirds of the speed.
 FAST = getattr(torch.ops.image, "decode_image", None)
 
 
-def decode_image(data: bytes | bytearray, channels: int, name: str, limit: int = PIXEL_LIMIT) -> torch.Tensor:
+def decode_image(
+    data: bytes | bytearray, channels: int, name: str, limit: int = PIXEL_LIMIT, *, alone: bool = False
+) -> torch.Tensor:
     """Pixels uint8 (channels, H, W) of an encoded image, upright as its EXIF orientation says.
 
     Transparent pixels show white behind them, 16-bit images keep their high byte, of an animation the first frame is
     taken. Raises `DamagedImage(name, reason)` for bytes that are no image, are cut short, or unpack to too much: more
-    than `limit` pixels, or a bomb.
+    than `limit` pixels, or a bomb. A JPEG of more scans than COMPOUND_MAX_SCANS is refused; what else may take longer
+    than its size accounts for is decoded in a process that is ended after COMPOUND_MAX_DECODE, or in this one if it is
+    `alone` and may be ended.
     """
     if channels not in (1, 3):
         raise DataError(f"{name}: the network reads {channels} channels and image files have 1 or 3; give an .npz")
     if not data:
         raise DamagedImage(name, "the file is empty")
     try:
-        return to_channels(_decode(data, channels, min(limit, PIXEL_LIMIT)), channels)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        limits = f"more than {min(limit, PIXEL_LIMIT):,} pixels, or too many for its {len(data):,} bytes"
-        raise DamagedImage(name, f"it unpacks to {limits}") from None
-    except UnidentifiedImageError:
-        raise DamagedImage(name, f"it is not an image in a known format ({', '.join(FORMATS)})") from None
+        return to_channels(_decode(data, channels, limit, alone), channels)
+    except Unreadable as error:
+        raise DamagedImage(name, str(error)) from None
     except MemoryError:
         raise
     except Exception as error:  # a decoder may raise anything on hostile bytes
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DamagedImage(name, reason) from error
+        raise DamagedImage(name, reason(error)) from error
 
 
 def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
@@ -64,40 +60,26 @@ def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
     return grey
 
 
-def _decode(data: bytes | bytearray, channels: int, limit: int) -> torch.Tensor:
-    header = Image.open(io.BytesIO(data), formats=FORMATS)  # reads the header only
-    pixels = header.width * header.height
-    if pixels > limit or (pixels > HARMLESS_PIXELS and pixels > PIXELS_A_BYTE * len(data)):
-        raise Image.DecompressionBombError
-    if FAST and header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB"):
-        try:
-            # `channels` is also the operator's mode: 1 decodes only the luma that a JPEG stores, 3 RGB. True: EXIF.
-            image: torch.Tensor = FAST(torch.frombuffer(bytearray(data), dtype=torch.uint8), channels, True)
-            return image
-        except RuntimeError:
-            pass  # Pillow reads some of what torchvision refuses, and says better why when it does not
-    return _decode_any(header)
+def _decode(data: bytes | bytearray, channels: int, limit: int, alone: bool) -> torch.Tensor:
+    most = int(bound("COMPOUND_MAX_SCANS"))
+    if data.startswith(JPEG) and scans(data, most) > most:
+        raise Unreadable(f"it has more than {most:,} scans, and each is a pass over all its pixels")
+    if is_usual(data):
+        if FAST and data.startswith(JPEG) and is_plain(data, limit):
+            try:
+                # `channels` is also the operator's mode: 1 decodes only the luma that a JPEG stores, 3 RGB. True: EXIF.
+                image: torch.Tensor = FAST(torch.frombuffer(bytearray(data), dtype=torch.uint8), channels, True)
+                return image
+            except RuntimeError:
+                pass  # Pillow reads some of what torchvision refuses, and says better why when it does not
+        alone = True
+    pixels = torch.from_numpy(unpacked(data, limit) if alone else GUARD.unpacked(data, limit))
+    return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
 
 
-def _decode_any(image: Image.Image) -> torch.Tensor:
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no known range")
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):  # 16 bits a pixel, as I;16 and its byte orders or as I
-        values = np.asarray(upright).astype(np.int32).clip(0, 0xFFFF)
-        return _high_byte(torch.from_numpy(values)[None])
-    if upright.mode in ("L", "1") and not upright.has_transparency_data:
-        return _pixels(upright.convert("L"))
-    if upright.has_transparency_data:
-        upright = upright.convert("RGBA")
-        upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-    return _pixels(upright.convert("RGB"))
-
-
-def _pixels(image: Image.Image) -> torch.Tensor:
-    pixels: torch.Tensor = F.pil_to_tensor(image)
-    return pixels
-
-
-def _high_byte(image: torch.Tensor) -> torch.Tensor:
-    return (image.to(torch.int32) >> 8).to(torch.uint8)
+def is_plain(data: bytes | bytearray, limit: int) -> bool:
+    """Whether torchvision reads it; raises `Unreadable` for a bomb."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = opened(data, limit)
+    return header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB")

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from compound.bounds import bound
 from compound.data.decode import decode_image, to_channels
 from compound.data.errors import DamagedImage, DataError
+from compound.files import read_regular
 
 Labels = NDArray[np.int64]
 
@@ -94,7 +96,7 @@ class FileSource(Source):
     def load(self, index: int) -> torch.Tensor:
         path = self.path(index)
         try:
-            data = Path(path).read_bytes()
+            data = read_regular(path, bound("COMPOUND_MAX_IMAGE"))
         except OSError as error:
             raise DamagedImage(path, (error.strerror or type(error).__name__).lower()) from None
         return decode_image(data, self.channels, path)
