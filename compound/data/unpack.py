@@ -86,7 +86,7 @@ def answer(source: Any, target: Any, seconds: float) -> None:
             head, body = ANSWER.pack(REFUSED, len(said), 0, 0), memoryview(said)
         else:
             height, width, *colours = pixels.shape
-            head, body = ANSWER.pack(DONE, height, width, *colours or (0,)), memoryview(pixels).cast("B")
+            head, body = ANSWER.pack(DONE, height, width, *colours or (0,)), pixels.data.cast("B")
         signal.setitimer(signal.ITIMER_PROF, 0)
         target.write(head)
         target.write(body)
