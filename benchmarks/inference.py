@@ -116,9 +116,9 @@ def deployed(options: argparse.Namespace) -> dict[str, Any]:
     calls: dict[str, Callable[[], object]] = {
         f"timm {name}": RUNTIMES[name](timm.create_model("efficientnet_b0").eval(), image, 1).run for name in peers
     }
-    model = build(ZOO["efficientnet-b0"], classes=1000, seed=0).eval()
+    model = build(ZOO["efficientnet-b0"], seed=0).eval()
     checked_on = noise(model)
-    described = Weights(model.network, CLASSES, 3)
+    described = Weights(model.network, CLASSES)
     with tempfile.TemporaryDirectory() as folder:
         done = export(model, CLASSES, ["onnx", "openvino"], Path(folder), checked_on, int8=True)
         for file, runtime in candidates(model, described, Path(folder), done, threads=1):
@@ -145,7 +145,7 @@ def accuracy(options: argparse.Namespace) -> dict[str, Any]:
     photos = sorted((Path(foolbox.__file__).parent / "data").glob("imagenet_*.jpg"))
     source = FileSource(photos, [int(re.search(r"_(\d+)\.jpg", photo.name)[1]) for photo in photos], 3)  # type: ignore[index]
     checked_on = probe(model, source, labelled=True)
-    described = Weights(described.network, CLASSES, 3)
+    described = Weights(described.network, CLASSES)
     with tempfile.TemporaryDirectory() as folder:
         done = export(model, CLASSES, ["onnx", "openvino"], Path(folder), checked_on, int8=True)
         rows = compare_ways(model, described, Path(folder), done, checked_on, threads=1)
@@ -157,7 +157,7 @@ def noise(model: ConvNet) -> Probe:
     shape = (8, 3, model.network.resolution, model.network.resolution)
     pixels = torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        logits = model(Preprocessing.of(model.network, 3).normalise(pixels))
+        logits = model(Preprocessing.of(model.network).normalise(pixels))
     return Probe(pixels, logits, None)
 
 

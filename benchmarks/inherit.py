@@ -58,7 +58,7 @@ def inherit(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     result["scratch"] = curve(large, folder / "scratch", options)
     result["inherited"] = curve(large, folder / "inherited", options, folder / "small")
     target = result["scratch"]["holdout"][-1][1]
-    result |= {"network": large.name, "params": cost(large, 10, 1).params, "target": target}
+    result |= {"network": large.name, "params": cost(large.with_(classes=10, channels=1)).params, "target": target}
     result["steps"] = {way: steps_to(result[way]["holdout"], target) for way in ("scratch", "inherited")}
     print(f"{large.name} to {target:.1%}: steps {result['steps']}", file=sys.stderr, flush=True)
     return result

@@ -76,7 +76,7 @@ def search(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def target() -> int:
-    return cost(ZOO[BASELINE], CLASSES, CHANNELS).macs
+    return cost(ZOO[BASELINE].with_(classes=CLASSES, channels=CHANNELS)).macs
 
 
 def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -96,7 +96,10 @@ def compare(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
             for name, network in networks.items()
         }
         for name, network in networks.items():
-            counted, top1 = cost(network, CLASSES, CHANNELS), [one.result() for one in asked[name]]
+            counted, top1 = (
+                cost(network.with_(classes=CLASSES, channels=CHANNELS)),
+                [one.result() for one in asked[name]],
+            )
             rows[name] = {"network": network.name, "macs": counted.macs, "params": counted.params, "top1": top1}
             print(name, network.name, [f"{value:.2%}" for value in top1], file=sys.stderr)
     means = {name: statistics.mean(row["top1"]) for name, row in rows.items()}

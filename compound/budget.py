@@ -52,12 +52,12 @@ class Budget:
     def limits(self) -> dict[str, float]:
         return {n: v for n, v in vars(self).items() if n not in NO_LIMITS and v is not None}
 
-    def cost(self, network: Network, classes: int = 1000, channels: int = 3) -> Cost:
+    def cost(self, network: Network) -> Cost:
         """The network's cost, with its latency where there is a device."""
-        counted = cost(network, classes, channels)
+        counted = cost(network)
         if self.device is None:
             return counted
-        return replace(counted, latency=call_seconds(network, self.device, classes, channels))
+        return replace(counted, latency=call_seconds(network, self.device))
 
     def use(self, spent: Cost) -> dict[str, float]:
         """What a cost is in the terms of each limit."""
@@ -109,8 +109,6 @@ def fit_budget(
     network: Network,
     budget: Budget,
     rule: Rule | None = None,
-    classes: int = 1000,
-    channels: int = 3,
     *,
     fill: bool = False,
 ) -> Plan:
@@ -123,7 +121,7 @@ def fit_budget(
 
     def at(phi: float) -> tuple[Network, Cost]:
         scaled = scale(network, rule(phi))
-        return scaled, budget.cost(scaled, classes, channels)
+        return scaled, budget.cost(scaled)
 
     def fits(phi: float) -> bool:
         return budget.admits(at(phi)[1])
@@ -142,16 +140,16 @@ def fit_budget(
     scaled, spent = at(phi)
     next_network, next_cost = at(outside) if outside is not None else (None, None)
     plan = Plan(network, budget, phi, rule(phi), scaled, spent, outside, next_network, next_cost)
-    return _filled(plan, classes, channels) if fill else plan
+    return _filled(plan) if fill else plan
 
 
-def _filled(plan: Plan, classes: int, channels: int) -> Plan:
+def _filled(plan: Plan) -> Plan:
     """The plan's net at the highest resolution within the budget; the next step is one pixel more."""
 
     def at(pixels: int) -> tuple[Scaling, Network, Cost]:
         factors = replace(plan.scaling, resolution=pixels / plan.baseline.resolution)
         scaled = scale(plan.baseline, factors)
-        return factors, scaled, plan.budget.cost(scaled, classes, channels)
+        return factors, scaled, plan.budget.cost(scaled)
 
     low = plan.network.resolution
     high = low + 1

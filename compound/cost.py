@@ -189,12 +189,12 @@ def row_cost(row: Row) -> Cost:
     return replace(counted.cost, kept=counted.cost.kept + edge)
 
 
-def cost(network: Network, classes: int = 1000, channels: int = 3) -> Cost:
-    """The whole network's cost for one image of `channels` × resolution × resolution and a head of `classes`."""
+def cost(network: Network) -> Cost:
+    """The whole network's cost for one image of its channels × resolution × resolution."""
     params = macs = activations = buffers = kept = live = training = 0
     edge_kept = False
     inputs: list[bool] = []  # which rows' inputs are kept
-    rows = network.blocks(classes, channels)
+    rows = network.blocks()
     for row, held in zip(rows, beside(rows), strict=True):
         one, keeps_input, keeps_output, keeps_previous = part(row.trace)
         params += one.params
@@ -212,10 +212,10 @@ def cost(network: Network, classes: int = 1000, channels: int = 3) -> Cost:
     return Cost(params, macs, activations, buffers, kept, live, max(training, kept))
 
 
-def stage_costs(network: Network, classes: int = 1000, channels: int = 3) -> dict[str, Cost]:
+def stage_costs(network: Network) -> dict[str, Cost]:
     """Cost by stage, stem first and head last."""
     stages: dict[str, Cost] = {}
-    rows = network.blocks(classes, channels)
+    rows = network.blocks()
     for row, held in zip(rows, beside(rows), strict=True):
         one = row_cost(row)
         one = replace(one, live=one.live + held, training=one.training + held)

@@ -46,7 +46,7 @@ class Eager:
         self.model = model.to(device).to(memory_format=torch.channels_last)
         self.network, self.channels = model.network, model.channels
         self.device = device
-        self.preprocessing = Preprocessing.of(model.network, model.channels)
+        self.preprocessing = Preprocessing.of(model.network)
 
     def logits(self, pixels: Tensor) -> Tensor:
         with torch.inference_mode():
@@ -88,7 +88,7 @@ def run_over(
     fixed place in its chunk, whatever the batch and whichever other images are damaged, so no digit depends on it.
     With `world` processes this one, `rank`, takes every `world`-th image. Damaged images go to `damage`.
     """
-    preprocessing = Preprocessing.of(classifier.network, classifier.channels)
+    preprocessing = Preprocessing.of(classifier.network)
     batch = -(-execution.batch // chunk) * chunk
     workers = execution.workers_for(source)
     loader = make_loader(source, preprocessing, batch, workers=workers, rank=rank, world=world)

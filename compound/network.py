@@ -6,9 +6,9 @@
 into every single block with its shapes; cost, build, table and drawing are folds over those.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from compound.blocks import Block, SqueezeExcite, Style, block_name, place
 from compound.errors import NetworkError
@@ -87,10 +87,21 @@ class Row(NamedTuple):
     previous: int | None = None
 
 
+class Labelled(Protocol):
+    """What a network is made for: names of classes, and images of so many channels. Data sets and weights have both."""
+
+    @property
+    def classes(self) -> Sized: ...
+
+    @property
+    def channels(self) -> int: ...
+
+
 @dataclass(frozen=True)
 class Network:
     """A ConvNet as a value: print it, compare it, hash it, save it, scale it, cost it, build it.
 
+    It tells `classes` apart, on images of `channels`; the zoo's are ImageNet's, and `for_data` has those of other data.
     `dropout` is the rate before the classifier. `survival` is the probability with which the last block survives
     stochastic depth; block i of n survives with 1 − (1 − survival) · i / n (Section 5.2). Widths are rounded to
     multiples of `divisor` when scaled.
@@ -107,9 +118,11 @@ class Network:
     inputs: Inputs = Inputs()
     divisor: int = 8
     unscalable: tuple[tuple[str, str], ...] = ()  # (dimension, why it cannot be scaled)
+    classes: int = 1000
+    channels: int = 3
 
     def __post_init__(self) -> None:
-        inp = self.stem.channels  # the image's channels are not known here
+        inp = self.stem.channels
         for number, stage in enumerate((self.stem, *self.stages)):
             try:
                 stage.check(inp)
@@ -128,11 +141,19 @@ class Network:
             raise NetworkError(f"survival {self.survival} is not a probability above 0; use 1 for none, such as 0.8")
         if self.divisor < 1:
             raise NetworkError(f"divisor {self.divisor} is less than one; use 8")
+        if self.classes < 1:
+            raise NetworkError(f"classes {self.classes} is less than one; use as many as there are to tell apart")
+        if self.channels < 1:
+            raise NetworkError(f"channels {self.channels} is less than one; use 1 for grey images or 3 for RGB")
         self.head.check()
 
     def with_(self, **fields: object) -> "Network":
         """The same network with other fields."""
         return replace(self, **fields)  # type: ignore[arg-type]
+
+    def for_data(self, data: Labelled) -> "Network":
+        """The same network for the classes and the image channels of `data`."""
+        return replace(self, classes=len(data.classes), channels=data.channels)
 
     @property
     def total_stride(self) -> int:
@@ -140,11 +161,12 @@ class Network:
         pixels = 2**16  # so many that what unpadded convolutions cut off does not show
         return round(pixels / replace(self, resolution=pixels).blocks()[-1].input[1])
 
-    def blocks(self, classes: int = 1000, channels: int = 3) -> tuple[Row, ...]:
+    def blocks(self) -> tuple[Row, ...]:
         """Every block in order of execution, stem first and head last."""
-        return tuple(self._blocks(classes, (channels, self.resolution, self.resolution)))
+        return tuple(self._blocks())
 
-    def _blocks(self, classes: int, shape: Shape) -> Iterator[Row]:
+    def _blocks(self) -> Iterator[Row]:
+        shape: Shape = (self.channels, self.resolution, self.resolution)
         total = sum(stage.layers for stage in self.stages)
         index = 0
         reads = [*(stage.block.reads_previous for stage in (self.stem, *self.stages)), False]
@@ -169,13 +191,13 @@ class Network:
                 yield Row(number, label, repeat, block, operator, trace, shape, output, survival, source)
                 shape = output
                 index += bool(number)
-        head, trace = place_head(self.head, classes, self.dropout, self.style, shape)
+        head, trace = place_head(self.head, self.classes, self.dropout, self.style, shape)
         output = trace.shapes[trace.output]
         yield Row(len(self.stages) + 1, "head", 1, self.head, head, trace, shape, output, 1.0)
 
-    def warnings(self, channels: int = 3) -> list[str]:
+    def warnings(self) -> list[str]:
         """What is valid but unlikely to be meant, one sentence each."""
-        (*_, last) = self.blocks(channels=channels)
+        (*_, last) = self.blocks()
         if last.input[1] > 1:
             return []
         return [

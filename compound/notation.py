@@ -49,6 +49,29 @@ def dump_network(network: Network) -> str:
     return "".join(lines)
 
 
+def dump_architecture(network: Network) -> str:
+    """The network as YAML text but for classes and channels, which its data says: what runs and searches compare."""
+    usual = {f.name: f.default for f in fields(Network) if f.name in ("classes", "channels")}
+    return dump_network(network.with_(**usual))
+
+
+def load_run_network(folder: str | Path) -> Network:
+    """The network in a run's or a search's folder; where run.yaml says classes and channels of the data, for those."""
+    import yaml  # only reading or writing a file needs it
+
+    folder = Path(folder)
+    network, file = load_network(folder / "network.yaml"), folder / "run.yaml"
+    if not file.is_file():
+        return network
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))["data"]
+        return network.with_(classes=len(data["classes"]), channels=int(data["channels"]))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise NetworkError(f"{file} is damaged: {type(error).__name__} {error}") from None
+    except NetworkError as error:
+        raise NetworkError(f"{file}: {error}") from None
+
+
 def save_network(network: Network, path: str | Path) -> Path:
     return write_text(path, dump_network(network))
 

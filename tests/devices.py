@@ -22,7 +22,7 @@ def made_up(
     rng, seen = random.Random(0), set()
     for number in range(30):
         scaling = Scaling((0.6, 1.1)[number % 2], math.exp(rng.uniform(-0.7, 0.7)), math.exp(rng.uniform(-0.7, 0.7)))
-        for row in scale(base, scaling).blocks(classes, channels):
+        for row in scale(base, scaling).with_(classes=classes, channels=channels).blocks():
             seen |= {unit for unit, _ in units(row.trace)}
     kinds: dict[str, list[tuple[int, int, int, float]]] = {}
     for unit in sorted(seen):

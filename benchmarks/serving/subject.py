@@ -34,7 +34,7 @@ class Server(NamedTuple):
 
 def write_model(folder: Path, network: str, seed: int) -> Path:
     """Seeded weights whose classifier is sharp enough that images differ."""
-    model = build(find_network(network), classes=10, seed=seed).eval()
+    model = build(find_network(network).with_(classes=10), seed=seed).eval()
     torch.manual_seed(seed)
     with torch.no_grad():
         for module in model.modules():

@@ -10,7 +10,7 @@ import typer
 from compound.cost import Cost
 from compound.errors import UsageError
 from compound.network import Network
-from compound.notation import load_network
+from compound.notation import load_network, load_run_network
 from compound.scaling import RULES, CompoundRule, Rule, Scaling, load_rule
 from compound.zoo import ZOO
 
@@ -18,19 +18,22 @@ NetworkName = Annotated[
     str, typer.Argument(metavar="NETWORK", help="A name from `compound zoo`, a network YAML file, or a run directory.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
-Classes = Annotated[int, typer.Option(min=1, help="Classes of the head that is counted.")]
-Channels = Annotated[int, typer.Option(min=1, help="Channels of the input that is counted.")]
+Classes = Annotated[int | None, typer.Option(min=1, help="Classes that are counted; default those of NETWORK.")]
+Channels = Annotated[int | None, typer.Option(min=1, help="Image channels that are counted; default those of NETWORK.")]
 RuleName = Annotated[str, typer.Option("--rule", help=f"{', '.join(RULES)}; α,β,γ; or a rule file (YAML).")]
 
 
-def find_network(name: str) -> Network:
-    """A network from a YAML file, a run directory, or the zoo."""
+def find_network(name: str, classes: int | None = None, channels: int | None = None) -> Network:
+    """A network from a YAML file, a run directory, or the zoo; for other `classes` and `channels` where given."""
     path = Path(name)
     if path.suffix in (".yaml", ".yml"):
-        return load_network(path)
-    if (path / "network.yaml").is_file():
-        return load_network(path / "network.yaml")
-    return ZOO[name]
+        found = load_network(path)
+    elif (path / "network.yaml").is_file():
+        found = load_run_network(path)
+    else:
+        found = ZOO[name]
+    asked = {"classes": classes, "channels": channels}
+    return found.with_(**{name: value for name, value in asked.items() if value is not None})
 
 
 def find_rule(name: str) -> Rule:

@@ -76,7 +76,7 @@ def evaluate(
     given = data_of(model, data, final, again)
     net, described = load_weights(weights or model, find_network(model) if weights else None, several=True)
     if described.several:
-        asked = {"--calibrate": calibrate, "--reliability": reliability, "--predictions": predictions}
+        asked: dict[str, Any] = {"--calibrate": calibrate, "--reliability": reliability, "--predictions": predictions}
         asked |= {"--resolutions": sizes, "--layout": layout}
         refuse_single(model, asked)
     images: DataSet | None = None
@@ -130,7 +130,7 @@ def parse_resolutions(text: str | None) -> list[int]:
 
 def refuse_mixtures(
     data: str | None,
-    weights: Path | None,
+    weights: str | None,
     calibrate: bool,
     sizes: list[int],
     recalibrate: bool,
@@ -171,8 +171,8 @@ def data_of(model: str, data: str | None, final: bool = False, again: bool = Fal
 
 def open_test(model: str, spec: "DataSpec", described: "Weights", root: Path | None, download: bool) -> "DataSet":
     """The data set of `data_of`; its classes must be those that the network knows."""
-    places = {"root": root or spec.root, "download": download or spec.download}
-    images = replace(spec, channels=described.channels, **places).open()
+    root, download = root or spec.root, download or spec.download
+    images = replace(spec, channels=described.channels, root=root, download=download).open()
     if images.several != described.several:
         kinds = ("one label", "several labels")
         raise UsageError(

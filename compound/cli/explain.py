@@ -69,7 +69,7 @@ def explain(
         raise CompoundError(f"{len(damage.damaged)} of {len(found)} images could not be read: {named}")
 
 
-def split_places(places: list[str], weights: Path | None, compare: bool) -> tuple[list[str], list[str]]:
+def split_places(places: list[str], weights: str | None, compare: bool) -> tuple[list[str], list[str]]:
     """Models come first: the first place, and after it runs and weights files."""
     count = 1
     while count < len(places) and not weights and is_model(Path(places[count])):
@@ -85,7 +85,7 @@ def is_model(path: Path) -> bool:
     return path.suffix == ".safetensors" or (path / "run.yaml").is_file() or (path / "model.safetensors").is_file()
 
 
-def load_models(models: list[str], weights: Path | None) -> list[Loaded]:
+def load_models(models: list[str], weights: str | None) -> list[Loaded]:
     """All models, which must know the same classes."""
     from compound.nn import load_weights
 

@@ -23,6 +23,7 @@ def figure(
     """Draw a figure of the paper (Tan & Le 2019)."""
     from compound.files import make_folder, write_bytes
     from compound.report.paper_figures import paper_figure
+    from compound.report.picture import Picture
     from compound.report.study_figures import study_figure
     from compound.studies import read_study
 
@@ -32,6 +33,7 @@ def figure(
         raise UsageError(f"--out {path} is neither .svg nor .png; name the file so")
     if network and number != 2:
         raise UsageError(f"--network is for figure 2, and figure {number} was asked for; leave it out")
+    picture: Picture
     if study is not None and number != 2:
         picture = study_figure(read_study(study), number)
     elif study is not None:

@@ -65,7 +65,7 @@ def fit(
         raise UsageError(
             f"{images.name} has several labels an image, and the report is made for one; use compound train"
         )
-    start = find_network(baseline) if baseline else default_baseline(images)
+    start = (find_network(baseline) if baseline else default_baseline(images)).for_data(images)
     recipe = training.find_recipe()
     limits = {
         "macs": macs,
@@ -79,11 +79,11 @@ def fit(
     plan = None
     training = replace(training, device=where)
     if training.weights == "auto" and not baseline:
-        start = published(budget_of(recipe.batch, table, **limits) if any(limits.values()) else None)
+        start = published(budget_of(recipe.batch, table, **limits) if any(limits.values()) else None, images)
     elif table or any(limits.values()):
         budget = budget_of(recipe.batch, table, **limits)
-        plan = fit_budget(start, budget, find_rule(rule), len(images.classes), images.channels, fill=fill)
-        warn_of_extrapolation(plan, len(images.classes), images.channels)
+        plan = fit_budget(start, budget, find_rule(rule), fill=fill)
+        warn_of_extrapolation(plan)
     network = plan.network if plan else start
     if not json:
         note(plan_text(plan) if plan else network.table())
@@ -95,11 +95,11 @@ def fit(
     answer(json, result_fields(run, result) | {"report": str(report)}, f"{result_text(run, result)}\nreport {report}")
 
 
-def published(budget: Budget | None) -> Network:
-    """The network of the best published weights within `budget`."""
+def published(budget: Budget | None, images: "DataSet") -> Network:
+    """The network of the best published weights that are within `budget` on `images`."""
     from compound.nn import best_published, load_weights
 
-    return load_weights(best_published(budget))[1].network
+    return load_weights(best_published(budget, data=images))[1].network.for_data(images)
 
 
 def default_baseline(images: "DataSet") -> Network:
@@ -110,7 +110,7 @@ def default_baseline(images: "DataSet") -> Network:
 
 def write_plan(run: "Run", baseline: Network, plan: Plan | None, rule: str) -> None:
     """plan.json: where the network came from."""
-    counted = cost(baseline, len(run.data["classes"]), run.data["channels"])
+    counted = cost(baseline)
     start = cost_fields(baseline, counted) | {"network": dump_network(baseline)}
     value = {"baseline": start, "rule": rule, "plan": plan_fields(plan) if plan else None}
     write_json(run.path / "plan.json", value)

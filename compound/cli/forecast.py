@@ -60,8 +60,8 @@ def scaled_macs(study: "Study", path: Path, rule: Rule, phi: float) -> float:
     baseline = next((v for v in study.variants if v.dimension == "baseline"), None)
     if baseline is None:
         raise UsageError(f"study {path} has no baseline to scale to φ {phi:g}; give --macs instead")
-    network = scale(load_network(folder / baseline.network), rule(phi))
-    return cost(network, study.classes, study.channels).macs
+    network = load_network(folder / baseline.network).with_(classes=study.classes, channels=study.channels)
+    return cost(scale(network, rule(phi))).macs
 
 
 def text(

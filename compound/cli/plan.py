@@ -71,8 +71,8 @@ def plan(
     rule: RuleName = "compound",
     fill: Fill = False,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the network as YAML.")] = None,
-    classes: Classes = 1000,
-    channels: Channels = 3,
+    classes: Classes = None,
+    channels: Channels = None,
     json: Json = False,
 ) -> None:
     """Find the largest scaled net within a budget, on counted cost."""
@@ -81,18 +81,18 @@ def plan(
         macs=macs, params=params, activations=activations, memory=memory, training_memory=training_memory,
         latency=latency,
     )  # fmt: skip
-    found = fit_budget(find_network(network), budget, find_rule(rule), classes, channels, fill=fill)
-    warn_of_extrapolation(found, classes, channels)
+    found = fit_budget(find_network(network, classes, channels), budget, find_rule(rule), fill=fill)
+    warn_of_extrapolation(found)
     if out:
         save_network(found.network, out)
     answer(json, plan_fields(found), plan_text(found) + (f"\nwritten to {out}" if out else ""))
 
 
-def warn_of_extrapolation(found: Plan, classes: int, channels: int) -> None:
+def warn_of_extrapolation(found: Plan) -> None:
     """Say which units of the plan lie outside the timed sizes of the device's table."""
     if found.budget.device is None:
         return
-    beyond = predict_latency(found.network, found.budget.device, classes, channels).extrapolated
+    beyond = predict_latency(found.network, found.budget.device).extrapolated
     if beyond:
         more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
         note(f"warning: latency is extrapolated beyond the device's table for {'; '.join(beyond[:3])}{more}")

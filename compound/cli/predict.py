@@ -138,7 +138,7 @@ def open_stream(place: Path) -> BinaryIO:
         raise UsageError(f"cannot read {place}: {error.strerror}; check the path") from None
 
 
-def find_model(model: str, weights: Path | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":
+def find_model(model: str, weights: str | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":
     """What computes, and what it knows of its classes and images."""
     from compound.deploy import CHOICE, Runtime, export_folder, open_model, open_runtime
     from compound.nn import load_weights

@@ -17,7 +17,7 @@ def published_gap(baseline: Network, rule: Rule) -> tuple[dict[str, Any], str]:
         raise UsageError(f"{baseline.name} has no published variants; use {' or '.join(PUBLISHED)}")
     rows, lines = [], [CONVENTION, HEADER]
     for number, (name, (width, depth, resolution, _)) in enumerate(PUBLISHED[baseline.name].items()):
-        real = cost(ZOO[name])
+        real = cost(ZOO[name].with_(classes=baseline.classes, channels=baseline.channels))
         formula = scale(baseline, rule(number))
         counted = cost(formula)
         factors = rule(number)

@@ -33,22 +33,22 @@ def scale(
     resolution: Annotated[float | None, typer.Option(help="Resolution factor r, instead of φ.")] = None,
     published: Annotated[bool, typer.Option("--published", help="The published variants beside the formula.")] = False,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the scaled network as YAML.")] = None,
-    classes: Classes = 1000,
-    channels: Channels = 3,
+    classes: Classes = None,
+    channels: Channels = None,
     json: Json = False,
 ) -> None:
     """Scale a network by φ and a rule, or by factors d, w, r; nothing is built."""
+    baseline = find_network(network, classes, channels)
     if published:
         from compound.cli.published import published_gap
 
-        return answer(json, *published_gap(find_network(network), find_rule(rule)))
+        return answer(json, *published_gap(baseline, find_rule(rule)))
     factors = (depth, width, resolution)
     if (phi is None) == (factors == (None, None, None)):
         raise UsageError("give either --phi, or --depth, --width and --resolution factors; e.g. --phi 1")
     scaling = find_rule(rule)(phi) if phi is not None else Scaling(*(f if f is not None else 1.0 for f in factors))
-    baseline = find_network(network)
     scaled = scale_network(baseline, scaling)
-    before, after = cost(baseline, classes, channels), cost(scaled, classes, channels)
+    before, after = cost(baseline), cost(scaled)
     if out:
         save_network(scaled, out)
     value = cost_fields(scaled, after) | scaling_fields(phi, scaling)

@@ -14,24 +14,24 @@ def show(
     network: NetworkName,
     by: Annotated[str, typer.Option(help="Cost by stage, block or operator.")] = "stage",
     yaml: Annotated[bool, typer.Option("--yaml", help="Print the network file and nothing else.")] = False,
-    classes: Classes = 1000,
-    channels: Channels = 3,
+    classes: Classes = None,
+    channels: Channels = None,
     json: Json = False,
 ) -> None:
     """Show a network as the paper's Table 1 does, with its cost by stage, block or operator."""
-    found = find_network(network)
+    found = find_network(network, classes, channels)
     if yaml and not json:
         print(dump_network(found), end="")
         return
     if by not in LINES:
         raise typer.BadParameter(f"{by!r}; use stage, block or operator", param_hint="--by")
-    total = cost(found, classes, channels)
-    for warning in found.warnings(channels):
+    total = cost(found)
+    for warning in found.warnings():
         note(f"warning: {warning}")
-    lines = LINES[by](found, classes, channels)
+    lines = LINES[by](found)
     value = cost_fields(found, total) | {
-        "classes": classes,
-        "channels": channels,
+        "classes": found.classes,
+        "channels": found.channels,
         "training_memory_batch_32": total.training_memory(32),
         by + "s": [{"name": name, **figures(one)} for name, one in lines],
         "network": dump_network(found),
@@ -51,17 +51,17 @@ def figures(one: Cost) -> dict[str, int]:
     return {"params": one.params, "macs": one.macs, "activations": one.activations}
 
 
-def by_stage(network: Network, classes: int, channels: int) -> list[tuple[str, Cost]]:
-    return list(stage_costs(network, classes, channels).items())
+def by_stage(network: Network) -> list[tuple[str, Cost]]:
+    return list(stage_costs(network).items())
 
 
-def by_block(network: Network, classes: int, channels: int) -> list[tuple[str, Cost]]:
-    return [(f"{row.label} block {row.repeat}", row_cost(row)) for row in network.blocks(classes, channels)]
+def by_block(network: Network) -> list[tuple[str, Cost]]:
+    return [(f"{row.label} block {row.repeat}", row_cost(row)) for row in network.blocks()]
 
 
-def by_operator(network: Network, classes: int, channels: int) -> list[tuple[str, Cost]]:
+def by_operator(network: Network) -> list[tuple[str, Cost]]:
     lines = []
-    for row in network.blocks(classes, channels):
+    for row in network.blocks():
         for path, _, (c, h, w), one in operator_costs(row):
             lines.append((f"{row.label} block {row.repeat} {path} -> {c}×{h}×{w}", one))
     return lines

@@ -67,8 +67,7 @@ def study(
     spec = options.spec(data, holdout, 0)
     images = opened(spec)
     layout = Layout(
-        find_plan(plan), network, ratio, find_rule(rule), load_table(table) if table else None,
-        len(images.classes), images.channels,
+        find_plan(plan), network.for_data(images), ratio, find_rule(rule), load_table(table) if table else None
     )  # fmt: skip
     folder = options.folder("study", layout.plan.name, network.name, images.name)
     trainer = WholeTraining(spec, chosen, (folder / "runs").absolute(), execution)

@@ -38,7 +38,7 @@ def train(
 
 
 def result_fields(run: "Run", result: "Evaluation") -> dict[str, Any]:
-    counted = cost(run.network, len(result.classes), run.data["channels"])
+    counted = cost(run.network)
     summary = result.summary()
     return cost_fields(run.network, counted) | {
         "out": str(run.path),

@@ -61,7 +61,7 @@ def which_devices(given: Sequence[str]) -> tuple[str, Path | None]:
     places = [one for one in given if not one.endswith(".json")]
     if len(tables) > 1 or len(places) > 1:
         raise UsageError(f"--device {' '.join(given)}: give one device to train on and one table at the most")
-    return (places or ["auto"])[0], (tables or [None])[0]
+    return places[0] if places else "auto", tables[0] if tables else None
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class TrainingOptions:
         transfer["probe_first"] = self.probe_first or None
         changed = to_mapping(recipe.transfer) | {name: value for name, value in transfer.items() if value is not None}
         given["transfer"] = from_mapping(type(recipe.transfer), changed, "transfer")
-        find = set(recipe.find)
+        find: set[Any] = set(recipe.find)
         for name, kind in (("batch", int), ("rate", float)):
             value = getattr(self, name)
             if value is not None:
@@ -218,7 +218,7 @@ class TrainingOptions:
             recipe = replace(recipe, class_weights=self._class_weights(images))
         run = start_run(network, images, recipe, out, execution, seed=self.seed, resume=self.resume)
         if is_first():
-            for warning in (*warnings, *network.warnings(images.channels)):
+            for warning in (*warnings, *run.network.warnings()):
                 note(f"warning: {warning}")
             if not quiet:
                 note(start_text(run, images, Crew(size(), self.shard)))
@@ -238,7 +238,7 @@ def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
     from compound.training.memory import predicted_bytes
 
     network, recipe = run.network, run.recipe
-    counted = cost(network, len(images.classes), images.channels)
+    counted = cost(network)
     lines = [
         f"{network.name}: {counted.params:,} parameters, {counted.macs:,} MACs at {network.resolution} px",
         f"{images.name}: {len(images.train):,} images to train, {len(images.holdout):,} held out, "
@@ -252,7 +252,7 @@ def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
     if recipe.compile in ("always", "graphs"):
         lines.append("steps are compiled, the first of a process within a minute or more")
     if recipe.memory is not None:
-        needed = predicted_bytes(network, len(images.classes), images.channels, recipe, crew)
+        needed = predicted_bytes(network, recipe, crew)
         how = [f"{', '.join(recipe.recompute)} computed again in the backward pass"] if recipe.recompute else []
         how += [f"steps in {recipe.accumulate} parts"] if recipe.accumulate > 1 else []
         lines.append(f"memory {short(needed)}B predicted of {short(recipe.memory)}B: {'; '.join(how) or 'as it is'}")

@@ -38,9 +38,9 @@ class Preprocessing:
             raise DataError(f"preprocessing: share {self.inputs.share} is not of the image; use e.g. 0.875")
 
     @classmethod
-    def of(cls, network: Network, channels: int) -> "Preprocessing":
-        """What `network` was made for, on images of `channels`."""
-        return cls(network.resolution, channels, network.inputs)
+    def of(cls, network: Network) -> "Preprocessing":
+        """What `network` was made for."""
+        return cls(network.resolution, network.channels, network.inputs)
 
     @property
     def mean(self) -> tuple[float, ...]:

@@ -59,7 +59,7 @@ class Probe:
 
 def probe(model: ConvNet, source: Source, labelled: bool, images: int = IMAGES) -> Probe:
     """The first readable images of `source` with the network's own answers."""
-    preprocessing = Preprocessing.of(model.network, model.channels)
+    preprocessing = Preprocessing.of(model.network)
     pixels: list[Tensor] = []
     labels: list[Tensor] = []
     damage = DamageLog(1.0)
@@ -133,7 +133,7 @@ def _export_one(
 
 def checked_program(graph: Graph, path: Path, checked_on: Probe) -> Exported:
     """The program as it was written. Loading such an archive can run code; this one was made a moment ago."""
-    described = Weights(graph.module.network, (), graph.module.channels)
+    described = Weights(graph.module.network, ())
     prepare = graph.module.prepare
     program = torch.export.load(path).module()
 

@@ -44,7 +44,7 @@ class Deployable(nn.Module):
         super().__init__()
         self.network, self.channels = model.network, model.channels
         self.takes = takes
-        preprocessing = Preprocessing.of(model.network, model.channels)
+        preprocessing = Preprocessing.of(model.network)
         mean, std = (torch.tensor(values)[:, None, None] for values in (preprocessing.mean, preprocessing.std))
         self.register_buffer("factor", 1 / (255 * std))
         self.register_buffer("offset", -mean / std)
@@ -58,7 +58,7 @@ class Deployable(nn.Module):
 
     def prepare(self, pixels: Tensor) -> Tensor:
         """uint8 pixels as this module takes them."""
-        return pixels if self.takes == "uint8" else Preprocessing.of(self.network, self.channels).normalise(pixels)
+        return pixels if self.takes == "uint8" else Preprocessing.of(self.network).normalise(pixels)
 
     def example(self, images: int) -> Tensor:
         """Images of the right shape and type."""

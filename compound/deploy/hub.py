@@ -42,7 +42,7 @@ def write_hub_folder(model: ConvNet, classes: tuple[str, ...], out: Path, evalua
     """model.safetensors, config.json and README.md in `out`. `evaluation` is a run's evaluation.json."""
     make_folder(out)
     network = model.network
-    counted = cost(network, len(classes), model.channels)
+    counted = cost(network)
     save_weights(model, out / "model.safetensors", classes)
     described = describe_model(model, classes)
     config = {

@@ -48,7 +48,7 @@ class Runtime:
 
 def in_torch(model: ConvNet, described: Weights, precision: str = "fp32") -> Runtime:
     """The network by `optimize`."""
-    preprocessing = Preprocessing.of(described.network, described.channels)
+    preprocessing = Preprocessing.of(described.network)
     side = described.network.resolution
     example = torch.zeros(1, described.channels, side, side)
     fast = optimize(model, example, precision="bf16" if precision == "bf16" else "fp32")
@@ -142,7 +142,7 @@ def reader(metadata: Mapping[str, str], path: Path) -> tuple[Weights, Callable[[
     described = described_by(metadata, path)
     if described is None:
         raise ExportError(f"{path} does not say its network, classes and preprocessing; export it with compound")
-    preprocessing = Preprocessing.of(described.network, described.channels)
+    preprocessing = Preprocessing.of(described.network)
     if metadata.get("input") == "uint8":
         return described, lambda pixels: pixels
     return described, preprocessing.normalise

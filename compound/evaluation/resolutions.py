@@ -20,7 +20,7 @@ NORM_BATCH = 64
 def at_resolution(model: ConvNet, resolution: int) -> ConvNet:
     """A copy of `model` that receives images of `resolution` px; the weights are the same."""
     network = model.network.with_(resolution=resolution)
-    network.blocks(model.classes, model.channels)  # raises NetworkError where maps would vanish
+    network.blocks()  # raises NetworkError where maps would vanish
     if network.head.pool > 1:
         raise UsageError(f"{network.name} flattens {network.head.pool}×{network.head.pool} maps; it has one resolution")
     found = copy.deepcopy(model)
@@ -38,7 +38,7 @@ def recalibrate(model: ConvNet, source: Source, execution: Execution = Execution
     if not norms:
         raise UsageError(f"{model.network.name} has no batch norm to recalibrate; leave --recalibrate out")
     order = torch.randperm(len(source), generator=torch.Generator().manual_seed(seed))[:IMAGES].numpy()
-    preprocessing = Preprocessing.of(model.network, model.channels)
+    preprocessing = Preprocessing.of(model.network)
     where, momenta, chosen = execution.where, [norm.momentum for norm in norms], subset(source, order)
     model.to(where).to(memory_format=torch.channels_last)
     with evaluating(model), torch.no_grad():

@@ -62,7 +62,7 @@ def look(
     `areas` say which scores are counted.
     """
     where = pick_device(device)
-    preprocessing = Preprocessing.of(model.network, model.channels)
+    preprocessing = Preprocessing.of(model.network)
     model.to(where).to(memory_format=torch.channels_last)
     for batch in make_loader(source, preprocessing, chunk_size(model.network, where)):
         damage.add(batch)

@@ -69,12 +69,12 @@ class Latency:
         return self.microseconds * (1 + self.margin) / 1e6
 
 
-def latency(network: Network, table: DeviceTable, classes: int = 1000, channels: int = 3) -> Latency:
+def latency(network: Network, table: DeviceTable) -> Latency:
     """The time of one call of `network` on the table's device, with what was extrapolated and what is missing."""
     stages: dict[str, float] = {}
     extrapolated: dict[str, None] = {}
     missing: dict[str, None] = {}
-    for row in network.blocks(classes, channels):
+    for row in network.blocks():
         for unit, _ in units(row.trace):
             found = table.time(unit)
             if found is None:
@@ -88,9 +88,9 @@ def latency(network: Network, table: DeviceTable, classes: int = 1000, channels:
     return Latency(total, table.margin, stages, tuple(extrapolated), tuple(missing))
 
 
-def call_seconds(network: Network, table: DeviceTable, classes: int = 1000, channels: int = 3) -> float:
+def call_seconds(network: Network, table: DeviceTable) -> float:
     """Predicted seconds of one call. Raises `BudgetError` where the table has no time of a unit of `network`."""
-    found = latency(network, table, classes, channels)
+    found = latency(network, table)
     if found.missing:
         raise BudgetError(
             f"the device table has no time of {', '.join(found.missing[:3])}, which {network.name} needs; "

@@ -42,8 +42,6 @@ class Choice:
     """A network to run, and whether it is left out of the table."""
 
     network: Network
-    classes: int
-    channels: int
     left_out: bool
 
 
@@ -107,7 +105,8 @@ def choose(families: Sequence[Network], samples: int, span: float, seed: int) ->
         wanted = {"depth": depth, "width": width, "resolution": resolution}
         fixed = {dimension for dimension, _ in family.unscalable}
         scaling = Scaling(**{name: 1.0 if name in fixed else value for name, value in wanted.items()})
-        chosen.append(Choice(scale(family, scaling), rng.choice((10, 100, 1000)), rng.choice((1, 3, 3)), left_out))
+        about = {"classes": rng.choice((10, 100, 1000)), "channels": rng.choice((1, 3, 3))}
+        chosen.append(Choice(scale(family, scaling).with_(**about), left_out))
     return chosen
 
 
@@ -124,8 +123,8 @@ def refuse_more_than_memory(networks: Sequence[Network], held: int) -> None:
 
 def prepare(choice: Choice, runtime: Runtime, threads: int, batch: int) -> Sample:
     """The built network, ready to run."""
-    images = torch.randn(batch, choice.channels, choice.network.resolution, choice.network.resolution)
-    model = build(choice.network, choice.classes, choice.channels).eval()
+    images = torch.randn(batch, choice.network.channels, choice.network.resolution, choice.network.resolution)
+    model = build(choice.network).eval()
     runner = runtime(model, images, threads)
     if runner.laps is None:
         raise UsageError("this runtime does not tell where its time goes; use another one, such as channels-last")
@@ -193,7 +192,7 @@ def place_units(choice: Choice, names: set[str]) -> list[tuple[Unit, list[tuple[
     of one lap apart: numbers moved and, sixteen at a time, multiply-adds.
     """
     found, lap = [], ""
-    for row in choice.network.blocks(choice.classes, choice.channels):
+    for row in choice.network.blocks():
         for unit, steps in units(row.trace):
             parts = []
             places = [canonical(f"{prefix(row)}{step.path}") for step in steps]
@@ -229,5 +228,5 @@ def enclosing(place: str, names: set[str]) -> str:
 
 def slower(one: Sample, table: DeviceTable) -> float:
     """By which share a network was slower than predicted."""
-    predicted = latency(one.choice.network, table, one.choice.classes, one.choice.channels)
+    predicted = latency(one.choice.network, table)
     return lower_quartile(one.calls) * 1e6 / predicted.microseconds - 1

@@ -140,7 +140,7 @@ def memory_fields(subject: Subject, batch: int) -> dict[str, Any]:
     value["inference"] = {"measured": inference_peak(copy.deepcopy(subject.model), images)}
     value["training"] = {"measured": training_peak(copy.deepcopy(subject.model), images, subject.classes)}
     if subject.network is not None:
-        counted = cost(subject.network, subject.classes, subject.channels)
+        counted = cost(subject.network)
         value["inference"]["predicted"] = counted.memory(batch)
         value["training"]["predicted"] = counted.training_memory(batch)
     return value

@@ -35,21 +35,21 @@ class Subject:
     top1_from: str = ""  # `paper` or `run`
 
 
-def of_network(network: Network, classes: int = 1000, channels: int = 3) -> Subject:
+def of_network(network: Network) -> Subject:
     """A network with random weights; times do not depend on them."""
-    model = build(network, classes, channels, seed=0).eval()
-    macs = cost(network, classes, channels).macs
+    model = build(network, seed=0).eval()
+    macs = cost(network).macs
     printed = top1().get(network.name)
     source = "paper" if printed is not None else ""
-    return Subject(network.name, model, network.resolution, channels, classes, macs, network, printed, source)
+    about = network.resolution, network.channels, network.classes, macs, network
+    return Subject(network.name, model, *about, printed, source)
 
 
 def of_run(path: str | Path) -> Subject:
     """A trained run, with its accuracy on its test images."""
     path = Path(path)
     model, weights = load_model(path / "model.safetensors")
-    network, classes, channels = weights.network, len(weights.classes), weights.channels
-    macs, measured = cost(network, classes, channels).macs, None
+    network, measured = weights.network, None
     evaluation = path / "evaluation.json"
     if evaluation.is_file():
         try:
@@ -57,7 +57,8 @@ def of_run(path: str | Path) -> Subject:
         except (ValueError, KeyError, TypeError):
             raise CompoundError(f"{evaluation} is damaged; run: compound evaluate {path}") from None
     source = "run" if measured is not None else ""
-    return Subject(str(path), model, network.resolution, channels, classes, macs, network, measured, source)
+    about = network.resolution, network.channels, network.classes, cost(network).macs, network
+    return Subject(str(path), model, *about, measured, source)
 
 
 def of_library(name: str) -> Subject:

@@ -15,7 +15,7 @@ def with_channels(model: ConvNet, channels: int) -> ConvNet:
     """
     if channels == model.channels:
         return model
-    adapted = build(model.network, model.classes, channels, seed=0)
+    adapted = build(model.network.with_(channels=channels), seed=0)
     state = model.state_dict()
     first = next(name for name, module in model.named_modules() if isinstance(module, nn.Conv2d))
     weight = state[f"{first}.weight"]

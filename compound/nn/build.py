@@ -23,14 +23,12 @@ class ConvNet(nn.Module):
     resolution, unless the head flattens more than one position.
     """
 
-    def __init__(self, network: Network, classes: int, channels: int) -> None:
+    def __init__(self, network: Network) -> None:
         super().__init__()
         self.network = network
-        self.classes = classes
-        self.channels = channels
         self.several = False  # whether its classes exclude each other, or an image may have several
         self.recomputed: frozenset[str] = frozenset()
-        *rows, head = network.blocks(classes, channels)
+        *rows, head = network.blocks()
         stages: OrderedDict[int, OrderedDict[str, nn.Module]] = OrderedDict()
         for row in rows:
             stage = stages.setdefault(row.stage, OrderedDict())
@@ -49,8 +47,16 @@ class ConvNet(nn.Module):
         features = network.head.features(network.style)
         self.features = make(features, head.input)
         self.classifier = make(
-            network.head.classifier(classes, network.dropout, network.style), after(features, head.input)
+            network.head.classifier(network.classes, network.dropout, network.style), after(features, head.input)
         )
+
+    @property
+    def classes(self) -> int:
+        return self.network.classes
+
+    @property
+    def channels(self) -> int:
+        return self.network.channels
 
     def recompute(self, names: Iterable[str]) -> None:
         """From now on, keep only the input of these children for the backward pass; `recomputed` says which."""
@@ -120,12 +126,12 @@ def statistics_kept(stage: nn.Module) -> Iterator[None]:
             norm.momentum, norm.num_batches_tracked = momentum, count
 
 
-def build(network: Network, classes: int = 1000, channels: int = 3, *, seed: int | None = None) -> ConvNet:
+def build(network: Network, *, seed: int | None = None) -> ConvNet:
     """The torch module of `network`, initialised as officially; `seed` makes it the same every time."""
     with torch.random.fork_rng(devices=[], enabled=seed is not None):
         if seed is not None:
             torch.manual_seed(seed)
-        model = ConvNet(network, classes, channels)
+        model = ConvNet(network)
         initialise(model)
     return model
 

@@ -21,10 +21,9 @@ from torch import Tensor
 from torchvision import models
 
 from compound.budget import Budget
-from compound.cost import cost
-from compound.errors import UsageError
+from compound.errors import BudgetError, UsageError
 from compound.files import sha256
-from compound.network import Inputs, Network
+from compound.network import Inputs, Labelled, Network
 from compound.nn.build import ConvNet
 from compound.nn.foreign import WeightsError
 from compound.nn.weights import Weights, foreign_model, load_model, read_weights, same_layers
@@ -77,8 +76,10 @@ def load_weights(name: str | Path, network: Network | None = None, *, several: b
     return model, weights
 
 
-def best_published(budget: Budget | None = None, network: Network | None = None) -> str:
+def best_published(budget: Budget | None = None, network: Network | None = None, data: Labelled | None = None) -> str:
     """The name of torchvision's weights of the highest ImageNet accuracy within `budget`, or of `network`.
+
+    With `data`, what is within the budget is the network for that data.
 
     Offline only what is in the cache counts.
     """
@@ -87,14 +88,22 @@ def best_published(budget: Budget | None = None, network: Network | None = None)
         if (known := _known(arch)) is None or (network is not None and not same_layers(known, network)):
             continue
         for entry in models.get_model_weights(arch):
-            fits = budget is None or budget.admits(cost(known.with_(resolution=entry.transforms().crop_size[0])))
-            if fits and (_cached(entry.url).is_file() or not _offline()):
+            sized = (known.for_data(data) if data else known).with_(resolution=entry.transforms().crop_size[0])
+            if (budget is None or fits(sized, budget)) and (_cached(entry.url).is_file() or not _offline()):
                 found[f"{TORCHVISION}{arch}.{entry.name}"] = entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]
     if not found:
         what = f"of {network.name}" if network is not None else "within the budget"
         where = " in the cache, and HF_HUB_OFFLINE forbids to fetch any" if _offline() else ""
         raise WeightsError(f"there are no published weights {what}{where}; give --weights a file or a name")
     return max(found, key=lambda name: found[name])
+
+
+def fits(network: Network, budget: Budget) -> bool:
+    """Whether `network` is within `budget`; not where the budget's device has no time of a unit of it."""
+    try:
+        return budget.admits(budget.cost(network))
+    except BudgetError:
+        return False
 
 
 def _known(arch: str) -> Network | None:

@@ -36,20 +36,18 @@ class Channels:
 
 
 @torch.no_grad()
-def inherit(
-    model: ConvNet, network: Network, classes: int | None = None, channels: int | None = None, *, seed: int = 0
-) -> ConvNet:
-    """`network` built with what `model` has learned; `classes` other than the model's get a fresh classifier.
+def inherit(model: ConvNet, network: Network, *, seed: int = 0) -> ConvNet:
+    """`network` built with what `model` has learned; for other classes than the model's it gets a fresh classifier.
 
     Exact, up to rounding errors, where no dimension shrinks and every stage has residual blocks or no new ones; a new
     block without a shortcut is only near the identity. Raises `InheritError` where stages are of another kind, and for
     blocks that read two maps, split or shuffle channels.
     """
-    classes, channels = classes or model.classes, channels or model.channels
+    channels = network.channels
     if channels != model.channels:
         raise InheritError(f"the weights read {model.channels} channels and {channels} are asked for; adapt them first")
     check_kinds(model.network, network)
-    new = build(network, classes, channels, seed=seed)
+    new = build(network, seed=seed)
     walk = Walk(torch.Generator().manual_seed(seed))
     kept = {(row.stage, row.repeat) for row in network.blocks() if row.input == row.output}
     maps = walk.through(model.stem, new.stem, Channels(torch.arange(channels), channels), "stem")
@@ -65,8 +63,8 @@ def inherit(
             else:
                 raise InheritError(f"{where} adds channels to its input, so it cannot begin as the identity")
     maps = walk.through(model.features, new.features, maps, "head")
-    if classes == model.classes:
-        walk.through(model.classifier, new.classifier, maps, "classifier", torch.arange(classes))
+    if new.classes == model.classes:
+        walk.through(model.classifier, new.classifier, maps, "classifier", torch.arange(new.classes))
     return new.train(model.training)
 
 

@@ -32,9 +32,12 @@ class Weights:
 
     network: Network
     classes: tuple[str, ...]
-    channels: int
     several: bool = False  # labels an image may have
     complete: bool = True  # the file or its publisher said which preprocessing, padding and ε they need
+
+    @property
+    def channels(self) -> int:
+        return self.network.channels
 
 
 def describe_model(model: ConvNet, classes: tuple[str, ...]) -> dict[str, str]:
@@ -104,7 +107,7 @@ def load_model(path: str | Path, network: Network | None = None, *, several: boo
         raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")
     if described.several and not several:
         raise WeightsError(f"{path} knows several labels an image, and this takes one; use train, evaluate or predict")
-    model = build(described.network, len(described.classes), described.channels)
+    model = build(described.network)
     model.several = described.several
     try:
         model.load_state_dict(state)
@@ -124,10 +127,9 @@ def foreign_model(network: Network, state: Mapping[str, Tensor]) -> tuple[ConvNe
     matrices = [tensor for tensor in state.values() if tensor.dim() >= 2]
     if not matrices:
         raise WeightsError(f"the weights hold no layer, so they are not of {network.name}")
-    classes, channels = matrices[-1].shape[0], matrices[0].shape[1]
-    model = build(network, classes, channels)
+    model = build(network.with_(classes=matrices[-1].shape[0], channels=matrices[0].shape[1]))
     import_weights(model, state)
-    return model.eval(), Weights(network, class_names(classes), channels, complete=False)
+    return model.eval(), Weights(model.network, class_names(model.classes), complete=False)
 
 
 def class_names(classes: int) -> tuple[str, ...]:
@@ -147,8 +149,9 @@ def described_by(metadata: Mapping[str, str], path: Path) -> Weights | None:
         network = parse_network(metadata["network"], f"{path} (network)")
         classes = tuple(str(name) for name in json.loads(metadata["classes"]))
         channels = int(json.loads(metadata["preprocessing"])["channels"])
+        network = network.with_(classes=len(classes), channels=channels)
     except (KeyError, ValueError, TypeError) as error:
         raise WeightsError(f"{path}: its metadata is damaged: {type(error).__name__} {error}") from None
     except NetworkError as error:
         raise WeightsError(str(error)) from None
-    return Weights(network, classes, channels, several=metadata.get("labels") == SEVERAL)
+    return Weights(network, classes, several=metadata.get("labels") == SEVERAL)

@@ -67,7 +67,7 @@ class RunReport:
 
     @cached_property
     def cost(self) -> Cost:
-        return cost(self.run.network, len(self.classes), self.run.data["channels"])
+        return cost(self.run.network)
 
     @property
     def plan(self) -> PlanView | None:
@@ -142,7 +142,7 @@ class RunReport:
 
     def _network(self) -> Section:
         drawing = self.drawing()
-        body = network_part(drawing, self.run.network, len(self.classes), self.run.data["channels"])
+        body = network_part(drawing, self.run.network)
         return Section("network", "The network", body, (drawing,), (self.stage_table("stages"),))
 
     def _training(self) -> Section:
@@ -164,7 +164,7 @@ class RunReport:
         return Section("making", "How it was made", rendered("run_making.html", report=self, **made))
 
     def stage_table(self, name: str) -> Table:
-        return stage_table(name, stage_lines(self.run.network, len(self.classes), self.run.data["channels"]))
+        return stage_table(name, stage_lines(self.run.network))
 
     def class_tables(self) -> tuple[Table, ...]:
         """Recall of every class, and the matrix where it is small."""

@@ -27,9 +27,9 @@ class StageLine:
     share: float
 
 
-def stage_lines(network: Network, classes: int, channels: int) -> list[StageLine]:
-    """Stem, stages and head, counted for so many classes and image channels."""
-    costs, total = stage_costs(network, classes, channels), cost(network, classes, channels)
+def stage_lines(network: Network) -> list[StageLine]:
+    """Stem, stages and head, counted."""
+    costs, total = stage_costs(network), cost(network)
     rows = [(describe(stage.block), stage.stride) for stage in (network.stem, *network.stages)]
     head = "conv 1×1, pool, linear" if network.head.channels else "pool, linear"
     return [
@@ -51,7 +51,7 @@ def stage_table(name: str, lines: Sequence[StageLine]) -> Table:
     return Table(name, "", (*columns, Column("share of MACs", percent)), rows)
 
 
-def network_part(drawing: Drawing, network: Network, classes: int, channels: int) -> Markup:
+def network_part(drawing: Drawing, network: Network) -> Markup:
     """The drawing, and below it the table of `network`, as a piece of HTML."""
-    lines, total = stage_lines(network, classes, channels), cost(network, classes, channels)
-    return rendered("stages.html", drawing=drawing, lines=lines, total=total, classes=classes, channels=channels)
+    lines, total = stage_lines(network), cost(network)
+    return rendered("stages.html", drawing=drawing, lines=lines, total=total, network=network)

@@ -26,14 +26,11 @@ class ArchitectureSearch:
     """Which network of `space` is best by `objective`, where `evaluator` says how accurate one is.
 
     Candidates that cost less than `least` or more than `most` times the objective's target are not evaluated.
-    `classes` and `channels` are those of the data.
     """
 
     space: Space
     objective: Objective
     evaluator: Evaluator
-    classes: int
-    channels: int
     least: float = 0.0
     most: float = float("inf")
     name: str = field(default="architecture")
@@ -68,15 +65,15 @@ class ArchitectureSearch:
     def admits(self, network: Network) -> bool:
         """Whether the network can be built and lies in the window of cost."""
         try:
-            spent = self.objective.spent(network, self.classes, self.channels)
+            spent = self.objective.spent(network)
         except NetworkError:
             return False
         return self.least * self.objective.target <= spent <= self.most * self.objective.target
 
     def evaluate(self, candidate: Candidate, seed: int, report: Reporter) -> Outcome:
         accuracy = self.evaluator(candidate.network, seed, report)
-        spent = self.objective.spent(candidate.network, self.classes, self.channels)
-        counted = cost(candidate.network, self.classes, self.channels)
+        spent = self.objective.spent(candidate.network)
+        counted = cost(candidate.network)
         fields = {
             "network": candidate.network.name,
             "accuracy": accuracy,
@@ -94,7 +91,7 @@ def affordable(problem: ArchitectureSearch, seed: int) -> None:
     for _, (_, network) in zip(range(DRAWS), problem.space.networks(random.Random(seed)), strict=False):
         if problem.admits(network):
             return
-        costs.append(objective.spent(network, problem.classes, problem.channels))
+        costs.append(objective.spent(network))
     said = partial(limit_text, objective.cost)
     raise UsageError(
         f"none of {DRAWS} networks of {problem.space.name} costs {problem.least:g} to {problem.most:g} times "

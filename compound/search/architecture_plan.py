@@ -101,19 +101,10 @@ class ArchitecturePlan:
         return SuccessiveHalvingPruner(reduction_factor=2) if self.evaluation == "halving" else NopPruner()
 
     def problem(self, space: Space, evaluator: Evaluator) -> ArchitectureSearch:
-        data = opened(self.spec)
-        measure = device_latency(self.cost, self.table, len(data.classes), data.channels)
+        space, measure = space.for_data(opened(self.spec)), device_latency(self.cost, self.table)
         objective = Objective(self.cost, self.target, self.objective, self.cost_exponent, measure)
-        return ArchitectureSearch(
-            space,
-            objective,
-            evaluator,
-            len(data.classes),
-            data.channels,
-            self.least,
-            self.most,
-            f"architecture-{space.name}",
-        )
+        name = f"architecture-{space.name}"
+        return ArchitectureSearch(space, objective, evaluator, self.least, self.most, name)
 
     def save(self, folder: Path, space: Space) -> None:
         """search.yaml and space.yaml, which say all that `validate` needs. Refuses a folder of another search."""
@@ -149,7 +140,7 @@ def share_weights(
         return
     data = opened(plan.spec)
     window = plan.problem(space, plan.trainer())
-    supernet = Supernet(space, len(data.classes), data.channels, paths=paths, admits=window.admits, seed=plan.seed)
+    supernet = Supernet(window.space, paths=paths, admits=window.admits, seed=plan.seed)
     recipe = replace(
         plan.training,
         minutes=plan.minutes,

@@ -12,7 +12,7 @@ from optuna.distributions import FloatDistribution
 from compound.cost import cost
 from compound.errors import NetworkError, UsageError
 from compound.network import Network
-from compound.notation import dump_network
+from compound.notation import dump_architecture
 from compound.scaling import CompoundRule, scale
 from compound.search.evaluators.base import Evaluator
 from compound.search.spending import COUNTED
@@ -64,8 +64,6 @@ class CoefficientProblem:
     space: Literal["grid", "shares"] = "grid"
     step: float = 0.05
     seeds: int = 1
-    classes: int = 1000
-    channels: int = 3
     directions: tuple[Direction, ...] = ("maximize",)
 
     def __post_init__(self) -> None:
@@ -84,7 +82,7 @@ class CoefficientProblem:
         target = {"factor": self.target.factor, "tolerance": self.target.tolerance, "cost": self.target.measure}
         target |= getattr(self.target.own, "settings", {})
         return {
-            "baseline": dump_network(self.baseline),
+            "baseline": dump_architecture(self.baseline),
             "phi": self.phi,
             "target": target,
             "seeds": self.seeds,
@@ -149,7 +147,7 @@ class CoefficientProblem:
             if self.seeds > 1:
                 report(AFTER_EPOCHS + number, sum(accuracies) / len(accuracies))
         rule, network = self.rule(candidate.parameters), candidate.network
-        counted = cost(network, self.classes, self.channels)
+        counted = cost(network)
         fields: dict[str, Any] = {**vars(rule), "resolution": network.resolution}
         fields |= {"cost_factor": round(self.cost_factor(rule, network), 4)}
         fields |= {"params": counted.params, "macs": counted.macs, "accuracies": accuracies}
@@ -200,4 +198,4 @@ class CoefficientProblem:
     def _measured(self, network: Network) -> float:
         if self.target.own:
             return self.target.own(network)
-        return COUNTED[self.target.measure](cost(network, self.classes, self.channels))
+        return COUNTED[self.target.measure](cost(network))

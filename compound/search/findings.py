@@ -66,13 +66,13 @@ def no_worse(entries: Sequence[RankedTrial], known: dict[int, AccuracyInterval])
     return sum(known[entry.number].ends[1] >= low for entry in complete[1:])
 
 
-def step_2(baseline: Network, rule: Rule, classes: int, channels: int) -> list[dict[str, Any]]:
+def step_2(baseline: Network, rule: Rule) -> list[dict[str, Any]]:
     """The rule at φ = 0 … 7: resolution, parameters, multiply-adds, and those as a multiple of the baseline's."""
     rows = []
-    base = cost(baseline, classes, channels).macs
+    base = cost(baseline).macs
     for phi in PHIS:
         network = scale(baseline, rule(phi)) if phi else baseline
-        counted = cost(network, classes, channels)
+        counted = cost(network)
         layers = sum(stage.layers for stage in network.stages)
         row = {"phi": phi, "resolution": network.resolution, "layers": layers, "params": counted.params}
         rows.append(row | {"macs": counted.macs, "macs_factor": round(counted.macs / base, 3)})

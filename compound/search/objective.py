@@ -44,11 +44,11 @@ class Objective:
     def directions(self) -> tuple[Direction, ...]:
         return ("maximize", "minimize") if self.form == "pareto" else ("maximize",)
 
-    def spent(self, network: Network, classes: int = 1000, channels: int = 3) -> float:
+    def spent(self, network: Network) -> float:
         """The cost of `network` in the unit of the target."""
         if self.measure:
             return self.measure(network)
-        return COUNTED[self.cost](cost(network, classes, channels))
+        return COUNTED[self.cost](cost(network))
 
     def reward(self, accuracy: float, spent: float) -> float:
         """Accuracy weighed against cost; equal to the accuracy at the target."""

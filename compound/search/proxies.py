@@ -16,15 +16,13 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Proxy:
-    """A score by name for images of `channels` and `classes`; `seed` is that of the weights and of the input."""
+    """A score by name; `seed` is that of the weights and of the input."""
 
     name: str
-    classes: int
-    channels: int
     seed: int = 0
 
     def __call__(self, network: Network) -> float:
-        return PROXIES[self.name](build(network, self.classes, self.channels, seed=self.seed), self.seed)
+        return PROXIES[self.name](build(network, seed=self.seed), self.seed)
 
 
 def synflow(model: nn.Module, seed: int) -> float:

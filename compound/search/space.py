@@ -18,11 +18,11 @@ import json
 import math
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from compound.errors import NetworkError
-from compound.network import Network
+from compound.network import Labelled, Network
 from compound.notation import network_of
 
 if TYPE_CHECKING:
@@ -110,6 +110,14 @@ class Space:
             rows.append(row)
         digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
         return network_of(plain | {"stages": rows, "name": f"{self.name}-{digest}"}, self.name)
+
+    def with_(self, **fields: Any) -> "Space":
+        """The same space with these fields in every network; by its fingerprint it stays what it is."""
+        return replace(self, template={**self.template, **fields})
+
+    def for_data(self, data: Labelled) -> "Space":
+        """The same space of networks for the classes and the image channels of `data`."""
+        return self.with_(classes=len(data.classes), channels=data.channels)
 
     def sample(self, rng: random.Random) -> dict[str, Any]:
         """Parameters drawn evenly; they need not be of a valid network."""

@@ -26,12 +26,10 @@ class DeviceLatency:
     """Predicted seconds of one call on the device of `table`, with the table's margin as budgets count it."""
 
     table: DeviceTable
-    classes: int = 1000
-    channels: int = 3
 
     def __call__(self, network: Network) -> float:
         """Raises `BudgetError` where the table lacks a unit of `network`."""
-        return call_seconds(network, self.table, self.classes, self.channels) * (1 + self.table.margin)
+        return call_seconds(network, self.table) * (1 + self.table.margin)
 
     @cached_property
     def settings(self) -> Mapping[str, str]:
@@ -40,7 +38,7 @@ class DeviceLatency:
         return {"device": hashlib.sha256(timed.encode()).hexdigest()[:16]}
 
 
-def device_latency(cost: str, table: str | Path | None, classes: int, channels: int) -> DeviceLatency | None:
+def device_latency(cost: str, table: str | Path | None) -> DeviceLatency | None:
     """The measure of a search whose cost is "latency", None for counted ones. Raises `UsageError` for half of it."""
     if cost == LATENCY and table is None:
         raise UsageError("latency needs --device FILE.json; make one with: compound measure device -o FILE.json")
@@ -48,4 +46,4 @@ def device_latency(cost: str, table: str | Path | None, classes: int, channels: 
         return None
     if cost != LATENCY:
         raise UsageError(f"--device {table} is a table of latencies, but the cost is {cost}; use latency, or leave it")
-    return DeviceLatency(load_table(table), classes, channels)
+    return DeviceLatency(load_table(table))

@@ -25,8 +25,6 @@ def architecture_strategy(
     *,
     form: Form = "soft",
     screen: str = "none",
-    classes: int = 1000,
-    channels: int = 3,
     seed: int = 0,
 ) -> Strategy:
     """The strategy for a search of `trials` in `space`. It can be pickled, as worker processes receive it.
@@ -37,7 +35,7 @@ def architecture_strategy(
         raise UsageError(f"there is no strategy {name!r}; {nearest(name, NAMES, 'strategies')}")
     if form == "pareto" and name in ("evolution", "ppo"):
         raise UsageError(f"strategy {name} follows one value and --objective pareto has two; use nsga2, tpe or random")
-    picks = find_screen(screen, space, classes, channels, seed)
+    picks = find_screen(screen, space, seed)
     if name in ("tpe", "nsga2"):
         if picks:
             raise UsageError(f"--screen {screen} cannot look into {name}; use random, evolution or ppo, or no screen")
@@ -57,14 +55,14 @@ def architecture_strategy(
     return Strategy(f"evolution population {population}{suffix}", make)
 
 
-def find_screen(name: str, space: Space, classes: int, channels: int, seed: int) -> Screen | None:
+def find_screen(name: str, space: Space, seed: int) -> Screen | None:
     """What picks one of several proposals, or None."""
     if name not in SCREENS:
         raise UsageError(f"there is no screen {name!r}; {nearest(name, SCREENS, 'screens')}")
     if name == "none":
         return None
     if name == "surrogate":
-        return SurrogateScreen(ConfigurationFeatures(space, classes, channels))
+        return SurrogateScreen(ConfigurationFeatures(space))
     from compound.search.proxies import Proxy  # the others need no torch
 
-    return ProxyScreen(space, Proxy(name, classes, channels, seed))
+    return ProxyScreen(space, Proxy(name, seed))

@@ -48,15 +48,13 @@ class Supernet(nn.Module):
     def __init__(
         self,
         space: Space,
-        classes: int,
-        channels: int,
         *,
         paths: int = 1,
         admits: Callable[[Network], bool] = lambda network: True,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.space, self.classes, self.channels, self.paths, self.admits = space, classes, channels, paths, admits
+        self.space, self.paths, self.admits = space, paths, admits
         layers: dict[str, SharedLayer] = {}
         for network in cover(space, random.Random(seed)):
             self.network = network  # whose preprocessing is that of all
@@ -86,7 +84,7 @@ class Supernet(nn.Module):
         """
         noted = dict(norms) if norms else None
         entered: list[Tensor] = []  # what each row received
-        for row, names in named(network, self.classes, self.channels):
+        for row, names in named(network):
             values = [x] if row.previous is None else [x, entered[row.previous]]
             entered.append(x)
             for name, step in zip(names, row.trace.steps, strict=True):
@@ -137,14 +135,14 @@ class Supernet(nn.Module):
 
     def steps(self, network: Network) -> Iterator[tuple[str, Step, Shape]]:
         """Every step of `network` with the name of its layer and the shape of its input."""
-        for row, names in named(network, self.classes, self.channels):
+        for row, names in named(network):
             for name, step in zip(names, row.trace.steps, strict=True):
                 if isinstance(step.operator, Reused):
                     raise CompoundError(f"{network.name}: {row.label} uses weights twice, which cannot be shared")
                 yield name, step, row.trace.shapes[step.inputs[0]]
 
 
-def named(network: Network, classes: int, channels: int) -> Iterator[tuple[Row, list[str]]]:
+def named(network: Network) -> Iterator[tuple[Row, list[str]]]:
     """The rows of `network` with the name of each step's layer. Equal names share: same place, same structure.
 
     The place of a stage is counted from the last stage that strided, so that a left-out row does not move all others.
@@ -154,7 +152,7 @@ def named(network: Network, classes: int, channels: int) -> Iterator[tuple[Row, 
     for stage in network.stages:
         strided, since = (strided + 1, 0) if stage.stride > 1 else (strided, since + 1)
         places.append(f"{strided}-{since}")
-    for row in network.blocks(classes, channels):
+    for row in network.blocks():
         prefix = f"{[*places, 'head'][row.stage]}/{row.repeat}/{structure(row)}"
         yield row, [f"{prefix}/{path_of(step)}/{kind(step.operator)}" for step in row.trace.steps]
 

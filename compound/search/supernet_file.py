@@ -21,8 +21,8 @@ def save_supernet(supernet: Supernet, path: Path) -> Path:
     metadata = {
         "format": FORMAT,
         "space": json.dumps(supernet.space.source),
-        "classes": str(supernet.classes),
-        "channels": str(supernet.channels),
+        "classes": str(supernet.network.classes),
+        "channels": str(supernet.network.channels),
     }
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in supernet.state_dict().items()}
     return write_with(path, lambda temporary: save_file(state, temporary, metadata))
@@ -36,7 +36,8 @@ def load_supernet(path: Path) -> Supernet:
             if metadata.get("format") != FORMAT:
                 raise CompoundError(f"{path} holds no shared weights; give the shared.safetensors of a search")
             space = parse_space(json.loads(metadata["space"]), str(path))
-            supernet = Supernet(space, int(metadata["classes"]), int(metadata["channels"]))
+            about = {name: int(metadata[name]) for name in ("classes", "channels")}
+            supernet = Supernet(space.with_(**about))
             given = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             names = {older(name, given): name for name in supernet.state_dict()}
             supernet.load_state_dict({names.get(name, name): tensor for name, tensor in given.items()})

@@ -68,7 +68,7 @@ def train_supernet(
     recipe = replace(recipe, precision="fp32")
     batch = min(recipe.batch, len(data.train))
     loader = make_loader(
-        data.train, Preprocessing.of(supernet.network, data.channels), batch, augment=recipe.augment,
+        data.train, Preprocessing.of(supernet.network), batch, augment=recipe.augment,
         shuffle=True, drop_last=True, seed=seed, workers=execution.workers_for(data.train), repeats=recipe.repeats,
     )  # fmt: skip
     module = SupernetTraining(supernet, recipe, max(len(data.train) // batch, 1), seed)  # type: ignore[arg-type]

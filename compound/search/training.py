@@ -60,6 +60,7 @@ class ShortTraining:
         """Accuracy and loss on the held-out images, after the last epoch."""
         self.execution.take_threads()
         data, execution = opened(self.spec), self.execution
+        network = network.for_data(data)
         if not len(data.holdout):
             raise CompoundError(f"{data.name} has no held-out images to choose by; give it more training images")
         recipe = settle(network, data, replace(self._recipe(data), compile="never"), execution)
@@ -71,7 +72,7 @@ class ShortTraining:
         )
         judge = Judge(report)
         trainer = make_trainer(recipe, execution, [*averaging, Damage(execution.damage_log()), *pace, judge])
-        preprocessing, workers = Preprocessing.of(network, data.channels), execution.workers_for(data.train)
+        preprocessing, workers = Preprocessing.of(network), execution.workers_for(data.train)
         train = make_loader(
             data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
             seed=seed, workers=workers, repeats=recipe.repeats,
@@ -85,6 +86,7 @@ class ShortTraining:
         if self.recipe.minutes:
             return 60 * self.recipe.minutes
         data = opened(self.spec)
+        network = network.for_data(data)
         recipe = self._recipe(data)
         step = Trial(network, data, recipe, self.execution, precision=recipe.precision).seconds(MEASURE_SECONDS)
         return step * recipe.epochs * (len(data.train) + len(data.holdout) / 3) / recipe.batch

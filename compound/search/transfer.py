@@ -9,7 +9,7 @@ from optuna.distributions import CategoricalDistribution
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.notation import dump_network
+from compound.notation import dump_architecture
 from compound.trials import Candidate, Direction, Outcome, RankedTrial, Reporter
 
 STEPS, BATCH = 20_000, 256
@@ -55,7 +55,7 @@ class TransferProblem:
         return f"transfer of {self.network.name}"
 
     def settings(self) -> Mapping[str, Any]:
-        return {"network": dump_network(self.network), "evaluator": dict(self.evaluator.settings)}
+        return {"network": dump_architecture(self.network), "evaluator": dict(self.evaluator.settings)}
 
     def distributions(self) -> Mapping[str, CategoricalDistribution]:
         decays = [0.0, *spaced(*DECAYS, self.decays - 1)]

@@ -63,7 +63,7 @@ def validate(
     for number, (parameters, network) in enumerate(sample, 1):
         row = known.get(network.name, {})
         if network in wanted:
-            counted = cost(network, problem.classes, problem.channels)
+            counted = cost(network)
             row = {
                 "network": network.name,
                 "parameters": parameters,

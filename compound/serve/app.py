@@ -169,7 +169,7 @@ def add_operations(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
     async def network(model: str) -> HTMLResponse:
         loaded = desk.find(model).loaded
         drawing = Drawing((loaded.network,))
-        return HTMLResponse(network_part(drawing, loaded.network, len(loaded.classes), loaded.channels))
+        return HTMLResponse(network_part(drawing, loaded.network))
 
     @app.get("/healthz")
     async def healthz(response: Response) -> dict[str, bool]:
@@ -189,7 +189,7 @@ def add_operations(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
 
 def about(model: ServedModel) -> About:
     loaded = model.loaded
-    counted = cost(loaded.network, len(loaded.classes), loaded.channels)
+    counted = cost(loaded.network)
     return About(
         name=model.name, network=loaded.network.name, resolution=loaded.network.resolution, channels=loaded.channels,
         classes=len(loaded.classes), params=counted.params, macs=counted.macs, runtime=loaded.runtime,

@@ -47,7 +47,7 @@ class Loaded:
 
     def prepare(self, image: Tensor) -> Tensor:
         """uint8 (C, H, W) as the network takes it, (C, R, R)."""
-        return Preprocessing.of(self.network, self.channels).resize(image)
+        return Preprocessing.of(self.network).resize(image)
 
     def decode(self, data: bytes, name: str, pixels: int) -> Tensor:
         """Encoded bytes to uint8 (C, H, W); raises `DamagedImage`."""

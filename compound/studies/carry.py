@@ -37,8 +37,8 @@ def blank(layout: Layout, data: str, recipe: Mapping[str, Any], environment: Map
         environment=dict(environment),
         command=command,
         variants=layout.variants,
-        classes=layout.classes,
-        channels=layout.channels,
+        classes=layout.baseline.classes,
+        channels=layout.baseline.channels,
         notes=layout.notes,
     )
 

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.notation import dump_network
+from compound.notation import dump_architecture
 from compound.studies.result import SeedRun, Variant
 from compound.studies.variants import Layout
 from compound.trials import ERROR, Candidate, Direction, Outcome, Reporter, Strategy, configuration, is_void
@@ -76,7 +76,7 @@ class StudyProblem:
         return Strategy("in order", InOrder(tuple(variant.name for variant in self.layout.variants)))
 
     def _identity(self, variant: Variant) -> dict[str, Any]:
-        digest = hashlib.sha256(dump_network(self.layout.networks[variant.name]).encode()).hexdigest()[:12]
+        digest = hashlib.sha256(dump_architecture(self.layout.networks[variant.name]).encode()).hexdigest()[:12]
         return {"macs": variant.macs, "params": variant.params, "network": digest}
 
 

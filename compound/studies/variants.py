@@ -43,8 +43,6 @@ class Layout:
     ratio: float = 4.0
     rule: Rule = field(default_factory=CompoundRule)
     table: DeviceTable | None = None
-    classes: int = 1000
-    channels: int = 3
 
     def __post_init__(self) -> None:
         if not (self.ratio > 0 and self.ratio != 1 and self.ratio < 1e4):
@@ -115,7 +113,7 @@ class Layout:
             yield PlannedNetwork(row, scale(start, Scaling(*triple)), Scaling(*triple))
 
     def _variant(self, one: PlannedNetwork, taken: set[str]) -> Variant:
-        counted = cost(one.network, self.classes, self.channels)
+        counted = cost(one.network)
         begin = one.row.dimension if one.row.network is None else one.network.name
         words = [begin, factors(one.scaling, one.row.dimension)]
         name = " ".join(word for word in words if word)
@@ -137,9 +135,9 @@ class Layout:
     def _spent(self, measure: str) -> Callable[[Network], float]:
         """What a network costs in terms of `measure`."""
         if measure == "macs":
-            return partial(macs_of, classes=self.classes, channels=self.channels)
+            return macs_of
         assert self.table is not None
-        return partial(call_seconds, table=self.table, classes=self.classes, channels=self.channels)
+        return partial(call_seconds, table=self.table)
 
     def _rule(self, row: PlanRow) -> Rule:
         name = str(row.rule)
@@ -155,7 +153,8 @@ class Layout:
         if row.network is None:
             return self.baseline
         path = Path(row.network)
-        return load_network(self.plan.folder / path) if path.suffix in (".yaml", ".yml") else ZOO[row.network]
+        found = load_network(self.plan.folder / path) if path.suffix in (".yaml", ".yml") else ZOO[row.network]
+        return found.with_(classes=self.baseline.classes, channels=self.baseline.channels)
 
 
 def unequal(measure: str, costs: dict[str, float]) -> list[str]:
@@ -168,8 +167,8 @@ def unequal(measure: str, costs: dict[str, float]) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def macs_of(network: Network, classes: int, channels: int) -> float:
-    return cost(network, classes, channels).macs
+def macs_of(network: Network) -> float:
+    return cost(network).macs
 
 
 def factors(scaling: Scaling, dimension: str) -> str:

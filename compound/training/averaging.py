@@ -1,12 +1,13 @@
 """Exponential moving average of weights and batch-norm statistics, with the official warm-up."""
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import WeightAveraging
-from torch import Tensor
+from torch import Tensor, nn
 
+from compound.nn import ConvNet
 from compound.training.sharding import divided, is_sharded, shard, share, whole
 
 
@@ -21,8 +22,8 @@ class Averaging(WeightAveraging):
         super().__init__(use_buffers=True, multi_avg_fn=self._average)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._average_model is not None and is_sharded(pl_module.model):
-            shard(self._average_model.module.model)
+        if self._average_model is not None and is_sharded(cast(nn.Module, pl_module.model)):
+            shard(cast(ConvNet, self._average_model.module.model))
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(trainer, pl_module, checkpoint)

@@ -7,13 +7,13 @@ from typing import Any
 import yaml
 
 from compound.network import Network
-from compound.notation import dump_network
+from compound.notation import dump_architecture
 from compound.training.recipe import Recipe
 
 
 def described(network: Network, data: Mapping[str, Any], recipe: Recipe, seed: int) -> dict[str, Any]:
     """What decides a training, as plain values; where on a machine images are looked for does not."""
-    plain = yaml.safe_load(dump_network(network))
+    plain = yaml.safe_load(dump_architecture(network))
     asked = {name: value for name, value in data.items() if name not in ("root", "download")}
     return {"network": plain, "data": asked, "recipe": asdict(recipe), "seed": seed}
 

@@ -98,7 +98,7 @@ class Checkpoints(Callback):
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, Averaging):  # the weights, not the average that is validated
                 callback.on_validation_epoch_end(trainer, pl_module)
-        progress = trainer.fit_loop.epoch_loop.val_loop.batch_progress
+        progress: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress
         for count in (progress.total, progress.current):
             # What Lightning takes for a validation that had begun its first batch.
             count.ready = count.started = 1

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Collection
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ class Compiled:
         dynamo = torch._dynamo
         dynamo.config.recompile_limit = max(dynamo.config.recompile_limit, VARIANTS)
         self._refusals = dynamo.exc.TorchDynamoException, dynamo.exc.FailOnRecompileLimitHit
-        options: dict[str, str | int | bool] = {"fallback_random": True, "triton.cudagraphs": graphs}
+        options: dict[str, Any] = {"fallback_random": True, "triton.cudagraphs": graphs}
         try:
             # Whole or not at all: a network that is run in pieces would have run in part when a piece fails.
             self._run = torch.compile(_logits, fullgraph=True, dynamic=False, options=options)

@@ -77,7 +77,7 @@ def variants(network: Network, recipe: Recipe) -> int:
 
 def fits(network: Network, data: DataSet, recipe: Recipe, where: torch.device) -> bool:
     """Whether a step of plain autograd, which keeps more than a compiled one, fits into the memory that is free."""
-    counted = cost(network, len(data.classes), data.channels)
+    counted = cost(network)
     images = -(-recipe.batch // recipe.accumulate)
     needed = counted.training_memory(images, SLOTS[recipe.optimizer], recipe.ema > 0)
     return needed <= RESERVE * free_memory(where)

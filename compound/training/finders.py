@@ -70,7 +70,7 @@ def find_batch(network: Network, data: DataSet, recipe: Recipe, execution: Execu
     batch = FIRST_BATCH
     while batch <= min(LAST_BATCH, len(data.train)):
         tried = replace(recipe, batch=batch, accumulate=1)
-        if best and predicted_bytes(network, len(data.classes), data.channels, tried) > limit:
+        if best and predicted_bytes(network, tried) > limit:
             break
         try:
             trial = Trial(network, data, tried, execution, precision=precision)

@@ -53,10 +53,10 @@ class Choice:
     extra_macs: float  # of the recomputed forward pass, as a share of a step's
 
 
-def parts(network: Network, classes: int, channels: int) -> list[Part]:
+def parts(network: Network) -> list[Part]:
     """The children in order; the head is one of them, and is never recomputed."""
     found = []
-    for label, group in groupby(network.blocks(classes, channels), key=lambda row: row.label):
+    for label, group in groupby(network.blocks(), key=lambda row: row.label):
         rows = list(group)
         counted = [kept(row.trace) for row in rows]
         first, last = counted[0], counted[-1]
@@ -109,16 +109,14 @@ def step_bytes(counted: Cost, held: int, recipe: Recipe, accumulate: int, crew: 
     return state + copies + images * each * (held + counted.live)
 
 
-def fit_memory(
-    network: Network, classes: int, channels: int, recipe: Recipe, limit: float, crew: Crew = ALONE
-) -> Choice:
+def fit_memory(network: Network, recipe: Recipe, limit: float, crew: Crew = ALONE) -> Choice:
     """The cheapest way to take a step within `limit` bytes: nothing, recomputing some children, or parts as well.
 
     Recomputing gives the same bits for at most a third more time. Going through in parts costs little time, but norms
     then see fewer images, which changes what is learned; so the batch is divided only as far as it must be. Several
     processes divide it already, and no further. `limit` is of each process.
     """
-    children, counted = parts(network, classes, channels), cost(network, classes, channels)
+    children, counted = parts(network), cost(network)
     ways = sorted(_ways(children), key=lambda way: (way[0], len(way[1])))
     largest = max(child.params for child in children)
     most = recipe.batch // 2 if crew.processes == 1 else 1
@@ -140,19 +138,19 @@ def fit_memory(
     )
 
 
-def with_memory(network: Network, classes: int, channels: int, recipe: Recipe, crew: Crew = ALONE) -> Recipe:
+def with_memory(network: Network, recipe: Recipe, crew: Crew = ALONE) -> Recipe:
     """The recipe with `recompute` and `accumulate` for its `memory`, if it has one."""
     if recipe.memory is None:
         return recipe
-    choice = fit_memory(network, classes, channels, replace(recipe, accumulate=1, recompute=()), recipe.memory, crew)
+    choice = fit_memory(network, replace(recipe, accumulate=1, recompute=()), recipe.memory, crew)
     return replace(recipe, recompute=choice.recompute, accumulate=choice.accumulate)
 
 
-def predicted_bytes(network: Network, classes: int, channels: int, recipe: Recipe, crew: Crew = ALONE) -> int:
+def predicted_bytes(network: Network, recipe: Recipe, crew: Crew = ALONE) -> int:
     """Bytes of a step as the recipe has it, in each process."""
-    children = parts(network, classes, channels)
+    children = parts(network)
     held, largest = fullest(children, frozenset(recipe.recompute)), max(child.params for child in children)
-    return step_bytes(cost(network, classes, channels), held, recipe, recipe.accumulate, crew, largest)
+    return step_bytes(cost(network), held, recipe, recipe.accumulate, crew, largest)
 
 
 def _ways(children: list[Part]) -> Iterator[tuple[int, tuple[str, ...], int]]:

@@ -37,7 +37,7 @@ class Training(LightningModule):
         self.seed = seed
         self.teacher = teacher
         self.compiled: Compiled | None = None
-        self.preprocessing = Preprocessing.of(model.network, model.channels)
+        self.preprocessing = Preprocessing.of(model.network)
         for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
             if recipe.adapt_norm:
                 norm.momentum = 1 - max(1 - 10 / steps_per_epoch, 0.9)
@@ -103,7 +103,7 @@ class Training(LightningModule):
             right += hits(logits.detach(), labels).sum()
             if number < parts:
                 with torch.autocast(loss.device.type, enabled=False):
-                    loss.backward()  # type: ignore[no-untyped-call]
+                    loss.backward()
             total += loss.detach()
         # Lightning takes the gradient of the last part; the value is that of all.
         return {"loss": loss + (total - loss.detach()), "right": right}

@@ -133,7 +133,8 @@ def decay_groups(model: nn.Module, weight_decay: float, biases: bool) -> list[di
     A group may have a `factor`, which multiplies the schedule's rate (see `set_rate`).
     """
     norms = {id(p) for module in model.modules() if isinstance(module, nn.BatchNorm2d) for p in module.parameters()}
-    decayed, free = [], []
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
     for p in model.parameters():
         if p.requires_grad:
             (free if id(p) in norms or (p.dim() < 2 and not biases) else decayed).append(p)

@@ -4,7 +4,7 @@ import math
 import statistics
 import time
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, cast
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
@@ -15,7 +15,7 @@ from compound.network import Network
 from compound.training.compiling import find_compile
 from compound.training.finders import find_batch, find_rate
 from compound.training.memory import ALONE, Crew, with_memory
-from compound.training.recipe import Recipe, Timeline
+from compound.training.recipe import Precision, Recipe, Timeline
 from compound.training.trial import Trial
 
 MEASURE_SECONDS = 2.0
@@ -35,12 +35,12 @@ def settle(
     if recipe.compile == "graphs" and execution.where.type != "cuda":
         raise UsageError("compile graphs needs a GPU, which replays CUDA graphs; use always")
     started = time.perf_counter()
-    seconds: dict[str, float] = {}
+    seconds: dict[Precision, float] = {}
     if "batch" in recipe.find:
         recipe = replace(recipe, batch=find_batch(network, data, recipe, execution))
-    recipe = with_memory(network, len(data.classes), data.channels, recipe, crew)
+    recipe = with_memory(network, recipe, crew)
     if recipe.precision == "auto" or recipe.minutes is not None:
-        candidates = ("fp32", "bf16") if recipe.precision == "auto" else (recipe.precision,)
+        candidates: tuple[Precision, ...] = ("fp32", "bf16") if recipe.precision == "auto" else (recipe.precision,)
         seconds = {p: Trial(network, data, recipe, execution, precision=p).seconds(MEASURE_SECONDS) for p in candidates}
         recipe = replace(recipe, precision=min(seconds, key=lambda p: seconds[p]))
     if "rate" in recipe.find:
@@ -87,10 +87,12 @@ class Pace(Callback):
             hold = math.floor((self.seconds - self.spent) / statistics.median(self.recent))
             left = planned - done
             if hold < left or hold > 1.1 * left + 1:
-                self._apply(trainer, pl_module, pl_module.timeline.ending(done, done + max(hold, 1)))
+                timeline = cast(Timeline, pl_module.timeline)
+                self._apply(trainer, pl_module, timeline.ending(done, done + max(hold, 1)))
 
     def _apply(self, trainer: Trainer, pl_module: LightningModule, timeline: Timeline) -> None:
-        pl_module.timeline = timeline
+        learner: Any = pl_module
+        learner.timeline = timeline
         self.timeline = asdict(timeline)
         trainer.fit_loop.max_epochs = int(timeline.epochs)
 

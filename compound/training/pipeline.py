@@ -44,9 +44,9 @@ class Split:
         return "\n".join([*lines, f"the costliest part has {self.imbalance:.1%} more than its share"])
 
 
-def split(network: Network, parts: int, classes: int = 1000, channels: int = 3) -> Split:
+def split(network: Network, parts: int) -> Split:
     """The division of `network` into `parts` whose costliest part is cheapest."""
-    rows = network.blocks(classes, channels)
+    rows = network.blocks()
     if not 1 <= parts <= len(rows):
         raise UsageError(f"{network.name} has {len(rows)} blocks and cannot be split into {parts} parts; use fewer")
     names = ["stem", *(f"stage{row.stage}.block{row.repeat}" for row in rows[1:-1]), "head"]
@@ -124,7 +124,7 @@ class Pipeline:
         schedule: Literal["gpipe", "1f1b"] = "gpipe",
     ) -> None:
         self.model, self.device, self.microbatches = model, device, microbatches
-        self.split = split(model.network, size(), model.classes, model.channels)
+        self.split = split(model.network, size())
         self.part = Part(model, self.split.parts[rank()]).to(device)
         stage = PipelineStage(self.part, rank(), size(), device)
         self.schedule = SCHEDULES[schedule](stage, microbatches, loss_fn=loss)

@@ -52,7 +52,7 @@ def joined(parts: list[Features]) -> Features:
 
 def last_linear(model: ConvNet) -> nn.Linear:
     """The layer that makes the logits; raises `UsageError` where there is none (SqueezeNet classifies maps)."""
-    last = list(model.classifier)[-1]
+    *_, last = model.classifier.children()
     if not isinstance(last, nn.Linear):
         raise UsageError(f"{model.network.name} does not end in a linear classifier; probe another network")
     return last
@@ -63,8 +63,8 @@ def features(model: ConvNet, source: Source, execution: Execution = SOME) -> Fea
     """Everything before the last linear layer, on every readable image of `source`, unaugmented and in order."""
     where, was_training = execution.where, model.training
     last_linear(model)
-    before = list(model.classifier)[:-1]
-    preprocessing = Preprocessing.of(model.network, model.channels)
+    before = list(model.classifier.children())[:-1]
+    preprocessing = Preprocessing.of(model.network)
     model.to(where).to(memory_format=torch.channels_last).eval()
     damage, parts = execution.damage_log(), []
     try:
@@ -130,10 +130,10 @@ def fit_path(given: Features, classes: int, penalties: tuple[float, ...] = PENAL
         def closure(optimizer: torch.optim.Optimizer = optimizer, penalty: float = penalty) -> Tensor:
             optimizer.zero_grad()
             loss = loss_of(x @ weight.T + bias, given.labels) + penalty / (2 * len(x)) * weight.square().sum()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             return loss
 
-        optimizer.step(closure)  # type: ignore[arg-type]
+        optimizer.step(closure)
         w, b = weight.detach() / scale, bias.detach()
         yield penalty, Linear(w.clone(), b - w @ centre)
 
@@ -157,7 +157,7 @@ def choose_penalty(given: Features, classes: int, seed: int = 0, held: Features 
 
 def classified(model: ConvNet, given: Features, classes: int, seed: int = 0) -> ConvNet:
     """`model` with a classifier of `classes` fitted on all of `given`, its penalty chosen on a fifth of it."""
-    built = build(model.network, classes, model.channels, seed=seed)
+    built = build(model.network.with_(classes=classes), seed=seed)
     own = f"classifier.{list(model.classifier.named_children())[-1][0]}."
     built.load_state_dict({n: t for n, t in model.state_dict().items() if not n.startswith(own)}, strict=False)
     fit_linear(given, classes, choose_penalty(given, classes, seed)).into(built)

@@ -9,6 +9,7 @@ from compound.errors import UsageError
 from compound.training.transfer import Transfer
 
 Compile = Literal["auto", "never", "always", "graphs"]
+Precision = Literal["auto", "fp32", "bf16"]
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Recipe:
     transfer: Transfer = field(default_factory=Transfer)
     # A weight a class in the loss, mean 1 over the training images: balanced classes, or a target's (see `weighting`).
     class_weights: tuple[float, ...] = ()
-    precision: Literal["auto", "fp32", "bf16"] = "auto"  # auto: the faster one, measured before the first step
+    precision: Precision = "auto"  # auto: the faster one, measured before the first step
     # A run's steps, by torch.compile; `graphs` as CUDA graphs. auto: tried and measured where a training is so long
     # that this costs it next to nothing (see `find_compile`).
     compile: Compile = "never"

@@ -23,7 +23,7 @@ from compound.errors import UsageError
 from compound.files import make_folder, write_text
 from compound.mapping import from_mapping, to_mapping
 from compound.network import Network
-from compound.notation import load_network, save_network
+from compound.notation import load_run_network, save_network
 from compound.parallel import is_first
 from compound.training.recipe import Recipe
 
@@ -95,7 +95,7 @@ def open_run(path: str | Path) -> Run:
     try:
         given = yaml.safe_load(file.read_text(encoding="utf-8"))
         recipe = from_mapping(Recipe, given["recipe"], f"{file}: recipe")
-        network = load_network(path / "network.yaml")
+        network = load_run_network(path)
         return Run(path, network, recipe, given["data"], given["seed"], given["state"], given.get("lowered", 0))
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise UsageError(f"{file} is damaged: {type(error).__name__} {error}") from None

@@ -1,9 +1,10 @@
 """The best epoch by the holdout, and stopping when it stays the best."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import nn
 
 from compound.parallel import is_first
 from compound.training.sharding import divided, whole
@@ -25,10 +26,11 @@ class Best(Callback):
         self._stop_if_done(trainer)  # resumed when all was done but the end
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        accuracy = float(pl_module.accuracy.compute())
+        module: Any = pl_module  # a `Training`, or the supernet's
+        accuracy = float(module.accuracy.compute())
         if accuracy > self.accuracy:
             self.accuracy, self.epoch, self.waited = accuracy, trainer.current_epoch + 1, 0
-            value = {"state_dict": whole(pl_module.model.state_dict()), "epoch": self.epoch, "val_top1": accuracy}
+            value = {"state_dict": whole(module.model.state_dict()), "epoch": self.epoch, "val_top1": accuracy}
             if is_first():
                 save(value, self.path)
         else:
@@ -44,8 +46,8 @@ class Best(Callback):
     def apply(self, module: LightningModule) -> None:
         """Put the best weights into `module`; without a holdout there is no best, and the last stay."""
         if self.epoch:
-            best = load(self.path)["state_dict"]
-            module.model.load_state_dict(divided(best, module.model.state_dict()))
+            best, model = load(self.path)["state_dict"], cast(nn.Module, module.model)
+            model.load_state_dict(divided(best, model.state_dict()))
 
     def state_dict(self) -> dict[str, Any]:
         return {"accuracy": self.accuracy, "epoch": self.epoch, "waited": self.waited}

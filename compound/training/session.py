@@ -100,7 +100,7 @@ class Session:
     def loaders(self, found: Found | None) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
         """Batches to learn from, from the step of the checkpoint on, and those held out."""
         data, recipe, share = self.data, self.run.recipe, self.share
-        preprocessing = Preprocessing.of(self.run.network, data.channels)
+        preprocessing = Preprocessing.of(self.run.network)
         workers, world = self.execution.workers_for(data.train), self.world.size
         epoch, batch = divmod(found.step if found else 0, self.steps)
         learned = make_loader(

@@ -7,6 +7,7 @@ images, another set-up that fits clearly better is likely to be the right one.
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -50,12 +51,13 @@ def norm_gap(model: ConvNet, images: Tensor) -> float:
 def setups(network: Network) -> Iterator[tuple[str, Network]]:
     """Other ways to use the same weights, by what they change, in words."""
     style, inputs = network.style, network.inputs
+    usual: dict[str, tuple[tuple[float, ...], tuple[float, ...]]]
     usual = {"ImageNet's mean and deviation": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
     usual |= {"mean 0.5 and deviation 0.5": ((0.5,), (0.5,)), "pixels from 0 to 1": ((0.0,), (1.0,))}
     for words, (mean, std) in usual.items():
         yield words, network.with_(inputs=replace(inputs, mean=mean, std=std))
     yield "pixels from 0 to 255", network.with_(inputs=replace(inputs, mean=(0.0,), std=(1 / 255,)))
-    other = "symmetric" if style.padding == "same" else "same"
+    other: Literal["symmetric", "same"] = "symmetric" if style.padding == "same" else "same"
     yield f"padding {other!r}", network.with_(style=replace(style, padding=other))
     eps = 1e-5 if style.norm_eps > 1e-4 else 1e-3
     yield f"ε {eps:g}", network.with_(style=replace(style, norm_eps=eps))
@@ -66,8 +68,8 @@ def gaps(model: ConvNet, source: Source) -> dict[str, float]:
     network, state = model.network, model.state_dict()
     found = {}
     for words, other in (("as it is", network), *setups(network)):
-        preprocessing = Preprocessing.of(other, model.channels)
-        twin = build(other, model.classes, model.channels)
+        preprocessing = Preprocessing.of(other)
+        twin = build(other)
         twin.load_state_dict(state)
         batch = next(iter(make_loader(source, preprocessing, min(IMAGES, len(source)))))
         DamageLog(1.0).add(batch)
@@ -80,7 +82,7 @@ def doubts(weights: str | Path, network: Network, data: DataSet) -> list[str]:
     model, given = load_weights(weights, network, several=True)
     if given.complete or given.channels != data.channels:
         return []
-    model.network = network  # with the resolution that is asked for
+    model.network = network.for_data(given)  # with the resolution that is asked for
     spread = torch.linspace(0, len(data.train) - 1, min(IMAGES, len(data.train))).long().numpy()
     measured = gaps(model, subset(data.train, spread))
     now = measured.pop("as it is")

@@ -5,7 +5,7 @@ Checkpoints are those of any other training: whole tensors in one file, whatever
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from pytorch_lightning import LightningModule
@@ -80,7 +80,7 @@ def unsharded(model: ConvNet) -> ConvNet:
     """A whole model in every process."""
     if not is_sharded(model):
         return model
-    plain = build(model.network, model.classes, model.channels)
+    plain = build(model.network)
     plain.several = model.several
     state = {n: t.full_tensor() if isinstance(t, DTensor) else t for n, t in model.state_dict().items()}
     plain.load_state_dict(state)
@@ -93,7 +93,7 @@ class Sharded(DDPStrategy):
     restore_checkpoint_after_setup = True  # there is nothing divided to load into before
 
     def configure_ddp(self) -> None:
-        shard(self._training().model)
+        shard(cast(ConvNet, self._training().model))
 
     def _training(self) -> LightningModule:
         assert self.lightning_module is not None

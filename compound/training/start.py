@@ -62,13 +62,14 @@ def first_model(
     A classifier of other classes starts fresh, or from a probe where `transfer` says so; a stem of other channels is
     adapted.
     """
+    network = network.for_data(data)
     if start.inherited is not None:
         given, _ = load_weights(start.inherited, several=True)
-        model = inherit(with_channels(given, data.channels), network, len(data.classes), seed=seed)
+        model = inherit(with_channels(given, data.channels), network, seed=seed)
     elif start.weights is not None:
         model = _with_weights(network, data, start.weights, seed)
     else:
-        model = build(network, len(data.classes), data.channels, seed=seed)
+        model = build(network, seed=seed)
     model.several = data.several
     if transfer.probe_first and start != FRESH:
         _probe(model, data, execution, seed)
@@ -84,7 +85,7 @@ def _with_weights(network: Network, data: DataSet, weights: str | Path, seed: in
             "take the style of the weights (see `adopted`)"
         )
     state = with_channels(given, data.channels).state_dict()
-    model = build(network, len(data.classes), data.channels, seed=seed)
+    model = build(network, seed=seed)
     fresh = model.state_dict()
     model.load_state_dict({n: state[n] if state[n].shape == t.shape else t for n, t in fresh.items()})
     return model
@@ -92,7 +93,7 @@ def _with_weights(network: Network, data: DataSet, weights: str | Path, seed: in
 
 def _probe(model: ConvNet, data: DataSet, execution: Execution, seed: int) -> None:
     """Make the best linear classifier on frozen features that of `model`, where it ends in a linear layer."""
-    if not isinstance(list(model.classifier)[-1], nn.Linear):
+    if not isinstance(list(model.classifier.children())[-1], nn.Linear):
         if is_first():
             name = model.network.name
             said = f"{name} does not end in a linear layer, so its classifier starts fresh instead of from a probe"
@@ -101,6 +102,5 @@ def _probe(model: ConvNet, data: DataSet, execution: Execution, seed: int) -> No
     execution = replace(execution, batch=SOME.batch)
     learned = features(model, at_most(PROBED, data.train, seed), execution)
     held = features(model, data.holdout, execution) if len(data.holdout) else None
-    classes = len(data.classes)
-    fit_linear(learned, classes, choose_penalty(learned, classes, seed, held)).into(model)
+    fit_linear(learned, model.classes, choose_penalty(learned, model.classes, seed, held)).into(model)
     model.cpu()

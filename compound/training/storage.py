@@ -7,7 +7,7 @@ torch reads such a file as it is.
 import hashlib
 import os
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -56,7 +56,7 @@ def save(checkpoint: dict[str, Any], path: str | Path, previous: str | Path | No
         with open(temporary, "wb") as file:
             summed = SummedFile(file)
             try:
-                torch.save(checkpoint, summed)
+                torch.save(checkpoint, cast(IO[bytes], summed))  # it has what is asked of it
             except RuntimeError as error:
                 raise summed.failure or error from None  # torch finds its file too short and forgets why
             summed.close_with_sum()

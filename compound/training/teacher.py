@@ -18,7 +18,7 @@ class Teacher:
 
     def __init__(self, model: ConvNet) -> None:
         self.model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-        self.preprocessing = Preprocessing.of(model.network, model.channels)
+        self.preprocessing = Preprocessing.of(model.network)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Teacher":
         return self

@@ -36,12 +36,12 @@ class Trial:
     ) -> None:
         keep_freed_memory()  # as the training itself
         self.where, self.precision, self.seed, self.taken = execution.where, precision, seed, 0
-        preprocessing = Preprocessing.of(network, data.channels)
+        preprocessing = Preprocessing.of(network)
         self.loader = make_loader(
             data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
             seed=seed, workers=execution.workers_for(data.train), repeats=recipe.repeats,
         )  # fmt: skip
-        model = build(network, len(data.classes), data.channels, seed=seed)
+        model = build(network, seed=seed)
         steps = max(len(data.train) // recipe.batch, 1)
         self.module = Training(model, recipe, steps, seed, find_teacher(recipe, data)).to(self.where)
         self.module.take_steps(compile, recipe.batch)
@@ -61,7 +61,7 @@ class Trial:
             result = self.module.training_step(batch.to(self.where), 0)
         if result is None:
             return None
-        result["loss"].backward()  # type: ignore[no-untyped-call]
+        result["loss"].backward()
         self.optimizer.step()
         return float(result["loss"].item())  # waits for the device
 

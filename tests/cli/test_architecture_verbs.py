@@ -52,7 +52,7 @@ def test_a_search_by_shared_weights_and_its_validation(cli, searching, tmp_path)
     assert (found["completed"], found["failed"]) == (6, 0)
     winner = load_network(out / "network.yaml")
     assert found["best"]["network"] == winner.name
-    assert found["best"]["params"] == cost(winner, 10, 1).params
+    assert found["best"]["params"] == cost(winner.with_(classes=10, channels=1)).params
     best = max(found["best"]["trained"], key=lambda one: one["reward"])
     assert best["network"] == winner.name
     for name in ("leaderboard.csv", "leaderboard.json", "search.svg", "search.png", "shared.safetensors", "space.yaml"):

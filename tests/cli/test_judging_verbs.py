@@ -40,7 +40,7 @@ def two_runs(tmp_path_factory, photos) -> tuple[Path, Path]:
     paths = []
     for seed, sharp in ((1, 100), (2, 1)):
         run = start_run(network, data, recipe, folder / f"run{seed}")
-        model = build(network, 3, 1, seed=seed)
+        model = build(network.with_(classes=3, channels=1), seed=seed)
         with torch.no_grad():
             model.classifier.linear.weight.mul_(sharp)
         save_weights(model, run.weights, data.classes)

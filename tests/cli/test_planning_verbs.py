@@ -44,8 +44,8 @@ def test_show_sums_to_the_network(cli: Cli, by: str, rows: int) -> None:
 
 def test_show_counts_the_asked_classes_and_channels(cli: Cli) -> None:
     value = cli.json("show", "resnet-50", "--classes", 10, "--channels", 1)
-    assert value["params"] == cost(ZOO["resnet-50"], 10, 1).params
-    stages = stage_costs(ZOO["resnet-50"], 10, 1)
+    assert value["params"] == cost(ZOO["resnet-50"].with_(classes=10, channels=1)).params
+    stages = stage_costs(ZOO["resnet-50"].with_(classes=10, channels=1))
     assert [line["params"] for line in value["stages"]] == [one.params for one in stages.values()]
 
 

@@ -90,7 +90,9 @@ def pretrained(words, tmp_path):
     from compound.nn import build, save_weights
 
     torch.manual_seed(0)
-    return save_weights(build(load_network("my.yaml"), 4, 1, seed=5), tmp_path / "w.safetensors", tuple("abcd"))
+    return save_weights(
+        build(load_network("my.yaml").with_(classes=4, channels=1), seed=5), tmp_path / "w.safetensors", tuple("abcd")
+    )
 
 
 def test_fine_tuning_is_chosen_by_validation_and_tested_once(cli, words, pretrained, tmp_path):

@@ -133,7 +133,7 @@ def test_a_forecast_of_a_family(cli, words, tmp_path):
     from compound.studies.result import SeedRun
     from compound.studies.variants import Layout
 
-    layout = Layout(find_plan("family"), load_network("my.yaml"), classes=3, channels=1)
+    layout = Layout(find_plan("family"), load_network("my.yaml").with_(classes=3, channels=1))
     study = blank(layout, "photos", {}, {}, "")
     made = []
     for variant in study.variants:

@@ -136,7 +136,7 @@ def test_weights_of_another_library_predict_under_a_networks_name(cli, tmp_path,
     from compound import ZOO
     from compound.nn import build
 
-    model = build(ZOO["resnet-18"], classes=4, seed=0)
+    model = build(ZOO["resnet-18"].with_(classes=4), seed=0)
     # Another library's names, in the order in which its layers were made.
     torch.save(
         {f"backbone.{i}.{name}": t for i, (name, t) in enumerate(model.state_dict().items())}, tmp_path / "a.pth"

@@ -33,7 +33,7 @@ def photos(tmp_path_factory, write_photos):
 def weights(tmp_path):
     """A network that has learned nothing, and its file."""
     (tmp_path / "my.yaml").write_text(NETWORK)
-    model = build(load_network(tmp_path / "my.yaml"), 3, 1, seed=1)
+    model = build(load_network(tmp_path / "my.yaml").with_(classes=3, channels=1), seed=1)
     return save_weights(model, tmp_path / "weights.safetensors", ("boot", "shirt", "trouser"))
 
 

@@ -16,7 +16,7 @@ def small() -> Small:
     def make(name: str) -> ConvNet:
         network = scale(ZOO[name], Scaling(depth=0.4, width=0.5, resolution=1.0))
         network = network.with_(resolution=96 if network.resolution > 96 else network.resolution)
-        model = build(network, classes=7, seed=1).eval()
+        model = build(network.with_(classes=7), seed=1).eval()
         generator = torch.Generator().manual_seed(2)
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):

@@ -33,7 +33,7 @@ def test_the_network_is_computed_and_described(name: str, small, tmp_path: Path)
     assert (runtime.network, runtime.classes, runtime.channels) == (model.network, CLASSES, 3)
     for count in (1, 5):  # one by one
         assert torch.allclose(runtime.logits(checked.pixels[:count]), checked.logits[:count], atol=1e-3)
-    ways = compare_ways(model, Weights(model.network, CLASSES, 3), tmp_path, done, checked)
+    ways = compare_ways(model, Weights(model.network, CLASSES), tmp_path, done, checked)
     assert [one.latency_ms for one in ways if one.runtime == "executorch" and one.latency_ms]
 
 

@@ -44,7 +44,7 @@ def test_cell_network(tmp_path: Path) -> None:
     from compound import ZOO
     from compound.nn import build
 
-    model = build(ZOO["nasnet-a-mobile"].with_(resolution=64), classes=7, seed=0).eval()
+    model = build(ZOO["nasnet-a-mobile"].with_(resolution=64, classes=7), seed=0).eval()
     for done in export(model, CLASSES, ["onnx", "openvino"], tmp_path, probe(model, photos(model, 3), labelled=False)):
         assert done.difference < 1e-4
         assert done.top1 is None
@@ -70,7 +70,7 @@ def test_what_the_graph_itself_computes(small, tmp_path: Path) -> None:
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
     (logits,) = session.run(None, {"images": checked.pixels.numpy()})
     with torch.inference_mode():
-        expected = model(Preprocessing.of(model.network, 3).normalise(checked.pixels))
+        expected = model(Preprocessing.of(model.network).normalise(checked.pixels))
     assert np.allclose(logits, expected.numpy(), atol=1e-4)
     told = session.get_modelmeta().custom_metadata_map
     assert json.loads(told["classes"]) == list(CLASSES)
@@ -137,7 +137,7 @@ def test_every_way_is_compared_and_the_choice_is_opened_again(small, tmp_path: P
     checked = probe(model, photos(model), labelled=True)
     out = tmp_path / "export"
     done = export(model, CLASSES, ["onnx", "openvino"], out, checked)
-    rows = compare_ways(model, Weights(model.network, CLASSES, 3), out, done, checked)
+    rows = compare_ways(model, Weights(model.network, CLASSES), out, done, checked)
     ways = {(one.runtime, one.precision) for one in rows}
     assert ways == {
         ("torch", "fp32"),

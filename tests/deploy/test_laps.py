@@ -41,13 +41,15 @@ def test_what_has_no_module_goes_to_the_one_that_ends_next() -> None:
 def test_laps_are_those_of_the_units(runtime: str) -> None:
     pytest.importorskip(runtime)
     images = torch.randn(1, 3, 64, 64)
-    runner = RUNTIMES[runtime](build(NETWORK, 10, seed=0).eval(), images, 1)
+    runner = RUNTIMES[runtime](build(NETWORK.with_(classes=10), seed=0).eval(), images, 1)
     assert runner.laps is not None
     laps = [lap for _ in range(5) for lap in runner.laps(2)]  # some of them meet other work of the machine
-    choice = Choice(NETWORK, 10, 3, False)
+    choice = Choice(NETWORK.with_(classes=10), False)
     names = set(map(canonical, laps[0]))
     placed = place_units(choice, names)
-    assert [unit for unit, _ in placed] == [unit for row in NETWORK.blocks(10) for unit, _ in units(row.trace)]
+    assert [unit for unit, _ in placed] == [
+        unit for row in NETWORK.with_(classes=10).blocks() for unit, _ in units(row.trace)
+    ]
     used = {lap for _, parts in placed for lap, _ in parts}
     assert used == names, "every lap has its unit, and no unit is without a lap"
     times = unit_times(Sample(choice, runner, [0.010], laps))

@@ -51,7 +51,7 @@ def test_same_logits(name: str, small) -> None:
 
 
 def test_cells_that_read_two_maps(small) -> None:
-    model = compound.nn.build(compound.ZOO["nasnet-a-mobile"].with_(resolution=64), classes=5, seed=0).eval()
+    model = compound.nn.build(compound.ZOO["nasnet-a-mobile"].with_(resolution=64, classes=5), seed=0).eval()
     x = images(model, 1)
     with torch.inference_mode():
         expected = model(x)

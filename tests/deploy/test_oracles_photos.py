@@ -25,8 +25,8 @@ def photos() -> FileSource:
 
 def with_statistics_of(photos: FileSource, name: str) -> ConvNet:
     """Random weights; norms and classifier have seen the photos, or every photo would get the same answer."""
-    model = build(ZOO[name], classes=1000, seed=0).eval()
-    images = Preprocessing.of(model.network, 3).normalise(probe(model, photos, labelled=True).pixels)
+    model = build(ZOO[name].with_(classes=1000), seed=0).eval()
+    images = Preprocessing.of(model.network).normalise(probe(model, photos, labelled=True).pixels)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.train().momentum = 1.0

@@ -26,8 +26,8 @@ def short(name: str) -> bool:
 
 def learns(network: Network) -> bool:
     """Whether some steps on one batch lower the loss; the built network has the parameters that are counted."""
-    model = build(network, classes=4, seed=0)
-    assert sum(p.numel() for p in model.parameters()) == cost(network, classes=4).params
+    model = build(network.with_(classes=4), seed=0)
+    assert sum(p.numel() for p in model.parameters()) == cost(network.with_(classes=4)).params
     images, labels = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 4
     optimizer = torch.optim.SGD(model.parameters(), 0.05)
     losses = []

@@ -26,7 +26,7 @@ def network() -> Network:
 
 @pytest.fixture
 def model(network: Network) -> ConvNet:
-    model = build(network, len(CLASSES), 1, seed=0)
+    model = build(network.with_(classes=len(CLASSES), channels=1), seed=0)
     with torch.no_grad():
         model.classifier.linear.weight.mul_(8)  # opinions that differ
     return model

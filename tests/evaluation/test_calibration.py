@@ -43,7 +43,7 @@ def test_a_temperature_has_bounds():
 @pytest.mark.parametrize("zoo", ["efficientnet-mini", "squeezenet-1.1", "mobilenet-v3-small"])
 def test_dividing_the_logits_is_in_the_weights(zoo):
     net = ZOO[zoo].with_(resolution=64)
-    model = build(net, 7, 3, seed=0).eval()
+    model = build(net.with_(classes=7, channels=3), seed=0).eval()
     x = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         for name, parameter in model.classifier.named_parameters():
@@ -60,7 +60,7 @@ def test_an_activation_that_bends_is_refused():
     from dataclasses import replace
 
     net = ZOO["efficientnet-mini"]
-    model = build(net.with_(head=replace(net.head, classify_maps=True)), 4, 1, seed=0)
+    model = build(net.with_(head=replace(net.head, classify_maps=True)).with_(classes=4, channels=1), seed=0)
     with pytest.raises(UsageError, match="an activation after its classifier"):
         divide_logits(model, 2.0)
 

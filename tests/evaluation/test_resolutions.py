@@ -27,7 +27,7 @@ def test_the_training_resolution_is_the_usual_evaluation(model, source):
 def test_recalibrated_statistics_are_those_of_the_images(model, source):
     model.train()
     recalibrate(model, source, CPU)  # 60 images: one batch, so the average is its own statistics
-    preprocessing = Preprocessing.of(model.network, 1)
+    preprocessing = Preprocessing.of(model.network)
     with torch.no_grad():
         maps = model.stem.conv(preprocessing.normalise(preprocessing.resize(source.images)))
     norm = model.stem.norm
@@ -47,7 +47,7 @@ def test_recalibration_changes_a_copy(model, source):
 
 def test_what_has_one_resolution_or_no_norm(source):
     net = ZOO["alexnet"].with_(resolution=64)
-    model = build(net, 3, 1, seed=0)
+    model = build(net.with_(classes=3, channels=1), seed=0)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
     with pytest.raises(UsageError, match="no batch norm to recalibrate"):
         recalibrate(model, source, CPU)

@@ -156,6 +156,6 @@ def test_a_fresh_network_of_depthwise_layers_too(source):
     from compound import ZOO
 
     net = ZOO["efficientnet-b0"].with_(resolution=32)
-    model = build(net, 3, 1, seed=0)
+    model = build(net.with_(classes=3, channels=1), seed=0)
     results = [evaluate(model, source, ("a", "b", "c"), Execution("cpu", batch=size)) for size in (3, 60)]
     assert torch.equal(*(one.probabilities for one in results))

@@ -40,7 +40,7 @@ def randomise(model):
 def prepared(name):
     network = small(name)
     torch.manual_seed(0)
-    return randomise(build(network, classes=5, seed=0)), torch.randn(2, 3, network.resolution, network.resolution)
+    return randomise(build(network.with_(classes=5), seed=0)), torch.randn(2, 3, network.resolution, network.resolution)
 
 
 def close(found, expected):
@@ -120,7 +120,7 @@ def test_the_grad_cam_package_agrees(name):
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     model, x = prepared(name)
-    peer = build(model.network, classes=5, seed=0)
+    peer = build(model.network.with_(classes=5), seed=0)
     peer.load_state_dict(model.state_dict())
     peer.eval()
     layer = peer.features if len(list(peer.features.children())) else list(peer.children())[-3][-1]

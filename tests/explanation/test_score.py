@@ -126,7 +126,7 @@ def test_looking_leaves_damaged_images_out(tmp_path):
     (tmp_path / "b.png").write_bytes(b"no image")
     source = FileSource([tmp_path / f"{name}.png" for name in "abc"], [0, 0, 0], 3)
     damage = DamageLog(limit=1.0)
-    model = build(ZOO["efficientnet-mini"], 4, 3, seed=0)
+    model = build(ZOO["efficientnet-mini"].with_(classes=4, channels=3), seed=0)
     chosen = torch.tensor([[0, 1], [2, 3], [3, 2]])
     found = list(look(model, source, damage, classes=chosen, areas=True, device="cpu"))
     assert [one.path for one in found] == [str(tmp_path / "a.png"), str(tmp_path / "c.png")]

@@ -91,11 +91,13 @@ def test_laps_add_up_to_the_call_and_leave_the_model_as_it_was() -> None:
 @settings(max_examples=25)
 @given(networks())
 def test_every_unit_of_any_network_has_a_module(network: Network) -> None:
-    model = build(network, 7).eval()
+    model = build(network.with_(classes=7)).eval()
     images = torch.randn(1, 3, network.resolution, network.resolution)
     names = set(map(canonical, module_laps(model, lambda: model(images))))
-    placed = place_units(Choice(network, 7, 3, False), names)
-    assert [unit for unit, _ in placed] == [unit for row in network.blocks(7) for unit, _ in units(row.trace)]
+    placed = place_units(Choice(network.with_(classes=7), False), names)
+    assert [unit for unit, _ in placed] == [
+        unit for row in network.with_(classes=7).blocks() for unit, _ in units(row.trace)
+    ]
     laps = {lap for _, parts in placed for lap, _ in parts}
     assert laps <= names
     # what takes time is not left over: only modules that do nothing, such as an identity
@@ -103,12 +105,12 @@ def test_every_unit_of_any_network_has_a_module(network: Network) -> None:
 
 
 def test_units_share_the_time_of_what_runs_as_one() -> None:
-    choice = Choice(TINY, 10, 3, False)
+    choice = Choice(TINY.with_(classes=10), False)
     names = {"stem", "stage1", "stage1.block2.body.fused", "stage2.block1", "stage2.block2", "features", "classifier"}
     sample = Sample(choice, Runner(lambda: None), [0.010], [dict.fromkeys([*names, "stage2.block1.se"], 0.001)])
     times = unit_times(sample)
     assert sum(microseconds for _, microseconds in times) == pytest.approx(10_000)
-    rows = [row.label for row in TINY.blocks(10) for _ in units(row.trace)]
+    rows = [row.label for row in TINY.with_(classes=10).blocks() for _ in units(row.trace)]
     stage2 = sum(microseconds for label, (_, microseconds) in zip(rows, times, strict=True) if label == "stage 2")
     assert stage2 == pytest.approx(10_000 * 3 / 8)  # two blocks, and the gate that stands inside one of them
 
@@ -116,7 +118,7 @@ def test_units_share_the_time_of_what_runs_as_one() -> None:
 def test_a_lap_that_is_not_in_every_profile() -> None:
     names = ["stem", "stage1", "stage2.block1", "stage2.block2", "features", "classifier"]
     laps = [dict.fromkeys(names[:-1], 0.002), dict.fromkeys(names, 0.002), dict.fromkeys(names, 0.002)]
-    times = unit_times(Sample(Choice(TINY, 10, 3, False), Runner(lambda: None), [0.012], laps))
+    times = unit_times(Sample(Choice(TINY.with_(classes=10), False), Runner(lambda: None), [0.012], laps))
     assert sum(microseconds for _, microseconds in times) == pytest.approx(12_000)
     assert sum(times[-2:][i][1] for i in (0, 1)) == pytest.approx(2_000)  # pooling and linear layer
 
@@ -163,8 +165,8 @@ def test_memory_of_inference_on_random_networks(network: Network) -> None:
         network.style.norm != "weights"
     )  # standardised weights are an operator's working space, which is not counted
     images = torch.randn(4, 3, network.resolution, network.resolution)
-    measured = inference_peak(build(network, 7), images)
-    assert cost(network, 7).memory(4) == pytest.approx(measured, rel=0.02)
+    measured = inference_peak(build(network.with_(classes=7)), images)
+    assert cost(network.with_(classes=7)).memory(4) == pytest.approx(measured, rel=0.02)
 
 
 def test_the_peak_of_known_maps() -> None:
@@ -178,21 +180,21 @@ def test_the_peak_of_known_maps() -> None:
 def test_runtimes_compute_the_same(runtime: str) -> None:
     if runtime in ("onnxruntime", "openvino"):
         pytest.importorskip(runtime)
-    model = build(TINY, 5, seed=0).eval()
+    model = build(TINY.with_(classes=5), seed=0).eval()
     images = torch.randn(2, 3, 32, 32)
-    expected = eager(build(TINY, 5, seed=0).eval(), images, 1).run()
+    expected = eager(build(TINY.with_(classes=5), seed=0).eval(), images, 1).run()
     assert torch.allclose(torch.as_tensor(RUNTIMES[runtime](model, images, 1).run()), expected, atol=1e-4)
 
 
 @pytest.mark.slow
 def test_the_compiler_computes_the_same() -> None:
-    model, images = build(TINY, 5, seed=0).eval(), torch.randn(2, 3, 32, 32)
-    expected = eager(build(TINY, 5, seed=0).eval(), images, 1).run()
+    model, images = build(TINY.with_(classes=5), seed=0).eval(), torch.randn(2, 3, 32, 32)
+    expected = eager(build(TINY.with_(classes=5), seed=0).eval(), images, 1).run()
     assert torch.allclose(RUNTIMES["compile"](model, images, 1).run(), expected, atol=1e-4)
 
 
 def test_a_session_says_what_it_measured() -> None:
-    subject = of_network(TINY, 10)
+    subject = of_network(TINY.with_(classes=10))
     session = run_session([subject], ["eager", "channels-last"], [1, 3], runs=4, rounds=2)
     assert [(one.runtime, one.batch) for one in session.measured] == [
         ("eager", 1),
@@ -201,7 +203,7 @@ def test_a_session_says_what_it_measured() -> None:
         ("channels-last", 3),
     ]
     one = session.measured[1].fields()
-    assert one["macs"] == cost(TINY, 10).macs
+    assert one["macs"] == cost(TINY.with_(classes=10)).macs
     assert one["gflops"] == pytest.approx(2 * one["macs"] * 3 / (one["median_ms"] / 1e3) / 1e9)
     assert one["share_of_peak"] == pytest.approx(one["gflops"] / session.environment["peak_gflops"])
     assert one["images_per_second"] == pytest.approx(3e3 / one["median_ms"])
@@ -210,7 +212,7 @@ def test_a_session_says_what_it_measured() -> None:
 
 def test_an_unavailable_runtime_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compound.measurement.runtimes.shutil.which", lambda name: None)
-    session = run_session([of_network(TINY, 10)], ["compile", "eager"], runs=1)
+    session = run_session([of_network(TINY.with_(classes=10))], ["compile", "eager"], runs=1)
     assert session.unavailable == {"compile": "runtime compile needs a C++ compiler, and there is none; install g++"}
     assert [one.runtime for one in session.measured] == ["eager"]
 

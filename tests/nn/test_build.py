@@ -84,7 +84,7 @@ def test_a_block_of_ones_own_is_built():
     network = Network(
         "own", Stage(ConvBlock(), 1, 8), (Stage(Odd(), 2, 12, 2),), resolution=9, style=Style(padding="same")
     )
-    model = build(network, classes=2).eval()
+    model = build(network.with_(classes=2)).eval()
     assert model(torch.randn(2, 3, 9, 9)).shape == (2, 2)
     assert model.forward_features(torch.randn(2, 3, 9, 9)).shape == (2, 12, 5, 5)
 

@@ -27,7 +27,7 @@ def small(name, resolution=48):
 @pytest.mark.parametrize("name", SMALL)
 def test_a_training_step_reaches_every_weight(name):
     torch.manual_seed(0)
-    model = build(small(name), classes=5, seed=0).train()
+    model = build(small(name).with_(classes=5), seed=0).train()
     model(torch.randn(4, 3, 48, 48)).square().sum().backward()
     assert all(p.grad is not None for p in model.parameters())
 
@@ -35,7 +35,7 @@ def test_a_training_step_reaches_every_weight(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_scaled_networks_cost_what_the_module_has(name):
     network = scale(small(name), Scaling(depth=1.5, width=1.3, resolution=1.2))
-    model, counted = build(network, classes=5).eval(), cost(network, classes=5)
+    model, counted = build(network.with_(classes=5)).eval(), cost(network.with_(classes=5))
     assert counted.params == sum(p.numel() for p in model.parameters())
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
         model(torch.randn(1, 3, network.resolution, network.resolution))

@@ -19,7 +19,8 @@ def image(network, channels=3, batch=1):
 
 
 def counts_are_traced(network, channels):
-    model, counted = build(network, classes=7, channels=channels).eval(), cost(network, classes=7, channels=channels)
+    network = network.with_(classes=7, channels=channels)
+    model, counted = build(network).eval(), cost(network)
     assert counted.params == sum(p.numel() for p in model.parameters())
     assert counted.buffers == sum(b.numel() for b in model.buffers() if b.dim())
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
@@ -50,7 +51,7 @@ def test_parts_of_a_head_do_not_replace_each_other(before, classifier):
     stages = (Stage(Basic(3), 1, 16),)
     network = Network("head", Stage(ConvBlock(3), 1, 8), stages, Head(32, **before, **classifier), 15)
     counts_are_traced(network, channels=3)
-    model = build(network, classes=7)
+    model = build(network.with_(classes=7))
     seen = [type(m).__name__ for m in model.features.modules() if not isinstance(m, nn.Sequential)]
     assert seen == [*(["BatchNorm2d"] if before.get("norm") else []), "SiLU", "Conv2d", "BatchNorm2d", "SiLU"]
 
@@ -58,23 +59,23 @@ def test_parts_of_a_head_do_not_replace_each_other(before, classifier):
 @RUNS
 @given(networks())
 def test_every_row_has_the_shape_that_was_traced(network):
-    values = build(network, classes=7).eval().intermediates(image(network))
-    outputs = {row.label.replace(" ", ""): row.output for row in network.blocks(7)}
+    values = build(network.with_(classes=7)).eval().intermediates(image(network))
+    outputs = {row.label.replace(" ", ""): row.output for row in network.with_(classes=7).blocks()}
     for name, shape in outputs.items():
         if name != "head":
             assert tuple(values[name].shape[1:]) == shape
-    assert tuple(values["features"].shape[1:])[1:] == network.blocks(7)[-1].input[1:]
+    assert tuple(values["features"].shape[1:])[1:] == network.with_(classes=7).blocks()[-1].input[1:]
 
 
 @RUNS
 @given(networks())
 def test_activations_are_the_outputs_of_weighted_layers(network):
-    model, seen = build(network, classes=7).eval(), []
+    model, seen = build(network.with_(classes=7)).eval(), []
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(lambda _, __, output: seen.append(output.numel()))
     model(image(network))
-    assert sum(seen) == cost(network, classes=7).activations
+    assert sum(seen) == cost(network.with_(classes=7)).activations
 
 
 def kept_by_autograd(model, images):

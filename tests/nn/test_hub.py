@@ -52,7 +52,7 @@ def timm_names(state):
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    model = build(ZOO["mobilenet-v2"].with_(resolution=96), classes=5, seed=3).eval()
+    model = build(ZOO["mobilenet-v2"].with_(resolution=96, classes=5), seed=3).eval()
     for name, tensor in model.state_dict().items():
         if name.endswith("running_mean"):
             tensor.normal_(0, 0.1)

@@ -21,7 +21,7 @@ def test_a_scaled_network_has_what_is_counted_and_learns(name):
     narrow = scale(ZOO[name], Scaling(width=0.1)).with_(resolution=80)
     network = scale(narrow, Scaling(depth=1.5, width=1.3, resolution=1.2))
     assert network.resolution == 96
-    counted, model = cost(network, classes=7), build(network, classes=7, seed=0)
+    counted, model = cost(network.with_(classes=7)), build(network.with_(classes=7), seed=0)
     assert counted.params == sum(p.numel() for p in model.parameters())
     with FlopCounterMode(display=False) as counter:
         logits = model(torch.randn(2, 3, 96, 96))
@@ -92,7 +92,7 @@ def test_weights_whose_shortcuts_come_first():
         resolution=32,
         style=Style(activation="relu"),
     )
-    model, other = build(network, 7, seed=0).eval(), build(network, 7, seed=1).eval()
+    model, other = build(network.with_(classes=7), seed=0).eval(), build(network.with_(classes=7), seed=1).eval()
     state = model.state_dict()
     keys = sorted(state, key=lambda key: (key[:6], ".body." in key) if "stage" in key else ("stage0", False))
     head = [key for key in keys if key.startswith("classifier")]

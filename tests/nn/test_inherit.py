@@ -16,12 +16,13 @@ SMALL = Network(
     head=Head(48),
     resolution=32,
     inputs=Inputs(margin=0),
+    classes=4,
 )
 
 
-def trained(network, classes=4, channels=3, seed=0):
+def trained(network, seed=0):
     """A model in which no weight and no statistic is what it started as."""
-    model = build(network, classes, channels, seed=seed)
+    model = build(network, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -58,7 +59,7 @@ CLASSIC = Network(  # a linear layer that reads several positions of each channe
     ids=lambda network: network.name,
 )
 def test_a_wider_network_computes_the_same(network):
-    network = network.with_(resolution=min(network.resolution, 64))
+    network = network.with_(resolution=min(network.resolution, 64), classes=4)
     model = trained(network)
     wider = scale(network, Scaling(width=1.4))
     assert difference(model, inherit(model, wider)) < 1e-4
@@ -74,7 +75,7 @@ def test_wider_and_deeper_compute_the_same_at_once(factors, seed):
 
 @pytest.mark.parametrize("name", ["resnet-18", "efficientnet-lite0"])
 def test_deeper_residual_networks_begin_as_the_identity(name):
-    network = ZOO[name].with_(resolution=96)
+    network = ZOO[name].with_(resolution=96, classes=4)
     model = trained(network)
     assert difference(model, inherit(model, scale(network, Scaling(depth=1.5)))) == 0
 
@@ -98,9 +99,9 @@ def test_a_narrower_network_keeps_the_largest_filters():
 
 def test_other_classes_get_a_fresh_classifier():
     model = trained(SMALL)
-    larger = inherit(model, scale(SMALL, Scaling(width=1.5)), classes=7, seed=3)
+    larger = inherit(model, scale(SMALL, Scaling(width=1.5)).with_(classes=7), seed=3)
     assert larger.classifier.linear.weight.shape == (7, 72)
-    assert torch.equal(larger.classifier.linear.weight, build(larger.network, 7, seed=3).classifier.linear.weight)
+    assert torch.equal(larger.classifier.linear.weight, build(larger.network, seed=3).classifier.linear.weight)
     assert torch.equal(larger.stem.conv.weight[:8], model.stem.conv.weight)
 
 
@@ -131,4 +132,4 @@ def test_another_kind_of_network_is_refused(network, message):
 def test_what_is_not_carried_over_is_said(name, factors, message):
     network = ZOO[name].with_(resolution=64)
     with pytest.raises(InheritError, match=message):
-        inherit(build(network, 4), scale(network, Scaling(*factors)))
+        inherit(build(network), scale(network, Scaling(*factors)))

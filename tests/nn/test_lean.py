@@ -20,7 +20,7 @@ DOUBLE = torch.float64
 
 def step(network, use, seed=0):
     """Logits, gradients of images and parameters, and buffers after one training step in double precision."""
-    model = build(network, 7, seed=seed).to(DOUBLE).train()
+    model = build(network.with_(classes=7), seed=seed).to(DOUBLE).train()
     if use:
         lean(model)
     torch.manual_seed(seed)
@@ -91,7 +91,7 @@ def test_single_precision_takes_the_quarters():
     images = torch.randn(4, 3, 64, 64)
     gradients = {}
     for name, dtype in (("exact", DOUBLE), ("plain", torch.float32), ("lean", torch.float32)):
-        model = build(network, 7, seed=0).to(dtype).train()
+        model = build(network.with_(classes=7), seed=0).to(dtype).train()
         if name == "lean":
             lean(model)
         model(images.to(dtype)).square().mean().backward()
@@ -105,7 +105,7 @@ def test_autocast_to_bf16():
     network = ZOO["efficientnet-b0"].with_(resolution=64, survival=1.0, dropout=0.0)
     images, gradients = torch.randn(4, 3, 64, 64), []
     for use in (False, True):
-        model = build(network, 7, seed=0).train()
+        model = build(network.with_(classes=7), seed=0).train()
         if use:
             lean(model)
         with torch.autocast("cpu", torch.bfloat16):
@@ -117,7 +117,7 @@ def test_autocast_to_bf16():
 
 def test_nothing_else_changes():
     """Names, evaluation, folding; norms that are frozen keep their statistics."""
-    model = build(ZOO["efficientnet-b0"].with_(resolution=64), 7, seed=0)
+    model = build(ZOO["efficientnet-b0"].with_(resolution=64, classes=7), seed=0)
     images = torch.randn(2, 3, 64, 64)
     with torch.inference_mode(), evaluating(model):
         before, folded, names = model(images), fold(model)(images), list(model.state_dict())

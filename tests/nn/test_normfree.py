@@ -60,7 +60,7 @@ def test_scaled_networks_have_what_is_counted():
     ]  # fmt: skip
     assert parse_network(dump_network(network)) == network
     small = scale(ZOO["nfnet-f0"], Scaling(depth=0.5, width=0.125)).with_(resolution=64)
-    model, counted = build(small, classes=5, seed=0).eval(), cost(small, classes=5)
+    model, counted = build(small.with_(classes=5), seed=0).eval(), cost(small.with_(classes=5))
     assert counted.params == sum(p.numel() for p in model.parameters())
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
         model(torch.randn(1, 3, 64, 64))
@@ -70,7 +70,7 @@ def test_scaled_networks_have_what_is_counted():
 def test_a_learned_factor_may_stand_anywhere_in_its_block():
     """timm lists the skip gain before a block's layers, we where it acts."""
     small = scale(ZOO["nfnet-f0"], Scaling(depth=0.5, width=0.125)).with_(resolution=64)
-    model, peer = build(small, classes=5, seed=0).eval(), build(small, classes=5, seed=1).eval()
+    model, peer = build(small.with_(classes=5), seed=0).eval(), build(small.with_(classes=5), seed=1).eval()
     for name, p in peer.named_parameters():
         if name.endswith("factor"):
             torch.nn.init.normal_(p)

@@ -26,7 +26,7 @@ def small(name):
 @pytest.mark.parametrize("family", ZOO.families())
 def test_one_step_lowers_the_loss(family):
     network = small(ZOO.families()[family][0].name)
-    model = build(network, classes=4, seed=0).train()
+    model = build(network.with_(classes=4), seed=0).train()
     generator = torch.Generator().manual_seed(0)
     images = torch.randn(8, 3, network.resolution, network.resolution, generator=generator)
     labels = torch.arange(8) % 4

@@ -64,7 +64,7 @@ def randomise(model):
 def equal(model, network, built, resolution):
     """Parameters, multiply-adds by torch's tracer, and logits on other images than those of the reading."""
     classes, channels = built.classes, built.channels
-    counted = cost(network, classes, channels)
+    counted = cost(network.with_(classes=classes, channels=channels))
     assert counted.params == sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in built.parameters())
     x = torch.randn(1, channels, resolution, resolution)
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
@@ -109,7 +109,7 @@ def small(name, resolution):
 def test_a_built_network_is_read_back(name, resolution):
     """The rows too, but for what a module does not tell."""
     network = small(name, resolution)
-    model = randomise(build(network, classes=5, seed=0))
+    model = randomise(build(network.with_(classes=5), seed=0))
     again, built = from_module(model, torch.zeros(1, 3, resolution, resolution))
     blocks = [(s.block, s.layers, s.channels, s.stride) for s in (network.stem, *network.stages)]
     if name != "googlenet":  # one of its poolings rounds up where there is nothing to round
@@ -129,7 +129,7 @@ def test_a_block_of_ones_own_is_read_when_it_is_given():
     finally:
         sys.path.pop(0)
     network = ghostnet.GHOSTNET.with_(resolution=64)
-    model = randomise(build(network, classes=3, seed=0))
+    model = randomise(build(network.with_(classes=3), seed=0))
     with pytest.raises(ReadingError, match=r"no block is what stands at stage1\.block1\.body\.expand\.primary"):
         from_module(model, torch.zeros(1, 3, 64, 64))
     again, built = from_module(model, torch.zeros(1, 3, 64, 64), blocks={s.block for s in network.stages})
@@ -194,4 +194,4 @@ def test_a_cell_network_is_said_not_to_be_a_sequence():
         ReadingError,
         match=r"no block is what stands at stage1.block1.current.act to .*, \d+ operators that no single map parts",
     ):
-        from_module(build(network, classes=3, seed=0), torch.zeros(1, 3, 48, 48))
+        from_module(build(network.with_(classes=3), seed=0), torch.zeros(1, 3, 48, 48))

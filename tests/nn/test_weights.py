@@ -11,12 +11,12 @@ from safetensors.torch import save_file
 from compound import ZOO, dump_network
 from compound.nn import WeightsError, build, import_weights, load_model, save_weights
 
-NETWORK = ZOO["mobilenet-v2"].with_(resolution=32)
+NETWORK = ZOO["mobilenet-v2"].with_(resolution=32, classes=3, channels=1)
 
 
 @pytest.fixture
 def model():
-    return build(NETWORK, classes=3, channels=1, seed=0).eval()
+    return build(NETWORK, seed=0).eval()
 
 
 @pytest.fixture
@@ -91,11 +91,11 @@ def test_foreign_weights_need_a_network(tmp_path, model):
 
 def test_foreign_weights_of_another_net_are_refused_by_name_and_change_nothing(model):
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    other = build(NETWORK, classes=5, channels=1).state_dict()
+    other = build(NETWORK.with_(classes=5)).state_dict()
     with pytest.raises(WeightsError, match=r"classifier.linear 5×1280 5 does not fit classifier.linear 3×1280 3"):
         import_weights(model, other)
     with pytest.raises(WeightsError, match="layers with weights are given and"):
-        import_weights(model, build(ZOO["resnet-18"], classes=3, channels=1).state_dict())
+        import_weights(model, build(ZOO["resnet-18"].with_(classes=3, channels=1)).state_dict())
     renamed = {f"m.{name}": tensor for name, tensor in model.state_dict().items()}
     with pytest.raises(WeightsError, match="sorted by alphabet, and the order of classifier, features, stage1"):
         import_weights(model, dict(sorted(renamed.items())))

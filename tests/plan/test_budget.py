@@ -64,8 +64,8 @@ def test_scales_down_below_the_baseline() -> None:
 
 
 def test_classes_and_channels_are_counted() -> None:
-    few = fit_budget(B0, Budget(params=5e6), classes=10, channels=1)
-    assert few.cost == cost(few.network, 10, 1)
+    few = fit_budget(B0.with_(classes=10, channels=1), Budget(params=5e6))
+    assert few.cost == cost(few.network.with_(classes=10, channels=1))
     assert few.phi > fit_budget(B0, Budget(params=5e6)).phi
 
 

@@ -116,7 +116,7 @@ def test_names_of_other_libraries(given: str, name: str) -> None:
 def on_meta(network: Network) -> tuple[int, int]:
     """Parameters and multiply-adds of the built module, by torch's counter and without data."""
     with torch.device("meta"), torch.inference_mode():
-        model = build(network, classes=10).eval()
+        model = build(network.with_(classes=10)).eval()
         with FlopCounterMode(display=False) as tracer:
             model(torch.empty(1, 3, network.resolution, network.resolution))
     return sum(p.numel() for p in model.parameters()), tracer.get_total_flops() // 2
@@ -125,7 +125,7 @@ def on_meta(network: Network) -> tuple[int, int]:
 @pytest.mark.parametrize("name", ONE_A_FAMILY)
 def test_what_is_counted_after_scaling_is_what_is_built(name: str) -> None:
     network = scale(ZOO[name], Scaling(1.5, 1.3, 1.2))
-    counted, base = cost(network, classes=10), cost(ZOO[name], classes=10)
+    counted, base = cost(network.with_(classes=10)), cost(ZOO[name].with_(classes=10))
     assert (counted.params, counted.macs) == on_meta(network)
     assert counted.macs > 2.5 * base.macs  # d · w² · r² is 3.65
     assert parse_network(dump_network(network)) == network
@@ -156,7 +156,7 @@ def test_pooling_is_not_repeated_in_a_deeper_network() -> None:
 @pytest.mark.parametrize("name", ONE_A_FAMILY)
 def test_a_narrow_one_learns(name: str) -> None:
     network = scale(ZOO[name], Scaling(width=0.1)).with_(resolution=96, dropout=0.0)
-    model = build(network, classes=5, seed=0).train()
+    model = build(network.with_(classes=5), seed=0).train()
     logits = model(torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0)))
     assert logits.shape == (2, 5)
     logits.square().sum().backward()

@@ -114,9 +114,9 @@ def test_scaled_networks_cost_what_their_modules_have(name: str) -> None:
     base = shallow(name)
     network = scale(base, Scaling(depth=1.5, width=1.3, resolution=1.2))
     with torch.device("meta"):
-        model = build(network, classes=7).eval()
-    counted = cost(network, classes=7)
-    assert counted.macs > 2 * cost(base, classes=7).macs
+        model = build(network.with_(classes=7)).eval()
+    counted = cost(network.with_(classes=7))
+    assert counted.macs > 2 * cost(base.with_(classes=7)).macs
     assert counted.params == sum(p.numel() for p in model.parameters())
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
         model(torch.empty(1, 3, network.resolution, network.resolution, device="meta"))
@@ -126,7 +126,7 @@ def test_scaled_networks_cost_what_their_modules_have(name: str) -> None:
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_a_network_learns_from_a_batch(name: str) -> None:
     network = shallow(name).with_(resolution=32)
-    model = build(scale(network, Scaling(width=0.25)), classes=3, seed=0)
+    model = build(scale(network, Scaling(width=0.25)).with_(classes=3), seed=0)
     loss = model(torch.randn(2, 3, 32, 32)).logsumexp(1).sum()
     loss.backward()
     assert torch.isfinite(loss)

@@ -85,10 +85,10 @@ def test_resolution_and_dropout_of_published_variants(name: str, fields: tuple[i
 
 def test_classes_and_channels_change_head_and_stem_only() -> None:
     b0 = ZOO["efficientnet-b0"]
-    ten, thousand = cost(b0, classes=10), cost(b0)
+    ten, thousand = cost(b0.with_(classes=10)), cost(b0)
     assert thousand.params - ten.params == 990 * 1281  # weights and biases of 990 classes
     assert thousand.macs - ten.macs == 990 * 1280
-    grey = cost(b0, channels=1)
+    grey = cost(b0.with_(channels=1))
     assert thousand.params - grey.params == 2 * 9 * 32
     assert thousand.macs - grey.macs == 2 * 9 * 32 * 112 * 112
 

@@ -73,8 +73,8 @@ def test_scaling_up_never_costs_less(network: Network, scaling: Scaling) -> None
 
 @given(networks(), st.integers(1, 20), st.integers(1, 4))
 def test_stages_sum_to_the_whole(network: Network, classes: int, channels: int) -> None:
-    whole = cost(network, classes, channels)
-    stages = stage_costs(network, classes, channels)
+    whole = cost(network.with_(classes=classes, channels=channels))
+    stages = stage_costs(network.with_(classes=classes, channels=channels))
     assert list(stages) == ["stem", *(f"stage {i}" for i in range(1, len(network.stages) + 1)), "head"]
     summed = sum(stages.values(), Cost())
     for field in ("params", "macs", "activations", "buffers", "live"):
@@ -92,7 +92,7 @@ def test_rows_and_operators_sum_to_the_whole(network: Network) -> None:
 
 @given(networks())
 def test_shapes_flow_from_block_to_block(network: Network) -> None:
-    rows = network.blocks(classes=7, channels=3)
+    rows = network.with_(classes=7, channels=3).blocks()
     assert rows[0].input == (3, network.resolution, network.resolution)
     for before, after in pairwise(rows):
         assert before.output == after.input

@@ -34,14 +34,16 @@ def make_run(tmp_path: Path) -> MakeRun:
         size: int = 28,
     ) -> Path:
         baseline = ZOO["efficientnet-b0"]
-        plan = fit_budget(baseline, Budget(macs=600e6, memory=100e6), classes=len(classes), channels=1)
+        plan = fit_budget(baseline.with_(classes=len(classes), channels=1), Budget(macs=600e6, memory=100e6))
         data = {"spec": "my data/<here>", "name": "beasts", "channels": 1, "fingerprint": "6f8a0c87a6d7"}
         path = tmp_path / where
         run = Run(path, network or plan.network, RECIPE, data | {"classes": list(classes)}, seed=7, state=state).save()
         if "metrics" in only:
             write_metrics(run.metrics)
         if "plan" in only:
-            fields = cost_fields(baseline, cost(baseline, len(classes), 1)) | {"network": dump_network(baseline)}
+            fields = cost_fields(baseline, cost(baseline.with_(classes=len(classes), channels=1))) | {
+                "network": dump_network(baseline)
+            }
             write(path / "plan.json", {"baseline": fields, "rule": "compound", "plan": plan_fields(plan)})
         if "evaluation" in only:
             write(run.evaluation, evaluation(classes))

@@ -24,7 +24,7 @@ def write_synthetic(folder: Path, plan: str, seeds: int = 5, noise: float = 0.00
         name = " ".join(filter(None, (dimension, group, f"{factors.theory:.3g}" if factors != Scaling() else "")))
         file = f"networks/{name.replace(' ', '-').replace(',', '')}.yaml"
         save_network(network, folder / file)
-        counted = cost(network, 10, 1)
+        counted = cost(network.with_(classes=10, channels=1))
         runs = tuple(_run(seed, 0.9 + gain + rng.gauss(0, noise)) for seed in range(seeds))
         where = (factors.depth, factors.width, factors.resolution, network.resolution, counted.params, counted.macs)
         variants.append(Variant(name, dimension, group, file, *where, None, runs))

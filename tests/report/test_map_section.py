@@ -22,7 +22,7 @@ def trained(make_run: MakeRun) -> list[Path]:
     for name, phi in (("small", -3), ("large", -2)):
         network = scale(ZOO["efficientnet-mini"], CompoundRule()(phi))
         path = make_run(classes=CLASSES, network=network, where=name, only=("metrics", "evaluation"))
-        save_weights(build(network, 3, 1, seed=phi), open_run(path).weights, CLASSES)
+        save_weights(build(network.with_(classes=3, channels=1), seed=phi), open_run(path).weights, CLASSES)
         runs.append(path)
     return runs
 
@@ -57,6 +57,6 @@ def test_a_run_alone_has_no_scores(trained: list[Path], photos: Path, tmp_path: 
 
 def test_networks_of_other_classes_are_refused(trained: list[Path], photos: Path, tmp_path: Path) -> None:
     run = open_run(trained[1])
-    save_weights(build(run.network, 2, 1), run.weights, ("cat", "dog"))
+    save_weights(build(run.network.with_(classes=2, channels=1)), run.weights, ("cat", "dog"))
     with pytest.raises(UsageError, match="know different classes"):
         write_report(trained, tmp_path / "page.html", images=[photos], device="cpu")

@@ -75,7 +75,7 @@ def test_returns_the_page_it_wrote(make_run: MakeRun) -> None:
 
 def test_headline(make_run: MakeRun) -> None:
     path = make_run(classes=[f"class {i}" for i in range(8)])
-    counted = cost(load_network(path / "network.yaml"), 8, 1)
+    counted = cost(load_network(path / "network.yaml").with_(classes=8, channels=1))
     text = page(path).text("top")
     assert f"on beasts Test top-1 {52 / 80:.1%} 95% interval 55.1–91.3% 80 images Test top-5 99.6% of 8 classes" in text
     assert f"Parameters {counted.params / 1e6:.2f}M {counted.params:,} MACs {counted.macs / 1e6:.0f}M" in text
@@ -106,9 +106,9 @@ def test_plan_without_a_budget(make_run: MakeRun) -> None:
 
 def test_stage_table_adds_up(make_run: MakeRun) -> None:
     path = make_run()
-    counted = cost(load_network(path / "network.yaml"), 3, 1)
+    counted = cost(load_network(path / "network.yaml").with_(classes=3, channels=1))
     made = page(path)
-    head = stage_costs(load_network(path / "network.yaml"), 3, 1)["head"]
+    head = stage_costs(load_network(path / "network.yaml").with_(classes=3, channels=1))["head"]
     assert f"pool, linear 7 × 7 1280 1 {head.params:,} {head.macs:,} {head.macs / counted.macs:.1%}" in made.text(
         "network"
     )

@@ -31,18 +31,20 @@ class Judge:
         return {"judge": 1}
 
     def __call__(self, network, seed, report):
-        return min(cost(network, 10, 1).params / 3000, 1.0)
+        return min(cost(network.with_(classes=10, channels=1)).params / 3000, 1.0)
 
 
 def problem(**fields):
-    return ArchitectureSearch(SPACE, Objective("params", 1000, **fields), Judge(), 10, 1, 0.2, 2.0)
+    return ArchitectureSearch(
+        SPACE.with_(classes=10, channels=1), Objective("params", 1000, **fields), Judge(), 0.2, 2.0
+    )
 
 
 def test_an_outcome_has_the_reward_and_what_the_leaderboard_shows():
     found = problem()
     candidate = found.candidate(FIRST)
     outcome = found.evaluate(candidate, 0, lambda step, value: None)
-    counted = cost(candidate.network, 10, 1)
+    counted = cost(candidate.network.with_(classes=10, channels=1))
     assert outcome.values == (counted.params / 3000 * (counted.params / 1000) ** -0.07,)
     assert outcome.fields["macs"] == counted.macs
     assert problem(form="pareto").evaluate(candidate, 0, print).values == (counted.params / 3000, counted.params)
@@ -52,7 +54,12 @@ def test_an_outcome_has_the_reward_and_what_the_leaderboard_shows():
 def test_candidates_outside_the_window_or_twice_in_the_space_are_not_evaluated():
     assert problem().candidate(FIRST) is not None
     assert problem().candidate(FIRST | {"stage2.kernel": 5}) is None  # row 2 is left out: the same network
-    assert ArchitectureSearch(SPACE, Objective("params", 1e6), Judge(), 10, 1, 0.5, 1.2).candidate(FIRST) is None
+    assert (
+        ArchitectureSearch(SPACE.with_(classes=10, channels=1), Objective("params", 1e6), Judge(), 0.5, 1.2).candidate(
+            FIRST
+        )
+        is None
+    )
 
 
 def test_settings_tell_searches_apart():

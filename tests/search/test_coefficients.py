@@ -18,7 +18,7 @@ from compound.search.spending import device_latency
 from compound.trials import STRATEGIES, Search, best, leaderboard, trials_of, work, write_leaderboard
 from compound.trials.board import configuration
 
-B0, MINI = ZOO["efficientnet-b0"], ZOO["efficientnet-mini"]
+B0, MINI = ZOO["efficientnet-b0"], ZOO["efficientnet-mini"].with_(classes=10, channels=1)
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Ruler:
 
 
 def small(**changes):
-    return CoefficientProblem(MINI, Ruler(), classes=10, channels=1, **changes)
+    return CoefficientProblem(MINI, Ruler(), **changes)
 
 
 def test_the_papers_network_is_a_candidate_on_theory():
@@ -59,10 +59,10 @@ def test_the_papers_network_is_a_candidate_on_theory():
 def test_candidates_cost_what_the_target_says_and_no_network_comes_twice(space, phi):
     problem = small(space=space, phi=phi, target=Target(2**phi, 0.05))
     networks = [network for _, network in problem.candidates.values()]
-    base = cost(MINI, 10, 1).macs
+    base = cost(MINI).macs
     assert len(set(networks)) == len(networks) >= 8
     for rule, network in problem.candidates.values():
-        assert abs(cost(network, 10, 1).macs / base / 2**phi - 1) <= 0.05
+        assert abs(cost(network).macs / base / 2**phi - 1) <= 0.05
         assert network == scale(MINI, rule(phi), name=network.name)
 
 
@@ -94,15 +94,13 @@ def test_a_measure_of_ones_own():
 
 def test_candidates_of_equal_latency_on_a_device(tmp_path):
     """The made-up device's true times: what the table predicts, and so the target, lies near them."""
-    table = made_up(MINI, margin=0.1, classes=10, channels=1)
+    table = made_up(MINI, margin=0.1)
     problem = small(
-        target=Target(
-            2.0, 0.05, "latency", own=device_latency("latency", save_table(table, tmp_path / "here.json"), 10, 1)
-        )
+        target=Target(2.0, 0.05, "latency", own=device_latency("latency", save_table(table, tmp_path / "here.json")))
     )
 
     def true(network):
-        return sum(law(unit) for row in network.blocks(10, 1) for unit, _ in units(row.trace))
+        return sum(law(unit) for row in network.blocks() for unit, _ in units(row.trace))
 
     assert len(problem.candidates) >= 5
     for _, network in problem.candidates.values():
@@ -112,9 +110,9 @@ def test_candidates_of_equal_latency_on_a_device(tmp_path):
 
 def test_latency_and_a_table_go_together(tmp_path):
     with pytest.raises(UsageError, match=r"latency needs --device FILE\.json; make one with: compound measure device"):
-        device_latency("latency", None, 10, 1)
+        device_latency("latency", None)
     with pytest.raises(UsageError, match="a table of latencies, but the cost is macs"):
-        device_latency("macs", tmp_path / "here.json", 10, 1)
+        device_latency("macs", tmp_path / "here.json")
 
 
 @pytest.mark.parametrize(
@@ -184,7 +182,7 @@ def test_students_t_as_tables_print_it(freedom, printed):
 
 
 def test_step_2_is_what_scale_counts():
-    rows = step_2(B0, CompoundRule(), 1000, 3)
+    rows = step_2(B0, CompoundRule())
     assert [row["phi"] for row in rows] == list(range(8))
     assert (rows[0]["params"], rows[0]["macs_factor"]) == (5_288_548, 1)
     assert rows[1]["params"] == 9_109_994  # B2's, by the official rounding

@@ -42,7 +42,7 @@ def test_ridge_is_the_closed_form():
 
 
 def test_the_surrogate_learns_to_rank_what_it_has_not_seen():
-    objective, features = Simulated(SPACE, 3), ConfigurationFeatures(SPACE, 10, 1)
+    objective, features = Simulated(SPACE, 3), ConfigurationFeatures(SPACE.with_(classes=10, channels=1))
     rng = random.Random(0)
     drawn = [SPACE.sample(rng) for _ in range(160)]
     x, y = np.stack([features(p) for p in drawn]), np.array([objective(p) for p in drawn])
@@ -54,7 +54,7 @@ def test_a_screened_search_finds_more_in_the_same_trials():
     objective = Simulated(SPACE, 1)
     distributions = SPACE.distributions()
     found = []
-    for screen in (None, SurrogateScreen(ConfigurationFeatures(SPACE, 10, 1), 20)):
+    for screen in (None, SurrogateScreen(ConfigurationFeatures(SPACE.with_(classes=10, channels=1)), 20)):
         study = new_study(RandomSearch(distributions, 0, screen))
         with quiet():
             for _ in range(60):
@@ -73,7 +73,7 @@ def test_a_proxy_picks_the_highest_score():
 def test_synflow_by_hand():
     """Layers of 1×1 windows without norms, on ones: each layer's Σ |θ ∂R/∂θ| is R itself; four positions of 4×4 pooled."""
     network = LINE.with_(style=Style("relu", norm="none"))
-    model = build(network, 2, 1, seed=0)
+    model = build(network.with_(classes=2, channels=1), seed=0)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -85,7 +85,7 @@ def test_synflow_by_hand():
 
 def test_naswot_by_hand():
     """The kernel counts equal signs; NumPy's determinant of it."""
-    model = build(LINE, 2, 1, seed=0)
+    model = build(LINE.with_(classes=2, channels=1), seed=0)
     codes = []
     for module in model.modules():
         if isinstance(module, nn.ReLU):
@@ -98,7 +98,7 @@ def test_naswot_by_hand():
 
 
 def test_proxies_are_repeatable():
-    proxy = Proxy("naswot", 2, 1)
+    proxy = Proxy("naswot")
     assert proxy(LINE) == proxy(LINE)
 
 

@@ -33,7 +33,7 @@ def test_costs_are_the_counted_ones():
     assert Objective("macs").spent(b0) == 385_814_752  # PAPER.md, counted
     assert Objective("params").spent(b0) == 5_288_548
     assert Objective("memory").spent(b0) == cost(b0).memory()
-    assert Objective("params").spent(b0, classes=10) == 5_288_548 - 990 * 1281
+    assert Objective("params").spent(b0.with_(classes=10)) == 5_288_548 - 990 * 1281
 
 
 def test_a_measure_of_one_s_own():
@@ -43,12 +43,12 @@ def test_a_measure_of_one_s_own():
 
 def test_latency_on_a_device_counts_its_margin_and_tells_tables_apart(tmp_path):
     file = save_table(made_up(margin=0.25), tmp_path / "a.json")
-    measure = device_latency("latency", file, 1000, 3)
+    measure = device_latency("latency", file)
     b0 = ZOO["efficientnet-b0"]
     assert Objective("latency", 0.02, measure=measure).spent(b0) == pytest.approx(
         1.25e-6 * sum(law(unit) for row in b0.blocks() for unit, _ in units(row.trace)), rel=0.02
     )
-    other = device_latency("latency", save_table(made_up(ZOO["resnet-50"]), tmp_path / "b.json"), 1000, 3)
+    other = device_latency("latency", save_table(made_up(ZOO["resnet-50"]), tmp_path / "b.json"))
     assert measure.settings != other.settings
     with pytest.raises(BudgetError, match=r"the device table has no time of conv 3×3 .*depthwise 3×3"):
         other(b0)

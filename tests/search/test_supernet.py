@@ -25,6 +25,8 @@ SPACE = parse_space(
     {
         "name": "tiny",
         "resolution": 12,
+        "classes": 3,
+        "channels": 1,
         "stem": {"block": "conv", "channels": {"choices": [4, 8]}},
         "stages": [
             {
@@ -65,7 +67,7 @@ def data():
 
 def inherited(supernet, network):
     """The built network with the supernet's weights: the way round that the supernet does not take."""
-    model = build(network, supernet.classes, supernet.channels)
+    model = build(network)
     ours = [m for m in model.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d | nn.Linear)]
     names = [
         (n, step)
@@ -87,7 +89,7 @@ def inherited(supernet, network):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_network_runs_as_the_built_one_with_the_same_weights(seed):
-    supernet = Supernet(SPACE, 3, 1)
+    supernet = Supernet(SPACE)
     for parameter in supernet.parameters():
         nn.init.normal_(parameter, std=0.3)
     _, network = next(SPACE.networks(random.Random(seed)))
@@ -98,7 +100,7 @@ def test_a_network_runs_as_the_built_one_with_the_same_weights(seed):
 
 def test_calibrated_norms_are_those_of_the_calibration_images():
     """The built network, its norms set to the mean of a single batch (momentum 1), says the same of other images."""
-    supernet = Supernet(SPACE, 3, 1)
+    supernet = Supernet(SPACE)
     _, network = next(SPACE.networks(random.Random(3)))
     model = inherited(supernet, network)
     for module in model.modules():
@@ -122,7 +124,7 @@ def test_statistics_are_numpys():
 
 
 def test_a_step_changes_only_the_part_that_took_part():
-    supernet = Supernet(SPACE, 3, 1)
+    supernet = Supernet(SPACE)
     supernet.run(SPACE.network(SMALLEST), torch.randn(4, 1, 12, 12)).sum().backward()
     touched = {name for name, parameter in supernet.named_parameters() if parameter.grad is not None}
     assert not any("fused" in name for name in touched)
@@ -135,7 +137,7 @@ def test_a_step_changes_only_the_part_that_took_part():
 
 
 def test_every_network_of_the_space_has_its_weights():
-    supernet = Supernet(SPACE, 3, 1)
+    supernet = Supernet(SPACE)
     rng = random.Random(7)
     with torch.no_grad():
         for _ in range(60):
@@ -150,15 +152,23 @@ def test_cells_share_operations():
     ]
     row = {"block": "cell", "nodes": nodes, "joined": "unread", "layers": 2, "channels": 8}
     stem = {"block": "bare-conv", "channels": 12}
-    space = parse_space({"resolution": 16, "stem": stem, "stages": [row, {**row, "stride": 2, "channels": 16}]})
-    supernet = Supernet(space, 3, 1)
+    space = parse_space(
+        {
+            "resolution": 16,
+            "classes": 3,
+            "channels": 1,
+            "stem": stem,
+            "stages": [row, {**row, "stride": 2, "channels": 16}],
+        }
+    )
+    supernet = Supernet(space)
     with torch.no_grad():
         for _, (_, network) in zip(range(5), space.networks(random.Random(2)), strict=False):
             assert supernet.run(network.with_(resolution=16), torch.zeros(2, 1, 16, 16)).shape == (2, 3)
 
 
 def test_a_network_of_another_space_is_refused():
-    supernet = Supernet(SPACE, 3, 1)
+    supernet = Supernet(SPACE)
     _, network = next(find_space("small").networks(random.Random(0)))
     with pytest.raises(CompoundError, match="the shared weights of tiny do not cover"):
         supernet.run(network, torch.zeros(2, 1, 28, 28))
@@ -169,7 +179,7 @@ RECIPE = replace(RECIPES["small"], epochs=1, batch=16, rate=0.8, precision="fp32
 
 def test_training_is_repeatable(data, tmp_path):
     def trained(name, seed):
-        supernet = Supernet(SPACE, 2, 1, paths=2)
+        supernet = Supernet(SPACE.with_(classes=2), paths=2)
         file = tmp_path / f"{name}.safetensors"
         return weights_fingerprint(train_supernet(supernet, data, RECIPE, file, seed=seed, say=lambda text: None))
 
@@ -177,9 +187,10 @@ def test_training_is_repeatable(data, tmp_path):
 
 
 def test_networks_learn_without_being_trained_alone(data, tmp_path):
-    supernet = Supernet(SPACE, 2, 1)
+    space = SPACE.with_(classes=2)
+    supernet = Supernet(space)
     rng = random.Random(0)
-    networks = [next(SPACE.networks(rng))[1] for _ in range(4)]
+    networks = [next(space.networks(rng))[1] for _ in range(4)]
     untrained = [inherited_accuracy(supernet, network, data.train, data.holdout) for network in networks]
     train_supernet(supernet, data, replace(RECIPE, epochs=12), tmp_path / "shared.safetensors", say=lambda text: None)
     trained = [inherited_accuracy(supernet.eval(), network, data.train, data.holdout) for network in networks]
@@ -187,10 +198,10 @@ def test_networks_learn_without_being_trained_alone(data, tmp_path):
 
 
 def test_the_file_says_what_it_holds(tmp_path):
-    supernet = Supernet(SPACE, 3, 1, seed=5)
+    supernet = Supernet(SPACE, seed=5)
     path = save_supernet(supernet, tmp_path / "shared.safetensors")
     loaded = load_supernet(path)
-    assert (loaded.space, loaded.classes, loaded.channels) == (SPACE, 3, 1)
+    assert (loaded.space, loaded.network.classes, loaded.network.channels) == (SPACE, 3, 1)
     for name, tensor in supernet.state_dict().items():
         torch.testing.assert_close(loaded.state_dict()[name], tensor, rtol=0, atol=0)
     path.write_bytes(b"nothing")
@@ -199,7 +210,7 @@ def test_the_file_says_what_it_holds(tmp_path):
 
 
 def test_a_file_from_before_heads_told_features_and_classifier_apart_opens(tmp_path):
-    supernet = Supernet(SPACE, 3, 1, seed=5)
+    supernet = Supernet(SPACE, seed=5)
     path = save_supernet(supernet, tmp_path / "shared.safetensors")
     with safe_open(path, framework="pt") as file:
         metadata, state = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -218,7 +229,7 @@ def test_only_admitted_networks_are_drawn():
         drawn.append(network)
         return network.stem.channels == 4
 
-    supernet = Supernet(SPACE, 3, 1, admits=admits)
+    supernet = Supernet(SPACE, admits=admits)
     run = []
     supernet.run = lambda network, images, norms=None: run.append(network) or torch.zeros(len(images), 3)
     for seed in range(10):

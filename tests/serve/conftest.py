@@ -34,7 +34,7 @@ CLASSES = ("ant", "bee", "cat", "dog")
 def write_weights(path: Path, seed: int, resolution: int = 32) -> Path:
     """Sharp enough that images differ."""
     network = parse_network(NETWORK, "tiny").with_(resolution=resolution)
-    model = build(network, len(CLASSES), seed=seed)
+    model = build(network.with_(classes=len(CLASSES)), seed=seed)
     with torch.no_grad():
         model.classifier.linear.weight.mul_(100)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -63,7 +63,7 @@ def test_what_cannot_be_equal_is_said():
 
 
 def test_widths_are_trimmed_where_the_lines_do_not_meet():
-    made = layout("compound", MINI, classes=10, channels=1)
+    made = layout("compound", MINI.with_(classes=10, channels=1))
     macs = [v.macs for v in made.variants[1:]]
     assert max(macs) / min(macs) <= 1.025
     assert all(abs(v.width - 1) < 0.08 for v in made.variants if v.dimension in ("depth", "resolution"))
@@ -85,13 +85,13 @@ def test_equal_latency_where_a_device_is_given():
     """A device whose time goes with the root of the work: equal multiply-adds are not equal times there."""
     seen = set()
     for factors in itertools.product((0.6, 1, 2), (0.6, 1, 2), (0.6, 1, 1.2, 2.2)):
-        for row in scale(MINI, Scaling(*factors)).blocks(10, 1):
+        for row in scale(MINI, Scaling(*factors)).with_(classes=10, channels=1).blocks():
             seen |= {unit for unit, _ in units(row.trace)}
     kinds = {}
     for unit in sorted(seen):
         kinds.setdefault(unit.kind, []).append((*unit.size, math.prod(unit.size) ** 0.5))
     table = DeviceTable("eager", 1, 1, 0.0, kinds)
-    made = layout("rules", MINI, table=table, classes=10, channels=1)
+    made = layout("rules", MINI.with_(classes=10, channels=1), table=table)
     level = [v for v in made.variants if v.group == "equal latency"]
     assert {v.dimension for v in level} >= {"compound", "fast"}
     assert max(v.latency for v in level) / min(v.latency for v in level) <= 1.03
@@ -115,7 +115,7 @@ def test_the_family_is_the_rules():
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yaml")))
 def test_every_plan_of_the_package_can_be_laid_out(name):
-    assert len(layout(name, MINI, classes=10, channels=1).variants) >= 3
+    assert len(layout(name, MINI.with_(classes=10, channels=1)).variants) >= 3
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ NETWORK = Network(
     dropout=0.1,
     survival=0.8,
     inputs=Inputs(mean=(0.3,), std=(0.25,), margin=0),
+    classes=3,
+    channels=1,
 )
 
 

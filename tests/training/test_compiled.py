@@ -167,7 +167,7 @@ def test_only_parts_of_a_whole_batch_are_compiled(tmp_path, network, data, recip
     run_once(tmp_path / "run", network, data, growing)
     sizes = [(6, 1), (5, 1), (5, 1)] * 6
     assert counting.shapes == [(*size, side, side) for side in (6, 12) for size in sizes]
-    module = Training(build(network, 3, 1), recipe, 6, 0)
+    module = Training(build(network), recipe, 6, 0)
     module.take_steps("always", 16)
     counting.shapes.clear()
     labels = torch.arange(15) % 3
@@ -180,7 +180,7 @@ def test_only_parts_of_a_whole_batch_are_compiled(tmp_path, network, data, recip
 def test_a_compiled_run_resumes_in_the_same_bits_under_ordinary_names(tmp_path, network, data, recipe, monkeypatch):
     monkeypatch.setattr(torch, "compile", by("eager"))
     check_resume(tmp_path, network, data, replace(recipe, compile="always"), monkeypatch)
-    names = build(network, 3, 1).state_dict().keys()
+    names = build(network).state_dict().keys()
     assert load_file(tmp_path / "parts" / "model.safetensors").keys() == names
 
 
@@ -204,7 +204,7 @@ def test_what_cannot_be_compiled_goes_on_uncompiled_and_says_so_once(network, re
     monkeypatch.setattr(torch, "compile", by(broken))
     logits = []
     for way in ("never", "always"):
-        module = Training(build(network, 3, 1, seed=0), recipe, 6, 0)
+        module = Training(build(network, seed=0), recipe, 6, 0)
         module.take_steps(way, 16)
         for _ in range(2):
             torch.manual_seed(1)
@@ -218,7 +218,7 @@ def test_what_cannot_be_compiled_goes_on_uncompiled_and_says_so_once(network, re
 
 
 def gradients(network, recipe, data, way, **fields):
-    module = Training(build(network, 3, 1, seed=0), replace(recipe, **fields), 6, 0)
+    module = Training(build(network, seed=0), replace(recipe, **fields), 6, 0)
     module.take_steps(way, 16)
     labels = torch.from_numpy(data.train.labels[:16])
     torch.manual_seed(1)

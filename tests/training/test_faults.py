@@ -142,7 +142,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_update(tmp_path, network,
     told = json.loads((run.path / "diverged.json").read_text())
     assert told["step"] == 8
     order = session.make_loader(
-        data.train, session.Preprocessing.of(network, 1), 16, shuffle=True, drop_last=True, seed=3, epoch=1
+        data.train, session.Preprocessing.of(network), 16, shuffle=True, drop_last=True, seed=3, epoch=1
     )
     third = list(order)[2]
     assert told["images"] == [data.train.path(int(index)) for index in third.indices]

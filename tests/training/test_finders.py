@@ -36,7 +36,7 @@ def test_a_batch_is_doubled_while_it_pays_and_fits(network, data, recipe, monkey
     assert find_batch(network, data, recipe, CPU) == 32  # 64 gives 1.7 % more speed; 128 images there are not
     monkeypatch.setattr(Trial, "seconds", lambda self, _: 1.0)
     assert find_batch(network, data, recipe, CPU) == 64
-    needed = finders.predicted_bytes(network, 3, 1, replace(recipe, batch=32))
+    needed = finders.predicted_bytes(network.with_(classes=3, channels=1), replace(recipe, batch=32))
     assert find_batch(network, data, replace(recipe, memory=needed / 0.9 + 1), CPU) == 32
 
 

@@ -80,13 +80,13 @@ def test_what_is_mixed_says_in_which_shares(mixup, cutmix):
 
 def test_a_teacher_sees_the_images_under_its_own_normalisation(network, data, recipe):
     other = network.with_(inputs=replace(network.inputs, mean=(0.9,), std=(2.0,)), resolution=16)
-    teacher = Teacher(build(other, 3, 1, seed=1))
+    teacher = Teacher(build(other, seed=1))
     images = torch.randint(256, (4, 1, 16, 16), dtype=torch.uint8)
     pixels = (images.float() / 255 - 0.9) / 2
     assert torch.allclose(teacher(images), teacher.model(pixels), atol=1e-5)
     assert torch.allclose(teacher(images.float() / 255), teacher(images), atol=1e-5)
     assert teacher(images[..., :12, :12]).shape == (4, 3)  # brought to its resolution
-    module = Training(build(network, 3, 1, seed=0), replace(recipe, teacher_weight=1.0), 5, 0, teacher)
+    module = Training(build(network, seed=0), replace(recipe, teacher_weight=1.0), 5, 0, teacher)
     x, y = images[..., :12, :12], torch.tensor([0, 1, 2, 0])
     logits = module(x)
     assert torch.equal(module.loss(logits, y, x), distillation_loss(logits, teacher(x), 4.0))
@@ -96,10 +96,10 @@ def test_a_teacher_sees_the_images_under_its_own_normalisation(network, data, re
 
 
 def test_a_teacher_of_other_classes_is_refused(tmp_path, network, data, recipe):
-    path = save_weights(build(network, 3, 1, seed=1), tmp_path / "a.safetensors", ("dots", "bars", "columns"))
+    path = save_weights(build(network, seed=1), tmp_path / "a.safetensors", ("dots", "bars", "columns"))
     with pytest.raises(UsageError, match=r"knows dots, bars, columns \(3 classes\) and pictures has bars, columns"):
         find_teacher(replace(recipe, teacher=str(path)), data)
-    path = save_weights(build(network, 3, 3, seed=1), tmp_path / "b.safetensors", data.classes)
+    path = save_weights(build(network.with_(classes=3, channels=3), seed=1), tmp_path / "b.safetensors", data.classes)
     with pytest.raises(UsageError, match="takes 3 channels"):
         find_teacher(replace(recipe, teacher=str(path)), data)
     assert find_teacher(recipe, data) is None

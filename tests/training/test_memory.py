@@ -73,9 +73,9 @@ NETS = {
 @pytest.mark.parametrize("name", NETS)
 def test_what_is_kept_beside_recomputed_stages(name):
     """Within 1 %: at the end of the forward pass, of the recomputed children only the inputs."""
-    network = ZOO[name].with_(resolution=64, dropout=0.0, survival=1.0)
-    children = parts(network, 10, 3)
-    model, images = build(network, 10).train(), torch.randn(1, 3, 64, 64)
+    network = ZOO[name].with_(resolution=64, classes=10, dropout=0.0, survival=1.0)
+    children = parts(network)
+    model, images = build(network).train(), torch.randn(1, 3, 64, 64)
     lean(model)
     for chosen in ((), NETS[name]):
         model.recompute(chosen)
@@ -86,21 +86,21 @@ def test_what_is_kept_beside_recomputed_stages(name):
 def test_less_is_kept_than_without_sources():
     """B0 at 224 px keeps little more than what its convolutions put out: a third of what plain autograd keeps."""
     network = ZOO["efficientnet-b0"]
-    counted, lean_ = cost(network), fullest(parts(network, 1000, 3), frozenset())
+    counted, lean_ = cost(network), fullest(parts(network), frozenset())
     assert 1 < (lean_ - 3 * 224**2) / counted.activations < 1.04
     assert lean_ / counted.kept < 0.33
 
 
 @pytest.mark.parametrize("name", NETS)
 def test_the_prediction_holds_the_measured_peak(name):
-    network = ZOO[name].with_(resolution=64)
-    counted = cost(network, 10)
-    for chosen in ((), NETS[name], tuple(child.name for child in parts(network, 10, 3)[:-1])):
-        model, images = build(network, 10).train(), torch.randn(8, 3, 64, 64)
+    network = ZOO[name].with_(resolution=64, classes=10)
+    counted = cost(network)
+    for chosen in ((), NETS[name], tuple(child.name for child in parts(network)[:-1])):
+        model, images = build(network).train(), torch.randn(8, 3, 64, 64)
         model.recompute(chosen)
         lean(model)
         # Plain gradient descent: neither optimiser nor average, and the weights are not new in the step.
-        predicted = predicted_bytes(network, 10, 3, replace(RECIPE, recompute=chosen))
+        predicted = predicted_bytes(network, replace(RECIPE, recompute=chosen))
         predicted -= 4 * (2 * counted.params + counted.buffers)
         with Alive([*model.parameters(), *model.buffers(), images]) as alive:
             model(images).sum().backward()
@@ -108,54 +108,57 @@ def test_the_prediction_holds_the_measured_peak(name):
 
 
 def test_the_cheapest_way_is_taken():
-    network, recipe = ZOO["efficientnet-b0"].with_(resolution=96), replace(RECIPE, batch=64)
-    whole = predicted_bytes(network, 10, 3, recipe)
-    free = fit_memory(network, 10, 3, recipe, 2 * whole)
+    network, recipe = ZOO["efficientnet-b0"].with_(resolution=96, classes=10), replace(RECIPE, batch=64)
+    whole = predicted_bytes(network, recipe)
+    free = fit_memory(network, recipe, 2 * whole)
     assert (free.recompute, free.accumulate, free.extra_macs) == ((), 1, 0)
     shares = (1.0, 0.8, 0.71)
-    taken = [fit_memory(network, 10, 3, recipe, share * whole) for share in shares]
+    taken = [fit_memory(network, recipe, share * whole) for share in shares]
     for choice, share in zip(taken, shares, strict=True):
         assert choice.accumulate == 1  # parts change what norms see, so recomputing comes first
         assert choice.recompute
         assert choice.bytes <= 0.9 * share * whole
         assert choice.extra_macs <= 1 / 3
     assert taken[0].extra_macs <= taken[1].extra_macs < taken[2].extra_macs
-    tight = fit_memory(network, 10, 3, recipe, whole / 4)
+    tight = fit_memory(network, recipe, whole / 4)
     assert tight.accumulate > 1
-    kept = fullest(parts(network, 10, 3), frozenset(tight.recompute))
-    assert tight.bytes == step_bytes(cost(network, 10), kept, recipe, tight.accumulate) <= 0.9 * whole / 4
+    kept = fullest(parts(network), frozenset(tight.recompute))
+    assert tight.bytes == step_bytes(cost(network), kept, recipe, tight.accumulate) <= 0.9 * whole / 4
 
 
 def test_several_processes_divide_batch_and_network_and_no_further():
-    network, recipe = ZOO["efficientnet-b0"].with_(resolution=96), replace(RECIPE, batch=64)
-    counted, children = cost(network, 10), parts(network, 10, 3)
-    alone, four = predicted_bytes(network, 10, 3, recipe), predicted_bytes(network, 10, 3, recipe, Crew(4))
+    network, recipe = ZOO["efficientnet-b0"].with_(resolution=96, classes=10), replace(RECIPE, batch=64)
+    counted, children = cost(network), parts(network)
+    alone, four = (
+        predicted_bytes(network, recipe),
+        predicted_bytes(network, recipe, Crew(4)),
+    )
     state = counted.training_memory(0, 1, ema=False)
     assert alone - state == pytest.approx(4 * (four - state), rel=1e-9)
-    divided = predicted_bytes(network, 10, 3, recipe, Crew(4, True))
+    divided = predicted_bytes(network, recipe, Crew(4, True))
     largest = max(child.params for child in children)
     assert divided - (four - state) == pytest.approx(state / 4 + 16 * largest, abs=4)
     assert largest == sum(p.numel() for p in efficientnet_b0().features[7].parameters())
-    assert fit_memory(network, 10, 3, recipe, alone / 3, Crew(4)).accumulate == 1
+    assert fit_memory(network, recipe, alone / 3, Crew(4)).accumulate == 1
     with pytest.raises(BudgetError, match=r"16 images in each of 4 processes, all rec.*more processes, or --shard"):
-        fit_memory(network, 10, 3, recipe, alone / 12, Crew(4))
+        fit_memory(network, recipe, alone / 12, Crew(4))
 
 
 def test_what_does_not_fit_says_how_much_would():
-    network = ZOO["resnet-50"].with_(resolution=96)
+    network = ZOO["resnet-50"].with_(resolution=96, classes=10)
     with pytest.raises(BudgetError, match=r"resnet-50 does not train in 100MB of memory.* take \d+MB"):
-        with_memory(network, 10, 3, replace(RECIPE, memory=100e6))
+        with_memory(network, replace(RECIPE, memory=100e6))
 
 
 def test_a_recipe_with_memory_is_settled():
-    network = ZOO["efficientnet-mini"]
+    network = ZOO["efficientnet-mini"].with_(classes=10, channels=1)
     given = replace(RECIPE, batch=256, memory=60e6)
-    settled = with_memory(network, 10, 1, given)
+    settled = with_memory(network, given)
     assert settled.recompute or settled.accumulate > 1
-    assert predicted_bytes(network, 10, 1, settled) <= 60e6
-    assert with_memory(network, 10, 1, settled) == settled
-    assert with_memory(network, 10, 1, RECIPE) == RECIPE
+    assert predicted_bytes(network, settled) <= 60e6
+    assert with_memory(network, settled) == settled
+    assert with_memory(network, RECIPE) == RECIPE
     # Two bytes an activation: more fits.
-    assert predicted_bytes(network, 10, 1, replace(given, precision="bf16")) < 0.6 * predicted_bytes(
-        network, 10, 1, replace(given, precision="fp32")
+    assert predicted_bytes(network, replace(given, precision="bf16")) < 0.6 * predicted_bytes(
+        network, replace(given, precision="fp32")
     )

@@ -14,7 +14,7 @@ from compound.training.start import Start, first_model
 
 @pytest.fixture
 def weights(tmp_path, network):
-    return save_weights(build(network, 3, 1, seed=9), tmp_path / "source.safetensors", tuple("abc"))
+    return save_weights(build(network, seed=9), tmp_path / "source.safetensors", tuple("abc"))
 
 
 def changed(tmp_path, network, data, recipe, weights, epochs=2, **fields):
@@ -50,7 +50,7 @@ def test_batch_norm_does_as_it_is_told(tmp_path, network, data, recipe, weights,
 
 
 def test_rates_fall_with_depth(network, recipe):
-    model = build(network, 3, 1)
+    model = build(network)
     recipe = replace(recipe, transfer=Transfer(depth_decay=0.5))
     optimizer = make_optimizer(model, recipe)
     factors = {id(p): group["factor"] for group in optimizer.param_groups for p in group["params"]}
@@ -60,7 +60,7 @@ def test_rates_fall_with_depth(network, recipe):
 
 
 def test_parts_join_in_from_the_head_down(network):
-    model, transfer = build(network, 3, 1), Transfer(unfreeze=2)
+    model, transfer = build(network), Transfer(unfreeze=2)
     learning = []
     for epoch in range(9):
         transfer.apply(model, epoch)
@@ -89,7 +89,7 @@ def test_a_probe_first_starts_from_the_best_linear_classifier(tmp_path, network,
 
 def test_a_classifier_of_maps_cannot_start_from_a_probe_and_says_so(tmp_path, network, data, capsys):
     network = network.with_(head=ZOO["squeezenet-1.1"].head)
-    source = save_weights(build(network, 3, 1, seed=9), tmp_path / "source.safetensors", tuple("abc"))
+    source = save_weights(build(network, seed=9), tmp_path / "source.safetensors", tuple("abc"))
     first_model(network, data, Transfer(probe_first=True), Start(source))
     assert "tiny does not end in a linear layer, so its classifier starts fresh" in capsys.readouterr().err
 
@@ -110,4 +110,4 @@ def test_what_cannot_be_meant_is_refused(fields, message):
 
 def test_more_stages_than_there_are_is_refused(network):
     with pytest.raises(UsageError, match="tiny has 2 stages; use all, or fewer stages"):
-        Transfer(train="last:3").apply(build(network, 3, 1))
+        Transfer(train="last:3").apply(build(network))

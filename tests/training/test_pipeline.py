@@ -61,7 +61,7 @@ def trained_alone(name):
 
     In float64, because norms over two images at a time make much of the last digits.
     """
-    model = build(small(name), classes=5, seed=0).double().train()
+    model = build(small(name).with_(classes=5), seed=0).double().train()
     optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
     losses = []
     for number in range(STEPS):

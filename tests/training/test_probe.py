@@ -89,21 +89,21 @@ def test_few_shots_draw_anew_and_say_their_interval():
 
 
 def test_features_are_what_the_classifier_reads(network, data):
-    model = build(network, 3, 1, seed=1)
+    model = build(network, seed=1)
     given = features(model, data.test, Execution(batch=7))
     assert given.values.shape == (60, 16)
     assert given.labels.tolist() == data.test.labels.tolist()
     assert model.training
     from compound.data import Preprocessing
 
-    images = Preprocessing.of(network, 1).normalise(data.test.images)
+    images = Preprocessing.of(network).normalise(data.test.images)
     with torch.inference_mode():
         logits = model.eval()(images)
         assert torch.allclose(model.classifier.linear(given.values), logits, atol=1e-5)
 
 
 def test_a_probe_becomes_the_classifier(network, data):
-    model = build(network, 5, 1, seed=1)
+    model = build(network.with_(classes=5, channels=1), seed=1)
     given = features(model, data.train)
     built = classified(model, given, 3)
     assert built.classes == 3
@@ -119,4 +119,4 @@ def test_a_network_without_a_linear_end_is_refused():
     from compound.training.probe import last_linear
 
     with pytest.raises(UsageError, match=r"squeezenet-1.1 does not end in a linear classifier"):
-        last_linear(build(ZOO["squeezenet-1.1"].with_(resolution=64), 3))
+        last_linear(build(ZOO["squeezenet-1.1"].with_(resolution=64, classes=3)))

@@ -178,7 +178,7 @@ def test_weight_decay_spares_norms_and_follows_the_source_for_biases():
 
 
 def test_each_recipe_makes_its_optimiser():
-    model = build(ZOO["efficientnet-mini"], 10, 1)
+    model = build(ZOO["efficientnet-mini"].with_(classes=10, channels=1))
     kinds = {"rmsprop": RMSpropTF, "sgd": torch.optim.SGD, "adamw": torch.optim.AdamW, "lamb": Lamb}
     for name, kind in kinds.items():
         optimizer = make_optimizer(model, replace(SMALL, optimizer=name))

@@ -66,7 +66,7 @@ def test_stop_and_resume_changes_nothing(tmp_path, network, data, recipe, monkey
 @pytest.fixture
 def teacher(tmp_path, network, data):
     other = network.with_(name="teacher", resolution=16)
-    return str(save_weights(build(other, 3, 1, seed=5), tmp_path / "teacher.safetensors", data.classes))
+    return str(save_weights(build(other, seed=5), tmp_path / "teacher.safetensors", data.classes))
 
 
 FEATURES = {

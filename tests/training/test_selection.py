@@ -68,7 +68,7 @@ def test_averaged_weights_are_what_was_validated(tmp_path, network, data, recipe
 
     run, _ = run_once(tmp_path / "run", network, data, replace(recipe, select="best", epochs=6))
     kept = torch.load(run.path / "checkpoints" / "best.ckpt", weights_only=True)
-    model = build(network, 3, 1)
+    model = build(network)
     model.load_state_dict(kept["state_dict"])
     assert evaluate(model, data.holdout, data.classes, CPU).top(1) == pytest.approx(kept["val_top1"])
 

@@ -22,8 +22,8 @@ from compound.training.weighting import adaptive, balanced, find_class_weights, 
 @pytest.fixture
 def settled(network, data):
     """A network whose running statistics are those of the training images."""
-    model = build(network, 3, 1, seed=4).train()
-    images = Preprocessing.of(network, 1).normalise(data.train.images)
+    model = build(network, seed=4).train()
+    images = Preprocessing.of(network).normalise(data.train.images)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = None  # the plain mean over all batches
@@ -33,7 +33,7 @@ def settled(network, data):
 
 
 def test_the_gap_is_nothing_where_statistics_are_the_running_ones(settled, network, data):
-    images = Preprocessing.of(network, 1).normalise(data.train.images)
+    images = Preprocessing.of(network).normalise(data.train.images)
     settled.eval()
     gap = norm_gap(settled, images)
     assert gap < 0.05  # later norms ran behind norms that used the batch's own statistics, as here
@@ -88,7 +88,7 @@ def test_importance_is_the_targets_share_over_the_sources(data, tmp_path):
 def test_a_sources_classes_in_the_target_are_means_of_its_answers(settled, data):
     shares = adaptive(settled, data.classes, data, Execution("cpu"))
     with torch.inference_mode():
-        images = Preprocessing.of(settled.network, 1).normalise(data.train.images)
+        images = Preprocessing.of(settled.network).normalise(data.train.images)
         expected = settled(images).softmax(1).mean(0)
     assert list(shares) == list(data.classes)
     assert torch.allclose(torch.tensor(list(shares.values())), expected, atol=1e-5)

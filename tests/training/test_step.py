@@ -19,7 +19,7 @@ def batch(data) -> Batch:
 
 def stepped(network, recipe, batch, precision="fp32", frozen=False, **fields):
     """The module after forward and backward pass of one step, and the step's loss."""
-    module = Training(build(network, 3, 1, seed=0), replace(recipe, **fields), 5, 0)
+    module = Training(build(network, seed=0), replace(recipe, **fields), 5, 0)
     if frozen:
         module.eval()
     torch.manual_seed(1)
@@ -53,7 +53,7 @@ def test_parts_do_not_carry_gradients_over(network, recipe, batch):
 
 def test_norms_that_see_parts_weigh_the_batch_as_before(network, recipe):
     for parts in (1, 4):
-        module = Training(build(network, 3, 1), replace(recipe, adapt_norm=False, accumulate=parts), 5, 0)
+        module = Training(build(network), replace(recipe, adapt_norm=False, accumulate=parts), 5, 0)
         for norm in (each for each in module.modules() if isinstance(each, nn.BatchNorm2d)):
             assert (1 - norm.momentum) ** parts == pytest.approx(0.99)
 
@@ -80,7 +80,7 @@ def test_cells_that_read_two_maps_are_recomputed():
     images = torch.randn(2, 3, 32, 32)
     gradients = []
     for names in ((), ("stem", "stage2", "stage3")):
-        model = build(network, 3, seed=0).train()
+        model = build(network.with_(classes=3), seed=0).train()
         model.recompute(names)
         torch.manual_seed(0)
         model(images).square().sum().backward()
@@ -90,7 +90,7 @@ def test_cells_that_read_two_maps_are_recomputed():
 
 def test_a_part_that_is_not_there_is_named(network, recipe):
     with pytest.raises(NetworkError, match=r"recompute 'stage9': tiny has no such part; use stem, stage1"):
-        Training(build(network, 3, 1), replace(recipe, recompute=("stage9",)), 5, 0)
+        Training(build(network), replace(recipe, recompute=("stage9",)), 5, 0)
 
 
 class AtStep:
@@ -114,11 +114,11 @@ def sizes(module, epochs, steps):
 def test_images_grow_in_equal_stages_and_mixing_with_them(network, recipe):
     """EfficientNetV2, Section 4.2, Algorithm 1: S_i = S_0 + (S_e − S_0) · i / (M − 1) in M stages of equal length."""
     grown = replace(recipe, epochs=8, warmup_epochs=0, grow_from=0.5, grow_stages=4, accumulate=2)
-    module = Training(build(network, 3, 1), grown, 5, 0)
+    module = Training(build(network), grown, 5, 0)
     found = sizes(module, 8, 5)
     assert [side for side, _ in found] == [6] * 10 + [8] * 10 + [10] * 10 + [12] * 10
     assert [mixing for _, mixing in found] == [False] * 10 + [True] * 30
-    whole = Training(build(network, 3, 1), replace(grown, grow_from=1.0), 5, 0)
+    whole = Training(build(network), replace(grown, grow_from=1.0), 5, 0)
     assert set(sizes(whole, 8, 5)) == {(12, True)}
 
 
@@ -126,7 +126,7 @@ def test_a_start_too_small_for_the_network_is_named(recipe):
     from compound import ZOO
 
     with pytest.raises(NetworkError, match="inception-v3 at 30 px"):
-        Training(build(ZOO["inception-v3"], 3), replace(recipe, grow_from=0.1), 5, 0)
+        Training(build(ZOO["inception-v3"].with_(classes=3)), replace(recipe, grow_from=0.1), 5, 0)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def write_coefficients(
     target = f"{problem.target.factor:g}x {problem.target.measure} within {problem.target.tolerance:.0%}"
     title = f"{problem.baseline.name} on {data}, φ {problem.phi:g}: {len(points)} candidates of {target}"
     write_surface(points, title, out)
-    table = step_2(problem.baseline, rule, problem.classes, problem.channels)
+    table = step_2(problem.baseline, rule)
     write_json(out / "step2.json", table)
     value = {
         **{state: sum(e.state == state for e in entries) for state in ("pruned", "failed")},

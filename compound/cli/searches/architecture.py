@@ -94,8 +94,7 @@ def architecture(
     images = opened(plan.spec)
     folder = options.folder("search", found.name, images.name)
     chosen = architecture_strategy(
-        strategy, found, trials, form=plan.objective, screen=screen,
-        classes=len(images.classes), channels=images.channels, seed=seed,
+        strategy, found.for_data(images), trials, form=plan.objective, screen=screen, seed=seed
     )  # fmt: skip
     affordable(plan.problem(found, plan.trainer()), seed)
     plan.save(folder, found)

@@ -73,13 +73,13 @@ def coefficients(
 
     strategy = find_strategy(sampler)
     where, table = which_devices(device)
-    network = find_network(baseline)
+    found = find_network(baseline)
     training = TrainingOptions(recipe=recipe, epochs=epochs or EPOCHS, minutes=minutes, batch=batch, rate=rate)
     crew, execution = share_cores(workers, where)
     spec = options.spec(data, holdout, seed)
     evaluator = ShortTraining(spec, comparable(training.find_recipe()), execution)
     images = opened(spec)
-    measure = device_latency(cost, table, len(images.classes), images.channels)
+    network, measure = found.for_data(images), device_latency(cost, table)
     problem = CoefficientProblem(
         network,
         evaluator,
@@ -88,8 +88,6 @@ def coefficients(
         space="grid" if strategy.sampler is None else "shares",
         step=step,
         seeds=seeds,
-        classes=len(images.classes),
-        channels=images.channels,
     )
     count = min(trials or MOST_TRIALS, len(problem.candidates))
     if trials and trials > count:

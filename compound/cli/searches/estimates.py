@@ -30,10 +30,11 @@ def coefficients_estimate(
     each = median_seconds(evaluator, sample)
     seconds = each * problem.seeds * trials / min(workers, trials)
     images = len(opened(evaluator.spec).train)
-    macs = sum(cost(network, problem.classes, problem.channels).macs for network in networks) / len(networks)
+    macs = sum(cost(network).macs for network in networks) / len(networks)
     compute = PASSES * macs * images * evaluator.recipe.epochs * problem.seeds * trials
-    value = {"candidates": len(networks), "trials": trials, "seeds": problem.seeds, "workers": workers}
-    value |= {"seconds_a_training": round(each, 1), "seconds": round(seconds), "macs": round(compute)}
+    value: dict[str, Any] = {"seconds_a_training": round(each, 1), "candidates": len(networks)}
+    value |= {"trials": trials, "seeds": problem.seeds, "workers": workers}
+    value |= {"seconds": round(seconds), "macs": round(compute)}
     return value, (
         f"{len(networks)} candidates, {trials} of them tried, {problem.seeds} trainings each\n"
         f"about {each:.0f} s a training, {seconds / 60:.0f} minutes with {workers} workers "
@@ -45,7 +46,7 @@ def transfer_estimate(problem: "TransferProblem", training: "ShortTraining", tri
     """Of `trials` fine-tunings; the last training, on all images, is one more."""
     each = training.seconds(problem.network)
     seconds = each * (trials / min(workers, trials) + 1)
-    value = {"trials": trials, "workers": workers, "epochs": training.recipe.epochs}
+    value: dict[str, Any] = {"trials": trials, "workers": workers, "epochs": training.recipe.epochs}
     value |= {"seconds_a_training": round(each, 1), "seconds": round(seconds)}
     return value, (
         f"{trials} fine-tunings of {training.recipe.epochs:,} epochs, about {each:,.0f} s each; with {workers} workers "

@@ -87,7 +87,7 @@ def transfer(
     strategy = find_strategy(sampler)
     spec = options.spec(data, holdout, seed)
     images = opened(spec)
-    found = adopted(find_network(network), weights)
+    found = adopted(find_network(network), weights).for_data(images)
     for doubt in doubts(weights, found, images):
         note(f"warning: {doubt}")
     training = TrainingOptions(

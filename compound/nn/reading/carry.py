@@ -44,7 +44,7 @@ def from_module(
         found = capture(model, images)
         graph, size = found.graph, example.shape[-1]
         network = network_of(name or type(model).__name__.lower(), graph, size, found.dropout, blocks)
-        built = build(network, graph.shapes[graph.output][0], example.shape[1]).to(first.weight).eval()
+        built = build(network).to(first.weight).eval()
         copy_weights(built, graph, model)
         check_logits(built, model, images)
     finally:
@@ -59,7 +59,7 @@ def copy_weights(built: ConvNet, graph: Graph, model: nn.Module) -> None:
     theirs = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers(remove_duplicate=False))
     ours = dict(built.named_parameters()) | dict(built.named_buffers())
     start = 0
-    *blocks, head = built.network.blocks(built.classes, built.channels)
+    *blocks, head = built.network.blocks()
     for row in (*blocks, head):
         own, prefix = written(row.trace), f"stage{row.stage}.block{row.repeat}." if row.stage else "stem."
         prefix = "" if row is head else prefix

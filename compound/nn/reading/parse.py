@@ -116,4 +116,5 @@ def network_of(name: str, graph: Graph, resolution: int, dropout: float, blocks:
     """The network that a graph is."""
     readings, head, style = parsed(graph, blocks)
     stem, *stages = rows(graph, readings, style)
-    return Network(name, replace(stem, fixed=()), tuple(stages), head, resolution, dropout, style=style)
+    found = Network(name, replace(stem, fixed=()), tuple(stages), head, resolution, dropout, style=style)
+    return found.with_(classes=graph.shapes[graph.output][0], channels=graph.shapes[0][0])

@@ -59,7 +59,7 @@ def inherited_accuracy(
     supernet: Supernet, network: Network, training: Source, held: Source, where: torch.device = CPU
 ) -> float:
     """Top-1 of `network` on `held` with weights of `supernet`, norms calibrated on all of `training` at once."""
-    preprocessing = Preprocessing.of(network, supernet.channels)
+    preprocessing = Preprocessing.of(network)
 
     def batches(source: Source, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
         for one in make_loader(source, preprocessing, batch):

@@ -60,15 +60,13 @@ class ConfigurationFeatures:
     """
 
     space: Space
-    classes: int = 1000
-    channels: int = 3
 
     def __call__(self, parameters: Parameters) -> Array:
         chosen = self.space.canonical(parameters)
         hot = [float(chosen[choice.name] == label) for choice in self.space.choices for label in choice.labels]
         try:
             network = self.space.network(chosen)
-            spent = cost(network, self.classes, self.channels)
+            spent = cost(network)
             depth = sum(stage.layers for stage in network.stages)
             figures = [float(np.log1p(n)) for n in (spent.macs, spent.params, spent.activations, depth)]
         except NetworkError:
