@@ -49,6 +49,18 @@ def test_show_counts_the_asked_classes_and_channels(cli: Cli) -> None:
     assert [line["params"] for line in value["stages"]] == [one.params for one in stages.values()]
 
 
+def test_a_network_file_is_counted_with_its_classes_unless_others_are_asked_for(cli: Cli, tmp_path: Path) -> None:
+    ten, file = ZOO["resnet-50"].with_(classes=10, channels=1), tmp_path / "ten.yaml"
+    assert cli("scale", "resnet-50", "--width", "1", "--classes", 10, "--channels", 1, "-o", file)[0] == 0
+    assert load_network(file) == ten
+    value = cli.json("show", file)
+    assert (value["params"], value["classes"], value["channels"]) == (cost(ten).params, 10, 1)
+    asked = cli.json("show", file, "--classes", 7)
+    assert (asked["params"], asked["channels"]) == (cost(ten.with_(classes=7)).params, 1)
+    plan = cli.json("plan", file, "--params", cost(ten).params)
+    assert (plan["phi"], plan["params"]) == (0, cost(ten).params)
+
+
 def test_show_prints_table_and_convention_and_warns_beside(cli: Cli, tmp_path: Path) -> None:
     code, out, err = cli("show", "efficientnet-b0")
     assert (code, err) == (0, "")

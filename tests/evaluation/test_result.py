@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-from compound import inference
+from compound import ConvBlock, Head, Network, Stage, inference
 from compound.data import ArraySource, DamagedImage
 from compound.evaluation import Evaluation, bootstrap, evaluate, mcnemar, reliability
 from compound.execution import Execution
@@ -124,6 +124,17 @@ def test_no_digit_depends_on_the_batch(model, source, monkeypatch, macs):
         assert one.summary() == other.summary()
     assert torch.equal(one.indices, torch.arange(60))
     assert len(one.predicted.unique()) > 1
+
+
+def test_a_chunk_follows_from_the_network_as_it_is():
+    """2 billion multiply-adds: 256 images of a 3-class network that with 1000 classes would hold 32."""
+    net = Network("wide", Stage(ConvBlock(3), 1, 8, 2), (Stage(ConvBlock(3), 1, 8, 2),), Head(65_536), 8)
+    assert [inference.chunk_size(net.with_(classes=n), torch.device("cpu")) for n in (3, 1000)] == [256, 16]
+    seen, model = [], build(net.with_(classes=3, channels=1), seed=0)
+    model.stem.register_forward_hook(lambda module, given, out: seen.append(len(out)))
+    source = ArraySource(torch.zeros(60, 1, 8, 8, dtype=torch.uint8), np.arange(60) % 3, "grey")
+    evaluate(model, source, ("a", "b", "c"), EIGHT)
+    assert seen == [256]
 
 
 def test_no_digit_depends_on_what_else_is_there(model, source):

@@ -24,7 +24,15 @@ from compound.measurement import (
     run_session,
     training_peak,
 )
-from compound.measurement.device import Choice, Sample, canonical, choose, place_units, unit_times
+from compound.measurement.device import (
+    Choice,
+    Sample,
+    canonical,
+    choose,
+    place_units,
+    refuse_more_than_memory,
+    unit_times,
+)
 from compound.measurement.laps import module_laps
 from compound.measurement.machine import environment, peak_gflops
 from compound.measurement.runtimes import eager
@@ -236,3 +244,14 @@ def test_timm_models_are_measured_at_their_size() -> None:
     subject = of_library("timm:efficientnet_b1")
     assert subject.resolution == 240
     assert subject.macs == cost(ZOO["efficientnet-b1"]).macs
+
+
+def test_what_is_held_in_memory_is_counted_for_the_classes_of_each_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = TINY.with_(head=Head(8192))
+    networks = [one.network for one in choose([wide], 8, 1.5, seed=0)]
+    held = sum(4 * sum(p.numel() for p in build(network).parameters()) for network in networks)
+    assert len({network.classes for network in networks}) > 1
+    monkeypatch.setattr("os.sysconf", lambda name: 1 if name == "SC_PAGE_SIZE" else 2 * held)
+    refuse_more_than_memory(networks, 1)  # all with 1000 classes would take more than 0.6 of it
+    with pytest.raises(UsageError, match=r"8 networks need 0\.\d GB of 0\.\d GB memory"):
+        refuse_more_than_memory([network.with_(classes=1000) for network in networks], 1)

@@ -10,8 +10,11 @@ from hub_server import serving
 from safetensors.torch import save_file
 
 from compound import ZOO, Budget
+from compound.latency import call_seconds
 from compound.nn import WeightsError, best_published, build, load_weights, save_weights
 from compound.nn.hub import inputs_of, styled
+from compound.nn.weights import Weights
+from tests.devices import made_up
 
 hub = pytest.importorskip("huggingface_hub")
 constants = pytest.importorskip("huggingface_hub.constants")
@@ -197,6 +200,22 @@ def test_auto_is_the_most_accurate_that_fits():
     assert best_published(network=ZOO["resnet-50"]) == "torchvision/resnet50.IMAGENET1K_V2"
     with pytest.raises(WeightsError, match="no published weights within the budget"):
         best_published(Budget(macs=1e6))
+
+
+def test_auto_counts_the_head_that_the_data_needs():
+    # EfficientNet-B0 has 5.29 M parameters and a classifier of 1.28 M: with ten classes 4.02 M.
+    ten, budget = Weights(ZOO["resnet-18"].with_(classes=10), tuple("abcdefghij")), Budget(params=4.1e6)
+    assert best_published(budget, data=ten) == "torchvision/efficientnet_b0.IMAGENET1K_V1"
+    assert best_published(budget) != "torchvision/efficientnet_b0.IMAGENET1K_V1"
+
+
+def test_auto_stays_within_the_latency_of_a_device():
+    """Of the networks that the table has all units of; the others' times are not known."""
+    table = made_up()
+    limit = 1.01 * call_seconds(ZOO["efficientnet-b0"], table)
+    assert best_published(Budget(latency=limit, device=table)) == "torchvision/efficientnet_b0.IMAGENET1K_V1"
+    with pytest.raises(WeightsError, match="no published weights within the budget"):
+        best_published(Budget(latency=limit / 100, device=table))
 
 
 def test_auto_offline_takes_what_is_in_the_cache(torchvision_cache, monkeypatch):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from compound import (
     ZOO,
@@ -20,6 +21,7 @@ from compound import (
     save_network,
     scale,
 )
+from compound.notation import dump_architecture, load_run_network
 from compound.ops import Chain, Concat, Operator
 from tests.strategies import networks
 
@@ -33,9 +35,10 @@ stages:
 """
 
 
-@given(networks())
-def test_round_trip_of_random_networks(network: Network) -> None:
-    assert parse_network(dump_network(network)) == network
+@given(networks(), st.integers(1, 20_000), st.integers(1, 12))
+def test_round_trip_of_random_networks(network: Network, classes: int, channels: int) -> None:
+    for one in (network, network.with_(classes=classes, channels=channels)):
+        assert parse_network(dump_network(one)) == one
 
 
 @pytest.mark.parametrize("name", sorted(ZOO))
@@ -49,6 +52,40 @@ def test_defaults_fill_what_a_file_leaves_out() -> None:
     assert network.stages[1].block == type(ZOO["efficientnet-b0"].stages[0].block)(kernel=5, expand=6, se=0.25)
     assert network.style == Style()
     assert dump_network(network).count("\n") == 6  # one line a stage
+
+
+def test_classes_and_channels_are_written_where_they_are_not_imagenets() -> None:
+    assert "classes" not in dump_network(ZOO["resnet-50"])
+    assert dump_network(ZOO["resnet-50"].with_(classes=10)).endswith("\nclasses: 10\n")
+    network = parse_network(FILE + "classes: 7\nchannels: 1\n")
+    assert (network.classes, network.channels) == (7, 1)
+    assert dump_architecture(network) == dump_network(parse_network(FILE)) != dump_network(network)
+    assert len({network, parse_network(FILE), parse_network(FILE + "classes: 7\n")}) == 3
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("classes: 0", "net.yaml: classes 0 is less than one; use as many as there are to tell apart"),
+        ("channels: -1", "net.yaml: channels -1 is less than one; use 1 for grey images or 3 for RGB"),
+        ("classes: ten", "net.yaml: classes 'ten' is"),
+    ],
+)
+def test_impossible_classes_and_channels_are_refused(line: str, sentence: str) -> None:
+    with pytest.raises(NetworkError) as caught:
+        parse_network(f"{FILE}{line}\n", "net.yaml")
+    assert str(caught.value).startswith(sentence)
+
+
+def test_a_folder_s_network_is_for_the_data_of_its_run(tmp_path: Path) -> None:
+    save_network(ZOO["resnet-18"], tmp_path / "network.yaml")
+    assert load_run_network(tmp_path) == ZOO["resnet-18"]
+    (tmp_path / "run.yaml").write_text("data: {classes: [a, b], channels: 1}")
+    assert load_run_network(tmp_path) == ZOO["resnet-18"].with_(classes=2, channels=1)
+    for text in ("data: {classes: [a, b]}", "data: {classes: [], channels: 1}", "- [", "a"):
+        (tmp_path / "run.yaml").write_text(text)
+        with pytest.raises(NetworkError, match=r"run\.yaml"):
+            load_run_network(tmp_path)
 
 
 def test_files_are_written_read_and_named_by_the_path(tmp_path: Path) -> None:
