@@ -59,7 +59,7 @@ def study(
     from compound.studies.problem import StudyProblem
     from compound.studies.training import WholeTraining
     from compound.studies.variants import Layout
-    from compound.trials import SearchDisplay
+    from compound.trials import SearchDisplay, masked
 
     chosen = one_recipe(TrainingOptions(recipe=recipe, epochs=epochs, batch=batch, rate=rate).find_recipe())
     network, where, table = find_network(baseline), *which_devices(device)
@@ -78,8 +78,9 @@ def study(
         return answer(json, *study_estimate(problem, trainer, crew))
     search = options.search(problem, folder / "study.journal", problem.runs, problem.strategy())
     about = environment(execution.threads or 1) | {"workers": crew, "device": where}
-    study = blank(layout, images.name, trainer.settings["recipe"], about, shlex.join(["compound", *sys.argv[1:]]))
-    title = f"{problem.name} on {images.name}, {problem.runs} runs, {crew} workers -> {search.storage}"
+    command = shlex.join(["compound", *map(masked, sys.argv[1:])])
+    study = blank(layout, images.name, trainer.settings["recipe"], about, command)
+    title = f"{problem.name} on {images.name}, {problem.runs} runs, {crew} workers -> {masked(search.storage)}"
     with SearchDisplay(title, search.trials, problem.directions, ["top-1"], quiet=json) as display:
         display.say(title)
         carried = carry_out(search, study, folder, crew, display.show, display.say)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from compound.trials.proposals import STRATEGIES, Strategy, choices, find_strategy
     from compound.trials.ranking import RankedTrial, best, leaderboard, write_leaderboard
     from compound.trials.samplers import HistorySampler, Parameters, Past, RandomSearch, Screen
-    from compound.trials.storage import StorageError, open_storage
+    from compound.trials.storage import StorageError, masked, open_storage
     from compound.trials.workers import SearchFailed, SearchStopped, run
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "find_strategy",
     "is_void",
     "leaderboard",
+    "masked",
     "open_storage",
     "run",
     "trials_of",

@@ -8,8 +8,10 @@ taken twice, and a trial's place in the order (how many places were taken before
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import UpdateFinishedTrialError
@@ -17,8 +19,9 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from compound.trials.liveness import WORKER, FailureDetector, me
+from compound.trials.storage import Patience
 
-SETTLED, VOID = "compound:settled", "compound:void"
+SETTLED, VOID, TICKET = "compound:settled", "compound:void", "compound:ticket"
 ERROR = "error"  # a user attribute: dashboards show it
 TRIES = 3  # workers that may die on one configuration before it is blamed
 
@@ -47,19 +50,17 @@ def of_sampler(trial: FrozenTrial) -> dict[str, Any]:
 
 
 class Board:
-    """Reads and changes one study. `pause` lets time pass between two looks."""
+    """Reads and changes one study. `patience`, by default a lease long, is for a storage that is away for a while."""
 
-    def __init__(
-        self, storage: BaseStorage, study: str, lease: float, pause: Callable[[float], object] = time.sleep
-    ) -> None:
-        self.storage, self.pause = storage, pause
-        self.id = storage.get_study_id_from_name(study)
-        self.watch = FailureDetector(lease)
+    def __init__(self, storage: BaseStorage, study: str, lease: float, patience: Patience | None = None) -> None:
+        self.storage, self.patience = storage, patience or Patience(lease)
+        self.id = self.patience(lambda: storage.get_study_id_from_name(study))
+        self.failures = FailureDetector(lease)
 
     def look(self) -> list[FrozenTrial]:
         """All trials by number, after those of dead workers were made void."""
         trials = self._trials()
-        dead = self.watch.dead(trial for trial in trials if trial.state == TrialState.RUNNING)
+        dead = self.failures.dead(trial for trial in trials if trial.state == TrialState.RUNNING)
         for trial in dead:
             self.bury(trial, trials)
         return self._trials() if dead else trials
@@ -78,8 +79,17 @@ class Board:
 
     def draw_ticket(self) -> FrozenTrial:
         """A new running trial of this process, without a configuration."""
-        empty = create_trial(state=TrialState.RUNNING, system_attrs={WORKER: me()})
-        return self.storage.get_trial(self.storage.create_new_trial(self.id, empty))
+        mark, asked = uuid4().hex, False
+        empty = create_trial(state=TrialState.RUNNING, system_attrs={WORKER: me(), TICKET: mark})
+
+        def draw() -> int:
+            nonlocal asked
+            ours = [t for t in self._trials() if t.system_attrs.get(TICKET) == mark] if asked else []
+            asked = True  # a storage that went away may have made the trial and not said so
+            return ours[0]._trial_id if ours else self.storage.create_new_trial(self.id, empty)
+
+        trial_id = self.patience(draw)
+        return self.patience(lambda: self.storage.get_trial(trial_id))
 
     def await_turn(self, ticket: FrozenTrial) -> list[FrozenTrial]:
         """Wait until every trial before `ticket` is settled; all trials as they are then. Raises `Lost`."""
@@ -91,7 +101,7 @@ class Board:
             earlier = (t for t in trials if t.number < ticket.number and t.state == TrialState.RUNNING)
             if all(is_settled(trial) for trial in earlier):
                 return trials
-            self.pause(wait)
+            time.sleep(wait)
             wait = min(2 * wait, 0.2)
 
     def settle(
@@ -104,11 +114,11 @@ class Board:
         """Give the trial its configuration, and a sampler's `notes`; the turn goes to the next. Raises `Lost`."""
         try:
             for name, value in (notes or {}).items():
-                self.storage.set_trial_system_attr(ticket._trial_id, name, value)
+                self._note(ticket._trial_id, name, value)
             for name, distribution in distributions.items():
                 internal = distribution.to_internal_repr(parameters[name])
-                self.storage.set_trial_param(ticket._trial_id, name, internal, distribution)
-            self.storage.set_trial_system_attr(ticket._trial_id, SETTLED, True)
+                self.patience(partial(self.storage.set_trial_param, ticket._trial_id, name, internal, distribution))
+            self._note(ticket._trial_id, SETTLED, True)
         except UpdateFinishedTrialError:
             raise Lost from None
 
@@ -122,8 +132,8 @@ class Board:
         """Record how a trial ended. False when it was ended before: only the first word counts."""
         try:
             for name, value in (fields or {}).items():
-                self.storage.set_trial_user_attr(trial_id, name, value)
-            self.storage.set_trial_state_values(trial_id, state, values)
+                self.patience(partial(self.storage.set_trial_user_attr, trial_id, name, value))
+            self.patience(partial(self.storage.set_trial_state_values, trial_id, state, values))
         except UpdateFinishedTrialError:
             return False
         return True
@@ -135,7 +145,7 @@ class Board:
     def void(self, trial_id: int, reason: str) -> bool:
         """The trial gives its place back."""
         try:
-            self.storage.set_trial_system_attr(trial_id, VOID, reason)
+            self._note(trial_id, VOID, reason)
         except UpdateFinishedTrialError:
             return False
         return self.fail(trial_id, reason)
@@ -149,5 +159,9 @@ class Board:
         else:
             self.void(trial._trial_id, "its worker no longer answered; the configuration is tried again")
 
+    def _note(self, trial_id: int, name: str, value: Any) -> None:
+        self.patience(lambda: self.storage.set_trial_system_attr(trial_id, name, value))
+
     def _trials(self) -> list[FrozenTrial]:
-        return sorted(self.storage.get_all_trials(self.id, deepcopy=False), key=lambda trial: trial.number)
+        trials = self.patience(lambda: self.storage.get_all_trials(self.id, deepcopy=False))
+        return sorted(trials, key=lambda trial: trial.number)

@@ -6,6 +6,8 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -19,7 +21,7 @@ from compound.trials.board import ERROR, Board, Lost, configuration, is_settled,
 from compound.trials.liveness import Heartbeat
 from compound.trials.problem import Problem
 from compound.trials.proposals import STRATEGIES, Proposer, Strategy
-from compound.trials.storage import join, of_storage, open_storage, patiently, reachable
+from compound.trials.storage import join, of_storage, open_storage, reachable, without_password
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,12 @@ class Search:
     """A search as every process that takes part in it knows it. It is pickled into worker processes.
 
     `storage` is a journal's path, grpc://HOST:PORT or a database URL; `study` is its name there. `timeout` is in
-    seconds an evaluation, `lease` in seconds without a sign of life after which a worker counts as dead.
+    seconds an evaluation, `lease` in seconds without a sign of life after which a worker counts as dead; a storage may
+    be away as long.
     """
 
     problem: Problem
-    storage: str
+    storage: str = field(repr=False)  # it may hold a password
     trials: int
     strategy: Strategy = STRATEGIES["tpe"]
     seed: int = 0
@@ -40,6 +43,10 @@ class Search:
     timeout: float | None = None
     lease: float = 60.0
     repeats: bool = False
+
+    def __post_init__(self) -> None:
+        if "://" not in self.storage:  # a worker that starts after a change of directory finds the same journal
+            object.__setattr__(self, "storage", str(Path(self.storage).absolute()))
 
     @property
     def name(self) -> str:
@@ -110,7 +117,7 @@ class Worker:
         with Heartbeat(
             self.storage, ticket._trial_id, self.search.lease, self.search.timeout, self._late(ticket), self.alive
         ) as heart:
-            study = optuna.load_study(study_name=self.search.name, storage=self.storage)
+            study = self.board.patience(self._study)
             try:
                 parameters = self._configure(study, ticket)
             except Lost:
@@ -121,6 +128,9 @@ class Worker:
             if parameters is not None:
                 heart.evaluating()
                 RunningTrial(self.search, self.board, study.sampler, ticket._trial_id, parameters, heart).run()
+
+    def _study(self) -> optuna.Study:
+        return optuna.load_study(study_name=self.search.name, storage=self.storage)
 
     def _configure(self, study: optuna.Study, ticket: FrozenTrial) -> dict[str, Any] | None:
         """Settle the ticket when its turn comes; None when it came too late."""
@@ -134,7 +144,7 @@ class Worker:
             self.board.settle(ticket, lost[0].params, lost[0].distributions, of_sampler(lost[0]))
             return lost[0].params
         taken = {configuration(trial.params) for trial in before if is_settled(trial)}
-        parameters = self.proposer.propose(study, ticket, len(before), taken)
+        parameters = self.board.patience(lambda: self.proposer.propose(study, ticket, len(before), taken))
         if parameters is None:
             self.exhausted = True
             self.board.void(ticket._trial_id, "every configuration of the space was taken")
@@ -172,9 +182,8 @@ class RunningTrial:
     ) -> None:
         self.search, self.board, self.heart = search, board, heart
         self.trial_id, self.parameters = trial_id, parameters
-        self.study = optuna.load_study(
-            study_name=search.name, storage=board.storage, sampler=sampler, pruner=search.pruner
-        )
+        load = partial(optuna.load_study, study_name=search.name, storage=board.storage)
+        self.study = board.patience(lambda: load(sampler=sampler, pruner=search.pruner))
 
     def run(self) -> None:
         problem = self.search.problem
@@ -192,7 +201,7 @@ class RunningTrial:
             steps = self._trial().intermediate_values
             self._end(TrialState.PRUNED, (steps[max(steps)],) if steps else None, {})
         except (Exception, SystemExit):
-            self._end(TrialState.FAIL, None, {ERROR: traceback.format_exc()})
+            self._end(TrialState.FAIL, None, {ERROR: without_password(traceback.format_exc(), self.search.storage)})
         else:
             self._end(TrialState.COMPLETE, values, outcome.fields)
 
@@ -215,17 +224,15 @@ class RunningTrial:
             raise optuna.TrialPruned(f"hopeless at step {step}")
 
     def _trial(self) -> FrozenTrial:
-        return self.board.storage.get_trial(self.trial_id)
+        return self.board.patience(lambda: self.board.storage.get_trial(self.trial_id))
 
     def _end(self, state: TrialState, values: tuple[float, ...] | None, fields: Mapping[str, Any]) -> None:
-        def end() -> None:
-            try:
-                self.study.sampler.after_trial(self.study, self._trial(), state, values)
-            except UpdateFinishedTrialError:
-                return
-            self.board.finish(self.trial_id, state, values, fields)
-
-        patiently(end, self.search.lease)
+        trial = self._trial()
+        try:
+            self.board.patience(lambda: self.study.sampler.after_trial(self.study, trial, state, values))
+        except UpdateFinishedTrialError:
+            return
+        self.board.finish(self.trial_id, state, values, fields)
 
 
 def work(search: Search, stop: Callable[[], bool] = never) -> None:

@@ -3,13 +3,14 @@
 import fcntl
 import json
 import os
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 from optuna.storages import BaseStorage, GrpcStorageProxy, JournalStorage, get_storage
@@ -21,10 +22,19 @@ from compound.trials.problem import Direction
 
 IDENTITY = "search"  # the study's attribute that says which search it is
 
+# user:password@ of a URL, up to its last @, as a password may have one; and ?password=… of those that take it so.
+PASSWORD = re.compile(r"(\w://[^/:@]*:).*(?=@)", re.DOTALL)
+QUERY_PASSWORD = re.compile(r"([?&]\w*pass\w*=)[^&]*", re.IGNORECASE)
+
+Answer = TypeVar("Answer")
+
 DRIVERS = {  # module and its name in SQLAlchemy, by what a user writes
     "postgresql": {"psycopg": "psycopg", "psycopg2": "psycopg2"},
     "mysql": {"pymysql": "pymysql", "MySQLdb": "mysqldb"},
 }
+
+
+LIBRARIES = {"sqlalchemy", "grpc", *(module for modules in DRIVERS.values() for module in modules)}
 
 
 class StorageError(CompoundError):
@@ -76,7 +86,7 @@ def open_storage(where: str) -> BaseStorage:
         if scheme == "grpc":
             host, _, port = rest.rstrip("/").partition(":")
             if not (host and port.isdecimal()):
-                raise UsageError(f"storage {where} has no host and port; write grpc://HOST:PORT")
+                raise UsageError(f"storage {masked(where)} has no host and port; write grpc://HOST:PORT")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 proxy = GrpcStorageProxy(host=host, port=int(port))
@@ -84,10 +94,10 @@ def open_storage(where: str) -> BaseStorage:
             return proxy
         if scheme.startswith("sqlite"):
             raise UsageError(
-                f"storage {where}: SQLite is not made for several processes; give the path of a journal file, or a "
-                "postgresql:// or mysql:// URL"
+                f"storage {masked(where)}: SQLite is not made for several processes; "
+                "give the path of a journal file, or a postgresql:// or mysql:// URL"
             )
-        return database(with_driver(where))
+        return database(where)
 
 
 def database(url: str) -> BaseStorage:
@@ -95,8 +105,17 @@ def database(url: str) -> BaseStorage:
 
     Two that make them at the same instant disturb each other; the one that came later finds them when it looks again.
     """
-    from sqlalchemy.exc import IntegrityError, ProgrammingError
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError
 
+    try:
+        make_url(url)
+    except (ValueError, ArgumentError):
+        raise UsageError(
+            f"storage {masked(url)} is no database URL; write e.g. postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+            "with @, : and / of a password as %40, %3A and %2F"
+        ) from None
+    url = with_driver(url)
     for wait in (0.1, 0.3, 1.0, 3.0):
         try:
             return get_storage(url)
@@ -114,8 +133,7 @@ def with_driver(url: str) -> str:
         if find_spec(module):
             return f"{scheme}+{driver}://{rest}"
     raise StorageError(
-        f"storage {_without_password(url)} needs a driver, and none is installed; run: pip install "
-        f"{next(iter(DRIVERS[scheme]))}"
+        f"storage {masked(url)} needs a driver, and none is installed; run: pip install {next(iter(DRIVERS[scheme]))}"
     )
 
 
@@ -127,7 +145,9 @@ def reachable(where: str) -> Iterator[None]:
     except CompoundError:
         raise
     except ImportError as error:
-        raise StorageError(f"storage {_without_password(where)} needs more packages: {error}") from None
+        raise StorageError(
+            f"storage {masked(where)} needs more packages: {without_password(str(error), where)}"
+        ) from None
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         if "://" in where:
             raise
@@ -136,33 +156,48 @@ def reachable(where: str) -> Iterator[None]:
         if not of_storage(error):
             raise
         reason = str(error.__cause__ or error).strip().splitlines()
-        said = reason[0] if reason else type(error).__name__
-        raise StorageError(f"storage {_without_password(where)} cannot be reached: {said}; is it running?") from None
+        said = without_password(reason[0], where) if reason else type(error).__name__
+        raise StorageError(f"storage {masked(where)} cannot be reached: {said}; is it running?") from None
 
 
 def of_storage(error: BaseException) -> bool:
     """Whether a storage raised this: the disk, Optuna, or the libraries under it (which are not imported here)."""
-    ours = (OSError, optuna.exceptions.StorageInternalError)
-    return isinstance(error, ours) or type(error).__module__.split(".")[0] in ("sqlalchemy", "grpc", "psycopg2")
+    ours = (OSError, StorageError, optuna.exceptions.StorageInternalError)
+    return isinstance(error, ours) or type(error).__module__.split(".")[0] in LIBRARIES
 
 
-def patiently(call: Callable[[], None], seconds: float) -> None:
-    """Call until the storage answers, for as long as `seconds`: a result is worth waiting for."""
-    until, wait = time.monotonic() + seconds, 0.1
-    while True:
-        try:
-            return call()
-        except Exception as error:
-            if not of_storage(error) or time.monotonic() > until:
-                raise
-            time.sleep(wait)
-            wait = min(2 * wait, 5.0)
+class Patience:
+    """Calls until the storage answers, for as long as `seconds`: a server that is restarted ends no search.
+
+    `meanwhile` hears of every call that failed, and may raise something of its own. What is called must bear being
+    called twice, as a server may do what it was asked and die before it says so.
+    """
+
+    def __init__(self, seconds: float, meanwhile: Callable[[Exception], None] = lambda error: None) -> None:
+        self.seconds, self.meanwhile = seconds, meanwhile
+
+    def __call__(self, call: Callable[[], Answer]) -> Answer:
+        until, wait = time.monotonic() + self.seconds, 0.1
+        while True:
+            try:
+                return call()
+            except Exception as error:
+                if not of_storage(error) or time.monotonic() > until:
+                    raise
+                self.meanwhile(error)
+                time.sleep(wait)
+                wait = min(2 * wait, 1.0)
 
 
-def _without_password(where: str) -> str:
-    head, at, tail = where.rpartition("@")
-    scheme, _, who = head.partition("://")
-    return f"{scheme}://{who.partition(':')[0]}@{tail}" if at else where
+def masked(where: str) -> str:
+    """A storage as it may be shown: `postgresql://user:***@host/db`; a path stays as it is."""
+    return QUERY_PASSWORD.sub(r"\1***", PASSWORD.sub(r"\1***", where)) if "://" in where else where
+
+
+def without_password(text: str, where: str) -> str:
+    """`text` with the storage `where`, with whatever driver, as it may be shown."""
+    rest = where.partition("://")[2]
+    return text.replace(rest, masked(where).partition("://")[2]) if rest else text
 
 
 def join(
@@ -178,7 +213,7 @@ def join(
     if found != wanted:
         changes = "; ".join(differences(found or {}, wanted)) or "it was not made by this command"
         raise UsageError(
-            f"storage {_without_password(where)} holds another search {name!r}: {changes}; run the same command, or "
+            f"storage {masked(where)} holds another search {name!r}: {changes}; run the same command, or "
             "choose another --storage or --study"
         )
     return study

@@ -18,10 +18,10 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from compound.errors import CompoundError, UsageError
-from compound.trials.board import Board
+from compound.trials.board import Board, is_void
 from compound.trials.engine import Search, Worker, is_over
 from compound.trials.liveness import WORKER, machine
-from compound.trials.storage import reachable
+from compound.trials.storage import Patience, masked, reachable, without_password
 
 Show = Callable[[list[FrozenTrial]], None]
 EXHAUSTED = "exhausted"
@@ -62,11 +62,13 @@ class WorkerPool:
 
     def __init__(self, search: Search, storage: BaseStorage, count: int, say: Callable[[str], None]) -> None:
         self.search, self.count, self.say = search, count, say
-        self.board = Board(storage, search.name, search.lease)
         self.members: list[tuple[BaseProcess, Connection]] = []
+        self.started: set[str] = set()  # the numbers of all processes that ever worked here
         self.asked = 0  # how often someone asked to stop
         self.exhausted = False
-        self.idle_deaths = 0
+        self.idle_deaths = self.done = 0  # the deaths since a trial was last done here
+        self.told = False  # that the storage is away
+        self.board = Board(storage, search.name, search.lease, Patience(search.lease, self._away))
         # A clean process that has Optuna forks each worker: cheap, and no thread of this process is cut off in it.
         self.context: ForkServerContext | SpawnContext
         if "forkserver" in multiprocessing.get_all_start_methods():
@@ -80,6 +82,8 @@ class WorkerPool:
         told = False
         while True:
             trials = self.board.look()
+            self.told = False
+            self._count(trials)
             show(trials)
             if is_over(self.board, trials, self.search.trials, self.exhausted):
                 return not self.exhausted
@@ -133,6 +137,13 @@ class WorkerPool:
             finally:
                 theirs.close()
             self.members.append((process, ours))
+            self.started.add(str(process.pid))
+
+    def _count(self, trials: list[FrozenTrial]) -> None:
+        """Deaths before a first trial are no pattern as long as trials are done between them."""
+        done = sum(trial.state.is_finished() and not is_void(trial) and self._is_ours(trial) for trial in trials)
+        if done > self.done:
+            self.done, self.idle_deaths = done, 0
 
     def _died_idle(self, how: str) -> None:
         """Count a worker that did nothing. Raises `SearchFailed` when they never do."""
@@ -144,8 +155,20 @@ class WorkerPool:
             )
 
     def _had_a_trial(self, process: BaseProcess) -> bool:
-        who = [machine(), str(process.pid)]
-        return any(trial.system_attrs.get(WORKER, who[:0])[:2] == who for trial in self.board.look())
+        return any(self._is_ours(trial, {str(process.pid)}) for trial in self.board.look())
+
+    def _is_ours(self, trial: FrozenTrial, pids: set[str] | None = None) -> bool:
+        where, pid, _ = trial.system_attrs.get(WORKER, ("", "", ""))
+        return where == machine() and pid in (self.started if pids is None else pids)
+
+    def _away(self, error: Exception) -> None:
+        """The storage does not answer: say so once, and wait, unless someone wants an end."""
+        if self.asked > 1:
+            raise SearchStopped("stopped while the storage did not answer; the same command goes on when it does")
+        if not self.told:
+            self.told = True
+            where, seconds = masked(self.search.storage), self.search.lease
+            self.say(f"storage {where} does not answer; waiting for it, up to {seconds:g} s")
 
     def _request_stop(self) -> None:
         for _, connection in self.members:
@@ -159,8 +182,7 @@ class WorkerPool:
         ours = {str(process.pid) for process, _ in self.members}
         self.end()
         for trial in trials:
-            where, pid, _ = trial.system_attrs.get(WORKER, ("", "", ""))
-            if trial.state == TrialState.RUNNING and where == machine() and pid in ours:
+            if trial.state == TrialState.RUNNING and self._is_ours(trial, ours):
                 self.board.void(trial._trial_id, "stopped on request; the configuration is tried again")
 
 
@@ -188,7 +210,7 @@ def _work(search: Search, connection: Connection) -> None:
     signal.signal(signal.SIGTERM, _leave)  # Lightning would make an error of it, and the trial would count as failed
     parent = multiprocessing.parent_process()
     try:
-        storage = search.open()
+        storage = Patience(search.lease)(search.open)
         worker = Worker(search, storage, stop=connection.poll, alive=parent.is_alive if parent else lambda: True)
         with reachable(search.storage):
             worker.run()
@@ -198,8 +220,8 @@ def _work(search: Search, connection: Connection) -> None:
         connection.send(str(error))
         sys.exit(1)
     except Exception as error:
-        traceback.print_exc()
-        connection.send(f"a worker failed: {type(error).__name__}: {error}")
+        print(without_password(traceback.format_exc(), search.storage), file=sys.stderr)
+        connection.send(without_password(f"a worker failed: {type(error).__name__}: {error}", search.storage))
         sys.exit(1)
 
 

@@ -28,37 +28,66 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+class Server:
+    """A PostgreSQL server in a folder. It refuses to run as root, so root gives it to `nobody`."""
+
+    def __init__(self, binaries: Path, folder: str) -> None:
+        self.binaries, self.folder, self.port = binaries, folder, free_port()
+        account = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+        self.identity = {"user": account.pw_uid, "group": account.pw_gid} if os.getuid() == 0 else {}
+        os.chown(folder, account.pw_uid, account.pw_gid)
+        words = [binaries / "initdb", "-D", f"{folder}/data", "-U", "search", "--auth=trust", "--no-sync"]
+        subprocess.run(words, check=True, capture_output=True, cwd=folder, **self.identity)
+        self.start()
+
+    @property
+    def url(self) -> str:
+        """The server asks for no password, and takes any."""
+        return f"postgresql://search:sesame@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        options = ["-p", str(self.port), "-k", self.folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+        words = [self.binaries / "postgres", "-D", f"{self.folder}/data", *options]
+        with open(f"{self.folder}/log", "ab") as log:
+            self.process = subprocess.Popen(words, stdout=log, stderr=log, cwd=self.folder, **self.identity)
+        until = time.monotonic() + 120
+        while not self.answers():
+            assert self.process.poll() is None, Path(self.folder, "log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.1)
+
+    def answers(self) -> bool:
+        import psycopg2
+
+        try:
+            psycopg2.connect(host="127.0.0.1", port=self.port, user="search", dbname="postgres").close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """At once: what it was asked and has not answered is lost."""
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait()
+
+
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a server in a temporary folder; PostgreSQL refuses to run as root, so root gives it to `nobody`."""
-    psycopg2 = pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
+def server() -> Iterator[Server]:
+    """A server for all tests of a session."""
+    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     binaries = postgres_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server is installed (Debian: apt install postgresql)")
-    account = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
-    identity = {"user": account.pw_uid, "group": account.pw_gid} if os.getuid() == 0 else {}
     # Not below pytest's folder: other sessions clear that away, and `nobody` may not enter it.
     with tempfile.TemporaryDirectory(prefix="postgres") as folder:
-        os.chown(folder, account.pw_uid, account.pw_gid)
-        words = [binaries / "initdb", "-D", f"{folder}/data", "-U", "search", "--auth=trust", "--no-sync"]
-        subprocess.run(words, check=True, capture_output=True, cwd=folder, **identity)
-        port = free_port()
-        options = ["-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-        with open(f"{folder}/log", "wb") as log:
-            words = [binaries / "postgres", "-D", f"{folder}/data", *options]
-            server = subprocess.Popen(words, stdout=log, stderr=log, cwd=folder, **identity)
-        until = time.monotonic() + 120
-        while True:
-            try:
-                psycopg2.connect(host="127.0.0.1", port=port, user="search", dbname="postgres").close()
-                break
-            except psycopg2.OperationalError:
-                assert server.poll() is None, Path(folder, "log").read_text()
-                assert time.monotonic() < until
-                time.sleep(0.1)
-        yield f"postgresql://search@127.0.0.1:{port}/postgres"
-        server.send_signal(signal.SIGQUIT)  # at once
-        server.wait()
+        running = Server(binaries, folder)
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres(server: Server) -> str:
+    return server.url
 
 
 PROXY = """

@@ -47,6 +47,8 @@ class Hill:
             raise RuntimeError("this one cannot be trained")
         if trouble == "nan":
             return Outcome((float("nan"),))
+        if trouble and "://" in trouble:
+            raise RuntimeError(f"{trouble} went away")
         if trouble == "memory":
             raise MemoryError
         if trouble == "exit":

@@ -13,7 +13,7 @@ from problems import Hill
 
 import compound.trials
 from compound.errors import CompoundError, UsageError
-from compound.trials import STRATEGIES, Search, find_strategy, open_storage, trials_of, work
+from compound.trials import STRATEGIES, Search, find_strategy, masked, open_storage, trials_of, work
 from compound.trials.board import SETTLED, is_void
 from compound.trials.engine import Worker
 from compound.trials.liveness import BEAT, WORKER, FailureDetector, is_gone, me
@@ -174,7 +174,8 @@ def test_a_storage_of_another_search_is_refused_with_the_difference(tmp_path, ch
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("postgresql://me:secret@127.0.0.1:1/none", r"storage postgresql://me@127.0.0.1:1/none cannot be reached: .*refused"),
+        ("postgresql://me:secret@127.0.0.1:1/none", r"storage postgresql://me:\*\*\*@127.0.0.1:1/none cannot be reached: .*refused"),
+        ("postgresql://me:se:secret@cret:x@127.0.0.1/none", r"storage postgresql://me:\*\*\*@127.0.0.1/none is no database URL"),
         ("grpc://127.0.0.1", "has no host and port"),
         ("sqlite:///x.db", "SQLite is not made for several processes"),
         ("FOLDER/notes.txt", "is not the journal of a search"),
@@ -189,6 +190,32 @@ def test_a_storage_that_is_none_is_one_sentence(tmp_path, where, said):
         work(search)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("where", "shown"),
+    [
+        ("postgresql://me:secret@host/db", "postgresql://me:***@host/db"),
+        ("postgresql+psycopg://me:se@cret/se cret@host:5432/db?sslmode=require", "postgresql+psycopg://me:***@host:5432/db?sslmode=require"),
+        ("mysql://me@host/db?password=secret&charset=utf8", "mysql://me@host/db?password=***&charset=utf8"),
+        ("postgresql://me@host/db", "postgresql://me@host/db"),
+        ("grpc://host:13000", "grpc://host:13000"),
+        ("runs/me:you@home/search.journal", "runs/me:you@home/search.journal"),
+    ],
+)  # fmt: skip
+def test_a_storage_is_shown_without_its_password(where, shown):
+    assert masked(where) == shown
+    assert "secret" not in repr(Search(Hill(), where, 3))
+
+
+def test_a_journal_stays_where_it_was_when_the_directory_changes(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    search = Search(Hill(), "j", 2)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    work(search)
+    assert (tmp_path / "j").exists()
+    assert not (tmp_path / "elsewhere" / "j").exists()
 
 
 def test_a_sampler_nobody_knows():

@@ -15,9 +15,12 @@ import pytest
 from optuna.trial import TrialState
 from problems import Hill
 
-from compound.trials import STRATEGIES, Search, SearchFailed, run, trials_of
+from compound.cli.searches.run import carry_out
+from compound.errors import CompoundError
+from compound.trials import STRATEGIES, Search, SearchFailed, run, trials_of, write_leaderboard
 from compound.trials.board import is_void
 from compound.trials.liveness import WORKER
+from compound.trials.storage import with_driver
 
 
 def kill_some(search, count, seed, over):
@@ -184,6 +187,91 @@ def test_sigterm_gives_back_what_runs(tmp_path):
     assert "SearchStopped: stopped with 0 of 6 trials done; the same command goes on" in err
     assert trials
     assert all(is_void(t) for t in trials)
+
+
+def own_database(server, name):
+    from sqlalchemy import create_engine, text
+
+    engine = create_engine(with_driver(server.url), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{server.url.rpartition('/')[0]}/{name}"
+
+
+def test_a_database_that_is_restarted_ends_nothing_and_its_password_is_printed_nowhere(tmp_path, server, capfd):
+    """Title, remarks, errors, and all that is written."""
+    url = own_database(server, "restarted")
+    hill = Hill(tmp_path / "log", seconds=0.1, trouble=dict.fromkeys(range(0, 20, 2), with_driver(url)))
+    search = Search(hill, url, trials=30, seed=1, lease=30)
+
+    def restart():
+        while not (tmp_path / "log").exists():
+            time.sleep(0.05)
+        server.stop()
+        time.sleep(2)
+        server.start()
+
+    restarting = threading.Thread(target=restart)
+    restarting.start()
+    try:
+        entries = carry_out(search, workers=3, quiet=False)
+    finally:
+        restarting.join()
+    assert Counter(entry.state for entry in entries).keys() == {"complete", "failed"}
+    assert len({(entry.parameters["x"], entry.parameters["y"]) for entry in entries}) == 30
+    write_leaderboard(entries, tmp_path, ["accuracy"])
+    printed = "".join(capfd.readouterr()) + (tmp_path / "leaderboard.json").read_text()
+    assert "-> postgresql://search:***@127.0.0.1" in printed
+    assert "does not answer; waiting for it, up to 30 s" in printed
+    assert "sesame" not in printed
+
+
+def test_a_database_that_stays_away_ends_the_search_in_a_sentence(tmp_path, server):
+    search = Search(Hill(tmp_path / "log", seconds=0.1), own_database(server, "gone"), trials=1000, lease=2)
+
+    def stop():
+        while not (tmp_path / "log").exists():
+            time.sleep(0.05)
+        server.stop()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    try:
+        with pytest.raises(
+            CompoundError, match=r"storage postgresql://search:\*\*\*@.* cannot be reached: .*; is it running\?"
+        ):
+            run(search, workers=2, say=lambda text: None)
+    finally:
+        stopping.join()
+        server.start()
+
+
+class Unlucky(Hill):
+    """Every second process that unpickles it ends, and the others do in their second evaluation."""
+
+    def __setstate__(self, state):
+        self.__dict__.update(state)
+        with open(self.log.with_name("starts"), "a") as file:
+            file.write("started\n")
+        if len(self.log.with_name("starts").read_text().splitlines()) % 2:
+            os._exit(7)
+
+    def evaluate(self, candidate, seed, report):
+        if Unlucky in done_here:
+            os._exit(8)
+        done_here.append(Unlucky)
+        return super().evaluate(candidate, seed, report)
+
+
+done_here = []
+
+
+def test_idle_deaths_over_a_whole_search_do_not_end_it(tmp_path):
+    search = Search(Unlucky(tmp_path / "log"), str(tmp_path / "j"), trials=6)
+    assert run(search, workers=1)
+    check_exact(search, tmp_path / "log")
+    assert len((tmp_path / "starts").read_text().splitlines()) == 12
 
 
 class Unloadable(Hill):
