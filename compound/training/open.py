@@ -41,12 +41,12 @@ def start_run(
     def begin() -> Run:
         refuse_single(recipe, data)
         whole = replace(recipe, batch=min(recipe.batch, len(data.train)))
-        asked = Run(Path(out), network, whole, data_fields(data), seed)
+        asked = Run(Path(out), network.for_data(data), whole, data_fields(data), seed)
         existing = open_run(out) if (asked.path / "run.yaml").exists() else None
         if existing is None or existing.state == "created":  # never trained a step: nothing to lose
             if resume and existing is None:
                 raise UsageError(f"{out} holds no run to resume; leave --resume out to start one")
-            if existing is None and not is_free(asked.path, network):
+            if existing is None and not is_free(asked.path, asked.network):
                 raise UsageError(f"{out} exists and is not an empty folder; choose another --out")
             return fresh(asked, data, execution, Crew(world.size, execution.shard))
         if not resume:
@@ -67,7 +67,7 @@ def fresh(asked: Run, data: DataSet, execution: Execution, crew: Crew) -> Run:
 def refuse_changes(existing: Run, asked: Run) -> None:
     """Raise `UsageError` where a run is to go on with other settings than it was started with."""
     recipe = replace(asked.recipe, **{name: getattr(existing.recipe, name) for name in asked.recipe.settled})
-    then = existing.data | existing.spec.to_mapping()  # an older version's file says less
+    then = asked.data | existing.data  # an older version's file says less; its fingerprint tells the same images
     changed = differences(
         described(existing.network, then, existing.recipe, existing.seed),
         described(asked.network, asked.data, recipe, asked.seed),

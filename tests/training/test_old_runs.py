@@ -16,6 +16,7 @@ from compound.cli.common import find_network
 from compound.data import open_data
 from compound.errors import UsageError
 from compound.evaluation import evaluate
+from compound.execution import Execution
 from compound.nn import load_model, load_weights, save_weights
 from compound.training import open_run, start_run, train
 
@@ -32,7 +33,7 @@ def old(tmp_path, monkeypatch):
 
 def goes_on(name, **fields):
     run, data = open_run(name), open_data("pictures.npz")
-    return start_run(run.network.with_(**fields), data, "pictures.npz", run.recipe, name, seed=3, resume=True), data
+    return start_run(run.network.with_(**fields), data, run.recipe, name, seed=3, resume=True), data
 
 
 def test_an_old_run_knows_what_its_network_is_for(old):
@@ -56,7 +57,7 @@ def test_old_weights_evaluate_as_they_did(old, tmp_path):
 @pytest.mark.parametrize("fields", [{}, {"classes": 1000, "channels": 3}], ids=["as it is", "from the zoo"])
 def test_an_old_run_goes_on_to_the_same_end(old, fields):
     run, data = goes_on("stopped", **fields)
-    run, result = train(run, data, device="cpu", quiet=True)
+    run, result = train(run, data, execution=Execution("cpu"), quiet=True)
     assert run.state == "done"
     assert (
         Path("stopped/metrics.csv").read_text().splitlines()[:2]
