@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from compound import ZOO, Basic, ConvBlock, MBConv, Scaling, cost, scale
+from compound import ZOO, Basic, ConvBlock, MBConv, Scaling, UsageError, cost, scale
 from compound.blocks import MaxPool
 from compound.nn import ReadingError, build, from_module
 
@@ -64,7 +64,7 @@ def randomise(model):
 def equal(model, network, built, resolution):
     """Parameters, multiply-adds by torch's tracer, and logits on other images than those of the reading."""
     classes, channels = built.classes, built.channels
-    counted = cost(network.with_(classes=classes, channels=channels))
+    counted = cost(network.with_(resolution=resolution, classes=classes, channels=channels))
     assert counted.params == sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in built.parameters())
     x = torch.randn(1, channels, resolution, resolution)
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
@@ -161,7 +161,7 @@ CASES = {
     "plus one": (lambda m, x: x + 1, {}, "add of a number or a weight in forward"),
     "maps": (lambda m, x: x * m.again(x), {}, "mul of two maps in forward"),
     "leaky": (lambda m, x: m.odd(x), {"odd": nn.Hardtanh(-2, 2)}, "hardtanh from -2 to 2 in odd"),
-    "unknown block": (lambda m, x: m.odd(m.again(x)) + x, {"odd": nn.BatchNorm2d(8)}, "no block is what stands at again to last: conv 3×3 to 8, norm, add"),
+    "unknown block": (lambda m, x: m.odd(m.again(x)) + x, {"odd": nn.BatchNorm2d(8)}, r"no block is what stands at again to last: sum of \(conv 3×3 to 8, norm\) and \(itself\), global"),
     "two norms": (lambda m, x: m.odd(m.again(x)), {"odd": nn.BatchNorm2d(8, eps=1e-3)}, r"norms differ: batch norm with decay 0\.9 and eps 1e-05, batch norm with decay 0\.9 and eps 0\.001"),
     "even": (lambda m, x: m.odd(x), {"odd": nn.Conv2d(8, 8, 2, bias=False)}, "no block is what stands at odd"),
 }  # fmt: skip
@@ -180,7 +180,7 @@ def test_what_is_not_in_the_alphabet_is_named(case):
         (nn.Linear(3, 4), None, "Linear has no convolution, so it is not a ConvNet"),
         (Odd(lambda m, x: x), torch.zeros(1, 3, 16, 20), r"the example has shape \(1, 3, 16, 20\); give square images"),
         (Odd(lambda m, x: x if x.sum() > 0 else -x), torch.zeros(1, 3, 16, 16), r"Odd cannot be traced on images \(2, 3, 16, 16\)"),
-        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), torch.zeros(1, 1, 9, 9), "no block is what stands at 1: act relu"),
+        (nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU()), torch.zeros(1, 1, 9, 9), r"Sequential returns a tensor of shape \(2, 4, 7, 7\); a network"),
     ],
 )  # fmt: skip
 def test_what_is_not_a_network(model, example, sentence):
@@ -195,3 +195,109 @@ def test_a_cell_network_is_said_not_to_be_a_sequence():
         match=r"no block is what stands at stage1.block1.current.act to .*, \d+ operators that no single map parts",
     ):
         from_module(build(network.with_(classes=3), seed=0), torch.zeros(1, 3, 48, 48))
+
+
+def sequence(*layers):
+    return randomise(nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+
+
+def conv_norm(inp, out, stride=1, act=True):
+    layers = [nn.Conv2d(inp, out, 3, stride, 1, bias=False), nn.BatchNorm2d(out)]
+    return [*layers, nn.ReLU()] if act else layers
+
+
+def test_a_last_activation_that_does_nothing_on_the_example_is_not_dropped():
+    """On numbers of order one the logits lie about 2; on a hundred times as large ones some are negative."""
+    torch.manual_seed(0)
+    model = sequence(*conv_norm(3, 8), *conv_norm(8, 8))
+    last = nn.Linear(8, 4)
+    nn.init.constant_(last.bias, 2.0)
+    with pytest.raises(ReadingError, match=r"no block is what stands at 6 to 9: global, linear to 4, act relu"):
+        from_module(nn.Sequential(*model, last, nn.ReLU()), torch.zeros(1, 3, 16, 16))
+
+
+class TensorFlowPadded(nn.Conv2d):
+    """Zeros by the size of the image, the odd one behind, as timm's and TensorFlow's."""
+
+    def forward(self, x):
+        sides = []
+        for size, k, s in zip(x.shape[:1:-1], self.kernel_size[::-1], self.stride[::-1], strict=True):
+            total = max((-(-size // s) - 1) * s + k - size, 0)
+            sides += [total // 2, total - total // 2]
+        return F.conv2d(F.pad(x, sides), self.weight, None, self.stride)
+
+
+@pytest.mark.parametrize("size", [33, 32])
+def test_padding_as_in_tensorflow_is_read_at_an_odd_size_too(size):
+    torch.manual_seed(0)
+    first, second = (TensorFlowPadded(i, o, 3, 2, bias=False) for i, o in ((3, 8), (8, 16)))
+    model = sequence(first, nn.BatchNorm2d(8), nn.ReLU(), second, nn.BatchNorm2d(16), nn.ReLU())
+    model.append(nn.Linear(16, 4))
+    network, built = from_module(model, torch.zeros(1, 3, size, size))
+    assert (network.style.padding, network.unscalable) == ("same", ())
+    equal(model, network, built, 32)
+    equal(model, network, built, 33)
+
+
+@pytest.mark.parametrize("size", [32, 33])
+@pytest.mark.parametrize("ceil", [False, True])
+def test_windows_that_are_filled_up_are_read_where_none_is(size, ceil):
+    torch.manual_seed(0)
+    model = sequence(*conv_norm(3, 8), nn.MaxPool2d(2, 2, ceil_mode=ceil), *conv_norm(8, 8)).append(nn.Linear(8, 4))
+    network, built = from_module(model, torch.zeros(1, 3, size, size))
+    assert network.stages[0].block == MaxPool(2, ceil)
+    assert network.unscalable == ()
+    equal(model, network, built, 33)
+
+
+class ByTheSize(nn.Module):
+    """Another padding for large images than for small ones."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.Sequential(*conv_norm(3, 8), *conv_norm(8, 8))
+        self.last = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = self.convs[:3](x)
+        if x.shape[-1] >= 40:
+            x = F.pad(x, (2, 2, 2, 2))
+        return self.last(self.convs[3:](x).mean((2, 3)))
+
+
+def test_a_network_says_for_which_sizes_it_is_the_module():
+    torch.manual_seed(0)
+    network, _ = from_module(randomise(ByTheSize()), torch.zeros(1, 3, 32, 32))
+    reason = "read at 32 px; the module computes something else at 40 and 48 px"
+    assert network.unscalable == (("resolution", reason),)
+    with pytest.raises(UsageError, match=f"bythesize cannot be scaled in resolution: {reason}"):
+        scale(network, Scaling(resolution=2))
+
+
+def test_a_module_is_read_from_larger_images_where_its_maps_are_single_positions():
+    network = small("googlenet", 32)
+    model = randomise(build(network.with_(classes=5), seed=0))
+    again, built = from_module(model, torch.zeros(1, 3, 32, 32))
+    assert again.resolution == 32
+    equal(model, again, built, 32)
+    equal(model, again, built, 96)
+
+
+@pytest.mark.parametrize(
+    ("end", "sentence"),
+    [
+        (lambda x: {"logits": x, "x": x}, "Odd returns a dict of 2; a network returns its logits alone"),
+        (lambda x: (x,), "Odd returns a tuple of 1; a network returns its logits alone"),
+        (lambda x: None, "Odd returns None; a network returns its logits"),
+        (lambda x: x.mean(), r"Odd returns a tensor of shape \(\); a network returns logits \(N, classes\)"),
+        (lambda x: x[:, :, None], r"Odd returns a tensor of shape \(2, 4, 1\); a network"),
+    ],
+)
+def test_what_is_not_logits_is_said(end, sentence):
+    class Ended(Odd):
+        def forward(self, x):
+            return end(super().forward(x))
+
+    Ended.__name__ = "Odd"
+    with pytest.raises(ReadingError, match=sentence):
+        from_module(Ended(lambda m, x: x), torch.zeros(1, 3, 16, 16))

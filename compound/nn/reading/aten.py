@@ -99,9 +99,9 @@ def adaptive_pool(c: Capture, a: Arguments, output: Any) -> Value:
 
 
 def mean(c: Capture, a: Arguments, output: Any) -> Value:
-    dims = {d % 4 for d in a["dim"] or ()}
-    if dims != {2, 3} or len(a["self shape"]) != 4:
-        raise NotInAlphabet(f"over dimensions {a['dim']}")
+    dims, rank = a.get("dim"), len(a["self shape"])
+    if rank != 4 or {d % 4 for d in dims or ()} != {2, 3}:
+        raise NotInAlphabet("over all dimensions" if dims is None else f"over dimensions {dims} of {rank}")
     return c.put(global_pool(c.graph.shapes[c.plain(a["self"])], 1), [a["self"]], output)
 
 

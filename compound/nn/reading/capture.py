@@ -38,16 +38,28 @@ def capture(model: nn.Module, example: Tensor) -> Capture:
             values[node] = values[node.args[0]][node.args[1]]
         elif node.op == "call_function":
             visit(found, node, values, missing)
-        elif node.op == "output":
-            ends = [values[end] for end in node.args[0]]
-            if len(ends) != 1:
-                raise ReadingError(f"{type(model).__name__} returns {len(ends)} values; a network returns its logits")
-            found.graph.output = ends[0].number
+    output = logits(program, type(model).__name__)
     if missing:
         more = f" (and {len(missing) - 6} more)" if len(missing) > 6 else ""
         raise ReadingError(f"{type(model).__name__} has what is not in the alphabet: {'; '.join(missing[:6])}{more}")
+    found.graph.output = found.plain(values[output])
     found.graph = found.graph.pruned()
     return found
+
+
+def logits(program: torch.export.ExportedProgram, name: str) -> fx.Node:
+    """The node of what the model returns; raises `ReadingError` for anything but one tensor (N, classes)."""
+    spec, ends = program.call_spec.out_spec, program.graph.output_node().args[0]
+    assert isinstance(ends, tuple)
+    if not spec.is_leaf():
+        raise ReadingError(f"{name} returns a {spec.type.__name__} of {len(ends)}; a network returns its logits alone")
+    (end,) = ends
+    if not isinstance(end, fx.Node):
+        raise ReadingError(f"{name} returns {end!r}; a network returns its logits")
+    shape = tuple(end.meta["val"].shape)
+    if len(shape) != 2:
+        raise ReadingError(f"{name} returns a tensor of shape {shape}; a network returns logits (N, classes)")
+    return end
 
 
 def visit(found: Capture, node: fx.Node, values: dict[fx.Node, Any], missing: list[str]) -> None:
@@ -67,7 +79,8 @@ def visit(found: Capture, node: fx.Node, values: dict[fx.Node, Any], missing: li
         if name.rstrip("_") not in HANDLERS:
             raise NotInAlphabet
         values[node] = HANDLERS[name.rstrip("_")](found, arguments, output)
-    except NotInAlphabet as reason:
+    except (NotInAlphabet, LookupError, TypeError, AttributeError) as error:  # or arguments in an unusual form
+        reason = error if isinstance(error, NotInAlphabet) else ""
         missing.append(" ".join(filter(None, (name, str(reason), f"in {found.where or 'forward'}"))))
         values[node] = stand_in(found, output, len(missing))
     if name.endswith("_") and isinstance(first, fx.Node):  # what was changed in place is the new value from here on

@@ -30,9 +30,13 @@ class Node(NamedTuple):
 
 
 class Graph:
-    """Nodes in order of execution, with the shape of every value."""
+    """Nodes in order of execution, with the shape of every value.
+
+    `twins` are the same model's graphs for images of other sizes, in which the same operators stand in the same places.
+    """
 
     def __init__(self, shape: Shape) -> None:
+        self.twins: list[Graph] = []
         self.nodes: list[Node] = []
         self.shapes: list[Shape] = [shape]
         self.output = 0
@@ -77,6 +81,12 @@ class Graph:
                 new[value] = len(kept.nodes)
         kept.output = new[self.output]
         return kept
+
+    def is_twin(self, other: "Graph") -> bool:
+        """Whether the other graph has the same operators, apart from what depends on the size of the maps."""
+        return [(n.kind, n.inputs, n.weights) for n in self.nodes] == [
+            (n.kind, n.inputs, n.weights) for n in other.nodes
+        ]
 
     def cuts(self) -> list[int]:
         """Values that everything passes through: the only places where one block can end and the next begin."""

@@ -34,13 +34,16 @@ def fits(graph: Graph, start: int, candidate: Graph) -> bool:
 
 def matched(graph: Graph, start: int, one: Proposal, style: Style) -> int | None:
     """The value that the proposed block ends in, if its operators are those of the graph."""
-    try:
-        one.block.check(graph.shapes[start][0], one.channels)
-        _, trace = place(one.block, one.channels, one.stride, style, graph.shapes[start])
-    except (NetworkError, ValueError, ZeroDivisionError):
-        return None
-    candidate = written(trace)
-    return start + len(candidate.nodes) if fits(graph, start, candidate) else None
+    for each in (graph, *graph.twins):
+        try:
+            one.block.check(each.shapes[start][0], one.channels)
+            _, trace = place(one.block, one.channels, one.stride, style, each.shapes[start])
+        except (NetworkError, ValueError, ZeroDivisionError):
+            return None
+        candidate = written(trace)
+        if not fits(each, start, candidate):
+            return None
+    return start + len(candidate.nodes)
 
 
 def heads(graph: Graph, start: int) -> Iterable[Head]:
@@ -71,11 +74,18 @@ def head_at(graph: Graph, start: int, style: Style) -> Head | None:
     """The head that is all there is behind `start`, if there is one."""
     if len(graph.nodes) - start > 12:
         return None
-    for head in heads(graph, start):
-        classes = graph.shapes[graph.output][0]
-        if fits(graph, start, written(place_head(head, classes, 0.0, style, graph.shapes[start])[1])):
-            return head
-    return None
+    classes, left = graph.shapes[graph.output][0], len(graph.nodes) - start
+
+    def whole(head: Head, each: Graph) -> bool:
+        try:
+            candidate = written(place_head(head, classes, 0.0, style, each.shapes[start])[1])
+        except NetworkError:
+            return False
+        return len(candidate.nodes) == left and fits(each, start, candidate)
+
+    return next(
+        (head for head in heads(graph, start) if all(whole(head, each) for each in (graph, *graph.twins))), None
+    )
 
 
 def rows(graph: Graph, readings: list[Reading], style: Style) -> tuple[Stage, ...]:

@@ -10,10 +10,21 @@ from compound.blocks import Block, Style
 from compound.head import Head
 from compound.network import Network
 from compound.nn.reading.ahead import REACH, Ahead, Proposal
-from compound.nn.reading.graph import NO_PADS, Graph, ReadingError
+from compound.nn.reading.graph import Graph, ReadingError
 from compound.nn.reading.match import Reading, head_at, matched, rows
 from compound.nn.reading.proposals import proposals
+from compound.nn.reading.said import arrangement
 from compound.ops import Function
+
+SHOWN = 6  # operators that say enough where single ones lie in a row
+
+
+class NoBlock(ReadingError):
+    """An arrangement of operators that no block is, where maps have `side` rows."""
+
+    def __init__(self, message: str, side: int) -> None:
+        super().__init__(message)
+        self.side = side
 
 
 def styles(graph: Graph) -> list[Style]:
@@ -27,7 +38,7 @@ def styles(graph: Graph) -> list[Style]:
     for node in graph.nodes:
         if node.kind == "multiply":  # what is inside a gate tells nothing about the blocks
             acts.subtract(graph.nodes[i - 1].facts[0] for i in node.inputs if graph.nodes[i - 1].kind == "act")
-    convs = [node.facts for node in graph.nodes if node.kind == "conv"]
+    convs = [node.facts for each in (graph, *graph.twins) for node in each.nodes if node.kind == "conv"]
     uneven = any(before != after for facts in convs for before, after in facts[5])
     biased = sum(2 * facts[4] - 1 for facts in convs) > 0  # most of them
     kind, *numbers = next(iter(norms), ("none", 0.99, 1e-3))
@@ -52,22 +63,13 @@ def parsed(graph: Graph, blocks: Iterable[Block] = ()) -> tuple[list[Reading], H
             return readings, head, style
     cuts = graph.cuts()
     end = next((cut for cut in cuts if cut > furthest), len(graph.nodes))
-    nodes = graph.nodes[furthest : max(end, min(furthest + 6, len(graph.nodes)))]
-    shown = ", ".join(said(node.kind, node.facts) for node in nodes[:8]) + (" …" if len(nodes) > 8 else "")
+    end = max([cut for cut in cuts if cut <= furthest + SHOWN], default=end) if end <= furthest + SHOWN else end
+    nodes = graph.nodes[furthest:end]
     places = list(dict.fromkeys(node.where for node in nodes))
     where = places[0] if len(places) == 1 else f"{places[0]} to {places[-1]}"
     many = f", {end - furthest} operators that no single map parts" if end - furthest > REACH else ""
-    raise ReadingError(f"no block is what stands at {where or 'the end'}{many}: {shown}")
-
-
-def said(kind: str, facts: tuple[Any, ...]) -> str:
-    """A node in words: `conv 3×3 to 64 in 32 groups`."""
-    if kind == "conv":
-        channels, (rows, columns), _, groups, bias, pads, _ = facts
-        words = [f"conv {rows}×{columns} to {channels}", f"in {groups} groups" if groups > 1 else ""]
-        words += ["with bias" if bias else "", "unpadded" if pads == NO_PADS and rows > 1 else ""]
-        return " ".join(filter(None, words))
-    return f"{kind} {facts[0]}" if kind in ("act", "pool") else kind
+    shown = arrangement(graph, furthest, end)
+    raise NoBlock(f"no block is what stands at {where or 'the end'}{many}: {shown}", graph.shapes[furthest][1])
 
 
 def parsed_as(graph: Graph, style: Style, blocks: tuple[Block, ...]) -> tuple[list[Reading], Head | None, int]:

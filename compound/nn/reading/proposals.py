@@ -37,8 +37,9 @@ def plain(a: Ahead) -> Iterator[Proposal]:
     first = a.nodes[0]
     if first.kind == "pool" and first.facts[0] == "max":
         size, by = first.facts[1][0], first.facts[2][0]
-        full = (a.inp[1] - size) // by + 1
-        yield Proposal(MaxPool(size, a.out[1] > full), a.inp[0], by)
+        filled_up = a.out[1] > (a.inp[1] - size) // by + 1
+        for ceil in (filled_up, not filled_up):
+            yield Proposal(MaxPool(size, ceil), a.inp[0], by)
     if first.kind != "conv":
         return
     (rows, _), _ = first.facts[5]
