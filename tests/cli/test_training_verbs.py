@@ -70,7 +70,7 @@ def test_a_run_is_not_overwritten_and_resumes_only_as_itself(cli, trained, yaml,
     assert (code, err) == (2, f"error: {trained} already holds a run; go on with --resume, or choose another --out\n")
     code, err = cli.error("train", yaml, photos, *recipe, "--resume", "--epochs", 3, "--seed", 1)
     assert code == 2
-    assert "(then → now): recipe.epochs: 12 → 3; seed: 0 → 1; resume with the same" in err
+    assert "(then → now): data.split_seed: 0 → 1; recipe.epochs: 12 → 3; seed: 0 → 1; resume with the same" in err
     assert cli("train", yaml, photos, *recipe, "--resume")[0] == 0
 
 

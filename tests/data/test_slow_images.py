@@ -104,7 +104,7 @@ def test_loading_leaves_slow_images_out(tmp_path, monkeypatch) -> None:
     paths = [tmp_path / name for name in ("slow.ppm", "good.png", "scans.jpg")]
     log, network = DamageLog(1.0), ZOO["efficientnet-b0"].with_(resolution=16)
     for workers in (0, 1):
-        (batch,) = make_loader(FileSource(paths, [0, 1, 2], 3), Preprocessing.of(network, 3), 3, workers=workers)
+        (batch,) = make_loader(FileSource(paths, [0, 1, 2], 3), Preprocessing.of(network), 3, workers=workers)
         log.add(batch)
         assert batch.labels.tolist() == [1]
     assert [path.rpartition("/")[2] for path in log.damaged] == ["slow.ppm", "scans.jpg"]

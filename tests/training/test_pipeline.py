@@ -25,7 +25,7 @@ from compound.training.pipeline import Pipeline
 name, schedule = sys.argv[1:]
 torch.set_num_threads(1)
 dist.init_process_group("gloo")
-model = build(small(name), classes=5, seed=0).double().train()
+model = build(small(name).with_(classes=5), seed=0).double().train()
 pipeline = Pipeline(model, F.cross_entropy, 4, torch.device("cpu"), schedule)
 optimizer = torch.optim.SGD(pipeline.parameters(), 0.05, momentum=0.9)
 losses = []
