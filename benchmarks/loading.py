@@ -23,7 +23,7 @@ from PIL import Image
 
 from benchmarks.environment import RESULTS, write_result
 from compound.data import Augment, DataSpec, Preprocessing, make_loader, open_data
-from compound.data.cache import write_cache
+from compound.data.caching import write_cache
 from compound.data.open import read_tables
 from compound.measurement.machine import keep_freed_memory
 from compound.network import Inputs

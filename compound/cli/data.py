@@ -77,7 +77,7 @@ def cache(
     smaller images: choose a size of the network's resolution plus its margin, or more.
     """
     from compound.data import DataSpec
-    from compound.data.cache import write_cache
+    from compound.data.caching import write_cache
     from compound.data.open import read_tables
 
     told = write_cache(read_tables(DataSpec(data, channels, root=root, download=download)), out, size, note)

@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from compound.data.decode import SUFFIXES
 from compound.data.errors import DataError
+from compound.data.identity import MOST_READ, Identity
 from compound.data.source import FileSource, Source
 from compound.data.tables import Tables
 
@@ -31,12 +33,12 @@ def open_folder(folder: Path, channels: int) -> Tables:
     if train is None or not _folders(train):  # a class may be called train, as beside car and bus
         if inner and set(inner) <= {*TRAIN, *HOLDOUT, *TEST}:
             raise DataError(f"{folder} has no classes to train on; put images at {folder}/train/CLASS/IMAGE.jpg")
-        return tables(folder.name, {"train": _scan(folder)}, channels, str(folder))
+        return tables(folder.name, {"train": _scan(folder)}, channels, folder)
     parts = {"train": _scan(train)}
     for part, place in (("holdout", holdout), ("test", test)):
         if place is not None:
             parts[part] = _scan(place)
-    return tables(folder.name, parts, channels, str(folder))
+    return tables(folder.name, parts, channels, folder)
 
 
 def open_csv(path: Path, channels: int) -> Tables:
@@ -56,17 +58,17 @@ def open_csv(path: Path, channels: int) -> Tables:
         raise DataError(
             f"{path}: there is no file {first[0]}; write the paths absolute or relative to the folder of the CSV file"
         )
-    return tables(path.stem, parts, channels, str(path), several=True in kinds)
+    return tables(path.stem, parts, channels, path, several=True in kinds)
 
 
-def tables(name: str, parts: Mapping[str, list[Entry]], channels: int, where: str, several: bool = False) -> Tables:
-    """Files by part, as sources."""
+def tables(name: str, parts: Mapping[str, list[Entry]], channels: int, where: Path, several: bool = False) -> Tables:
+    """Files by part, as sources; `where` lists them."""
 
     def labels(entry: Entry) -> list[str]:
         return [one.strip() for one in entry.label.split(SEPARATOR) if one.strip()] if several else [entry.label]
 
     given = {part: [labels(entry) for entry in entries] for part, entries in parts.items()}
-    classes, numbers = numbered(given, where)
+    classes, numbers = numbered(given, str(where))
     sources = {}
     for part, entries in parts.items():
         chosen = np.zeros((len(entries), len(classes)) if several else len(entries), dtype=np.int64)
@@ -76,7 +78,9 @@ def tables(name: str, parts: Mapping[str, list[Entry]], channels: int, where: st
             else:
                 (chosen[row],) = each
         sources[part] = FileSource([entry.path for entry in entries], chosen, channels)
-    return as_parts(name, classes, channels, sources)
+    by: Identity = "content" if sum(map(len, parts.values())) <= MOST_READ else "name"
+    base = where if where.is_dir() else where.parent
+    return replace(as_parts(name, classes, channels, sources), by=by, base=base)
 
 
 def numbered(parts: Mapping[str, list[list[str]]], where: str) -> tuple[tuple[str, ...], dict[str, list[list[int]]]]:

@@ -11,6 +11,7 @@ from torchvision import datasets
 
 from compound.data.birdsnap import Birdsnap
 from compound.data.errors import DataError
+from compound.data.identity import Identity
 from compound.data.source import ArraySource, FileSource, Source
 from compound.data.tables import Tables
 from compound.errors import CompoundError
@@ -93,7 +94,8 @@ def open_named(name: str, channels: int | None, root: Path, download: bool) -> T
     labels = [int(source.labels.max(initial=-1)) for source in sources]
     classes = getattr(parts[0], "classes", None) or [str(i) for i in range(max(labels) + 1)]
     _check_sizes(name, len(train), len(sources[-1]), len(classes))
-    return Tables(name, tuple(map(str, classes)), channels, train, None, sources[-1])
+    by: Identity = "name" if isinstance(train, FileSource) else "position"  # both lists are as published
+    return Tables(name, tuple(map(str, classes)), channels, train, None, sources[-1], by=by, base=root)
 
 
 def _check_sizes(name: str, *found: int) -> None:

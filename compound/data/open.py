@@ -14,12 +14,13 @@ from compound.data.arrays import open_arrays
 from compound.data.cache import is_cache, open_cache
 from compound.data.errors import DataError
 from compound.data.folder import open_csv, open_folder
+from compound.data.identity import Identity, of_files, of_names
 from compound.data.idx import is_idx_folder, open_idx
 from compound.data.named import NAMED, open_named
 from compound.data.shards import is_shards, open_shards
-from compound.data.source import ArraySource, Source, concatenated, subset
+from compound.data.source import ArraySource, FileSource, Source, concatenated, subset
 from compound.data.spec import HELD, DataSpec
-from compound.data.split import stratified
+from compound.data.split import by_identity, stratified
 from compound.data.tables import Tables
 
 FASHION6K = Path(__file__).parent / "fashion6k"
@@ -62,12 +63,17 @@ class DataSet:
         return replace(self, train=train, holdout=nothing, asked=replace(self.spec, holdout=0.0))
 
     def fingerprint(self) -> str:
-        """Twelve hex digits that change when names, classes, channels, sizes or labels do (pixels are not read)."""
+        """Twelve hex digits that change when name, classes, channels, labels or images of a part do.
+
+        Not their order or what files are called, where content tells them apart.
+        """
         head = json.dumps([self.name, self.classes, self.channels])
         digest = hashlib.sha256(head.encode())
         for part in (self.train, self.holdout, self.test):
             digest.update(len(part).to_bytes(8, "little"))
-            digest.update(np.ascontiguousarray(part.labels, dtype="<i8").tobytes())
+            identities, rows = part.identities().astype("<u8"), np.atleast_2d(part.labels.T).T.astype("<i8")
+            order = np.lexsort([*rows.T, identities])
+            digest.update(identities[order].tobytes() + rows[order].tobytes())
         return digest.hexdigest()[:12]
 
 
@@ -101,7 +107,7 @@ def read_tables(spec: DataSpec) -> Tables:
                 f"{spec.where} has {tables.channels} channels, which do not become {channels}; leave --channels out"
             )
         tables = _converted(tables, channels)
-    return tables
+    return _told_apart(tables, spec.by or tables.by)
 
 
 def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables:
@@ -138,6 +144,20 @@ def _of_channels(tables: Tables, channels: int | None, spec: str) -> Tables:
     return tables
 
 
+def _told_apart(tables: Tables, by: Identity) -> Tables:
+    """Files with what they are told apart by."""
+
+    def known(source: Source | None) -> Source | None:
+        if not isinstance(source, FileSource) or tables.base is None or by == "position":
+            return source
+        paths = source.paths()
+        names = [path.removeprefix(f"{tables.base}{os.sep}") for path in paths]
+        return source.known_by(of_names(names) if by == "name" else of_files(paths))
+
+    train = known(tables.train) or tables.train
+    return replace(tables, by=by, train=train, holdout=known(tables.holdout), test=known(tables.test))
+
+
 def _converted(tables: Tables, channels: int) -> Tables:
     """Arrays in memory with `channels`; files were opened with them."""
     parts: dict[str, Source] = {
@@ -153,11 +173,35 @@ def _divided(tables: Tables, spec: DataSpec) -> DataSet:
         found = repr(tables.classes[0]) if tables.classes else "none"
         raise DataError(f"{spec.where} has a single class, {found}; give two or more to tell apart")
     train, test, held = tables.train, tables.test, tables.holdout
+    left_out = dict(tables.left_out)
     if test is None:
-        kept, taken = stratified(train.labels, TEST_SHARE, spec.seed)
-        train, test = subset(train, kept), subset(train, taken)
+        train, test = _split(train, TEST_SHARE, spec.seed, tables.by)
+    elif tables.by == "content":
+        test = _unlike(train, test, "test", left_out)
     if held is None:
-        kept, taken = stratified(train.labels, spec.holdout, spec.seed + 1)
-        train, held = subset(train, kept), subset(train, taken)
-    given = replace(spec, channels=tables.channels)
-    return DataSet(tables.name, tables.classes, tables.channels, train, held, test, given, tables.left_out)
+        train, held = _split(train, spec.holdout, spec.seed + 1, tables.by)
+    elif tables.by == "content":
+        held = _unlike(train, held, "validation", left_out)
+    asked = replace(spec, channels=tables.channels, by=tables.by)
+    return DataSet(tables.name, tables.classes, tables.channels, train, held, test, asked, left_out)
+
+
+def _unlike(train: Source, other: Source, part: str, left_out: dict[str, str]) -> Source:
+    """The images of `other` that are no copies of training images; copies go to `left_out`."""
+    copies = np.isin(other.identities(), train.identities())
+    for index in np.flatnonzero(copies).tolist():
+        left_out[other.path(index)] = "it is a copy of an image to train on"
+    if len(other) and copies.all():
+        raise DataError(
+            f"every image to use for {part} is a copy of one to train on, such as {other.path(0)}; give others"
+        )
+    return subset(other, np.flatnonzero(~copies)) if copies.any() else other
+
+
+def _split(source: Source, share: float, seed: int, by: Identity) -> tuple[Source, Source]:
+    """Those kept, and the others."""
+    if by == "position":
+        kept, taken = stratified(source.labels, share, seed)
+    else:
+        kept, taken = by_identity(source.labels, source.identities(), share, seed)
+    return subset(source, kept), subset(source, taken)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import torch
 
+from compound.data.chance import Hashes
 from compound.data.decode import decode_image
 from compound.data.errors import DamagedImage, DataError
+from compound.data.identity import of_names
 from compound.data.members import HEADER
 from compound.data.source import Labels, Source, packed, unpacked
 from compound.errors import CompoundError
@@ -32,6 +34,12 @@ class ShardSource(Source):
 
     def path(self, index: int) -> str:
         return f"{self._shards[self._places[index, 0]]}/{self._name(index)}"
+
+    def identities(self) -> Hashes:
+        """Of the shard's name and the member's: reading them would be reading everything."""
+        within = [shard.rpartition("/")[2] for shard in self._shards]
+        names = [f"{within[shard]}/{self._name(i)}" for i, shard in enumerate(self._places[:, 0].tolist())]
+        return of_names(names)
 
     def load(self, index: int) -> torch.Tensor:
         return self.decoded(index, self._read(index))

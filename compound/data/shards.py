@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def open_shards(spec: str, channels: int, root: Path) -> Tables:
         flat = np.array(numbers[part], dtype=np.int64).reshape(-1)
         sources[part] = ShardSource(names, channels, np.array(places, dtype=np.int64), flat, images)
     left = {f"{shard}: {what}": why for shard, one in indexed.items() for what, why in one.left_out.items()}
-    return as_parts(named(spec), class_names(shards[0], classes), channels, sources, left)
+    return replace(as_parts(named(spec), class_names(shards[0], classes), channels, sources, left), by="name")
 
 
 def expanded(spec: str) -> list[str]:

@@ -10,8 +10,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from compound.bounds import bound
+from compound.data.chance import Hashes
 from compound.data.decode import decode_image, to_channels
 from compound.data.errors import DamagedImage, DataError
+from compound.data.identity import of_bytes, of_files, stamp
 from compound.files import read_regular
 
 Labels = NDArray[np.int64]
@@ -29,6 +31,14 @@ class Source(ABC):
     @abstractmethod
     def path(self, index: int) -> str:
         """What messages call the image: its path, or its place in the file it came from."""
+
+    @abstractmethod
+    def identities(self) -> Hashes:
+        """What each image is, (n,): see `compound.data.identity`. Copies have one."""
+
+    def version(self) -> str:
+        """Hex digits that change when the images do, where `identities` may not."""
+        return f"{of_bytes([self.identities().tobytes()]):016x}"
 
     @abstractmethod
     def load(self, index: int) -> torch.Tensor:
@@ -63,6 +73,11 @@ class ArraySource(Source):
     def path(self, index: int) -> str:
         return f"{self.name}[{self._numbers[index]}]"
 
+    def identities(self) -> Hashes:
+        head = str(tuple(self.images.shape[1:])).encode()
+        pixels = self.images.contiguous().numpy()
+        return np.array([of_bytes([head, image.data]) for image in pixels], dtype=np.uint64)
+
     def load(self, index: int) -> torch.Tensor:
         return self.images[index]
 
@@ -84,14 +99,33 @@ class ArraySource(Source):
 
 
 class FileSource(Source):
-    """Image files, decoded when loaded, in grey (`channels` 1) or RGB (3)."""
+    """Image files, decoded when loaded, in grey (`channels` 1) or RGB (3); `identities` (n,) where they are known."""
 
-    def __init__(self, paths: Sequence[str | Path], labels: ArrayLike, channels: int) -> None:
+    def __init__(
+        self, paths: Sequence[str | Path], labels: ArrayLike, channels: int, identities: Hashes | None = None
+    ) -> None:
         self.labels = _labels(labels, len(paths), "image files")
         self._paths, self.channels = packed(paths), channels
+        self._identities = identities
 
     def path(self, index: int) -> str:
         return unpacked(self._paths[index])
+
+    def paths(self) -> list[str]:
+        return [unpacked(path) for path in self._paths]
+
+    def known_by(self, identities: Hashes) -> "FileSource":
+        """The same files, told apart by `identities`."""
+        return FileSource(self.paths(), self.labels, self.channels, identities)
+
+    def identities(self) -> Hashes:
+        """Of their content, unless others were given."""
+        if self._identities is None:
+            self._identities = of_files(self.paths())
+        return self._identities
+
+    def version(self) -> str:
+        return f"{of_bytes(stamp(path).encode() for path in self.paths()):016x}"
 
     def load(self, index: int) -> torch.Tensor:
         path = self.path(index)
@@ -102,13 +136,15 @@ class FileSource(Source):
         return decode_image(data, self.channels, path)
 
     def subset(self, indices: Labels) -> "FileSource":
-        return FileSource([self.path(i) for i in indices], self.labels[indices], self.channels)
+        known = None if self._identities is None else self._identities[indices]
+        return FileSource([self.path(i) for i in indices], self.labels[indices], self.channels, known)
 
     def joined(self, other: Self) -> "FileSource | None":
         if self.channels != other.channels:
             return None
-        paths = [source.path(i) for source in (self, other) for i in range(len(source))]
-        return FileSource(paths, np.concatenate([self.labels, other.labels]), self.channels)
+        known = np.concatenate([self.identities(), other.identities()])
+        labels = np.concatenate([self.labels, other.labels])
+        return FileSource([*self.paths(), *other.paths()], labels, self.channels, known)
 
 
 def packed(names: Sequence[str | Path]) -> NDArray[np.bytes_]:

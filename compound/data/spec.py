@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compound.data.errors import DataError
+from compound.data.identity import Identity
 
 if TYPE_CHECKING:
     from compound.data.open import DataSet
@@ -27,6 +28,7 @@ class DataSpec:
         (the paper's minival: 25,022). A holdout that the data comes with is taken as it is.
     `seed`: of the holdout, and of the test split where the data has none.
     `root`, `download`: where torchvision's data sets lie, and whether it may fetch them.
+    `by`: what tells images apart when parts are split off; by default what suits the data, content for a folder.
     """
 
     where: str
@@ -35,6 +37,7 @@ class DataSpec:
     seed: int = 0
     root: Path | None = None
     download: bool = False
+    by: Identity | None = None
 
     def __post_init__(self) -> None:
         if self.holdout < 0 or (self.holdout >= 1 and self.holdout != int(self.holdout)):
@@ -52,7 +55,7 @@ class DataSpec:
         """All fields as plain values; `where` is `spec`, as the files of runs have it."""
         return {
             "spec": self.where, "channels": self.channels, "holdout": self.holdout, "split_seed": self.seed,
-            "root": None if self.root is None else str(self.root), "download": self.download,
+            "root": None if self.root is None else str(self.root), "download": self.download, "split_by": self.by,
         }  # fmt: skip
 
     @classmethod
@@ -66,4 +69,5 @@ class DataSpec:
             given.get("split_seed", seed),
             None if root is None else Path(root),
             given.get("download", False),
+            given.get("split_by", "position"),
         )

@@ -1,8 +1,9 @@
 """Dividing images so that every class is represented: seeded, the same on every machine."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from compound.data.chance import Purpose, hashes
+from compound.data.chance import Hashes, Purpose, hashes
 from compound.data.errors import DataError
 from compound.data.source import Labels
 
@@ -11,6 +12,7 @@ def stratified(labels: Labels, share: float, seed: int) -> tuple[Labels, Labels]
     """Positions (kept, taken), each ascending: about `share` of every class is taken, or from 1 on `share` in all.
 
     Of a class with two images or more at least one is kept, and of a share above 0 at least one taken; 0 takes none.
+    Chosen by position, which is for images that keep theirs.
     """
     labels = rarest(labels) if labels.ndim == 2 else labels
     taken = np.zeros(len(labels), dtype=bool)
@@ -20,6 +22,53 @@ def stratified(labels: Labels, share: float, seed: int) -> tuple[Labels, Labels]
     for start, count in zip(np.cumsum(sizes) - sizes, _counts(sizes, share), strict=True):
         taken[members[start : start + count]] = True
     return np.flatnonzero(~taken), np.flatnonzero(taken)
+
+
+def by_identity(labels: Labels, identities: Hashes, share: float, seed: int) -> tuple[Labels, Labels]:
+    """As `stratified`, chosen by `identities` (n,): each image by its own, so that others may come and go.
+
+    A share is taken where an identity's hash is below it: of a class of n about share × n, give or take
+    √(n × share × (1 − share)). Where that leaves a class without one, the image nearest to the other side changes it.
+    A number is taken exactly, in the order of the hashes, so that images which come may push one out. Images of one
+    identity are never divided.
+    """
+    labels = rarest(labels) if labels.ndim == 2 else labels
+    known, number = np.unique(identities, return_inverse=True)
+    chance = hashes(seed, 0, known.view(np.int64), Purpose.SPLIT).astype(np.float64) * 2.0**-64
+    groups = [np.unique(number[members]) for members in _alike(labels)]
+    if share >= 1:
+        taken = _exactly(labels, number, np.argsort(chance, kind="stable"), int(share))
+    else:
+        taken = chance < share
+        for group in groups if share else []:
+            if not taken[group].any():
+                taken[group[chance[group].argmin()]] = True
+    for group in groups:
+        if taken[group].all():
+            taken[group[chance[group].argmax()]] = False
+    return np.flatnonzero(~taken[number]), np.flatnonzero(taken[number])
+
+
+def _exactly(labels: Labels, number: Labels, order: Labels, wanted: int) -> NDArray[np.bool_]:
+    """Which identities are taken so that `wanted` images are, of each class its share; `number` has those of images."""
+    _, label, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    left, class_of = _counts(sizes, wanted).tolist(), label.tolist()
+    taken = np.zeros(len(order), dtype=bool)
+    members = _alike(number)
+    for one in order.tolist():
+        classes = [class_of[i] for i in members[one].tolist()]
+        if all(left[c] >= classes.count(c) for c in classes):
+            taken[one] = True
+            for c in classes:
+                left[c] -= 1
+    return taken
+
+
+def _alike(values: Labels) -> list[Labels]:
+    """The positions of each value, the smallest first."""
+    _, counts = np.unique(values, return_counts=True)
+    positions: list[Labels] = np.split(np.argsort(values, kind="stable"), np.cumsum(counts)[:-1])
+    return positions
 
 
 def rarest(labels: Labels) -> Labels:

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from compound.data.identity import Identity
 from compound.data.source import Source
 
 
@@ -10,7 +12,8 @@ from compound.data.source import Source
 class Tables:
     """The parts a data set comes with. `channels` is what its images have; `None` parts are yet to be split off.
 
-    `left_out` has what holds images and cannot be used, with the reasons.
+    `left_out` has what holds images and cannot be used, with the reasons. `by` is what tells the images apart, and
+    `base` the folder that names of files are within.
     """
 
     name: str
@@ -20,3 +23,5 @@ class Tables:
     holdout: Source | None
     test: Source | None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    by: Identity = "position"
+    base: Path | None = None

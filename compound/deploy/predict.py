@@ -12,7 +12,9 @@ import numpy as np
 from torch import Tensor
 
 from compound.data import DamageLog, FileSource, Source
+from compound.data.chance import Hashes
 from compound.data.decode import SUFFIXES, decode_image
+from compound.data.identity import of_bytes
 from compound.data.source import Labels
 from compound.deploy.runtimes import Runtime
 from compound.deploy.stream import frames
@@ -101,6 +103,9 @@ class FrameSource(Source):
 
     def path(self, index: int) -> str:
         return f"frame {self.first + index}"
+
+    def identities(self) -> Hashes:
+        return np.array([of_bytes([data]) for data in self.encoded], dtype=np.uint64)
 
     def load(self, index: int) -> Tensor:
         return decode_image(self.encoded[index], self.channels, self.path(index))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def class_folders(tmp_path: Path, picture: Painter) -> Callable[..., Path]:
             folder = tmp_path / where / label
             folder.mkdir(parents=True)
             for i in range(count):
-                picture(seed=i).save(folder / f"{i:03d}.jpg")
+                picture(seed=crc32(f"{where} {label} {i}".encode())).save(folder / f"{i:03d}.jpg")
         return tmp_path / where
 
     return make

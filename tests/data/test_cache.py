@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from compound.data import Augment, DamagedImage, DataError, DataSpec, Preprocessing, make_loader, open_data
-from compound.data import cache as caching
-from compound.data.cache import CacheSource, write_cache
+from compound.data import Augment, DamagedImage, DataError, DataSpec, Preprocessing, caching, make_loader, open_data
+from compound.data.cache import CacheSource
+from compound.data.caching import write_cache
 from compound.data.open import read_tables
 from compound.errors import UsageError
 from compound.network import Inputs
@@ -85,19 +85,19 @@ def test_batches_from_workers(photos, tmp_path):
 def test_a_stopped_one_goes_on_and_a_damaged_shard_is_written_again(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(caching, "SHARD", 3 * 64 * 64 * 4)
     out, tables = tmp_path / "out", read_tables(DataSpec(str(photos)))
-    write = caching._shard
+    write = caching.Shards.part
 
-    def stop(folder, part, number, *rest):
+    def stop(shards, part, source):
         if part == "test":
             raise KeyboardInterrupt
-        return write(folder, part, number, *rest)
+        return write(shards, part, source)
 
-    monkeypatch.setattr(caching, "_shard", stop)
+    monkeypatch.setattr(caching.Shards, "part", stop)
     with pytest.raises(KeyboardInterrupt):
         write_cache(tables, out, 64)
     with pytest.raises(DataError, match="not finished; go on with `compound data cache DATA -o"):
         open_data(str(out))
-    monkeypatch.setattr(caching, "_shard", write)
+    monkeypatch.setattr(caching.Shards, "part", write)
     first = (out / "train-00000.bin").stat().st_mtime_ns
     said: list[str] = []
     write_cache(tables, out, 64, said.append)

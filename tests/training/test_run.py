@@ -18,12 +18,12 @@ def rewritten(path: Path, change) -> None:
 
 
 def test_the_question_of_the_data_is_kept_whole(tmp_path, network, recipe):
-    asked = DataSpec("fashion6k", 1, 0.2, 7, Path("pictures"), True)
+    asked = DataSpec("fashion6k", 1, 0.2, 7, Path("pictures"), True, "position")
     data = asked.open()
     assert data.spec == asked
     run = start_run(network, data, recipe, tmp_path / "run", seed=3)
     assert open_run(run.path).spec == run.spec == asked  # the splits' seed is not the run's
-    assert open_data("fashion6k").spec == DataSpec("fashion6k", 1)  # channels as they came out
+    assert open_data("fashion6k").spec == DataSpec("fashion6k", 1, by="position")  # channels as they came out
     assert data.without_holdout().spec == replace(asked, holdout=0)
 
 
@@ -32,11 +32,11 @@ def test_a_run_of_an_older_version_opens_with_what_was_the_default_then(tmp_path
     run = start_run(network, data, recipe, tmp_path / "run", seed=3).now("training")
 
     def older(told):
-        for name in ("holdout", "split_seed", "root", "download"):
+        for name in ("holdout", "split_seed", "root", "download", "split_by"):
             del told[name]
 
     rewritten(run.path, older)
-    assert open_run(run.path).spec == DataSpec("fashion6k", 1, 0.05, 3)
+    assert open_run(run.path).spec == DataSpec("fashion6k", 1, 0.05, 3, by="position")
     assert start_run(network, data, recipe, run.path, seed=3, resume=True).path == run.path
     with pytest.raises(UsageError, match=r"data.holdout: 0.05 → 0.1"):
         start_run(network, open_data("fashion6k", holdout=0.1, seed=3), recipe, run.path, seed=3, resume=True)
