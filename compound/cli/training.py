@@ -200,7 +200,7 @@ class TrainingOptions:
     ) -> tuple["Run", "Evaluation"]:
         """Start or resume the run and train it to its end."""
         from compound.parallel import is_first, size
-        from compound.training import Safeguards, Start, adopted, start_run, train
+        from compound.training import Safeguards, Start, adopted, open_run, start_run, train
         from compound.training.memory import Crew
         from compound.training.setups import doubts
 
@@ -216,6 +216,9 @@ class TrainingOptions:
             warnings += doubts(self.weights, network, images)
         if self.class_weights is not None:
             recipe = replace(recipe, class_weights=self._class_weights(images))
+        if self.resume and (out / "run.yaml").is_file():
+            by = open_run(out).spec.by  # an older run's parts were drawn otherwise
+            images = images if by == images.spec.by else replace(images.spec, by=by).open()
         run = start_run(network, images, recipe, out, execution, seed=self.seed, resume=self.resume)
         if is_first():
             for warning in (*warnings, *run.network.warnings()):

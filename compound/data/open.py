@@ -76,6 +76,14 @@ class DataSet:
             digest.update(identities[order].tobytes() + rows[order].tobytes())
         return digest.hexdigest()[:12]
 
+    def fingerprint_of_labels(self) -> str:
+        """What runs kept before images were told apart: of these it knows how many there are, and their labels."""
+        digest = hashlib.sha256(json.dumps([self.name, self.classes, self.channels]).encode())
+        for part in (self.train, self.holdout, self.test):
+            digest.update(len(part).to_bytes(8, "little"))
+            digest.update(np.ascontiguousarray(part.labels, dtype="<i8").tobytes())
+        return digest.hexdigest()[:12]
+
 
 def open_data(
     where: str,

@@ -51,7 +51,7 @@ def start_run(
             return fresh(asked, data, execution, Crew(world.size, execution.shard))
         if not resume:
             raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
-        refuse_changes(existing, asked)
+        refuse_changes(existing, asked, data)
         return existing
 
     return from_first(begin)
@@ -64,10 +64,14 @@ def fresh(asked: Run, data: DataSet, execution: Execution, crew: Crew) -> Run:
     return replace(asked, recipe=settle(asked.network, data, asked.recipe, execution, crew)).save()
 
 
-def refuse_changes(existing: Run, asked: Run) -> None:
+def refuse_changes(existing: Run, asked: Run, data: DataSet) -> None:
     """Raise `UsageError` where a run is to go on with other settings than it was started with."""
+    if "split_by" not in existing.data:  # of an older version
+        asked = replace(asked, data=asked.data | {"fingerprint": data.fingerprint_of_labels()})
     recipe = replace(asked.recipe, **{name: getattr(existing.recipe, name) for name in asked.recipe.settled})
-    then = asked.data | existing.data  # an older version's file says less; its fingerprint tells the same images
+    then = existing.data | existing.spec.to_mapping()  # an older version's file says less
+    if "split_seed" not in existing.data:  # the labels of its parts tell
+        then["split_seed"] = asked.data["split_seed"]
     changed = differences(
         described(existing.network, then, existing.recipe, existing.seed),
         described(asked.network, asked.data, recipe, asked.seed),

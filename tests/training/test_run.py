@@ -34,6 +34,7 @@ def test_a_run_of_an_older_version_opens_with_what_was_the_default_then(tmp_path
     def older(told):
         for name in ("holdout", "split_seed", "root", "download", "split_by"):
             del told[name]
+        told["fingerprint"] = data.fingerprint_of_labels()
 
     rewritten(run.path, older)
     assert open_run(run.path).spec == DataSpec("fashion6k", 1, 0.05, 3, by="position")
