@@ -1,6 +1,6 @@
 """Frozen dataclasses from and to plain mappings (YAML, JSON), with errors that name place, field, value and remedy."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from compound.errors import UsageError
 
 T = TypeVar("T")
+LONGEST = 200  # characters of a name, and of a value, that an error looks at
 
 
 @lru_cache
@@ -17,20 +18,30 @@ def _adapter(cls: Any) -> Any:
     return TypeAdapter(cls)
 
 
-def nearest(given: str, known: Iterable[str], kind: str) -> str:
-    """A hint: the known name nearest to `given`, or all of them."""
+def nearest(given: str, known: Iterable[str], kind: str, otherwise: str = "", key: Callable[[str], str] = str) -> str:
+    """A hint: the known names nearest to `given`, else `otherwise`, by default all names of that `kind`.
+
+    Names are alike if what `key` makes of them is.
+    """
     import difflib  # only an error needs it
 
-    known = list(known)
-    near = difflib.get_close_matches(given, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known {kind}: {', '.join(known)}"
+    names = {key(name): name for name in reversed(list(known))}
+    near = difflib.get_close_matches(key(given[:LONGEST]), names, n=3, cutoff=0.6)
+    hint = " or ".join(dict.fromkeys(repr(names[one]) for one in near))
+    return f"did you mean {hint}?" if near else otherwise or f"known {kind}: {', '.join(reversed(names.values()))}"
+
+
+def shown(value: Any) -> str:
+    """A value in an error, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def check_names(given: Mapping[str, Any], known: list[str], where: str, error: type[UsageError]) -> None:
     """Refuse a field nobody knows, with the nearest name that is known."""
     for name in given:
         if name not in known:
-            raise error(f"{where}: there is no field {name!r}; {nearest(str(name), known, 'fields')}")
+            raise error(f"{where}: there is no field {shown(name)}; {nearest(str(name), known, 'fields')}")
 
 
 def from_mapping(cls: type[T], given: Any, where: str, error: type[UsageError] = UsageError) -> T:
@@ -38,7 +49,7 @@ def from_mapping(cls: type[T], given: Any, where: str, error: type[UsageError] =
     from pydantic import ValidationError
 
     if not isinstance(given, Mapping):
-        raise error(f"{where}: {given!r} is not a list of fields; write {{field: value, …}}")
+        raise error(f"{where}: {shown(given)} is not a list of fields; write {{field: value, …}}")
     check_names(given, [f.name for f in fields(cls)], where, error)  # type: ignore[arg-type]
     for name in (f.name for f in fields(cls) if f.type in (int, float)):  # type: ignore[arg-type]
         if isinstance(given.get(name), bool):  # YAML reads `yes` as true, and Python true as 1
@@ -51,7 +62,7 @@ def from_mapping(cls: type[T], given: Any, where: str, error: type[UsageError] =
         if first["type"] == "missing":
             raise error(f"{where}: field {path[-1]!r} is missing; give it a value") from None
         said = first["msg"][0].lower() + first["msg"][1:]
-        raise error(f"{where}: {'.'.join(path)} {first['input']!r} is not valid: {said}") from None
+        raise error(f"{where}: {'.'.join(path)} {shown(first['input'])} is not valid: {said}") from None
 
 
 def to_mapping(value: Any) -> dict[str, Any]:

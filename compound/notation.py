@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from compound.blocks import Block, Style, all_blocks, block_name
+from compound.documents import parse_yaml, read_yaml
 from compound.errors import NetworkError
 from compound.files import write_text
 from compound.head import Head
@@ -78,25 +79,15 @@ def save_network(network: Network, path: str | Path) -> Path:
 
 def load_network(path: str | Path) -> Network:
     """Read a network file; errors name the file."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise NetworkError(f"cannot read network file {path}: {error.strerror}; check the path") from None
-    except UnicodeDecodeError:
-        raise NetworkError(f"{path} is not a text file; a network file is YAML") from None
-    return parse_network(text, str(path))
+    return _network(read_yaml(path, "check the path", "network file", NetworkError), str(path))
 
 
 def parse_network(text: str, where: str = "network") -> Network:
     """A network from YAML text; `where` begins every error."""
-    import yaml  # only reading or writing a file needs it
+    return _network(parse_yaml(text, where, NetworkError), where)
 
-    try:
-        given = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise NetworkError(f"{where}{line}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
+
+def _network(given: Any, where: str) -> Network:
     if not isinstance(given, Mapping):
         raise NetworkError(f"{where}: not a network; write fields such as name, resolution, stem, stages, head")
     return network_of(given, where)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from compound.documents import read_yaml
 from compound.errors import UsageError
 from compound.head import Head
 from compound.mapping import from_mapping, nearest
@@ -108,12 +109,7 @@ def load_rule(path: str | Path) -> Rule:
 
     What else a search wrote into it, how the rule was found, stands under `found` and is not read.
     """
-    import yaml  # only reading a file needs it
-
-    try:
-        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read rule {path}: {error}") from None
+    given = read_yaml(path, "check the path", "rule")
     if not isinstance(given, dict):
         raise UsageError(f"{path}: not a rule; write fields such as rule, alpha, beta, gamma")
     kind = given.pop("rule", "compound")

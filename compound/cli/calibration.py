@@ -1,10 +1,10 @@
 """`--calibrate`: a temperature fitted on the held-out images, kept in the weights."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compound.cli.common import note
+from compound.documents import read_json
 from compound.errors import UsageError
 from compound.files import write_json
 
@@ -37,6 +37,6 @@ def keep_calibration(
     save_weights(net, path / "model.safetensors" if path.is_dir() else path, described.classes)
     told = path / "evaluation.json"
     if own and told.is_file():
-        before = json.loads(told.read_text(encoding="utf-8"))
+        before = read_json(told, "run: compound evaluate")
         fields = fields | {"temperature": temperature * before.get("temperature", 1.0)}  # of all times together
         write_json(told, before | fields)

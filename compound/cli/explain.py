@@ -1,6 +1,5 @@
 """`compound explain`: where networks look on photos."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ from compound.cli.evaluate import ForeignWeights
 from compound.cli.execution import Device
 from compound.cli.maps import Loaded, choose, compared, explained, fixed
 from compound.errors import CompoundError, UsageError
+from compound.mapping import nearest
 
 
 def explain(
@@ -109,8 +109,7 @@ def find_classes(words: list[str], names: Sequence[str]) -> tuple[list[int], int
     found = []
     for word in words:
         if word.lower() not in numbers:
-            near = difflib.get_close_matches(word.lower(), numbers, n=3, cutoff=0.5)
-            known = f"did you mean {' or '.join(near)}?" if near else f"it knows {', '.join(names[:5])}, …"
-            raise UsageError(f"the network has no class {word!r}; {known}")
+            hint = nearest(word, names, "classes", f"it knows {', '.join(names[:5])}, …", str.lower)
+            raise UsageError(f"the network has no class {word!r}; {hint}")
         found.append(numbers[word.lower()])
     return found, 0

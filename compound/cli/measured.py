@@ -1,11 +1,9 @@
 """What `compound measure` prints and writes about a session."""
 
-import csv
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compound.files import write_text
+from compound.documents import write_records
 
 if TYPE_CHECKING:
     from compound.measurement import Session
@@ -55,8 +53,4 @@ def write_csv(measured: list[dict[str, Any]], path: Path) -> None:
         row = dict(one)
         row["median_low_ms"], row["median_high_ms"] = row.pop("median_interval_ms")
         rows.append(row)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_records(path, rows)

@@ -1,13 +1,11 @@
 """What predictions look like: plain values, lines of text, a CSV file, a challenge's file."""
 
-import csv
-import io
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compound import documents
 from compound.errors import UsageError
-from compound.files import write_text
 
 if TYPE_CHECKING:
     from compound.deploy import Prediction
@@ -37,12 +35,8 @@ def prediction_text(predictions: "list[Prediction]", threshold: float) -> str:
 
 def write_csv(path: Path, predictions: "list[Prediction]") -> None:
     """A row an image and class, the best first."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("path", "rank", "index", "name", "probability"))
-    for one in predictions:
-        writer.writerows((one.path, rank, *best) for rank, best in enumerate(one.classes, 1))
-    write_text(path, file.getvalue())
+    rows = [(one.path, rank, *best) for one in predictions for rank, best in enumerate(one.classes, 1)]
+    documents.write_csv(path, ("path", "rank", "index", "name", "probability"), rows)
 
 
 def submission_of(path: Path | None, numbers: Path | None, described: "Weights") -> "Submission | None":

@@ -6,7 +6,6 @@ keep their positions and identities, so training, holdout and test part, fingerp
 original. `compound.data.caching` writes it.
 """
 
-import json
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +17,10 @@ from compound.data.errors import DamagedImage, DataError
 from compound.data.identity import of_names
 from compound.data.source import Labels, Source, packed, unpacked
 from compound.data.tables import Tables
+from compound.documents import read_json
 
 INDEX = "cache.json"
+LARGEST_INDEX = 2**30  # bytes of a shard's index
 FORMAT = 1
 
 
@@ -90,7 +91,7 @@ def open_cache(folder: Path) -> Tables:
     """The tables that were written into `folder`."""
     if not (folder / INDEX).is_file():
         raise DataError(f"{folder} is a cache that was not finished; go on with `compound data cache DATA -o {folder}`")
-    head = read_json(folder / INDEX)
+    head = read_index(folder / INDEX)
     try:
         if head["format"] != FORMAT:
             raise DataError(f"{folder} has format {head['format']}, this version reads {FORMAT}; write the cache again")
@@ -110,7 +111,7 @@ def _open_part(folder: Path, names: list[str], channels: int) -> CacheSource:
     known: list[Hashes] = []
     damage: dict[int, str] = {}
     for shard, name in enumerate(names):
-        index, pixels = read_json(folder / f"{name}.json"), folder / f"{name}.bin"
+        index, pixels = read_index(folder / f"{name}.json"), folder / f"{name}.bin"
         found = pixels.stat().st_size if pixels.is_file() else 0
         if found != index["bytes"]:
             raise DataError(f"{pixels} has {found:,} bytes of {index['bytes']:,}; run `compound data cache` again")
@@ -128,8 +129,6 @@ def _open_part(folder: Path, names: list[str], channels: int) -> CacheSource:
     return CacheSource(shards, channels, np.concatenate(places), numbers, paths, damage, identities)
 
 
-def read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read {path}: {error}; write the cache again") from None
+def read_index(path: Path) -> Any:
+    """What an index of the cache says."""
+    return read_json(path, "write the cache again", error=DataError, largest=LARGEST_INDEX)

@@ -10,7 +10,7 @@ import torch
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from compound.data.cache import FORMAT, INDEX, read_json
+from compound.data.cache import FORMAT, INDEX, read_index
 from compound.data.errors import DamagedImage
 from compound.data.source import Source
 from compound.data.tables import Tables
@@ -38,7 +38,7 @@ def write_cache(
     head |= {"size": size, "by": tables.by}
     with locked(folder / ".lock", f"the cache {folder}"):
         clear_leftovers(folder)
-        before = read_json(folder / BEGUN) if (folder / BEGUN).exists() else None
+        before = read_index(folder / BEGUN) if (folder / BEGUN).exists() else None
         if before is None and any(path.name != ".lock" for path in folder.iterdir()):
             raise UsageError(f"{folder} is neither empty nor a cache; choose another folder")
         if before is not None and any(before.get(name) != head[name] for name in SAME):
@@ -83,7 +83,7 @@ class Shards:
             "version": source.version(),
         }
         if index.exists() and pixels.exists():
-            found = read_json(index)
+            found = read_index(index)
             changed = [name for name, value in told.items() if found.get(name) != value]
             if not changed and sha256(pixels) == found["sha256"]:
                 return name
@@ -124,7 +124,7 @@ def smaller(image: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _finished(folder: Path, head: dict[str, Any], parts: dict[str, list[str]]) -> dict[str, Any]:
-    indices = {name: read_json(folder / f"{name}.json") for names in parts.values() for name in names}
+    indices = {name: read_index(folder / f"{name}.json") for names in parts.values() for name in names}
     told = head | {
         "images": {part: sum(indices[name]["images"] for name in names) for part, names in parts.items()},
         "bytes": sum(index["bytes"] for index in indices.values()),

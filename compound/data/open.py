@@ -1,6 +1,5 @@
 """A data set from what a user writes: a name, a folder or a CSV file."""
 
-import difflib
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ from compound.data.source import ArraySource, FileSource, Source, concatenated, 
 from compound.data.spec import HELD, DataSpec
 from compound.data.split import by_identity, stratified
 from compound.data.tables import Tables
+from compound.mapping import nearest
 
 FASHION6K = Path(__file__).parent / "fashion6k"
 CACHE = Path("~/.cache/compound")
@@ -141,8 +141,7 @@ def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables
     if os.sep in spec or path.suffix:
         raise DataError(f"there is no {spec}; give an existing folder, a CSV file or a data set's name")
     known = ["fashion6k", *NAMED]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(known)}, or a folder or CSV file"
+    hint = nearest(name, known, "sets", f"known: {', '.join(known)}, or a folder or CSV file")
     raise DataError(f"there is no data set or folder {spec!r}; {hint}")
 
 

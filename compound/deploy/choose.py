@@ -1,6 +1,5 @@
 """The fastest way to run a network on this machine that keeps its accuracy: measured, never assumed."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -9,7 +8,7 @@ from pathlib import Path
 from compound.deploy.export import Exported, Probe, size_of
 from compound.deploy.predict import weights_file
 from compound.deploy.runtimes import FILES, Runtime, in_torch, open_runtime
-from compound.errors import UsageError
+from compound.documents import damaged, read_json
 from compound.files import sha256, write_json
 from compound.measurement.timing import interleaved
 from compound.nn import ConvNet, Weights, load_model, load_weights
@@ -94,12 +93,11 @@ def open_choice(out: Path, weights: Path) -> Runtime | None:
     """The way that was chosen in the folder `out`; None where none was, or for other weights than these."""
     if not (out / CHOICE).is_file():
         return None
-    try:
-        told = json.loads((out / CHOICE).read_text(encoding="utf-8"))
+    remedy = "make it again with: compound export --to auto"
+    told = read_json(out / CHOICE, remedy)
+    with damaged(out / CHOICE, remedy):
         chosen = Exported(**told["chosen"])
         current = told["weights_sha256"] == sha256(weights)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{out / CHOICE} is damaged: {error}; make it again with: compound export --to auto") from None
     if not current:
         return None
     if not chosen.file:

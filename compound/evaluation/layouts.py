@@ -8,7 +8,6 @@ imagenet-r       a folder for each of 200 WordNet ids, 30,000 images (Hendrycks 
 imagenet-sketch  a folder for each WordNet id, 50,889 images (Wang et al. 2019)
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ import torch
 
 from compound.data import FileSource
 from compound.data.decode import SUFFIXES
+from compound.documents import read_json
 from compound.errors import UsageError
 from compound.evaluation.result import Evaluation
 
@@ -132,10 +132,7 @@ def _open_real(folder: Path, numbers: dict[str, int], channels: int, labels: Pat
 
 
 def _read_real(labels: Path) -> list[list[int]]:
-    try:
-        found: Any = json.loads(labels.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {labels}: {error}; give the real.json of the reassessed labels") from None
+    found: Any = read_json(labels, "give the real.json of the reassessed labels")
     last = len(synsets()) - 1
     if not isinstance(found, list) or not all(
         isinstance(one, list) and all(isinstance(i, int) and 0 <= i <= last for i in one) for one in found

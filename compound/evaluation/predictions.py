@@ -1,11 +1,10 @@
 """Predictions as files: a CSV of every image, and what a challenge with hidden labels asks for (Table 8)."""
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 from compound.data import Source
+from compound.documents import write_csv
 from compound.errors import UsageError
 from compound.evaluation.result import Evaluation
 from compound.files import write_text
@@ -15,15 +14,14 @@ GUESSES = 5  # a line of an ImageNet submission
 
 def write_predictions(result: Evaluation, source: Source, path: Path) -> Path:
     """A row for each readable image: path, label, predicted, confidence (of that class), label_probability."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("path", "label", "predicted", "confidence", "label_probability"))
     names = result.classes
     given = result.probabilities.gather(1, result.labels[:, None])[:, 0]
     columns = (result.indices, result.labels, result.predicted, result.confidence, given)
-    for index, label, predicted, *chances in zip(*(column.tolist() for column in columns), strict=True):
-        writer.writerow((source.path(index), names[label], names[predicted], *(f"{p:.6g}" for p in chances)))
-    return write_text(path, text.getvalue())
+    rows = [
+        (source.path(index), names[label], names[predicted], *(f"{p:.6g}" for p in chances))
+        for index, label, predicted, *chances in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+    return write_csv(path, ("path", "label", "predicted", "confidence", "label_probability"), rows)
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,8 @@ def write_submission(wanted: Submission, best: dict[str, list[int]]) -> Path:
     if wanted.path.suffix == ".txt":
         numbers = wanted.numbers or tuple(range(1, len(wanted.classes) + 1))
         return write_text(wanted.path, "".join(" ".join(str(numbers[i]) for i in order) + "\n" for _, order in rows))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("image", *(f"class{rank}" for rank in range(1, min(GUESSES, len(wanted.classes)) + 1))))
-    writer.writerows((name, *(wanted.classes[i] for i in order)) for name, order in rows)
-    return write_text(wanted.path, text.getvalue())
+    columns = ("image", *(f"class{rank}" for rank in range(1, min(GUESSES, len(wanted.classes)) + 1)))
+    return write_csv(wanted.path, columns, ((name, *(wanted.classes[i] for i in order)) for name, order in rows))
 
 
 def read_numbers(path: Path) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from compound.documents import damage, read_json
 from compound.errors import BudgetError, CompoundError, UsageError
 from compound.files import write_text
 from compound.latency.units import Size, Unit, units
@@ -163,19 +164,13 @@ def save_table(table: DeviceTable, path: str | Path) -> Path:
 def load_table(path: str | Path) -> DeviceTable:
     """A table as `compound measure device` wrote it."""
     remedy = "make one with: compound measure device -o FILE"
-    try:
-        given = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"device table {path} cannot be read: {error.strerror or error}; {remedy}") from None
-    except ValueError as error:
-        raise CompoundError(f"device table {path} is damaged: {error}; {remedy}") from None
+    given = read_json(path, remedy, "device table", CompoundError)
     if not isinstance(given, Mapping) or given.get("format") != FORMAT:
         raise UsageError(f"{path} is not a device table (its format is not {FORMAT}); {remedy}")
     table = from_mapping(DeviceTable, {n: v for n, v in given.items() if n != "format"}, f"device table {path}")
     for kind, timed in table.units.items():
         for one in timed:
             if not all(math.isfinite(number) and number > 0 for number in one):
-                raise CompoundError(
-                    f"device table {path} is damaged: {kind!r} has a size or time {list(one)}; {remedy}"
-                )
+                wrong = f"{kind!r} has a size or time {list(one)}"
+                raise damage(path, wrong, remedy, "device table", CompoundError)
     return table

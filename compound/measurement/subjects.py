@@ -1,6 +1,5 @@
 """What can be measured: our networks, trained runs, and models of timm and torchvision."""
 
-import json
 import warnings
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -12,6 +11,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from compound.cost import cost
+from compound.documents import damaged, read_json
 from compound.errors import CompoundError, UsageError
 from compound.measurement.printed import top1
 from compound.network import Network
@@ -52,10 +52,10 @@ def of_run(path: str | Path) -> Subject:
     network, measured = weights.network, None
     evaluation = path / "evaluation.json"
     if evaluation.is_file():
-        try:
-            measured = float(json.loads(evaluation.read_text(encoding="utf-8"))["top1"])
-        except (ValueError, KeyError, TypeError):
-            raise CompoundError(f"{evaluation} is damaged; run: compound evaluate {path}") from None
+        remedy = f"run: compound evaluate {path}"
+        given = read_json(evaluation, remedy, error=CompoundError)
+        with damaged(evaluation, remedy, error=CompoundError):
+            measured = float(given["top1"])
     source = "run" if measured is not None else ""
     about = network.resolution, network.channels, network.classes, cost(network).macs, network
     return Subject(str(path), model, *about, measured, source)

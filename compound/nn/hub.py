@@ -6,7 +6,6 @@ caches of these libraries, and what is read from there is compared with the dige
 `HF_HUB_OFFLINE=1` nothing is fetched. Preprocessing, padding and ε come with the weights.
 """
 
-import json
 import math
 import os
 import re
@@ -21,6 +20,7 @@ from torch import Tensor
 from torchvision import models
 
 from compound.budget import Budget
+from compound.documents import read_json
 from compound.errors import BudgetError, UsageError
 from compound.files import sha256
 from compound.network import Inputs, Labelled, Network
@@ -138,8 +138,8 @@ def _hub(name: str, several: bool) -> tuple[ConvNet, Weights]:
     described, state = read_weights(file)
     if described is not None:  # one of ours
         return load_model(file, several=several)
+    config = read_json(_downloaded(repo, "config.json", revision), "name another repository", name, WeightsError)
     try:
-        config = json.loads(_downloaded(repo, "config.json", revision).read_text(encoding="utf-8"))
         arch = config["architecture"]
         network = styled(ZOO[arch], arch, "timm")
         given = config.get("pretrained_cfg", config)

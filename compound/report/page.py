@@ -1,6 +1,5 @@
 """A report is sections in order; whatever is reported on contributes its own."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from compound.cost import CONVENTION
-from compound.errors import UsageError
+from compound.documents import read_json
 from compound.files import make_folder, write_bytes, write_text
 from compound.quantity import brief_seconds, short
 from compound.report.picture import Picture
@@ -19,6 +18,7 @@ from compound.report.table import Table, percent
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+REMEDY = "delete it, or make it again"
 Part = Markup | str | Picture | Table  # text, figures, tables
 
 
@@ -101,11 +101,6 @@ def _groups(parts: Sequence[Part]) -> Iterator[tuple[str, list[Part]]]:
         yield "figures", figures
 
 
-def read_json(file: Path) -> Any:
-    """The file's value, None where there is no file."""
-    if not file.is_file():
-        return None
-    try:
-        return json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{file} is damaged: {error}; delete it, or make it again") from None
+def read_if_there(file: Path) -> Any:
+    """The value of a JSON file, None where there is no file."""
+    return read_json(file, REMEDY) if file.is_file() else None

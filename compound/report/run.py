@@ -7,14 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from compound.cost import Cost, cost
-from compound.errors import UsageError
+from compound.documents import damage, read_yaml
 from compound.report import figures
 from compound.report.drawing import Drawing
 from compound.report.making import commands, recipe_fields
-from compound.report.page import Report, Section, read_json, rendered
+from compound.report.page import REMEDY, Report, Section, read_if_there, rendered
 from compound.report.picture import Plot
 from compound.report.plan import PlanView, drawable_baseline, view_plan
 from compound.report.results import Card, Confused, Recall, cards, check_confusion, most_confused, recalls
@@ -42,15 +40,15 @@ class RunReport:
     @classmethod
     def read(cls, path: Path) -> "RunReport":
         run = open_run(path)
-        given = yaml.safe_load((path / "run.yaml").read_text(encoding="utf-8"))
-        predictions = read_json(path / "predictions.json")
+        given = read_yaml(path / "run.yaml", REMEDY)
+        predictions = read_if_there(path / "predictions.json")
         report = cls(
             run,
             {str(name): str(number) for name, number in (given.get("versions") or {}).items()},
-            read_json(path / "plan.json"),
+            read_if_there(path / "plan.json"),
             _metrics(run.metrics),
-            read_json(run.evaluation),
-            read_json(run.held_out),
+            read_if_there(run.evaluation),
+            read_if_there(run.held_out),
             predictions["predictions"] if predictions else None,
         )
         if report.confusion:
@@ -190,4 +188,4 @@ def _metrics(file: Path) -> dict[str, list[float]] | None:
     try:
         return {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else None
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{file} is damaged: {error}; delete it, or make it again") from None
+        raise damage(file, str(error), REMEDY) from None

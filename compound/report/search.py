@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from compound.errors import UsageError
+from compound.documents import damaged, read_json, read_yaml
 from compound.notation import load_network
 from compound.report.drawing import Drawing
 from compound.report.front import FrontPoint, front_plot
 from compound.report.making import Command
-from compound.report.page import Part, Section, read_json, rendered, section
+from compound.report.page import Part, Section, read_if_there, rendered, section
 from compound.report.surface import Point, surface_plot
 from compound.report.table import of_records
 from compound.search.findings import intervals
 from compound.trials import RankedTrial
 
+REMEDY = "run the search again"
 SETTINGS = ("baseline", "data", "phi", "target", "trainings", "sampler", "seed")
 FIRST = ("accuracy", "macs", "params")
 SHOWN = 20  # candidates of the leaderboard that the page shows
@@ -125,23 +124,20 @@ def _record(entry: RankedTrial, of_architectures: bool) -> dict[str, Any]:
 
 def read_search(path: Path) -> SearchReport:
     """A folder of `compound search coefficients` or `architecture`."""
-    given = read_json(path / "leaderboard.json")
-    try:
+    given = read_json(path / "leaderboard.json", REMEDY)
+    with damaged(path / "leaderboard.json", REMEDY):
         entries = tuple(
             RankedTrial(**{**one, "values": tuple(one["values"]) if one["values"] else None}) for one in given
         )
-    except (TypeError, KeyError) as error:
-        raise UsageError(f"{path / 'leaderboard.json'} is damaged: {error}; run the search again") from None
     rule = _yaml(path / "rule.yaml") or {}
     return SearchReport(
-        path, entries, read_json(path / "result.json"), rule.get("found") or {}, _yaml(path / "search.yaml")
+        path, entries, read_if_there(path / "result.json"), rule.get("found") or {}, _yaml(path / "search.yaml")
     )
 
 
 def _yaml(file: Path) -> dict[str, Any] | None:
     if not file.is_file():
         return None
-    try:
-        return dict(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, TypeError, ValueError) as error:
-        raise UsageError(f"{file} is damaged: {error}; run the search again") from None
+    given = read_yaml(file, REMEDY)
+    with damaged(file, REMEDY):
+        return dict(given)

@@ -1,13 +1,12 @@
 """A table is written once and shown three ways: in the page, as CSV with every digit, as LaTeX."""
 
-import csv
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from markupsafe import Markup, escape
 
+from compound.documents import csv_text
 from compound.quantity import brief_seconds, short
 
 Cell = str | int | float | None
@@ -59,11 +58,7 @@ class Table:
         ]  # fmt: skip
 
     def csv(self) -> str:
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(column.title for column in self.columns)
-        writer.writerows(self.rows)
-        return text.getvalue()
+        return csv_text((column.title for column in self.columns), self.rows)
 
     def latex(self) -> str:
         """A `tabular` with the rules of the package booktabs."""

@@ -10,6 +10,7 @@ import yaml
 from optuna.pruners import BasePruner, NopPruner, SuccessiveHalvingPruner
 
 from compound.data import DataSpec
+from compound.documents import read_yaml
 from compound.errors import UsageError
 from compound.execution import Execution
 from compound.files import make_folder, write_text
@@ -121,10 +122,9 @@ class ArchitecturePlan:
 
 def open_plan(folder: Path) -> tuple[ArchitecturePlan, Space]:
     """What was searched in a folder."""
-    try:
-        given = yaml.safe_load((folder / "search.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        raise UsageError(f"{folder} holds no architecture search; give the --out of one") from None
+    if not (folder / "search.yaml").is_file():
+        raise UsageError(f"{folder} holds no architecture search; give the --out of one")
+    given = read_yaml(folder / "search.yaml", "search again into another folder")
     return from_mapping(ArchitecturePlan, given, f"{folder}/search.yaml"), load_space(folder / "space.yaml")
 
 

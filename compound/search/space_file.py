@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from compound.documents import read_yaml
 from compound.errors import NetworkError, UsageError
 from compound.mapping import nearest
 from compound.search.space import Choice, Space
@@ -30,14 +31,7 @@ def find_space(name: str) -> Space:
 
 def load_space(path: str | Path) -> Space:
     """Read a space file and try every option once; errors name the file."""
-    import yaml
-
-    try:
-        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpaceError(f"cannot read space file {path}: {error.strerror}; check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpaceError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    given = read_yaml(path, "check the path", "space file", SpaceError)
     if not isinstance(given, Mapping):
         raise SpaceError(f"{path}: not a space; write a network whose values may be {{choices: […]}}")
     return parse_space({"name": Path(path).stem} | dict(given), str(path))

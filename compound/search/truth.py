@@ -1,6 +1,5 @@
 """What a search's evaluation is worth: networks trained in full, and how well their ranking was foreseen."""
 
-import json
 import os
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from threading import Thread
 from typing import Any
 
 from compound.cost import cost
+from compound.documents import damaged, read_json
 from compound.errors import UsageError
 from compound.files import write_json
 from compound.network import Network
@@ -122,8 +122,9 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
-    try:
-        rows: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["rows"]
-        return rows
-    except (OSError, ValueError, KeyError):
+    if not file.is_file():
         return []
+    remedy = "delete it, or validate again into another file"
+    with damaged(file, remedy):
+        rows: list[dict[str, Any]] = read_json(file, remedy)["rows"]
+    return rows

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from compound.documents import read_yaml
 from compound.errors import UsageError
 from compound.mapping import check_names, from_mapping, nearest
 
@@ -72,14 +73,7 @@ def find_plan(name: str) -> StudyPlan:
 
 def load_plan(path: Path) -> StudyPlan:
     """Read a plan file; errors name file, row and field."""
-    import yaml  # only reading a file needs it
-
-    try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read plan {path}: {error.strerror}; check the path") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not valid YAML: {str(error).splitlines()[0]}") from None
+    given = read_yaml(path, "check the path", "plan")
     if not isinstance(given, Mapping) or not isinstance(given.get("rows"), list) or not given["rows"]:
         raise UsageError(f"{path}: not a plan; write rows: and a list such as - {{dimension: depth, rule: depth}}")
     check_names(given, ["rows"], str(path), UsageError)

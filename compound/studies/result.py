@@ -1,16 +1,17 @@
 """What a study found, as values and as the file study.json. Nothing here needs torch."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from compound.documents import damage, read_json
 from compound.errors import CompoundError, UsageError
 from compound.files import write_json
 from compound.mapping import from_mapping
 
 FORMAT = 1
 FILE = "study.json"
+REMEDY = "make it with: compound study (the same command goes on where it was stopped)"
 
 
 @dataclass(frozen=True)
@@ -85,20 +86,13 @@ def read_study(path: str | Path) -> Study:
     Raises `UsageError` where there is none and `CompoundError` where it is damaged.
     """
     file = Path(path) / FILE if Path(path).is_dir() else Path(path)
-    try:
-        given = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"study {file} cannot be read: {error.strerror}; make one with: compound study") from None
-    except ValueError as error:
-        raise CompoundError(f"study {file} is damaged: {error}; run the same `compound study` again") from None
+    given = read_json(file, REMEDY, "study", CompoundError)
     if not isinstance(given, dict) or given.get("format") != FORMAT:
         raise UsageError(f"{file} is not a study (its format is not {FORMAT}); give the --out of `compound study`")
     study = from_mapping(Study, {n: v for n, v in given.items() if n != "format"}, f"study {file}")
     for variant in study.variants:
         for run in variant.runs:
             if not 0 <= run.correct <= run.images or abs(run.top1 - run.correct / max(run.images, 1)) > 1e-6:
-                raise CompoundError(
-                    f"study {file} is damaged: {variant.name}, seed {run.seed}: top1 {run.top1} is not "
-                    f"{run.correct} of {run.images} images; run the same `compound study` again"
-                )
+                wrong = f"{variant.name}, seed {run.seed}: top1 {run.top1} is not {run.correct} of {run.images} images"
+                raise damage(file, wrong, REMEDY, "study", CompoundError)
     return study

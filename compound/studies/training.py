@@ -1,6 +1,5 @@
 """A run of a study: a whole training in a run directory of its own, judged by the test images."""
 
-import json
 import os
 import shutil
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from compound.data import DataSpec
+from compound.documents import read_json
 from compound.execution import Execution
 from compound.mapping import to_mapping
 from compound.network import Network
@@ -68,7 +68,7 @@ class WholeTraining:
 
 def seed_run(run: Run) -> SeedRun:
     """What a finished run directory says."""
-    found = json.loads(run.evaluation.read_text(encoding="utf-8"))
+    found = read_json(run.evaluation, f"delete {run.path}, and the study trains it again")
     correct, images = round(found["top1"] * found["images"]), found["images"]
     return SeedRun(run.seed, correct / images, correct, images, found["loss"], found["training_seconds"])
 

@@ -3,10 +3,10 @@
 A run that keeps its test images for later has holdout.json and no evaluation.json.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
+from compound.documents import read_json
 from compound.errors import UsageError
 from compound.evaluation import Evaluation
 from compound.files import write_json
@@ -61,8 +61,5 @@ def finish(run: Run, result: Evaluation) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{file} is damaged: {error}; delete it, or make it again") from None
+    found: dict[str, Any] = read_json(file, "delete it, or make it again")
     return found

@@ -1,14 +1,12 @@
 """The metrics file, and the count of damaged images."""
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import Batch, DamageLog
-from compound.files import write_text
+from compound.documents import write_records
 from compound.parallel import is_first, summed
 
 
@@ -50,12 +48,8 @@ class Metrics(Callback):
         }
         self.rows.append(row)
         self.loss = self.right = self.images = 0.0
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
         if is_first():
-            write_text(self.path, text.getvalue())
+            write_records(self.path, self.rows, self.COLUMNS)
         if trainer.logger:
             trainer.logger.log_metrics(
                 {n: v for n, v in row.items() if n not in ("epoch", "step")}, trainer.global_step

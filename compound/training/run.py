@@ -19,6 +19,7 @@ import yaml
 
 from compound import __version__
 from compound.data import DataSet, DataSpec
+from compound.documents import damaged, read_yaml
 from compound.errors import UsageError
 from compound.files import make_folder, write_text
 from compound.mapping import from_mapping, to_mapping
@@ -92,13 +93,12 @@ def open_run(path: str | Path) -> Run:
     file = path / "run.yaml"
     if not file.is_file():
         raise UsageError(f"{path} is not a run directory (it has no run.yaml); give the --out of a training")
-    try:
-        given = yaml.safe_load(file.read_text(encoding="utf-8"))
+    remedy = "delete it, or train again"
+    given = read_yaml(file, remedy)
+    network = load_run_network(path)
+    with damaged(file, remedy):
         recipe = from_mapping(Recipe, given["recipe"], f"{file}: recipe")
-        network = load_run_network(path)
         return Run(path, network, recipe, given["data"], given["seed"], given["state"], given.get("lowered", 0))
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise UsageError(f"{file} is damaged: {type(error).__name__} {error}") from None
 
 
 def data_fields(data: DataSet) -> dict[str, Any]:

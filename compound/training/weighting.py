@@ -1,6 +1,5 @@
 """Weights of classes in the loss: for classes of unequal size, and for a target unlike the source."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from compound.data import DataSet
 from compound.data.spec import HELD
+from compound.documents import damaged, read_json
 from compound.errors import UsageError
 from compound.execution import Execution
 from compound.inference import classify
@@ -74,10 +74,8 @@ def find_class_weights(
         model, described = load_weights(weights)
         target = replace(data.spec, where=spec.removeprefix(TARGET), channels=model.channels, holdout=HELD)
         return importance(data, adaptive(model, described.classes, target.open(), execution))
-    try:
-        given = json.loads(Path(spec).read_text(encoding="utf-8"))
-        return importance(data, {str(name): float(share) for name, share in given.items()})
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UsageError(
-            f"--class-weights {spec}: {error}; use balanced, target:DATA, or a JSON file of class names and shares"
-        ) from None
+    remedy = "use balanced, target:DATA, or a JSON file of class names and shares"
+    given = read_json(spec, remedy, "--class-weights")
+    with damaged(spec, remedy, "--class-weights"):
+        shares = {str(name): float(share) for name, share in given.items()}
+    return importance(data, shares)

@@ -1,7 +1,5 @@
 """What a search has found so far: its trials in order of merit, the front of several objectives, and files of both."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,7 +7,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from compound.files import write_json, write_text
+from compound.documents import write_records
+from compound.files import write_json
 from compound.trials.board import ERROR, is_void
 from compound.trials.problem import Direction
 
@@ -58,12 +57,7 @@ def write_leaderboard(entries: Sequence[RankedTrial], folder: Path, objectives: 
         | {"seconds": e.seconds}
         for e in entries
     ]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(folder / "leaderboard.csv", text.getvalue())
+    write_records(folder / "leaderboard.csv", rows)
 
 
 def _entry(trial: FrozenTrial, rank: int | None) -> RankedTrial:

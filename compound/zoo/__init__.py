@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib import import_module
 
 from compound.errors import UsageError
+from compound.mapping import nearest
 from compound.network import Network
 
 FAMILIES = (
@@ -71,11 +72,7 @@ class Zoo(Mapping[str, Network]):
             return found
         if wanted.startswith("tf") and (found := _find(wanted[2:])):
             return replace(found, style=replace(found.style, padding="same"))
-        import difflib  # only an error needs it
-
-        known = {plain: network.name for family in FAMILIES for plain, network in names(family).items()}
-        near = [known[n] for n in difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)]
-        hint = f"did you mean {' or '.join(dict.fromkeys(near))}?" if near else "`compound zoo` lists all"
+        hint = nearest(name, self, "networks", "`compound zoo` lists all", plain)
         raise UnknownNetwork(f"no network is called {name!r}; {hint}")
 
     def __iter__(self) -> Iterator[str]:

@@ -188,7 +188,7 @@ def test_networks_side_by_side_with_scores(cli, runs, photos, tmp_path):
         (("explain", "RUN"), "no image is given"),
         (("explain", "RUN", "RUN", "PHOTOS"), "add --compare"),
         (("explain", "--compare", "RUN", "PHOTOS"), "needs two or more runs"),
-        (("explain", "RUN", "PHOTOS", "--class", "boat"), "has no class 'boat'; did you mean boot?"),
+        (("explain", "RUN", "PHOTOS", "--class", "boat"), "has no class 'boat'; did you mean 'boot'?"),
         (("explain", "RUN", "PHOTOS", "--class", "top:0"), "is not top:K"),
         (("explain", "RUN", "PHOTOS", "--method", "lime"), "--method 'lime' is unknown"),
         (("explain", "RUN", "PHOTOS", "--boxes", "b.csv"), "cannot read b.csv"),

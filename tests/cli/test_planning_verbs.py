@@ -138,7 +138,7 @@ def test_plan_in_words(cli: Cli) -> None:
 
 
 USAGE = [
-    (("scale", "efficientnet-b9", "--phi", 1), "error: no network is called 'efficientnet-b9'; did you mean efficientnet-b8 or"),
+    (("scale", "efficientnet-b9", "--phi", 1), "error: no network is called 'efficientnet-b9'; did you mean 'efficientnet-b8' or"),
     (("scale", "efficientnet-b0"), "error: give either --phi, or --depth, --width and --resolution factors; e.g. --phi 1"),
     (("scale", "efficientnet-b0", "--phi", 1, "--width", 2), "error: give either --phi, or --depth"),
     (("scale", "efficientnet-b0", "--width", -2), "error: width factor -2.0 is not a positive number; use 1 to leave width alone"),

@@ -215,7 +215,7 @@ def test_a_class_may_be_called_train_but_splits_need_classes(class_folders):
 
 
 def test_unknown_names_and_missing_paths(tmp_path):
-    with pytest.raises(DataError, match=r"'fashion6'; did you mean fashion6k"):
+    with pytest.raises(DataError, match=r"'fashion6'; did you mean 'fashion6k'"):
         open_data("fashion6")
     with pytest.raises(DataError, match="there is no /no/such/folder"):
         open_data("/no/such/folder")

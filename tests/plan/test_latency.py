@@ -110,7 +110,9 @@ def test_a_bad_table_is_refused(tmp_path, text, said) -> None:  # type: ignore[n
 
 
 def test_a_table_that_is_not_there() -> None:
-    with pytest.raises(UsageError, match=r"cannot be read: No such file.*compound measure device -o FILE"):
+    with pytest.raises(
+        UsageError, match=r"cannot read device table nowhere\.json: No such file.*compound measure device -o FILE"
+    ):
         load_table("nowhere.json")
 
 

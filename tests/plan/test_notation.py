@@ -101,7 +101,7 @@ MESSAGES = [
     ("kernel: 5", "kernel: 12", "net.yaml: stage 2: kernel 12 is even; use 11 or 13"),
     ("kernel: 5", "kernel: -3", "net.yaml: stage 2: kernel -3 is not positive; use 3, 5 or 7"),
     ("kernel: 5", "kernell: 5", "net.yaml: stage 2: there is no field 'kernell'; did you mean 'kernel'?"),
-    (": mbconv, kernel: 5", ": mbcnv", "net.yaml: stage 2: there is no block 'mbcnv'; did you mean 'mbconv'?"),
+    (": mbconv, kernel: 5", ": mbcnv", "net.yaml: stage 2: there is no block 'mbcnv'; did you mean 'mbconv' or 'conv'?"),
     ("layers: 2", "layers: 0", "net.yaml: stage 2: layers 0 is less than one; use 1 or more, or drop the stage"),
     ("layers: 2, ", "", "net.yaml: stage 2: field 'layers' is missing; give it a value"),
     ("stride: 2", "stride: 3", "net.yaml: stage 2: stride 3 is not possible; use 1 to keep the resolution or 2 to halve it"),
@@ -179,7 +179,7 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(NetworkError, match=r"cannot read network file .*none\.yaml: No such file or directory; check"):
         load_network(tmp_path / "none.yaml")
     (tmp_path / "photo.yaml").write_bytes(b"\xff\xd8\xff\xe0")
-    with pytest.raises(NetworkError, match=r"photo\.yaml is not a text file; a network file is YAML"):
+    with pytest.raises(NetworkError, match=r"photo\.yaml is not text in UTF-8; check the path"):
         load_network(tmp_path / "photo.yaml")
 
 

@@ -39,9 +39,9 @@ def test_tf_names_are_the_network_with_tensorflows_padding() -> None:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ("efficentnet b3", "no network is called 'efficentnet b3'; did you mean efficientnet-b3 or "),
-        ("resnet-51", "no network is called 'resnet-51'; did you mean resnet-50 or "),
-        ("mobilenet-v22", "no network is called 'mobilenet-v22'; did you mean mobilenet-v2 or "),
+        ("efficentnet b3", "no network is called 'efficentnet b3'; did you mean 'efficientnet-b3' or "),
+        ("resnet-51", "no network is called 'resnet-51'; did you mean 'resnet-50' or "),
+        ("mobilenet-v22", "no network is called 'mobilenet-v22'; did you mean 'mobilenet-v2' or "),
         ("xyz", "no network is called 'xyz'; `compound zoo` lists all"),
     ],
 )

@@ -131,7 +131,10 @@ def test_the_same_seed_draws_the_same():
         ({**ROW, "kernel": {"choices": []}}, "stage1.kernel: choices [] leaves nothing to choose"),
         ({**ROW, "kernel": 3}, "nothing to search: no field has choices"),
         ({**ROW, "kernel": {"choices": [3, 3]}}, "stage1.kernel: an option of [3, 3] stands there twice"),
-        ({**ROW, "block": {"choices": ["mbconv", "mbcnv"]}}, "there is no block 'mbcnv'; did you mean 'mbconv'?"),
+        (
+            {**ROW, "block": {"choices": ["mbconv", "mbcnv"]}},
+            "there is no block 'mbcnv'; did you mean 'mbconv' or 'conv'?",
+        ),
         ({**ROW, "repeat": 0}, "repeat 0 is not a number of rows"),
         ({"choices": [3, 5], "layers": 1, "channels": 8}, "options beside other fields must be fields"),
         ({**ROW, "expand": {"choices": [{"choices": [1, 2]}]}}, "choices stand within choices"),

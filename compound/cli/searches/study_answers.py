@@ -1,12 +1,10 @@
 """What a study's results look like: one object, a table with intervals, the tests, and the same as CSV."""
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from compound.files import write_text
+from compound.documents import write_records
 from compound.quantity import or_none, short
 from compound.studies import Study
 from compound.studies.statistics import PairedComparison, compare, means, verdict
@@ -64,12 +62,8 @@ def write_tables(study: Study, folder: Path) -> None:
     """variants.csv and comparisons.csv."""
     rows = study_fields(study, (), folder)
     for name in ("variants", "comparisons"):
-        text = io.StringIO()
         spread = [_spread(row) for row in rows[name]]
-        writer = csv.DictWriter(text, list(spread[0]) if spread else ["other"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(spread)
-        write_text(folder / f"{name}.csv", text.getvalue())
+        write_records(folder / f"{name}.csv", spread, () if spread else ("other",))
 
 
 def _spread(row: dict[str, Any]) -> dict[str, Any]:

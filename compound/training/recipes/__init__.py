@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from compound.documents import read_yaml
 from compound.errors import UsageError
 from compound.mapping import from_mapping, to_mapping
 from compound.training.recipe import Recipe
@@ -13,10 +12,7 @@ NAMES = ("paper", "modern", "transfer", "kornblith", "small", "fast")
 
 
 def _fields(path: Path) -> dict[str, Any]:
-    try:
-        given = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read recipe {path}: {error}") from None
+    given = read_yaml(path, "check the path", "recipe")
     if not isinstance(given, dict):
         raise UsageError(f"{path}: not a recipe; write fields such as base, epochs, rate")
     return given

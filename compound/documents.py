@@ -1,0 +1,161 @@
+"""Small JSON, YAML and CSV files: read within bounds, written so that a spreadsheet runs nothing of them.
+
+A stranger's file may be long, deep, or a few lines that name each other until they stand for gigabytes. Such a file is
+refused before anything is made of it. Every error says which file, what is wrong with it, and what to do.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from compound.errors import CompoundError, UsageError
+from compound.files import write_text
+
+LARGEST_JSON = 1 << 26  # bytes: the confusion matrix of 1,000 classes takes ten million
+LARGEST_YAML = 1 << 20  # bytes, and characters once aliases are followed
+MOST_VALUES = 100_000  # of a YAML file, once aliases are followed
+LONGEST_VALUE = 1 << 16  # characters of one: reading 1:59:59:… as a number takes time that grows as its square
+DEEPEST = 64  # lists and mappings within each other
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is a formula to a spreadsheet
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+Failure = type[CompoundError]
+
+
+def read_json(
+    path: str | Path, remedy: str, what: str = "", error: Failure = UsageError, largest: int = LARGEST_JSON
+) -> Any:
+    """The value in a JSON file. `what` it should be begins every error, and `remedy` ends it."""
+    text = _text(Path(path), remedy, what, error, largest)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as wrong:
+        reason = f"line {wrong.lineno}, column {wrong.colno}: {wrong.msg[:1].lower()}{wrong.msg[1:]}"
+    except ValueError:
+        reason = "a number in it is too long"
+    except RecursionError:
+        reason = "it is nested too deeply"
+    raise damage(path, reason, remedy, what, error)
+
+
+def read_yaml(path: str | Path, remedy: str, what: str = "", error: Failure = UsageError) -> Any:
+    """The value in a YAML file. `what` and `remedy` are for a file that cannot be read."""
+    return parse_yaml(_text(Path(path), remedy, what, error, LARGEST_YAML), str(path), error)
+
+
+def parse_yaml(text: str, where: str, error: Failure = UsageError) -> Any:
+    """The value in YAML text: plain values only, no tag makes anything else. `where` begins every error."""
+    import yaml  # only reading or writing a file needs it
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        _measure(yaml.parse(text, loader))
+        return yaml.load(text, loader)
+    except _TooMuchError as much:
+        raise error(f"{where}{_line(much.event.start_mark)}: {much}; write less, or divide it") from None
+    except yaml.YAMLError as wrong:
+        problem = getattr(wrong, "problem", None) or getattr(wrong, "reason", None) or "it cannot be read"
+        raise error(f"{where}{_line(getattr(wrong, 'problem_mark', None))}: not valid YAML: {problem}") from None
+    except Exception as wrong:  # a tag such as !!int or !!timestamp fails in as many ways as there are values
+        raise error(f"{where}: not valid YAML: a value is not what its tag says ({type(wrong).__name__})") from None
+
+
+@contextmanager
+def damaged(path: str | Path, remedy: str, what: str = "", error: Failure = UsageError) -> Iterator[None]:
+    """What is looked for in a file that was read and is not there, as one sentence."""
+    try:
+        yield
+    except KeyError as missing:
+        raise damage(path, f"it has no {missing.args[0]!r}", remedy, what, error) from None
+    except (TypeError, ValueError, AttributeError, IndexError):
+        raise damage(path, "its fields hold other values than such a file has", remedy, what, error) from None
+
+
+def damage(path: str | Path, reason: str, remedy: str, what: str = "", error: Failure = UsageError) -> CompoundError:
+    return error(f"{what} {path} is damaged: {reason}; {remedy}".lstrip())
+
+
+def csv_text(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A table as CSV (RFC 4180, lines that end in \\n). Text that a spreadsheet would run gets an apostrophe before it;
+    numbers stay numbers, and None is an empty cell."""
+    lines = [",".join(map(_cell, row)) or '""' for row in (columns, *rows)]
+    return "\n".join(lines) + "\n"
+
+
+def write_csv(path: str | Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Path:
+    return write_text(path, csv_text(columns, rows))
+
+
+def write_records(path: str | Path, records: Sequence[Mapping[str, object]], columns: Iterable[str] = ()) -> Path:
+    """A row a record and a column a key, in the order they come up; `columns` come first."""
+    keys = dict.fromkeys([*columns, *(key for record in records for key in record)])
+    return write_csv(path, keys, ([record.get(key) for key in keys] for record in records))
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else str(value)
+    if isinstance(value, str) and text.startswith(FORMULA) and not NUMBER.fullmatch(text):
+        text = f"'{text}"
+    # The module `csv` leaves a carriage return bare, after which a spreadsheet begins a new cell.
+    return '"' + text.replace('"', '""') + '"' if any(char in text for char in ',"\r\n') else text
+
+
+def _text(path: Path, remedy: str, what: str, error: Failure, largest: int) -> str:
+    named = f"{what} {path}".lstrip()
+    try:
+        with path.open("rb") as file:
+            data = file.read(largest + 1)
+    except OSError as wrong:
+        asked = error if issubclass(error, UsageError) else UsageError  # whoever named the file can name another
+        raise asked(f"cannot read {named}: {wrong.strerror or wrong}; {remedy}") from None
+    if len(data) > largest:
+        raise error(f"{named} has more than {largest:,} bytes, too many for such a file; {remedy}")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise error(f"{named} is not text in UTF-8; {remedy}") from None
+
+
+class _TooMuchError(Exception):
+    def __init__(self, event: Any, reason: str) -> None:
+        super().__init__(reason)
+        self.event = event
+
+
+def _measure(events: Iterable[Any]) -> None:
+    """Refuse a document that is too deep or, once its aliases are followed, too large."""
+    import yaml
+
+    sizes: dict[str, tuple[int, int]] = {}  # values and characters of what has a name
+    open_: list[tuple[str | None, int, int]] = []  # the name of each list or mapping around, and the totals before it
+    values = characters = 0
+    for event in events:
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_.append((event.anchor, values, characters))
+            values += 1
+            if len(open_) > DEEPEST:
+                raise _TooMuchError(event, f"more than {DEEPEST} lists and mappings within each other")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            name, before, written = open_.pop()
+            if name is not None:
+                sizes[name] = values - before, characters - written
+        elif isinstance(event, yaml.AliasEvent):
+            if event.anchor in (name for name, _, _ in open_):
+                raise _TooMuchError(event, f"*{event.anchor} stands within itself")
+            more, long = sizes.get(event.anchor or "", (0, 0))  # of an unknown name the loader complains
+            values, characters = values + more, characters + long
+        elif isinstance(event, yaml.ScalarEvent):
+            if len(event.value) > LONGEST_VALUE:
+                raise _TooMuchError(event, f"a value of more than {LONGEST_VALUE:,} characters")
+            values, characters = values + 1, characters + len(event.value)
+            if event.anchor is not None:
+                sizes[event.anchor] = 1, len(event.value)
+        if values > MOST_VALUES or characters > LARGEST_YAML:
+            raise _TooMuchError(event, f"more than {MOST_VALUES:,} values or {LARGEST_YAML:,} characters")
+
+
+def _line(mark: Any) -> str:
+    return f" line {mark.line + 1}" if mark else ""
