@@ -35,7 +35,7 @@ def test_a_study_reads_as_it_was_written(tmp_path):
 
 
 def test_what_is_no_study_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="cannot read study .*: No such file"):
+    with pytest.raises(UsageError, match=r"cannot read study .*: No such file"):
         read_study(tmp_path)
     file = write_study(STUDY, tmp_path)
     whole = json.loads(file.read_text())
