@@ -32,13 +32,13 @@ import torch
 from benchmarks.environment import RESULTS, write_result
 from compound import ZOO
 from compound.data import FileSource, Preprocessing
-from compound.deploy import export, optimize
+from compound.deploy import export
 from compound.deploy.choose import candidates, compare_ways
 from compound.deploy.export import Probe, probe
-from compound.deploy.timed import ALL_RUNTIMES
-from compound.measurement import RUNTIMES, Timing, interleaved, of_network, run_session
+from compound.measurement import Timing, interleaved, of_network, run_session
 from compound.measurement.timing import seconds_of
 from compound.nn import ConvNet, Weights, build, load_model
+from compound.runtimes import RUNTIMES, optimize
 
 CLASSES = tuple(f"class {i}" for i in range(1000))
 ROUNDS = 10
@@ -46,8 +46,8 @@ ROUNDS = 10
 
 def table4(options: argparse.Namespace) -> dict[str, Any]:
     subjects = [of_network(ZOO[name]) for name in ("resnet-152", "efficientnet-b1")]
-    names, runs, seed = list(ALL_RUNTIMES), options.runs, options.seed
-    found = run_session(subjects, names, runs=runs, rounds=ROUNDS, seed=seed, known=ALL_RUNTIMES)
+    names, runs, seed = list(RUNTIMES), options.runs, options.seed
+    found = run_session(subjects, names, runs=runs, rounds=ROUNDS, seed=seed)
     measured = [one.fields() for one in found.measured]
     return {"measured": measured, "ratios": found.ratios(), "missing": found.unavailable}
 

@@ -20,13 +20,12 @@ from pathlib import Path
 import torch
 
 from compound import RULES, ZOO, Budget, Network, fit_budget, scale
-from compound.deploy.timed import ALL_RUNTIMES
 from compound.files import write_json
 from compound.latency import DeviceTable, latency, load_table
 from compound.measurement.machine import environment
-from compound.measurement.runtimes import Runner, find_runtime
 from compound.measurement.timing import lower_quartile, seconds_of
 from compound.nn import build
+from compound.runtimes import RUNTIMES, Runner, find_runtime
 
 LIMITS = (0.35, 3.0)  # of a drawn latency, as a share of the baseline's
 
@@ -35,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("table")
     parser.add_argument("-o", "--out", required=True)
-    parser.add_argument("--runtime", choices=ALL_RUNTIMES, help="default: the table's")
+    parser.add_argument("--runtime", choices=RUNTIMES, help="default: the table's")
     parser.add_argument("--networks", type=int, default=60)
     parser.add_argument("--plans", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=100)
@@ -95,7 +94,7 @@ def run(
     runners: list[Runner] = []
     for network in networks:
         images = torch.randn(table.batch, 3, network.resolution, network.resolution)
-        runners.append(find_runtime(runtime, ALL_RUNTIMES)(build(network).eval(), images, table.threads))
+        runners.append(find_runtime(runtime)(build(network).eval(), images, table.threads))
         runners[-1].run()
     calls: list[list[float]] = [[] for _ in runners]
     order, end = list(range(len(runners))), time.perf_counter() + seconds

@@ -71,5 +71,5 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "optimize":
-        return import_module("compound.deploy").optimize
+        return import_module("compound.runtimes").optimize
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -57,15 +57,15 @@ def export(
     from compound.deploy.choose import choose, compare_ways, export_folder, write_choice
     from compound.deploy.export import export as run_export
     from compound.deploy.export import probe
-    from compound.deploy.graphs import WRITERS
     from compound.nn import load_weights
+    from compound.runtimes import FORMATS
 
     size = batch_size(batch)
     if "auto" in to and weights:
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
     net, described = load_weights(weights or model, find_network(model) if weights else None)
     out = out or export_folder(model)
-    formats = [name for name in WRITERS if name in to or ("auto" in to and name in ("onnx", "openvino"))]
+    formats = [name for name in FORMATS if name in to or ("auto" in to and name in ("onnx", "openvino"))]
     done: list[Exported] = []
     if formats:
         judged, other, labelled = real_images(model, images, described)

@@ -53,14 +53,13 @@ def networks(
     json: Json = False,
 ) -> None:
     """Time networks on runtimes, all taking turns (Table 4 of the paper: batch 1, one core, mean of 20)."""
-    from compound.deploy.timed import ALL_RUNTIMES
     from compound.measurement import memory_fields, run_session
     from compound.measurement.picture import check_picture, draw
-    from compound.measurement.runtimes import find_runtime
+    from compound.runtimes import find_runtime
 
     runtimes = list(dict.fromkeys(runtime.split(",")))
     for one in runtimes:
-        find_runtime(one, ALL_RUNTIMES)
+        find_runtime(one)
     sizes = batch_sizes(batch)
     if out:
         check_picture(out)
@@ -69,7 +68,7 @@ def networks(
         raise UsageError(f"no accuracy is known of {', '.join(names)}; for -o give runs or networks of Table 2")
     session = run_session(
         subjects, runtimes, sizes,
-        threads=threads, runs=runs, rounds=rounds, seed=seed, known=ALL_RUNTIMES,
+        threads=threads, runs=runs, rounds=rounds, seed=seed,
         say=(lambda _: None) if json else note,
     )  # fmt: skip
     for reason in session.unavailable.values():
@@ -111,7 +110,6 @@ def device(
     json: Json = False,
 ) -> None:
     """Time the parts of scaled networks on this device, for `plan --latency` and `fit --latency`."""
-    from compound.deploy.timed import ALL_RUNTIMES
     from compound.latency import save_table
     from compound.measurement import measure_device
 
@@ -121,7 +119,7 @@ def device(
     table = measure_device(
         families, runtime,
         threads=threads, batch=batch, samples=samples, span=span, seconds=seconds, seed=seed,
-        known=ALL_RUNTIMES, say=(lambda _: None) if json else note,
+        say=(lambda _: None) if json else note,
     )  # fmt: skip
     save_table(table, out)
     checked = table.environment["left_out"]

@@ -14,9 +14,10 @@ from compound.cli.predicted import best_above, prediction_fields, prediction_tex
 from compound.errors import CompoundError, UsageError
 
 if TYPE_CHECKING:
-    from compound.deploy import Prediction, Runtime
+    from compound.deploy import Prediction
     from compound.execution import Execution
     from compound.nn import ConvNet, Weights
+    from compound.runtimes import Runtime
 
 STREAMS = (".mjpeg", ".mjpg")
 GUESSES = 5  # classes a line of a submission names
@@ -140,8 +141,9 @@ def open_stream(place: Path) -> BinaryIO:
 
 def find_model(model: str, weights: str | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":
     """What computes, and what it knows of its classes and images."""
-    from compound.deploy import CHOICE, Runtime, export_folder, open_model, open_runtime
+    from compound.deploy import CHOICE, export_folder, open_model
     from compound.nn import load_weights
+    from compound.runtimes import Runtime, open_runtime
 
     if runtime not in ("auto", "torch"):
         exported = open_runtime(Path(runtime))

@@ -2,27 +2,19 @@
 
 from compound.deploy.choose import CHOICE, export_folder, open_choice, open_model
 from compound.deploy.export import Exported, export
-from compound.deploy.graphs import ExportError
-from compound.deploy.optimize import Optimized, optimize
 from compound.deploy.predict import Prediction, find_images, predict, predict_frames, weights_file
-from compound.deploy.runtimes import Runtime, open_runtime
 from compound.deploy.samples import Sample, save_samples
 
 __all__ = [
     "CHOICE",
-    "ExportError",
     "Exported",
-    "Optimized",
     "Prediction",
-    "Runtime",
     "Sample",
     "export",
     "export_folder",
     "find_images",
     "open_choice",
     "open_model",
-    "open_runtime",
-    "optimize",
     "predict",
     "predict_frames",
     "save_samples",

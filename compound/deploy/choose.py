@@ -7,11 +7,11 @@ from pathlib import Path
 
 from compound.deploy.export import Exported, Probe, size_of
 from compound.deploy.predict import weights_file
-from compound.deploy.runtimes import FILES, Runtime, in_torch, open_runtime
 from compound.documents import damaged, read_json
 from compound.files import sha256, write_json
 from compound.measurement.timing import interleaved
 from compound.nn import ConvNet, Weights, load_model, load_weights
+from compound.runtimes import Runtime, in_torch, is_exported, open_runtime
 
 RUNS = 30  # timings of each candidate, in turn
 CHOICE = "deploy.json"
@@ -23,7 +23,7 @@ def candidates(
     """Every way to run the network here, with its file: in PyTorch, and each export at each precision it allows."""
     ways = [("", in_torch(model, described, precision)) for precision in ("fp32", "bf16")]
     for one in exported:
-        if Path(one.file).suffix in FILES:
+        if is_exported(Path(one.file)):
             ways.append((one.file, open_runtime(out / one.file, one.precision, threads)))
             if one.runtime == "openvino" and one.precision == "fp32":
                 ways.append((one.file, open_runtime(out / one.file, "bf16", threads)))
@@ -82,7 +82,7 @@ def open_model(model: str, runtime: str = "auto", *, several: bool = False) -> t
     `runtime` is `torch`, or `auto`: what `write_choice` left beside the model for these weights, else PyTorch.
     `several`: whether the caller can do with several labels an image.
     """
-    if Path(model).suffix in FILES:
+    if is_exported(Path(model)):
         opened = open_runtime(Path(model))
         return opened, opened.described
     chosen = open_choice(export_folder(model), weights_file(model)) if runtime == "auto" else None

@@ -9,12 +9,21 @@ import torch
 from torch import Tensor
 
 from compound.data import DamageLog, Preprocessing, Source, make_loader
-from compound.deploy.graphs import WRITERS, ExportError, Graph, Input, graph_of
 from compound.deploy.quantise import CALIBRATION, quantise_onnx, quantise_openvino
-from compound.deploy.runtimes import FILES, Runtime, open_runtime
 from compound.errors import UsageError
 from compound.files import make_folder
 from compound.nn import ConvNet, Weights
+from compound.runtimes import (
+    FORMATS,
+    Deployable,
+    ExportError,
+    Graph,
+    Input,
+    Runtime,
+    graph_of,
+    is_exported,
+    open_runtime,
+)
 
 TOLERANCE = 1e-3  # largest difference of a logit in fp32, as a share of the largest logit
 QUANTISERS = {"onnx": quantise_onnx, "openvino": quantise_openvino}
@@ -90,15 +99,15 @@ def export(
     int8: bool = False,
     calibration: Tensor | None = None,
 ) -> list[Exported]:
-    """Write `model` in each of `formats` (see `WRITERS`) into the folder `out`.
+    """Write `model` in each of `formats` (see `FORMATS`) into the folder `out`.
 
     Every file is first written and checked aside: in fp32 a logit may differ by `TOLERANCE` of the largest one, else
     `ExportError` is raised and `out` is as it was. With `int8` a quantised file joins each that can be, calibrated on
     the images `calibration`, its accuracy reported.
     """
-    unknown = [name for name in formats if name not in WRITERS]
+    unknown = [name for name in formats if name not in FORMATS]
     if unknown:
-        raise UsageError(f"there is no format {unknown[0]!r}; use {', '.join(WRITERS)}")
+        raise UsageError(f"there is no format {unknown[0]!r}; use {', '.join(FORMATS)}")
     make_folder(out)
     graph = graph_of(model, classes, batch, takes)
     done: list[Exported] = []
@@ -111,11 +120,11 @@ def export(
 
 
 def _export_one(
-    graph: Graph, name: str, folder: Path, checked_on: Probe, int8: bool, calibration: Tensor | None
+    graph: Graph[Deployable], name: str, folder: Path, checked_on: Probe, int8: bool, calibration: Tensor | None
 ) -> list[Exported]:
-    file, write = WRITERS[name]
-    path = write(graph, folder / file)
-    if path.suffix not in FILES:  # a program of torch.export is not loaded again: it could run code
+    file = FORMATS[name].file
+    path = FORMATS[name].write(graph, folder / file)
+    if not is_exported(path):  # a program of torch.export is not loaded again: it could run code
         return [checked_program(graph, path, checked_on)]
     done = [checked_on.compare(open_runtime(path), file, size_of(path))]
     if not done[0].difference <= TOLERANCE:
@@ -131,7 +140,7 @@ def _export_one(
     return done
 
 
-def checked_program(graph: Graph, path: Path, checked_on: Probe) -> Exported:
+def checked_program(graph: Graph[Deployable], path: Path, checked_on: Probe) -> Exported:
     """The program as it was written. Loading such an archive can run code; this one was made a moment ago."""
     described = Weights(graph.module.network, ())
     prepare = graph.module.prepare

@@ -16,12 +16,12 @@ from compound.data.chance import Hashes
 from compound.data.decode import SUFFIXES, decode_image
 from compound.data.identity import of_bytes
 from compound.data.source import Labels
-from compound.deploy.runtimes import Runtime
 from compound.deploy.stream import frames
 from compound.errors import UsageError
 from compound.execution import Execution
 from compound.inference import classify, run_over
 from compound.nn import ConvNet, Weights
+from compound.runtimes import Runtime
 
 FEW = Execution(batch=32, workers=0)  # for a few images no process is worth its start
 

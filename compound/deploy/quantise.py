@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from compound.deploy.graphs import need, save_openvino
 from compound.files import write_with
+from compound.runtimes.graphs import need, save_openvino
 
 CALIBRATION = 128  # images that the ranges of activations are read from
 

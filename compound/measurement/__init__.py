@@ -1,22 +1,17 @@
-"""Floor 5: latency on every runtime, memory, and the tables of a device that budgets in milliseconds rest on."""
+"""Latency on every runtime, memory, and the tables of a device that budgets in milliseconds rest on."""
 
 from compound.measurement.device import measure_device
 from compound.measurement.memory import inference_peak, training_peak
-from compound.measurement.runtimes import RUNTIMES, Runner, Runtime, Unavailable
 from compound.measurement.session import Measured, Session, memory_fields, run_session
 from compound.measurement.subjects import LIBRARIES, Subject, of_library, of_network, of_run
 from compound.measurement.timing import Timing, interleaved
 
 __all__ = [
     "LIBRARIES",
-    "RUNTIMES",
     "Measured",
-    "Runner",
-    "Runtime",
     "Session",
     "Subject",
     "Timing",
-    "Unavailable",
     "inference_peak",
     "interleaved",
     "measure_device",

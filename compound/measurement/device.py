@@ -19,12 +19,11 @@ import torch
 from compound.cost import cost, numbers
 from compound.errors import UsageError
 from compound.latency import DeviceTable, Unit, latency, units
-from compound.measurement.laps import Laps
 from compound.measurement.machine import environment
-from compound.measurement.runtimes import RUNTIMES, Runner, Runtime, find_runtime
 from compound.measurement.timing import lower_quartile, seconds_of
 from compound.network import Network, Row
 from compound.nn import build
+from compound.runtimes import RUNTIMES, Laps, MakeRunner, Runner, find_runtime
 from compound.scaling import Scaling, scale
 
 # Depths of the networks that are timed: two repeats of a stage hold all the units that more would have, and above 1 the
@@ -65,7 +64,7 @@ def measure_device(
     span: float = 2.0,
     seconds: float = 120.0,
     seed: int = 0,
-    known: Mapping[str, Runtime] = RUNTIMES,
+    known: Mapping[str, MakeRunner] = RUNTIMES,
     say: Callable[[str], None] = lambda text: None,
 ) -> DeviceTable:
     """Time `samples` scaled networks of `families` for about `seconds` and make a table of their units.
@@ -121,7 +120,7 @@ def refuse_more_than_memory(networks: Sequence[Network], held: int) -> None:
         )
 
 
-def prepare(choice: Choice, runtime: Runtime, threads: int, batch: int) -> Sample:
+def prepare(choice: Choice, runtime: MakeRunner, threads: int, batch: int) -> Sample:
     """The built network, ready to run."""
     images = torch.randn(batch, choice.network.channels, choice.network.resolution, choice.network.resolution)
     model = build(choice.network).eval()

@@ -12,9 +12,9 @@ from compound.cost import cost
 from compound.measurement.machine import environment, peak_gflops
 from compound.measurement.memory import inference_peak, training_peak
 from compound.measurement.printed import table4
-from compound.measurement.runtimes import RUNTIMES, Runtime, Unavailable, find_runtime
 from compound.measurement.subjects import Subject
 from compound.measurement.timing import Timing, interleaved
+from compound.runtimes import RUNTIMES, MakeRunner, Unavailable, find_runtime
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def run_session(
     runs: int = 20,
     rounds: int = 5,
     seed: int = 0,
-    known: Mapping[str, Runtime] = RUNTIMES,
+    known: Mapping[str, MakeRunner] = RUNTIMES,
     say: Callable[[str], None] = lambda text: None,
 ) -> Session:
     """Time every subject on every runtime at every batch size, all taking turns."""

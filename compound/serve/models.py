@@ -11,7 +11,7 @@ from torch import Tensor
 
 from compound.data import ArraySource, DamageLog, Preprocessing
 from compound.data.decode import decode_image
-from compound.deploy import Runtime, export_folder, open_model, weights_file
+from compound.deploy import export_folder, open_model, weights_file
 from compound.deploy.choose import CHOICE
 from compound.errors import CompoundError
 from compound.execution import pick_device
@@ -20,6 +20,7 @@ from compound.files import sha256
 from compound.inference import Classifier, Eager, chunk_size, in_chunks
 from compound.network import Network
 from compound.nn import ConvNet, load_weights
+from compound.runtimes import Runtime
 from compound.serve.batching import Batcher
 
 Stamp = tuple[tuple[int, int, int], ...]

@@ -9,12 +9,12 @@ import pytest
 import torch
 from given import CLASSES, Payload, photos
 
-from compound.deploy import ExportError, export, open_runtime
-from compound.deploy import graphs as graphs_module
+from compound.deploy import export
 from compound.deploy.choose import compare_ways
 from compound.deploy.export import probe
 from compound.errors import CompoundError
 from compound.nn import Weights
+from compound.runtimes import FORMATS, ExportError, graph_of, open_runtime
 
 needed = pytest.mark.skipif(find_spec("executorch") is None, reason="needs the extra executorch")
 
@@ -48,7 +48,7 @@ def test_four_images_a_call_and_normalisation_outside(small, tmp_path: Path) -> 
 @needed
 def test_hostile_files_are_refused_and_run_nothing(tmp_path: Path, small) -> None:
     model = small("efficientnet-mini")
-    path = graphs_module.write_executorch(graphs_module.graph_of(model, CLASSES, None, "uint8"), tmp_path / "good.pte")
+    path = FORMATS["executorch"].write(graph_of(model, CLASSES, None, "uint8"), tmp_path / "good.pte")
     good, proof = path.read_bytes(), tmp_path / "proof"
     hostile = {
         "pickle": pickle.dumps(Payload(proof)),
@@ -66,7 +66,7 @@ def test_hostile_files_are_refused_and_run_nothing(tmp_path: Path, small) -> Non
 
 
 def test_without_the_package_its_extra_is_named(small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graphs_module, "find_spec", lambda name: None)
+    monkeypatch.setattr("compound.runtimes.graphs.find_spec", lambda name: None)
     model = small("efficientnet-mini")
     checked = probe(model, photos(model, 2), labelled=False)
     with pytest.raises(

@@ -10,15 +10,15 @@ import pytest
 import torch
 from given import CLASSES, Payload, photos
 
+from compound import ZOO
 from compound.data import Preprocessing
-from compound.deploy import ExportError, export, open_choice, open_runtime
-from compound.deploy import graphs as graphs_module
+from compound.deploy import export, open_choice
 from compound.deploy.choose import choose, compare_ways, points, write_choice
 from compound.deploy.export import Exported, probe
-from compound.deploy.graphs import WRITERS, graph_of
 from compound.deploy.hub import write_hub_folder
 from compound.errors import CompoundError, UsageError
-from compound.nn import Weights, load_model, save_weights
+from compound.nn import Weights, build, load_model, save_weights
+from compound.runtimes import FORMATS, Deployable, ExportError, graph_of, open_runtime
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,6 @@ def test_both_runtimes_compute_the_network(name: str, small, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_cell_network(tmp_path: Path) -> None:
-    from compound import ZOO
-    from compound.nn import build
-
     model = build(ZOO["nasnet-a-mobile"].with_(resolution=64, classes=7), seed=0).eval()
     for done in export(model, CLASSES, ["onnx", "openvino"], tmp_path, probe(model, photos(model, 3), labelled=False)):
         assert done.difference < 1e-4
@@ -102,11 +99,11 @@ def test_a_wrong_file_is_not_kept(small, tmp_path: Path, monkeypatch) -> None:
     model = small("efficientnet-mini")
     checked = probe(model, photos(model, 3), labelled=False)
 
-    class Wrong(graphs_module.Deployable):
+    class Wrong(Deployable):
         def forward(self, images: torch.Tensor) -> torch.Tensor:
             return super().forward(images) + 0.05 * checked.logits.abs().max()
 
-    monkeypatch.setattr(graphs_module, "Deployable", Wrong)
+    monkeypatch.setattr("compound.runtimes.graphs.Deployable", Wrong)
     with pytest.raises(ExportError, match=r"model.onnx computes other logits than the network: 0.05"):
         export(model, CLASSES, ["onnx"], tmp_path, checked)
     assert list(tmp_path.iterdir()) == []
@@ -176,7 +173,7 @@ def test_hostile_files_are_refused_and_run_nothing(suffix: str, small, tmp_path:
     model = small("efficientnet-mini")
     graph = graph_of(model, CLASSES, None, "uint8")
     name = "onnx" if suffix == ".onnx" else "openvino"
-    good = WRITERS[name][1](graph, tmp_path / f"good{suffix}").read_bytes()
+    good = FORMATS[name].write(graph, tmp_path / f"good{suffix}").read_bytes()
     proof = tmp_path / "proof"
     hostile = {
         "pickle": pickle.dumps(Payload(proof)),
@@ -196,7 +193,7 @@ def test_data_in_other_files_is_never_read(small, tmp_path: Path) -> None:
     import onnx
 
     model = small("efficientnet-mini")
-    path = WRITERS["onnx"][1](graph_of(model, CLASSES, None, "uint8"), tmp_path / "model.onnx")
+    path = FORMATS["onnx"].write(graph_of(model, CLASSES, None, "uint8"), tmp_path / "model.onnx")
     proto = onnx.load(path)
     tensor = next(t for t in proto.graph.initializer if len(t.raw_data) > 1000)
     tensor.ClearField("raw_data")
@@ -208,9 +205,17 @@ def test_data_in_other_files_is_never_read(small, tmp_path: Path) -> None:
         open_runtime(tmp_path / "evil.onnx")
 
 
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_a_file_knows_that_an_image_may_have_several_labels(name: str, tmp_path: Path) -> None:
+    model = build(ZOO["efficientnet-mini"], classes=7, channels=1, seed=0).eval()
+    model.several = True
+    path = FORMATS[name].write(graph_of(model, CLASSES, None, "uint8"), tmp_path / FORMATS[name].file)
+    assert open_runtime(path).described.several
+
+
 def test_a_file_of_somebody_else_says_what_is_missing(tmp_path: Path, small) -> None:
     graph = graph_of(small("efficientnet-mini"), CLASSES, None, "uint8")
-    path = WRITERS["onnx"][1](replace(graph, metadata={}), tmp_path / "foreign.onnx")
+    path = FORMATS["onnx"].write(replace(graph, metadata={}), tmp_path / "foreign.onnx")
     with pytest.raises(ExportError, match="does not say its network, classes and preprocessing"):
         open_runtime(path)
     with pytest.raises(UsageError, match="write one with: compound export RUN"):

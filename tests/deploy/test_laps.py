@@ -1,14 +1,21 @@
 """Runtimes that fuse tell where their time goes, in units of the network they were given."""
 
+import gc
+import json
+
 import pytest
 import torch
+from given import CLASSES, photos
 
 from compound import ConvBlock, FusedMBConv, Head, MBConv, Network, Stage
+from compound.deploy import export
+from compound.deploy.export import probe
 from compound.latency import Unit, latency, load_table, save_table, units
-from compound.measurement import RUNTIMES, measure_device
-from compound.measurement.device import Choice, Sample, canonical, place_units, unit_times
-from compound.measurement.laps import by_module
+from compound.measurement import measure_device
+from compound.measurement.device import Choice, Sample, canonical, place_units, tabulate, unit_times
 from compound.nn import build
+from compound.runtimes import FORMATS, RUNTIMES
+from compound.runtimes.laps import by_module
 
 RUNTIMES_THAT_FUSE = ("onnxruntime", "openvino")
 # One 3×3 convolution has four fifths of the multiply-adds; squeeze-and-excitation, shortcuts and all strides.
@@ -38,7 +45,7 @@ def test_what_has_no_module_goes_to_the_one_that_ends_next() -> None:
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES_THAT_FUSE)
-def test_laps_are_those_of_the_units(runtime: str) -> None:
+def test_laps_are_those_of_the_units(runtime: str, tmp_path) -> None:
     pytest.importorskip(runtime)
     images = torch.randn(1, 3, 64, 64)
     runner = RUNTIMES[runtime](build(NETWORK.with_(classes=10), seed=0).eval(), images, 1)
@@ -56,6 +63,43 @@ def test_laps_are_those_of_the_units(runtime: str) -> None:
     assert sum(microseconds for _, microseconds in times) == pytest.approx(10_000)
     slowest, _ = max(times, key=lambda one: one[1])
     assert slowest == Unit("conv 3×3 norm swish", (64, 512, 256))
+    eager = RUNTIMES["eager"](build(NETWORK, 10, seed=0).eval(), images, 1)
+    assert eager.laps is not None
+    ours, theirs = (
+        tabulate([Sample(choice, one, [0.010], one.laps(2))], name, 1, 1, {"cpu": "here"})
+        for name, one in (("eager", eager), (runtime, runner))
+    )
+    sizes = [{kind: [size for *size, _ in timed] for kind, timed in table.units.items()} for table in (ours, theirs)]
+    assert sizes[0] == sizes[1]
+    written = save_table(theirs, tmp_path / "table.json")
+    assert list(json.loads(written.read_text())) == list(json.loads(save_table(ours, tmp_path / "e.json").read_text()))
+    assert load_table(written) == theirs
+
+
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_what_is_measured_is_the_file_that_export_writes(name: str, tmp_path, monkeypatch) -> None:
+    pytest.importorskip(FORMATS[name].name)
+    model, form = build(NETWORK, 7, seed=0).eval(), FORMATS[name]
+    monkeypatch.setattr("compound.runtimes.registry.tempfile.tempdir", str(tmp_path))
+    runner = RUNTIMES[form.name](model, torch.randn(1, 3, 64, 64), 1)
+    (measured,) = tmp_path.glob(f"compound-*/{form.file}")
+    export(model, CLASSES, [name], tmp_path / "out", probe(model, photos(model, 3), labelled=False))
+    exported = tmp_path / "out" / form.file
+    if name == "onnx":
+        import onnx
+
+        files = [onnx.load(file).graph.SerializeToString() for file in (measured, exported)]
+    else:  # the names of its constants are drawn anew each time
+        import openvino
+
+        files = [
+            [op.get_type_name() for op in openvino.Core().read_model(one).get_ops()] for one in (measured, exported)
+        ]
+        assert measured.with_suffix(".bin").read_bytes() == exported.with_suffix(".bin").read_bytes()
+    assert files[0] == files[1]
+    del runner
+    gc.collect()
+    assert not list(tmp_path.glob("compound-*"))
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 import compound
-from compound.deploy.packed import MatrixGate, PackedConv, PackedResidual
 from compound.nn import ConvNet, fold
+from compound.runtimes.packed import MatrixGate, PackedConv, PackedResidual
 
 NETWORKS = [
     "efficientnet-b0",

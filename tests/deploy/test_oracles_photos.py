@@ -8,9 +8,10 @@ import torch
 
 from compound import ZOO
 from compound.data import FileSource, Preprocessing
-from compound.deploy import export, open_runtime
+from compound.deploy import export
 from compound.deploy.export import probe
 from compound.nn import ConvNet, build, load_model
+from compound.runtimes import open_runtime
 
 pytestmark = pytest.mark.oracle
 foolbox = pytest.importorskip("foolbox")

@@ -11,10 +11,9 @@ from strategies import networks
 from torch import nn
 
 from compound import ZOO, ConvBlock, FusedMBConv, Head, MBConv, Network, Stage, UsageError, cost
+from compound.data import Preprocessing
 from compound.latency import latency, units
 from compound.measurement import (
-    RUNTIMES,
-    Runner,
     Timing,
     inference_peak,
     interleaved,
@@ -33,11 +32,12 @@ from compound.measurement.device import (
     refuse_more_than_memory,
     unit_times,
 )
-from compound.measurement.laps import module_laps
 from compound.measurement.machine import environment, peak_gflops
-from compound.measurement.runtimes import eager
 from compound.measurement.timing import lower_quartile
 from compound.nn import build
+from compound.runtimes import RUNTIMES, Runner
+from compound.runtimes.laps import module_laps
+from compound.runtimes.registry import eager
 
 TINY = Network(
     name="tiny",
@@ -184,12 +184,13 @@ def test_the_peak_of_known_maps() -> None:
     assert inference_peak(model, images) == 4 * (4 + 100 + 400 + 400)
 
 
-@pytest.mark.parametrize("runtime", ["eager", "channels-last", "onnxruntime", "openvino"])
+@pytest.mark.parametrize("runtime", [name for name in RUNTIMES if name != "compile"])
 def test_runtimes_compute_the_same(runtime: str) -> None:
-    if runtime in ("onnxruntime", "openvino"):
+    if runtime in ("onnxruntime", "openvino", "executorch"):
         pytest.importorskip(runtime)
     model = build(TINY.with_(classes=5), seed=0).eval()
-    images = torch.randn(2, 3, 32, 32)
+    pixels = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = Preprocessing.of(TINY).normalise(pixels)
     expected = eager(build(TINY.with_(classes=5), seed=0).eval(), images, 1).run()
     assert torch.allclose(torch.as_tensor(RUNTIMES[runtime](model, images, 1).run()), expected, atol=1e-4)
 
@@ -219,7 +220,7 @@ def test_a_session_says_what_it_measured() -> None:
 
 
 def test_an_unavailable_runtime_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compound.measurement.runtimes.shutil.which", lambda name: None)
+    monkeypatch.setattr("compound.runtimes.registry.shutil.which", lambda name: None)
     session = run_session([of_network(TINY.with_(classes=10))], ["compile", "eager"], runs=1)
     assert session.unavailable == {"compile": "runtime compile needs a C++ compiler, and there is none; install g++"}
     assert [one.runtime for one in session.measured] == ["eager"]

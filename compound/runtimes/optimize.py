@@ -6,10 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from compound.deploy.packed import FUSED, MatrixGate, PackedConv, PackedResidual, in_place
 from compound.errors import UsageError
 from compound.nn.fold import fold
 from compound.nn.modules import Gate, Residual
+from compound.runtimes.packed import FUSED, MatrixGate, PackedConv, PackedResidual, in_place
 
 Shapes = dict[nn.Module, tuple[int, ...]]
 

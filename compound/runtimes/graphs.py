@@ -1,4 +1,4 @@
-"""A trained network as a file of another runtime: ONNX, OpenVINO, ExecuTorch, or an exported PyTorch program.
+"""A network as a file of another runtime: ONNX, OpenVINO, ExecuTorch, or an exported PyTorch program.
 
 Every file holds the same function, pixels or normalised floats to logits, from the network with its norms folded, and
 the same description of network, classes and preprocessing as the weights.
@@ -6,12 +6,13 @@ the same description of network, classes and preprocessing as the weights.
 
 import shutil
 import warnings
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -30,12 +31,38 @@ class ExportError(CompoundError):
     """A network that a runtime does not take, or computes differently."""
 
 
-class MissingRuntime(ExportError, UsageError):
-    """What was asked for needs a package that is not there."""
+class Unavailable(ExportError, UsageError):
+    """A runtime that this machine does not have, with what is missing."""
 
 
-class Deployable(nn.Module):
-    """Images (N, C, R, R) to logits (N, classes): of `uint8` pixels 0–255, or of normalised floats."""
+class Function(nn.Module, ABC):
+    """What a file holds: images (N, C, R, R) to logits (N, classes)."""
+
+    @abstractmethod
+    def example(self, images: int) -> Tensor:
+        """Images of the right shape and type."""
+
+
+F = TypeVar("F", bound=Function)
+
+
+class Bare(Function):
+    """Another library's model, of normalised floats."""
+
+    def __init__(self, model: nn.Module, image: Tensor) -> None:
+        super().__init__()
+        self.model, self.image = model, image
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.model(images)
+        return logits
+
+    def example(self, images: int) -> Tensor:
+        return self.image.expand(images, -1, -1, -1).contiguous()
+
+
+class Deployable(Function):
+    """One of our networks with its norms folded, of `uint8` pixels 0–255 or of normalised floats."""
 
     factor: Tensor
     offset: Tensor
@@ -60,27 +87,31 @@ class Deployable(nn.Module):
         """uint8 pixels as this module takes them."""
         return pixels if self.takes == "uint8" else Preprocessing.of(self.network).normalise(pixels)
 
+    def pixels(self, images: Tensor) -> Tensor:
+        """The uint8 pixels whose normalised values are nearest to `images`."""
+        pixels: Tensor = (images - self.offset) / self.factor
+        return pixels.round().clamp(0, 255).to(torch.uint8)
+
     def example(self, images: int) -> Tensor:
-        """Images of the right shape and type."""
         side = self.network.resolution
         return self.prepare(torch.zeros(images, self.channels, side, side, dtype=torch.uint8))
 
 
 @dataclass(frozen=True)
-class Graph:
+class Graph(Generic[F]):
     """What to write: the function, how many images it takes (None: any number), and what the file says of itself."""
 
-    module: Deployable
+    module: F
     batch: int | None
     metadata: Mapping[str, str]
 
 
-def graph_of(model: ConvNet, classes: tuple[str, ...], batch: int | None, takes: Input) -> Graph:
+def graph_of(model: ConvNet, classes: tuple[str, ...], batch: int | None, takes: Input) -> Graph[Deployable]:
     described = describe_model(model, classes) | {"input": takes, "batch": str(batch or "dynamic")}
     return Graph(Deployable(model, takes).eval(), batch, described)
 
 
-def write_onnx(graph: Graph, path: Path) -> Path:
+def write_onnx(graph: Graph[Any], path: Path) -> Path:
     need("onnx", "onnxscript")
     import onnx
 
@@ -100,7 +131,7 @@ def write_onnx(graph: Graph, path: Path) -> Path:
     return write_with(path, lambda temporary: onnx.save(proto, temporary))
 
 
-def write_openvino(graph: Graph, path: Path) -> Path:
+def write_openvino(graph: Graph[Any], path: Path) -> Path:
     """`path` and, beside it, the weights in a .bin of the same stem."""
     need("openvino")
     import openvino as ov
@@ -129,7 +160,7 @@ def save_openvino(converted: Any, path: Path) -> Path:
     return path
 
 
-def write_torch(graph: Graph, path: Path) -> Path:
+def write_torch(graph: Graph[Any], path: Path) -> Path:
     """A `torch.export` archive for C++ or ahead-of-time compilation. Loading one can run code: load only your own."""
     example = graph.module.example(graph.batch or 2)
     shapes = None if graph.batch else ({0: torch.export.Dim("batch")},)
@@ -143,7 +174,7 @@ def write_torch(graph: Graph, path: Path) -> Path:
     return write_with(path, save)
 
 
-def write_executorch(graph: Graph, path: Path) -> Path:
+def write_executorch(graph: Graph[Any], path: Path) -> Path:
     """A program for ExecuTorch with the operators of XNNPACK: phones and small devices. It takes one image a call,
     where `graph` does not say how many: its memory is planned beforehand."""
     need("executorch", extra="executorch")
@@ -162,15 +193,7 @@ def write_executorch(graph: Graph, path: Path) -> Path:
     return write_with(path, lambda temporary: Path(temporary).write_bytes(program.buffer))
 
 
-WRITERS: dict[str, tuple[str, Callable[[Graph, Path], Path]]] = {
-    "onnx": ("model.onnx", write_onnx),
-    "openvino": ("model.xml", write_openvino),
-    "torch": ("model.pt2", write_torch),
-    "executorch": ("model.pte", write_executorch),
-}
-
-
 def need(*packages: str, extra: str = "deploy") -> None:
     missing = [package for package in packages if find_spec(package) is None]
     if missing:
-        raise MissingRuntime(f"{', '.join(missing)} is not installed; run: pip install 'compound[{extra}]'")
+        raise Unavailable(f"{', '.join(missing)} is not installed; run: pip install 'compound[{extra}]'")

@@ -19,6 +19,7 @@ Laps = dict[str, float]  # seconds of one call by the module they were spent in
 PASSING = (nn.Sequential, nn.Dropout, nn.Flatten)
 SHORTEST = 0.5e-6  # the profiles of runtimes count in whole microseconds
 SCOPE = "__module."  # before a module's name in the names of OpenVINO's operators, and in those `name_by_module` gives
+WITHIN = "model."  # what a file's function calls the network (see `graphs.Function`)
 
 
 def module_laps(model: nn.Module, run: Callable[[], object]) -> Laps:
@@ -76,15 +77,17 @@ def openvino_laps(ready: Any, feed: Any, calls: int) -> list[Laps]:
     return [by_module((names.get(name, name), seconds) for name, seconds in mean.items())]
 
 
-def onnxruntime_laps(open_session: Callable[[Any], Any], options: Any, feed: Any, calls: int) -> list[Laps]:
-    """`calls` calls of an ONNX Runtime session of a graph by `name_by_module`, after one that is not kept.
+def onnxruntime_laps(data: bytes, start: Callable[[bytes, str], Any], feed: Any, calls: int) -> list[Laps]:
+    """`calls` calls of the ONNX model in `data`, after one that is not kept; `start` opens a session that profiles.
 
-    The session writes what it timed to a file when it ends, so it is one of its own.
+    It is a session of its own: its nodes have the names of modules, and it writes what it timed to a file when it ends.
     """
+    import onnx
+
+    model = onnx.load_model_from_string(data)
+    name_by_module(model.graph)
     with tempfile.TemporaryDirectory() as folder:
-        options.enable_profiling = True
-        options.profile_file_prefix = str(Path(folder) / "laps")
-        session = open_session(options)
+        session = start(model.SerializeToString(), str(Path(folder) / "laps"))
         for _ in range(calls + 1):
             session.run(None, feed)
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
@@ -123,6 +126,7 @@ def by_module(spent: Iterable[tuple[str, float]]) -> Laps:
     waiting, last = 0.0, ""
     for names, seconds in spent:
         found = [name.partition(SCOPE)[2].partition("/")[0] for name in names.split(",") if SCOPE in name]
+        found = [f"{name}.".removeprefix(WITHIN).rstrip(".") for name in found]
         waiting += max(seconds, SHORTEST)
         if found and found[0]:
             last = found[0]

@@ -1,0 +1,29 @@
+"""What computes a network: PyTorch, and files for ONNX Runtime, OpenVINO and ExecuTorch; where its time goes."""
+
+from compound.runtimes.graphs import Deployable, ExportError, Graph, Input, Unavailable, graph_of
+from compound.runtimes.laps import Laps
+from compound.runtimes.optimize import Optimized, optimize
+from compound.runtimes.registry import FORMATS, RUNTIMES, Format, MakeRunner, Runner, find_runtime
+from compound.runtimes.trained import Runtime, in_torch, is_exported, open_runtime
+
+__all__ = [
+    "FORMATS",
+    "RUNTIMES",
+    "Deployable",
+    "ExportError",
+    "Format",
+    "Graph",
+    "Input",
+    "Laps",
+    "MakeRunner",
+    "Optimized",
+    "Runner",
+    "Runtime",
+    "Unavailable",
+    "find_runtime",
+    "graph_of",
+    "in_torch",
+    "is_exported",
+    "open_runtime",
+    "optimize",
+]

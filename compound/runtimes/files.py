@@ -1,0 +1,138 @@
+"""Exported files ready to run, in ONNX Runtime, OpenVINO or ExecuTorch."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from compound.runtimes.graphs import TELLS, ExportError, need
+from compound.runtimes.laps import Laps, onnxruntime_laps, openvino_laps
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that is ready: `compute` takes images (N, C, R, R) as the file wants them and gives an array of logits.
+
+    `metadata` is what the file says of itself; `laps`, where the runtime can tell, is where the time of so many calls
+    went.
+    """
+
+    compute: Callable[[Tensor], Any]
+    metadata: Mapping[str, str]
+    laps: Callable[[Tensor, int], list[Laps]] | None = None
+
+    def logits(self, images: Tensor) -> Tensor:
+        """Of any number of images, though the file may take only some at once; the last part is filled up."""
+        fixed = self.metadata.get("batch", "dynamic")
+        if not fixed.isdigit():
+            return torch.from_numpy(self.compute(images.contiguous()).copy())
+        size, parts = int(fixed), []
+        for part in images.split(size):
+            filled = torch.cat([part, part.new_zeros(size - len(part), *part.shape[1:])])
+            parts.append(torch.from_numpy(self.compute(filled).copy())[: len(part)])
+        return torch.cat(parts)
+
+
+def open_onnx(path: Path, precision: str, threads: int) -> Opened:
+    """An exported .onnx file. Files that point to data elsewhere are refused."""
+    need("onnx", "onnxruntime")
+    import onnxruntime
+
+    def start(data: bytes, profile: str = "") -> Any:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = 3
+        if profile:
+            options.enable_profiling, options.profile_file_prefix = True, profile
+        try:
+            return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no class
+            raise ExportError(f"{path} is not a model that ONNX Runtime takes: {first_line(error)}") from None
+
+    session = start(checked_onnx(path))
+    (given,) = session.get_inputs()
+    return Opened(
+        lambda images: session.run(None, {given.name: images.numpy()})[0],
+        session.get_modelmeta().custom_metadata_map,
+        lambda images, calls: onnxruntime_laps(checked_onnx(path), start, {given.name: images.numpy()}, calls),
+    )
+
+
+def open_openvino(path: Path, precision: str, threads: int) -> Opened:
+    """An exported .xml file; `bf16` is a hint to the processor, `fp32` and `int8` leave the rest in fp32."""
+    need("openvino")
+    import openvino as ov
+
+    core = ov.Core()
+    try:
+        model = core.read_model(path)
+    except Exception as error:
+        raise ExportError(f"{path} is not a model that OpenVINO takes: {first_line(error)}") from None
+    keys = ("format", "network", "classes", "preprocessing", "labels", "input", "batch")
+    known = {key: ["compound", key] for key in keys if model.has_rt_info(["compound", key])}
+    settings = {
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    request = core.compile_model(model, "CPU", settings).create_infer_request()
+
+    def laps(images: Tensor, calls: int) -> list[Laps]:
+        watched = core.compile_model(path, "CPU", settings | {"PERF_COUNT": True})
+        return openvino_laps(watched, [images.numpy()], calls)
+
+    return Opened(
+        lambda images: request.infer([images.numpy()], share_inputs=True)[0],
+        {key: str(model.get_rt_info(place).astype(str)) for key, place in known.items()},
+        laps,
+    )
+
+
+def open_executorch(path: Path, precision: str, threads: int) -> Opened:
+    """An exported .pte file. The threads are those of all such files of this process."""
+    need("executorch", extra="executorch")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the package, about what it imports
+        from executorch.extension.pybindings import portable_lib
+        from executorch.runtime import Runtime as ExecuTorch
+
+    data = path.read_bytes()
+    if data[4:6] != b"ET":  # the runtime ends the process over a file that is not its own
+        raise ExportError(f"{path} is no program of ExecuTorch")
+    if portable_lib._threadpool_get_thread_count() != threads:
+        portable_lib._unsafe_reset_threadpool(threads)
+    try:
+        program = ExecuTorch.get().load_program(data)
+        program.load_method("forward")
+    except (RuntimeError, KeyError) as error:
+        raise ExportError(f"{path} is damaged: {first_line(error)}; export it again") from None
+    told = sorted(name for name in program.method_names if name.startswith(TELLS))
+    # By way of the program, which must live as long as its method; methods are loaded once.
+    return Opened(
+        lambda images: program.load_method("forward").execute([images])[0].numpy(),
+        {name.removeprefix(TELLS): str(program.load_method(name).execute([])[0]) for name in told},
+    )
+
+
+def checked_onnx(path: Path) -> bytes:
+    """The file's bytes, if it is whole by itself: data in other files could be any file of this machine."""
+    import onnx
+
+    data = path.read_bytes()
+    try:
+        model = onnx.load_model_from_string(data)
+    except Exception as error:
+        raise ExportError(f"{path} is damaged or not an ONNX file: {first_line(error)}") from None
+    tensors = [*model.graph.initializer, *(a.t for node in model.graph.node for a in node.attribute if a.HasField("t"))]
+    outside = [tensor.name for tensor in tensors if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    if outside:
+        raise ExportError(f"{path}: tensor {outside[0]} lies in another file, which is never read; export it whole")
+    return data
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
