@@ -40,7 +40,10 @@ def networks(
         typer.Argument(metavar="NETWORK…", help="Networks, run directories, timm:NAME or torchvision:NAME."),
     ],
     runtime: Annotated[
-        str, typer.Option(help="One or more of optimized, eager, channels-last, compile, onnxruntime, openvino.")
+        str,
+        typer.Option(
+            help="One or more of optimized, eager, channels-last, compile, onnxruntime, openvino, executorch."
+        ),
     ] = "channels-last",
     batch: Annotated[str, typer.Option(help="Images a call; several for a sweep, e.g. 1,8,32.")] = "1",
     threads: Threads = 1,
