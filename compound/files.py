@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,14 @@ def read_regular(path: str | Path, most: float) -> bytes:
     finally:
         os.close(descriptor)
     raise OSError(errno.EFBIG, f"it has more than the {int(most):,} bytes that are allowed")
+
+
+def ending(path: str | Path, known: Iterable[str], what: str) -> str:
+    """What the name of a file to be written ends in, without the dot. Raises `UsageError` where it is not `known`."""
+    found = Path(path).suffix.lower().removeprefix(".")
+    if found not in known:
+        raise UsageError(f"{path} is no {what} that can be written; end its name in .{' or .'.join(known)}")
+    return found
 
 
 def sha256(path: str | Path) -> str:

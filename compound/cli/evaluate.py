@@ -12,6 +12,7 @@ from compound.cli.evaluated import result_fields, sweep_fields
 from compound.cli.execution import ExecutionOptions, with_execution
 from compound.cli.training import Download, Root
 from compound.errors import UsageError
+from compound.files import ending
 
 if TYPE_CHECKING:
     from compound.data import DataSet, DataSpec, Source
@@ -62,7 +63,7 @@ def evaluate(
     """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class, confusion."""
     from compound.evaluation import LAYOUTS, open_layout, write_predictions
     from compound.evaluation import evaluate as run_evaluation
-    from compound.evaluation.figures import check_picture, reliability_diagram, save_figure
+    from compound.evaluation.figures import FORMATS, reliability_diagram, save_figure
     from compound.nn import load_weights
     from compound.training import open_run
     from compound.training.final import finish
@@ -72,7 +73,7 @@ def evaluate(
         raise UsageError("--final is of a run, its own test images and its own resolution; leave all other out")
     refuse_mixtures(data, weights, calibrate, sizes, recalibrate, layout, labels)
     if reliability:
-        check_picture(reliability)
+        ending(reliability, FORMATS, "picture")
     given = data_of(model, data, final, again)
     net, described = load_weights(weights or model, find_network(model) if weights else None, several=True)
     if described.several:

@@ -21,16 +21,14 @@ def figure(
     json: Json = False,
 ) -> None:
     """Draw a figure of the paper (Tan & Le 2019)."""
-    from compound.files import make_folder, write_bytes
+    from compound.files import ending
     from compound.report.paper_figures import paper_figure
-    from compound.report.picture import Picture
+    from compound.report.picture import FILES, Picture, write_picture
     from compound.report.study_figures import study_figure
     from compound.studies import read_study
 
     path = out or Path(f"figure-{number}.svg")
-    kind = path.suffix.removeprefix(".")
-    if kind not in ("svg", "png"):
-        raise UsageError(f"--out {path} is neither .svg nor .png; name the file so")
+    ending(path, FILES, "picture")
     if network and number != 2:
         raise UsageError(f"--network is for figure 2, and figure {number} was asked for; leave it out")
     picture: Picture
@@ -41,7 +39,6 @@ def figure(
     else:
         networks = [find_network(name) for name in network or ["efficientnet-b0"]]
         picture = paper_figure(number, networks, phi, find_rule(rule))
-    make_folder(path.parent)
-    write_bytes(path, picture.files()[kind])
+    write_picture(picture, path)
     value = {"figure": number, "title": picture.title, "caption": picture.caption, "out": str(path)}
     answer(json, value, f"{picture.caption}\nwritten to {path}")

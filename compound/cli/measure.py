@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from compound.cli.common import Json, answer, find_network, note
 from compound.cli.measured import memory_text, session_text, write_csv
 from compound.errors import UsageError
+from compound.files import ending
 
 if TYPE_CHECKING:
     from compound.measurement import Subject
@@ -57,7 +58,8 @@ def networks(
 ) -> None:
     """Time networks on runtimes, all taking turns (Table 4 of the paper: batch 1, one core, mean of 20)."""
     from compound.measurement import memory_fields, run_session
-    from compound.measurement.picture import check_picture, draw
+    from compound.report.latency_figure import latency_plot
+    from compound.report.picture import FILES, write_picture
     from compound.runtimes import find_runtime
 
     runtimes = list(dict.fromkeys(runtime.split(",")))
@@ -65,7 +67,7 @@ def networks(
         find_runtime(one)
     sizes = batch_sizes(batch)
     if out:
-        check_picture(out)
+        ending(out, FILES, "picture")
     subjects = [find_subject(name) for name in dict.fromkeys(names)]
     if out and all(subject.top1 is None for subject in subjects):
         raise UsageError(f"no accuracy is known of {', '.join(names)}; for -o give runs or networks of Table 2")
@@ -90,7 +92,7 @@ def networks(
         write_csv(value["measured"], csv)
         text += f"\nwritten to {csv}"
     if out and session.measured:
-        draw(session.measured, out)
+        write_picture(latency_plot(session.measured), out)
         text += f"\ndrawn in {out}"
     answer(json, value, text)
 

@@ -7,12 +7,11 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from compound.errors import UsageError
 from compound.evaluation.calibration import reliability
 from compound.evaluation.result import BINS, Evaluation
-from compound.files import write_with
+from compound.files import ending, write_with
 
-FORMATS = (".svg", ".png", ".pdf")
+FORMATS = ("svg", "png", "pdf")
 ACCURACY, INK = "#4a7de8", "#444444"
 GAP_STYLE: dict[str, Any] = {"facecolor": "none", "edgecolor": "#e0692a", "hatch": "////", "linewidth": 0}
 
@@ -42,15 +41,8 @@ def reliability_diagram(result: Evaluation, title: str) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write `figure` as the ending of `path` says: .svg, .png or .pdf; the same figure gives the same bytes."""
-    check_picture(path)
+    kind = ending(path, FORMATS, "picture")
     with rc_context({"svg.hashsalt": path.stem, "svg.fonttype": "none"}):
-        kind = path.suffix[1:].lower()
         metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
         write_with(path, lambda temporary: figure.savefig(temporary, format=kind, dpi=144, metadata=metadata))
     return path
-
-
-def check_picture(path: Path) -> None:
-    """Raise `UsageError` where the ending says no format."""
-    if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path} is no picture; let its name end in {', '.join(FORMATS)}")

@@ -28,6 +28,7 @@ class Point(NamedTuple):
     low: float
     high: float
     latency: float | None = None
+    latency_ends: tuple[float, float] | None = None  # of its interval
 
 
 class Curve(NamedTuple):
@@ -57,11 +58,11 @@ def draw_curves(axes: Axes, palette: Palette, curves: Sequence[Curve], cost: Cos
         colour = palette.series[number % len(palette.series)]
         points = sorted(curve.points, key=lambda point: _spent(point, cost))
         spent, accuracy = [_spent(point, cost) for point in points], [point.accuracy for point in points]
-        down = [max(point.accuracy - point.low, 0.0) for point in points]
-        up = [max(point.high - point.accuracy, 0.0) for point in points]
-        known = any(value > 0 for value in (*down, *up))
+        judged = _errors(accuracy, [(point.low, point.high) for point in points])
+        timed = _errors(spent, [point.latency_ends or (x, x) for x, point in zip(spent, points, strict=True)])
         axes.errorbar(
-            spent, accuracy, yerr=(down, up) if known else None, color=colour, label=curve.label or None,
+            spent, accuracy, yerr=judged, xerr=timed if cost == "latency" else None,
+            color=colour, label=curve.label or None,
             marker=MARKERS[number % len(MARKERS)], markersize=7 if curve.strong else 5.5, elinewidth=1.2, capsize=3,
             linestyle="-" if curve.joined else "none", linewidth=2.4 if curve.strong else 1.5,
             zorder=4 if curve.strong else 3,
@@ -82,6 +83,13 @@ def draw_curves(axes: Axes, palette: Palette, curves: Sequence[Curve], cost: Cos
     axes.set_ylabel("top-1 accuracy")
     if any(curve.label for curve in curves):
         axes.legend(loc="best")
+
+
+def _errors(middles: Sequence[float], ends: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]] | None:
+    """How far each interval reaches down and up; None where none is known."""
+    down = [max(middle - low, 0.0) for middle, (low, _) in zip(middles, ends, strict=True)]
+    up = [max(high - middle, 0.0) for middle, (_, high) in zip(middles, ends, strict=True)]
+    return (down, up) if any(value > 0 for value in (*down, *up)) else None
 
 
 def _label(axes: Axes, points: Sequence[Point], cost: CostName) -> None:

@@ -8,12 +8,16 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from compound.files import ending, make_folder, write_bytes
+
+FILES = ("svg", "png")
 DPI = 200  # of PNG files
 WIDE = 560  # px beyond which a plot is too fine for half the page
 
@@ -104,6 +108,12 @@ class Plot:
             metadata = {"Date": None} if kind == "svg" else {"Software": None}
             figure.savefig(file, format=kind, transparent=transparent, dpi=DPI, metadata=metadata)
         return file.getvalue()
+
+
+def write_picture(picture: Picture, path: Path) -> Path:
+    """The picture as a file, .svg or .png as `path` says (see `FILES`)."""
+    make_folder(path.parent)
+    return write_bytes(path, picture.files()[ending(path, FILES, "picture")])
 
 
 def style(palette: Palette) -> dict[Any, Any]:

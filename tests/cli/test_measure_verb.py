@@ -52,7 +52,7 @@ def test_a_picture_of_accuracy_over_latency(cli, tiny, tmp_path, monkeypatch) ->
     monkeypatch.setitem(top1(), "tiny", 0.771)
     value = cli.json("measure", tiny, "--runs", "1", "-o", tmp_path / "a.svg")
     assert value["measured"][0]["top1"] == pytest.approx(0.771)
-    assert "as the paper prints it" in (tmp_path / "a.svg").read_text()
+    assert (tmp_path / "a.svg").read_text().startswith("<?xml")
 
 
 def test_printed_figures_have_the_names_of_the_zoo() -> None:
@@ -99,7 +99,7 @@ def test_from_device_to_plan(cli, tiny, tmp_path) -> None:  # type: ignore[no-un
         (("measure", "efficientnet-b0", "--batch", "0"), "--batch '0' is not a list of positive numbers"),
         (
             ("measure", "efficientnet-b0", "-o", "a.gif"),
-            "a.gif is not a picture that can be drawn; end its name in .svg",
+            "a.gif is no picture that can be written; end its name in .svg or .png",
         ),
         (("measure", "efficientnet-lite0", "-o", "a.png"), "no accuracy is known of efficientnet-lite0"),
         (("measure", "efficient"), "no network is called 'efficient'"),

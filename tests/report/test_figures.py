@@ -4,12 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 from cli.conftest import Cli
 from matplotlib.figure import Figure
 from report.studies import write_synthetic
 
 from compound import UsageError
+from compound.measurement import Measured, Subject, Timing
 from compound.report.front import FrontPoint, front_plot
+from compound.report.latency_figure import latency_plot
 from compound.report.paper_figures import paper_figure
 from compound.report.picture import PAPER, Plot
 from compound.report.study_figures import study_figure
@@ -33,6 +36,35 @@ def curves(plot: Plot) -> list[dict[str, list[tuple[float, float]]]]:
             lines[str(drawn.get_label())] = list(zip(*drawn[0].get_data(), strict=True))
         found.append(lines)
     return found
+
+
+def test_accuracy_over_measured_latency() -> None:
+    """Medians of the calls, in seconds, with the ends of their intervals; what print says of accuracy is said so."""
+    model = torch.nn.Identity()
+    measured = [
+        Measured(
+            Subject(name, model, 224, 3, 1000, 10, top1=top1, top1_from="paper"), runtime, 1, Timing(calls), 0.0, 1.0
+        )
+        for name, top1, runtime, calls in (
+            ("small", 0.7, "eager", ((0.010, 0.012, 0.011),)),
+            ("large", 0.8, "eager", ((0.030,), (0.032,))),
+            ("small", 0.7, "openvino", ((0.005,),)),
+            ("large", 0.8, "openvino", ((0.016,),)),
+            ("unknown", None, "openvino", ((0.001,),)),
+        )
+    ]
+    plot = latency_plot(measured)
+    assert curves(plot) == [
+        {"eager": [(0.011, 0.7), (0.031, 0.8)], "openvino": [(0.005, 0.7), (0.016, 0.8)]},
+    ]
+    figure = Figure()
+    plot.draw(figure, PAPER)
+    (axes,) = figure.axes
+    assert axes.get_ylabel() == "top-1 accuracy (as the paper prints it)"
+    assert axes.get_xlabel() == "median latency of a call, batch 1"
+    assert [one.get_text() for one in axes.texts] == ["small", "large"]  # once, beside the fastest
+    bars = [bar.get_segments() for drawn in axes.containers for bar in drawn[2]]
+    assert [end[0] for end in bars[0][1]] == pytest.approx([0.030, 0.032])
 
 
 @pytest.mark.parametrize("spread", [0.002, 0.02, 0.05, 0.6])
@@ -102,7 +134,7 @@ def test_the_verbs(cli: Cli, tmp_path: Path) -> None:
     assert value["figures"] == ["study-figure-8", "study-seeds", "study-differences", "study-networks"]
     assert value["tables"] == ["study-variants", "study-comparisons"]
     code, _, err = cli("figure", "2", "-o", tmp_path / "two.pdf")
-    assert (code, "neither .svg nor .png" in err) == (2, True)
+    assert (code, "end its name in .svg or .png" in err) == (2, True)
 
 
 def test_the_same_bytes_twice(tmp_path: Path) -> None:
