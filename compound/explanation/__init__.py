@@ -2,22 +2,28 @@
 
 from compound.explanation.boxes import read_regions
 from compound.explanation.draw import Panel, in_bytes, overlay, plain, save_sheet, sheet
-from compound.explanation.look import SCORES, Look, look, mean_scores
+from compound.explanation.look import SCORES, Asked, Look, look, mean_scores
 from compound.explanation.maps import METHODS, Explanation, explain, has_class_maps
+from compound.explanation.pictures import write_comparison, write_pictures
 from compound.explanation.score import Areas, deletion_insertion, energy_inside
+from compound.explanation.side_by_side import Named, SideBySide, inside, side_by_side
 
 __all__ = [
     "METHODS",
     "SCORES",
     "Areas",
+    "Asked",
     "Explanation",
     "Look",
+    "Named",
     "Panel",
+    "SideBySide",
     "deletion_insertion",
     "energy_inside",
     "explain",
     "has_class_maps",
     "in_bytes",
+    "inside",
     "look",
     "mean_scores",
     "overlay",
@@ -25,4 +31,7 @@ __all__ = [
     "read_regions",
     "save_sheet",
     "sheet",
+    "side_by_side",
+    "write_comparison",
+    "write_pictures",
 ]

@@ -44,23 +44,22 @@ class Look:
         ]
 
 
-def look(
-    model: ConvNet,
-    source: Source,
-    damage: DamageLog,
-    *,
-    classes: Tensor | None = None,
-    top: int = 1,
-    method: Method | None = None,
-    regions: Mapping[str, list[Region]] | None = None,
-    areas: bool = False,
-    device: str = "auto",
-) -> Iterator[Look]:
-    """Every readable image of `source` in order; damaged ones go to `damage`.
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about images: `classes` (images of the source, K), or else the `top` most probable ones of each.
 
-    `classes` (images of the source, K) are explained, or else the `top` most probable ones. `regions` by file name and
-    `areas` say which scores are counted.
+    `regions` by file name and `areas` say which scores are counted.
     """
+
+    classes: Tensor | None = None
+    top: int = 1
+    method: Method | None = None
+    regions: Mapping[str, list[Region]] | None = None
+    areas: bool = False
+
+
+def look(model: ConvNet, source: Source, damage: DamageLog, asked: Asked, device: str = "auto") -> Iterator[Look]:
+    """Every readable image of `source` in order; damaged ones go to `damage`."""
     where = pick_device(device)
     preprocessing = Preprocessing.of(model.network)
     model.to(where).to(memory_format=torch.channels_last)
@@ -69,18 +68,18 @@ def look(
         if not len(batch):
             continue
         images = preprocessing.normalise(batch.images.to(where)).contiguous(memory_format=torch.channels_last)
-        chosen = None if classes is None else classes[batch.indices].to(where)
-        found = explain(model, images, chosen, top=top, method=method)
+        chosen = None if asked.classes is None else asked.classes[batch.indices].to(where)
+        found = explain(model, images, chosen, top=asked.top, method=asked.method)
         heat = found.heat(*images.shape[2:])
         scores: list[list[dict[str, float]]] = [[{} for _ in row] for row in found.classes]
-        if areas:
+        if asked.areas:
             for column in range(heat.shape[1]):
                 curves = deletion_insertion(model, images, heat[:, column], found.classes[:, column])
                 for row, pair in enumerate(zip(curves.deletion.tolist(), curves.insertion.tolist(), strict=True)):
                     scores[row][column] |= dict(zip(("deletion", "insertion"), pair, strict=True))
         for row, index in enumerate(batch.indices.tolist()):
             path = source.path(index)
-            here = (regions or {}).get(Path(path).name)
+            here = (asked.regions or {}).get(Path(path).name)
             if here:
                 mask = seen_mask(here, source.load(index), preprocessing).to(where)
                 energies = energy_inside(heat[row], mask.expand_as(heat[row])).tolist()

@@ -7,15 +7,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import torch
 from PIL import Image
 
-from compound.data import DamageLog, FileSource
+from compound.data import DamageLog
 from compound.deploy import find_images
-from compound.errors import CompoundError, UsageError
-from compound.execution import Execution
-from compound.explanation import Panel, in_bytes, look, mean_scores, overlay, plain, sheet
-from compound.inference import classify
+from compound.explanation import Asked, Named, Panel, in_bytes, sheet, side_by_side
 from compound.nn import load_weights
 from compound.report.page import Part, Section, section
 from compound.report.picture import DPI
@@ -52,40 +48,20 @@ class Maps:
 def map_section(runs: Sequence[tuple[str, Path]], images: Sequence[Path], device: str) -> Section:
     """`runs` by the names to call them; a photo's class is the most probable one by the sum of their probabilities."""
     found = find_images([Path(image) for image in images])
-    shown = found[:MOST]
-    models = [(name, *load_weights(path)) for name, path in runs]
-    classes = models[0][2].classes
-    for name, _, described in models:
-        if described.classes != classes:
-            raise UsageError(f"{models[0][0]} and {name} know different classes, so their maps cannot be compared")
+    networks = []
+    for name, path in runs:
+        model, described = load_weights(path)
+        networks.append(Named(name, model, described.classes))
     damage = DamageLog(limit=1.0)
-    sources = [FileSource(shown, [0] * len(shown), described.channels) for _, _, described in models]
-    total = torch.zeros(len(shown), len(classes))
-    for (_, net, _), source in zip(models, sources, strict=True):
-        for probabilities, _, places in classify(net, source, damage, Execution(device, workers=0)):
-            total[places] += probabilities
-    chosen = total.topk(1).indices
-    several = len(models) > 1  # scores are for comparing
-    looks = [
-        list(look(net, source, damage, classes=chosen, areas=several, device=device))
-        for (_, net, _), source in zip(models, sources, strict=True)
-    ]
-    if not looks[0]:
-        raise CompoundError("not one of the --images could be read; check the paths and the files")
-    rows = []
-    for under in zip(*looks, strict=True):
-        widest = max(under, key=lambda seen: seen.image.shape[-1])
-        row = [Panel(plain(widest.image), classes[under[0].classes[0]])]
-        for (name, _, _), seen in zip(models, under, strict=True):
-            row.append(Panel(overlay(seen.image, seen.heat[0]), f"{name}  {seen.probabilities[0]:.1%}"))
-        rows.append(tuple(row))
-    parts: list[Part] = [Maps(tuple(rows))]
+    several = len(networks) > 1  # scores are for comparing
+    seen = side_by_side(networks, found[:MOST], damage, Asked(areas=several), device)
+    parts: list[Part] = [Maps(tuple(map(tuple, seen.rows())))]
     if several:
         scores: list[dict[str, Any]] = [
-            {"network": name, **mean_scores(each)} for (name, _, _), each in zip(models, looks, strict=True)
+            {"network": one.name, **mean} for one, mean in zip(networks, seen.scores(), strict=True)
         ]
         caption = "Deletion: small is good, the map found what the class hangs on. Insertion: large is good."
-        parts.append(of_records("map-scores", f"Mean scores of {len(looks[0])} images", scores, caption))
+        parts.append(of_records("map-scores", f"Mean scores of {seen.images} images", scores, caption))
     if len(found) > MOST:
         parts.append(f"{len(found) - MOST} more images were named; `compound explain --compare` shows all.")
     if damage.damaged:

@@ -15,7 +15,7 @@ from compound.deploy import export_folder, open_model, weights_file
 from compound.deploy.choose import CHOICE
 from compound.errors import CompoundError
 from compound.execution import pick_device
-from compound.explanation import in_bytes, look, overlay
+from compound.explanation import Asked, in_bytes, look, overlay
 from compound.files import sha256
 from compound.inference import Classifier, Eager, chunk_size, in_chunks
 from compound.network import Network
@@ -63,7 +63,7 @@ class Loaded:
         assert self.net is not None
         source = ArraySource(image[None], [0], "image")
         classes = None if index is None else torch.tensor([[index]])
-        (seen,) = look(self.net, source, DamageLog(1.0), classes=classes, device=self.device)
+        (seen,) = look(self.net, source, DamageLog(1.0), Asked(classes), self.device)
         file = io.BytesIO()
         Image.fromarray(in_bytes(overlay(seen.image, seen.heat[0]))).save(file, "PNG", compress_level=1)
         return file.getvalue(), seen.classes[0], seen.method

@@ -177,7 +177,7 @@ def test_networks_side_by_side_with_scores(cli, runs, photos, tmp_path):
     [
         (("evaluate", "RUN", "--recalibrate"), "--recalibrate belongs to --resolutions"),
         (("evaluate", "RUN", "--resolutions", "20,x"), "--resolutions '20,x' is not a list of pixels"),
-        (("evaluate", "RUN", "--reliability", "r.jpg"), "let its name end in .svg, .png, .pdf"),
+        (("evaluate", "RUN", "--reliability", "r.jpg"), "end its name in .svg or .png or .pdf"),
         (("evaluate", "RUN", "--layout", "imagenet-a"), "give the folder as DATA"),
         (("evaluate", "RUN", "PHOTOS", "--layout", "imagenet-a"), "need a network of its 1,000 classes"),
         (("evaluate", "resnet18", "--weights", "a.pth", "--calibrate"), "in our own weights file"),
