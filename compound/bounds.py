@@ -7,6 +7,9 @@ from compound.quantity import quantity, seconds
 
 # name: (value, unit or "s" for a time, what it bounds)
 BOUNDS: dict[str, tuple[str, str]] = {
+    "COMPOUND_MAX_JSON": ("64MiB", "bytes of a JSON file; the confusion matrix of 1,000 classes takes ten million"),
+    "COMPOUND_MAX_INDEX": ("1GiB", "bytes of the index of a decoded data set"),
+    "COMPOUND_MAX_YAML": ("1MiB", "bytes of a YAML file, and characters of it once its aliases are followed"),
     "COMPOUND_MAX_IMAGE": ("1GiB", "bytes of an image file"),
     "COMPOUND_MAX_SCANS": ("500", "scans of a progressive JPEG; photographs have about ten"),
     "COMPOUND_MAX_DECODE": ("10s", "processor time to decode an image that is not of a usual make"),

@@ -11,11 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from compound.bounds import bound
 from compound.errors import CompoundError, UsageError
-from compound.files import write_text
+from compound.files import read_regular, write_text
 
-LARGEST_JSON = 1 << 26  # bytes: the confusion matrix of 1,000 classes takes ten million
-LARGEST_YAML = 1 << 20  # bytes, and characters once aliases are followed
 MOST_VALUES = 100_000  # of a YAML file, once aliases are followed
 LONGEST_VALUE = 1 << 16  # characters of one: reading 1:59:59:… as a number takes time that grows as its square
 DEEPEST = 64  # lists and mappings within each other
@@ -26,10 +25,10 @@ Failure = type[CompoundError]
 
 
 def read_json(
-    path: str | Path, remedy: str, what: str = "", error: Failure = UsageError, largest: int = LARGEST_JSON
+    path: str | Path, remedy: str, what: str = "", error: Failure = UsageError, most: str = "COMPOUND_MAX_JSON"
 ) -> Any:
-    """The value in a JSON file. `what` it should be begins every error, and `remedy` ends it."""
-    text = _text(Path(path), remedy, what, error, largest)
+    """The value in a JSON file. `what` it is begins every error, and `remedy` ends it; `most` names its bound."""
+    text = _text(Path(path), remedy, what, error, most)
     try:
         return json.loads(text)
     except json.JSONDecodeError as wrong:
@@ -43,7 +42,7 @@ def read_json(
 
 def read_yaml(path: str | Path, remedy: str, what: str = "", error: Failure = UsageError) -> Any:
     """The value in a YAML file. `what` and `remedy` are for a file that cannot be read."""
-    return parse_yaml(_text(Path(path), remedy, what, error, LARGEST_YAML), str(path), error)
+    return parse_yaml(_text(Path(path), remedy, what, error, "COMPOUND_MAX_YAML"), str(path), error)
 
 
 def parse_yaml(text: str, where: str, error: Failure = UsageError) -> Any:
@@ -103,20 +102,15 @@ def _cell(value: object) -> str:
     return '"' + text.replace('"', '""') + '"' if any(char in text for char in ',"\r\n') else text
 
 
-def _text(path: Path, remedy: str, what: str, error: Failure, largest: int) -> str:
+def _text(path: Path, remedy: str, what: str, error: Failure, most: str) -> str:
     named = f"{what} {path}".lstrip()
     try:
-        with path.open("rb") as file:
-            data = file.read(largest + 1)
+        return read_regular(path, bound(most)).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise error(f"{named} is not text in UTF-8; {remedy}") from None
     except OSError as wrong:
         asked = error if issubclass(error, UsageError) else UsageError  # whoever named the file can name another
         raise asked(f"cannot read {named}: {wrong.strerror or wrong}; {remedy}") from None
-    if len(data) > largest:
-        raise error(f"{named} has more than {largest:,} bytes, too many for such a file; {remedy}")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise error(f"{named} is not text in UTF-8; {remedy}") from None
 
 
 class _TooMuchError(Exception):
@@ -132,6 +126,7 @@ def _measure(events: Iterable[Any]) -> None:
     sizes: dict[str, tuple[int, int]] = {}  # values and characters of what has a name
     open_: list[tuple[str | None, int, int]] = []  # the name of each list or mapping around, and the totals before it
     values = characters = 0
+    longest = bound("COMPOUND_MAX_YAML")
     for event in events:
         if isinstance(event, yaml.CollectionStartEvent):
             open_.append((event.anchor, values, characters))
@@ -153,8 +148,8 @@ def _measure(events: Iterable[Any]) -> None:
             values, characters = values + 1, characters + len(event.value)
             if event.anchor is not None:
                 sizes[event.anchor] = 1, len(event.value)
-        if values > MOST_VALUES or characters > LARGEST_YAML:
-            raise _TooMuchError(event, f"more than {MOST_VALUES:,} values or {LARGEST_YAML:,} characters")
+        if values > MOST_VALUES or characters > longest:
+            raise _TooMuchError(event, f"more than {MOST_VALUES:,} values or {int(longest):,} characters")
 
 
 def _line(mark: Any) -> str:

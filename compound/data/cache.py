@@ -20,7 +20,6 @@ from compound.data.tables import Tables
 from compound.documents import read_json
 
 INDEX = "cache.json"
-LARGEST_INDEX = 2**30  # bytes of a shard's index
 FORMAT = 1
 
 
@@ -131,4 +130,4 @@ def _open_part(folder: Path, names: list[str], channels: int) -> CacheSource:
 
 def read_index(path: Path) -> Any:
     """What an index of the cache says."""
-    return read_json(path, "write the cache again", error=DataError, largest=LARGEST_INDEX)
+    return read_json(path, "write the cache again", error=DataError, most="COMPOUND_MAX_INDEX")
