@@ -205,7 +205,7 @@ def test_a_rule_file_is_read_back(tmp_path):
         ("alhpa: 1.2", "there is no field 'alhpa'; did you mean 'alpha'"),
         ("rule: quick", "there is no kind of rule 'quick'"),
         ("- 1.2", "not a rule; write fields such as rule, alpha"),
-        ("alpha: {", "cannot read rule"),
+        ("alpha: {", "not valid YAML"),
         ("alpha: yes", "alpha True is not valid"),
     ],
 )
