@@ -83,5 +83,5 @@ def test_the_diagram_is_a_file_that_repeats(tmp_path):
     assert save_figure(reliability_diagram(result, "net"), tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     again = save_figure(reliability_diagram(result, "net on data"), first).read_text()
     assert len(again) == len(second.read_text())
-    with pytest.raises(UsageError, match=r"let its name end in .svg, .png, .pdf"):
+    with pytest.raises(UsageError, match=r"end its name in \.svg or \.png or \.pdf"):
         save_figure(reliability_diagram(result, "net"), tmp_path / "a.txt")
