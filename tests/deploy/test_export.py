@@ -207,7 +207,7 @@ def test_data_in_other_files_is_never_read(small, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_a_file_knows_that_an_image_may_have_several_labels(name: str, tmp_path: Path) -> None:
-    model = build(ZOO["efficientnet-mini"], classes=7, channels=1, seed=0).eval()
+    model = build(ZOO["efficientnet-mini"].with_(classes=7, channels=1), seed=0).eval()
     model.several = True
     path = FORMATS[name].write(graph_of(model, CLASSES, None, "uint8"), tmp_path / FORMATS[name].file)
     assert open_runtime(path).described.several

@@ -63,7 +63,7 @@ def test_laps_are_those_of_the_units(runtime: str, tmp_path) -> None:
     assert sum(microseconds for _, microseconds in times) == pytest.approx(10_000)
     slowest, _ = max(times, key=lambda one: one[1])
     assert slowest == Unit("conv 3×3 norm swish", (64, 512, 256))
-    eager = RUNTIMES["eager"](build(NETWORK, 10, seed=0).eval(), images, 1)
+    eager = RUNTIMES["eager"](build(NETWORK.with_(classes=10), seed=0).eval(), images, 1)
     assert eager.laps is not None
     ours, theirs = (
         tabulate([Sample(choice, one, [0.010], one.laps(2))], name, 1, 1, {"cpu": "here"})
@@ -79,7 +79,7 @@ def test_laps_are_those_of_the_units(runtime: str, tmp_path) -> None:
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_what_is_measured_is_the_file_that_export_writes(name: str, tmp_path, monkeypatch) -> None:
     pytest.importorskip(FORMATS[name].name)
-    model, form = build(NETWORK, 7, seed=0).eval(), FORMATS[name]
+    model, form = build(NETWORK.with_(classes=7), seed=0).eval(), FORMATS[name]
     monkeypatch.setattr("compound.runtimes.registry.tempfile.tempdir", str(tmp_path))
     runner = RUNTIMES[form.name](model, torch.randn(1, 3, 64, 64), 1)
     (measured,) = tmp_path.glob(f"compound-*/{form.file}")
