@@ -1,11 +1,12 @@
 """compound: a ConvNet baseline and a resource budget in; a scaled, trained, deployable network out.
 
-What is imported here needs no torch; `compound.nn`, `compound.data`, `compound.training` and above do. `optimize`
-brings it in when it is first asked for.
+What is imported here needs no torch; `compound.nn`, `compound.data`, `compound.training` and above do. The verbs of the
+command are functions here (`compound.verbs`), each imported when it is first asked for; those that need torch import it
+when they are called. `VALUES` are what they take; asking for one of these brings torch in.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from compound.blocks import (
     Basic,
@@ -26,6 +27,11 @@ from compound.network import Inputs, Network, Row, Stage
 from compound.notation import dump_network, load_network, parse_network, save_network
 from compound.scaling import RULES, CompoundRule, FastRule, Rule, Scaling, scale
 from compound.zoo import ZOO
+
+if TYPE_CHECKING:
+    from compound.runtimes.optimize import optimize as optimize
+    from compound.verbs.explain import explain
+    from compound.verbs.plan import plan
 
 __version__ = "0.2.0"
 
@@ -59,17 +65,34 @@ __all__ = [
     "UsageError",
     "cost",
     "dump_network",
+    "explain",
     "fit_budget",
     "load_network",
-    "optimize",
     "parse_network",
+    "plan",
     "save_network",
     "scale",
     "stage_costs",
 ]
 
 
+# Where names are found that are imported when they are first asked for.
+VERBS = {
+    "explain": "compound.verbs.explain",
+    "plan": "compound.verbs.plan",
+}
+VALUES = {
+    "optimize": "compound.runtimes",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "optimize":
-        return import_module("compound.runtimes").optimize
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    place = VERBS.get(name) or VALUES.get(name)
+    if place is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(place), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *VERBS, *VALUES})

@@ -7,8 +7,9 @@ knob is bisected on what `cost` counts.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from compound.cost import Cost, cost
+from compound.cost import Cost, cost, cost_fields
 from compound.errors import BudgetError, NetworkError, UsageError
 from compound.latency import DeviceTable, call_seconds
 from compound.network import Network
@@ -103,6 +104,16 @@ class Plan:
     def use(self) -> float:
         """Used share of the binding limit."""
         return self.budget.shares(self.cost)[self.binding]
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as plain values: the network and its cost, φ and factors, limits, what binds, the next step up."""
+        value = cost_fields(self.network, self.cost) | {"phi": self.phi} | self.scaling.to_json()
+        value |= {"budget": self.budget.limits(), "binding": self.binding, "used": self.use, "next": None}
+        if self.budget.device is not None:
+            value["margin"] = self.budget.device.margin  # of the predicted latency
+        if self.next_network and self.next_cost:
+            value["next"] = cost_fields(self.next_network, self.next_cost) | {"phi": self.next_phi}
+        return value
 
 
 def fit_budget(

@@ -8,7 +8,7 @@ in bytes.
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from compound.network import Network, Row
 from compound.ops import (
@@ -234,3 +234,16 @@ def operator_costs(row: Row) -> list[tuple[str, Operator, Shape, Cost]]:
         counted = Cost(operator.params(*inputs), operator.macs(*inputs), activations, operator.buffers(*inputs))
         lines.append((step.path, operator, output, counted))
     return lines
+
+
+def cost_fields(network: Network, counted: Cost) -> dict[str, Any]:
+    """A network's cost as plain values, under the names that every answer and file uses; memory in bytes."""
+    return {
+        "name": network.name,
+        "resolution": network.resolution,
+        "params": counted.params,
+        "macs": counted.macs,
+        "activations": counted.activations,
+        "memory": counted.memory(),
+        **({"latency": counted.latency} if counted.latency else {}),
+    }

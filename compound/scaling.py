@@ -34,6 +34,10 @@ class Scaling:
         """The cost factor d · w² · r² that Section 3.2 expects before rounding."""
         return self.depth * self.width**2 * self.resolution**2
 
+    def to_json(self) -> dict[str, float]:
+        """The factors as answers and files name them."""
+        return {"depth": self.depth, "width": self.width, "resolution_factor": self.resolution}
+
 
 class Rule(Protocol):
     """One knob to three factors. φ = 0 is the network itself; cost grows with φ, about 2^φ."""

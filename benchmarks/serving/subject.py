@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from compound.cli.common import find_network
 from compound.nn import build, save_weights
+from compound.verbs.given import find_network
 
 SIZES = (48, 1280)  # px of an image's sides
 FORMATS = (("jpg", "JPEG"), ("png", "PNG"), ("webp", "WEBP"))

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from compound.cli.calibration import keep_calibration, run_calibration
-from compound.cli.common import Json, answer, find_network, note
+from compound.cli.common import Json, answer, note
 from compound.cli.evaluated import result_fields, sweep_fields
 from compound.cli.execution import ExecutionOptions, with_execution
 from compound.cli.training import Download, Root
 from compound.errors import UsageError
 from compound.files import ending
+from compound.verbs.given import find_network
 
 if TYPE_CHECKING:
     from compound.data import DataSet, DataSpec, Source

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from compound.cli.common import Json, answer, find_network
+from compound.cli.common import Json, answer
 from compound.cli.evaluate import ForeignWeights, Model
 from compound.errors import UsageError
+from compound.verbs.given import find_network
 
 if TYPE_CHECKING:
     from compound.data import Source

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, RuleName, answer, find_network, find_rule
+from compound.cli.common import Json, RuleName, answer
 from compound.errors import UsageError
+from compound.verbs.given import find_network, find_rule
 
 
 def figure(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.budget import Budget, Plan, fit_budget
-from compound.cli.common import Json, RuleName, answer, cost_fields, find_network, find_rule, note
+from compound.budget import Budget, Plan
+from compound.cli.common import Json, RuleName, answer, note
 from compound.cli.plan import (
     Activations,
     Fill,
@@ -17,17 +17,17 @@ from compound.cli.plan import (
     Params,
     TrainingMemory,
     budget_of,
-    plan_fields,
     plan_text,
-    warn_of_extrapolation,
 )
 from compound.cli.train import result_fields, result_text
 from compound.cli.training import Data, Devices, TrainingOptions, which_devices, with_training
-from compound.cost import cost
+from compound.cost import cost, cost_fields
 from compound.errors import UsageError
 from compound.files import write_json
 from compound.network import Network
 from compound.notation import dump_network
+from compound.verbs.given import find_network
+from compound.verbs.plan import plan as make_plan
 
 if TYPE_CHECKING:
     from compound.data import DataSet
@@ -82,8 +82,7 @@ def fit(
         start = published(budget_of(recipe.batch, table, **limits) if any(limits.values()) else None, images)
     elif table or any(limits.values()):
         budget = budget_of(recipe.batch, table, **limits)
-        plan = fit_budget(start, budget, find_rule(rule), fill=fill)
-        warn_of_extrapolation(plan)
+        plan = make_plan(start, budget, rule, fill=fill, say=note)
     network = plan.network if plan else start
     if not json:
         note(plan_text(plan) if plan else network.table())
@@ -112,7 +111,7 @@ def write_plan(run: "Run", baseline: Network, plan: Plan | None, rule: str) -> N
     """plan.json: where the network came from."""
     counted = cost(baseline)
     start = cost_fields(baseline, counted) | {"network": dump_network(baseline)}
-    value = {"baseline": start, "rule": rule, "plan": plan_fields(plan) if plan else None}
+    value = {"baseline": start, "rule": rule, "plan": plan.to_json() if plan else None}
     write_json(run.path / "plan.json", value)
 
 

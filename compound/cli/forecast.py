@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, RuleName, answer, find_rule
+from compound.cli.common import Json, RuleName, answer
 from compound.cost import cost
 from compound.errors import UsageError
 from compound.notation import load_network
 from compound.quantity import quantity, short
 from compound.scaling import Rule, scale
+from compound.verbs.given import find_rule
 
 if TYPE_CHECKING:
     from compound.studies import Study

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from compound.cli.common import Json, answer, find_network, note
+from compound.cli.common import Json, answer, note
 from compound.cli.measured import memory_text, session_text, write_csv
 from compound.errors import UsageError
 from compound.files import ending
+from compound.verbs.given import find_network
 
 if TYPE_CHECKING:
     from compound.measurement import Subject

@@ -1,11 +1,11 @@
 """`compound plan`: the largest net within a budget, what binds, and what the next step up costs."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from compound.budget import Budget, Plan, fit_budget
+from compound.budget import Budget, Plan
 from compound.cli.common import (
     Channels,
     Classes,
@@ -13,18 +13,15 @@ from compound.cli.common import (
     NetworkName,
     RuleName,
     answer,
-    cost_fields,
-    find_network,
-    find_rule,
     note,
-    scaling_fields,
 )
 from compound.cost import CONVENTION
 from compound.errors import UsageError
-from compound.latency import latency as predict_latency
 from compound.latency import load_table
 from compound.notation import save_network
 from compound.quantity import brief_seconds, limit_text, quantity, seconds
+from compound.verbs import plan as verb
+from compound.verbs.given import find_network
 
 Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (print says FLOPS).")]
 Params = Annotated[str | None, typer.Option(help="Parameters, e.g. 5M.")]
@@ -81,31 +78,10 @@ def plan(
         macs=macs, params=params, activations=activations, memory=memory, training_memory=training_memory,
         latency=latency,
     )  # fmt: skip
-    found = fit_budget(find_network(network, classes, channels), budget, find_rule(rule), fill=fill)
-    warn_of_extrapolation(found)
+    found = verb.plan(find_network(network, classes, channels), budget, rule, fill=fill, say=note)
     if out:
         save_network(found.network, out)
-    answer(json, plan_fields(found), plan_text(found) + (f"\nwritten to {out}" if out else ""))
-
-
-def warn_of_extrapolation(found: Plan) -> None:
-    """Say which units of the plan lie outside the timed sizes of the device's table."""
-    if found.budget.device is None:
-        return
-    beyond = predict_latency(found.network, found.budget.device).extrapolated
-    if beyond:
-        more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
-        note(f"warning: latency is extrapolated beyond the device's table for {'; '.join(beyond[:3])}{more}")
-
-
-def plan_fields(found: Plan) -> dict[str, Any]:
-    value = cost_fields(found.network, found.cost) | scaling_fields(found.phi, found.scaling)
-    value |= {"budget": found.budget.limits(), "binding": found.binding, "used": found.use, "next": None}
-    if found.budget.device is not None:
-        value["margin"] = found.budget.device.margin  # of the predicted latency
-    if found.next_network and found.next_cost:
-        value["next"] = cost_fields(found.next_network, found.next_cost) | {"phi": found.next_phi}
-    return value
+    answer(json, found.to_json(), plan_text(found) + (f"\nwritten to {out}" if out else ""))
 
 
 def plan_text(found: Plan) -> str:

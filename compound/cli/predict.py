@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from compound.cli.common import Json, answer, find_network, note
+from compound.cli.common import Json, answer, note
 from compound.cli.evaluate import ForeignWeights, Model
 from compound.cli.execution import Device
 from compound.cli.predicted import best_above, prediction_fields, prediction_text, submission_of, submit, write_csv
 from compound.errors import CompoundError, UsageError
+from compound.verbs.given import find_network
 
 if TYPE_CHECKING:
     from compound.deploy import Prediction

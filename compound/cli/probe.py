@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from compound.cli.common import Json, answer, find_network, note
+from compound.cli.common import Json, answer, note
 from compound.cli.execution import ExecutionOptions, with_execution
 from compound.cli.training import Data, Download, Root
 from compound.errors import UsageError
+from compound.verbs.given import find_network
 
 Network = Annotated[
     str, typer.Argument(metavar="NETWORK", help="A run, a published name, or a network's name with --weights.")

@@ -5,23 +5,13 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import (
-    Channels,
-    Classes,
-    Json,
-    NetworkName,
-    RuleName,
-    answer,
-    cost_fields,
-    find_network,
-    find_rule,
-    scaling_fields,
-)
-from compound.cost import CONVENTION, cost
+from compound.cli.common import Channels, Classes, Json, NetworkName, RuleName, answer
+from compound.cost import CONVENTION, cost, cost_fields
 from compound.errors import UsageError
 from compound.notation import save_network
 from compound.scaling import Scaling
 from compound.scaling import scale as scale_network
+from compound.verbs.given import find_network, find_rule
 
 
 def scale(
@@ -51,7 +41,7 @@ def scale(
     before, after = cost(baseline), cost(scaled)
     if out:
         save_network(scaled, out)
-    value = cost_fields(scaled, after) | scaling_fields(phi, scaling)
+    value = cost_fields(scaled, after) | {"phi": phi} | scaling.to_json()
     lines = [
         scaled.table(),
         "",

@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Channels, Classes, Json, NetworkName, answer, cost_fields, find_network, note
-from compound.cost import CONVENTION, Cost, cost, operator_costs, row_cost, stage_costs
+from compound.cli.common import Channels, Classes, Json, NetworkName, answer, note
+from compound.cost import CONVENTION, Cost, cost, cost_fields, operator_costs, row_cost, stage_costs
 from compound.network import Network
 from compound.notation import dump_network
+from compound.verbs.given import find_network
 
 
 def show(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, RuleName, answer, find_network, find_rule, note
+from compound.cli.common import Json, RuleName, answer, note
 from compound.cli.options import with_options
 from compound.cli.searches.estimates import study_estimate
 from compound.cli.searches.options import SearchOptions, SearchWorkers, comparable, share_cores
@@ -15,6 +15,7 @@ from compound.cli.searches.study_answers import study_fields, study_text, write_
 from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.errors import CompoundError, UsageError
 from compound.latency import load_table
+from compound.verbs.given import find_network, find_rule
 
 if TYPE_CHECKING:
     from compound.execution import Execution

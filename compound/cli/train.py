@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from compound.cli.common import Json, NetworkName, answer, cost_fields, find_network
+from compound.cli.common import Json, NetworkName, answer
 from compound.cli.training import Data, TrainingOptions, with_training
-from compound.cost import cost
+from compound.cost import cost, cost_fields
+from compound.verbs.given import find_network
 
 if TYPE_CHECKING:
     from compound.evaluation import Evaluation

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, cost_fields
-from compound.cost import CONVENTION, cost
+from compound.cli.common import Json, answer
+from compound.cost import CONVENTION, cost, cost_fields
 from compound.errors import UsageError
 from compound.zoo import ZOO, plain
 

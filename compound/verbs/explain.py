@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from compound.errors import UsageError
 from compound.mapping import nearest
-from compound.verbs.given import Place, find_model, paths
+from compound.verbs.given import Place, paths
+from compound.verbs.models import find_model
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,18 +1,14 @@
-"""What a user may name instead of a value: networks, rules, models, files."""
+"""What a user may name instead of a value: networks, rules, files. What is trained is in `compound.verbs.models`."""
 
 from collections.abc import Callable, Iterable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.notation import load_network
+from compound.notation import load_network, load_run_network
 from compound.scaling import RULES, CompoundRule, Rule, load_rule
 from compound.zoo import ZOO
-
-if TYPE_CHECKING:
-    from compound.nn import ConvNet, Weights
 
 Place = str | PathLike[str]
 Say = Callable[[str], None]  # told what a verb warns of, and how it goes
@@ -22,15 +18,23 @@ def silent(text: str) -> None:
     """Tell nobody."""
 
 
-def find_network(given: Network | Place) -> Network:
-    """A network, or the one of a YAML file, a run directory, or the zoo."""
+def find_network(given: Network | Place, classes: int | None = None, channels: int | None = None) -> Network:
+    """A network, or the one of a YAML file, a run directory or the zoo; with `classes` and `channels` where given.
+
+    Raises `NetworkError` for a file that holds none, `UsageError` for an unknown name.
+    """
+    asked = {"classes": classes, "channels": channels}
+    return _named(given).with_(**{name: value for name, value in asked.items() if value is not None})
+
+
+def _named(given: Network | Place) -> Network:
     if isinstance(given, Network):
         return given
     path = Path(given)
     if path.suffix in (".yaml", ".yml"):
         return load_network(path)
     if (path / "network.yaml").is_file():
-        return load_network(path / "network.yaml")
+        return load_run_network(path)
     return ZOO[fspath(given)]
 
 
@@ -49,18 +53,6 @@ def find_rule(given: Rule | str) -> Rule:
             f"--rule {given!r} is unknown; use {', '.join(RULES)}, α,β,γ such as 1.2,1.1,1.15, or a file.yaml"
         ) from None
     return CompoundRule(alpha, beta, gamma)
-
-
-def find_model(model: Place, weights: Place | None = None, *, several: bool = False) -> "tuple[ConvNet, Weights]":
-    """A run, a weights file or a published name; or the network `model` with another library's `weights`.
-
-    `several`: whether the caller can do with several labels an image.
-    """
-    from compound.nn import load_weights
-
-    if weights is None:
-        return load_weights(fspath(model), several=several)
-    return load_weights(fspath(weights), find_network(model), several=several)
 
 
 def paths(given: Place | Iterable[Place]) -> list[Path]:

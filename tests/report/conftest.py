@@ -11,8 +11,7 @@ import pytest
 from PIL import Image
 
 from compound import ZOO, Budget, Network, cost, dump_network, fit_budget
-from compound.cli.common import cost_fields
-from compound.cli.plan import plan_fields
+from compound.cost import cost_fields
 from compound.training.recipe import Recipe
 from compound.training.run import Run
 
@@ -44,7 +43,7 @@ def make_run(tmp_path: Path) -> MakeRun:
             fields = cost_fields(baseline, cost(baseline.with_(classes=len(classes), channels=1))) | {
                 "network": dump_network(baseline)
             }
-            write(path / "plan.json", {"baseline": fields, "rule": "compound", "plan": plan_fields(plan)})
+            write(path / "plan.json", {"baseline": fields, "rule": "compound", "plan": plan.to_json()})
         if "evaluation" in only:
             write(run.evaluation, evaluation(classes))
         if "predictions" in only:

@@ -1,8 +1,7 @@
 """The report's sentence about a plan in milliseconds."""
 
 from compound import ZOO, Budget, cost, fit_budget
-from compound.cli.common import cost_fields
-from compound.cli.plan import plan_fields
+from compound.cost import cost_fields
 from compound.latency import DeviceTable, latency, units
 from compound.report.plan import view_plan
 
@@ -18,7 +17,7 @@ def test_a_filled_plan_is_not_called_the_baseline() -> None:
     limit = 1.2 * latency(B0, table).microseconds / 1e6
     plan = fit_budget(B0, Budget(latency=limit, device=table), fill=True)
     assert plan.network.resolution > 224
-    given = {"baseline": cost_fields(B0, cost(B0)), "rule": "compound", "plan": plan_fields(plan)}
+    given = {"baseline": cost_fields(B0, cost(B0)), "rule": "compound", "plan": plan.to_json()}
     view = view_plan(given, plan.network, plan.cost, 32)
     assert "gives efficientnet-b0 r" in view.sentence
     assert "the baseline itself" not in view.sentence.lower()

@@ -12,13 +12,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from compound.cli.common import find_network
 from compound.data import open_data
 from compound.errors import UsageError
 from compound.evaluation import evaluate
 from compound.execution import Execution
 from compound.nn import load_model, load_weights, save_weights
 from compound.training import open_run, start_run, train
+from compound.verbs.given import find_network
 
 OLD = Path(__file__).parent / "old-run"
 CLASSES = ("bars", "columns", "dots")

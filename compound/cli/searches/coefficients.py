@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, find_network, note
+from compound.cli.common import Json, answer, note
 from compound.cli.options import with_options
 from compound.cli.searches.answers import write_coefficients
 from compound.cli.searches.estimates import coefficients_estimate
@@ -22,6 +22,7 @@ from compound.cli.searches.run import carry_out
 from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.errors import UsageError
 from compound.files import make_folder
+from compound.verbs.given import find_network
 
 if TYPE_CHECKING:
     from compound.search.coefficients import Target

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, NetworkName, answer, find_network, note
+from compound.cli.common import Json, NetworkName, answer, note
 from compound.cli.execution import Device
 from compound.cli.options import with_options
 from compound.cli.searches.answers import transfer_told
@@ -24,6 +24,7 @@ from compound.cli.searches.options import (
 from compound.cli.searches.run import best_of, carry_out
 from compound.cli.training import Data, TrainingOptions
 from compound.files import make_folder, write_json
+from compound.verbs.given import find_network
 
 if TYPE_CHECKING:
     from compound.data import DataSet

@@ -1,0 +1,30 @@
+"""`compound.plan`: the largest network within a budget."""
+
+from compound.budget import Budget, Plan, fit_budget
+from compound.latency import latency
+from compound.network import Network
+from compound.scaling import Rule
+from compound.verbs.given import Place, Say, find_network, find_rule, silent
+
+
+def plan(
+    network: Network | Place, budget: Budget, rule: Rule | str = "compound", *, fill: bool = False, say: Say = silent
+) -> Plan:
+    """The largest scaled network within every limit of a budget, on counted cost (Section 3.3, STEP 2).
+
+    Args:
+        network: the baseline: a network, or a name of the zoo, a YAML file, a run directory.
+        budget: multiply-adds, parameters and activations as numbers, memory in bytes, latency in seconds.
+        rule: how it is scaled: a rule, its name, three coefficients such as `1.2,1.1,1.15`, or a YAML file.
+        fill: spend on resolution what the rule's last step leaves.
+        say: told where a latency is extrapolated beyond its device's table.
+
+    Raises `BudgetError` where not even the smallest network fits, `UsageError` for unknown names.
+    """
+    found = fit_budget(find_network(network), budget, find_rule(rule), fill=fill)
+    if budget.device is not None:
+        beyond = latency(found.network, budget.device).extrapolated
+        if beyond:
+            more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
+            say(f"warning: latency is extrapolated beyond the device's table for {'; '.join(beyond[:3])}{more}")
+    return found

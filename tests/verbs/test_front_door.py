@@ -1,0 +1,48 @@
+"""What `import compound` offers: all verbs, typed and lazy, and no torch before a verb that needs it is called."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import compound
+
+WITHOUT_TORCH = "import sys; sys.modules.update(torch=None, torchvision=None, numpy=None, pytorch_lightning=None); "
+
+
+def without_torch(code: str) -> str:
+    """What a process without torch prints."""
+    command = [sys.executable, "-c", WITHOUT_TORCH + code]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_a_star_import_needs_no_torch_and_has_all_verbs():
+    code = "from compound import *; import compound; print(*(n for n in compound.__all__ if n not in globals()))"
+    assert without_torch(code) == ""
+
+
+def test_planning_needs_no_torch():
+    code = "import compound; print(compound.plan('resnet-50', compound.Budget(macs=2e9)).cost.macs)"
+    assert without_torch(code) == "1912122940"
+
+
+def test_a_name_that_is_not_there_is_said_so():
+    with pytest.raises(AttributeError, match="no attribute 'plann'"):
+        _ = compound.plann
+
+
+@pytest.mark.parametrize("name", sorted(compound.VERBS))
+def test_a_verb_is_listed_typed_and_told(name):
+    verb = getattr(compound, name)
+    assert name in compound.__all__
+    assert verb.__module__ == compound.VERBS[name]
+    assert inspect.getdoc(verb)
+    parameters = inspect.signature(verb).parameters.values()
+    assert all(one.annotation is not inspect.Parameter.empty for one in parameters)
+    assert inspect.signature(verb).return_annotation is not inspect.Signature.empty
+
+
+def test_values_are_found_when_they_are_asked_for():
+    assert all(hasattr(compound, name) for name in compound.VALUES)
+    assert {*compound.VALUES, *compound.VERBS} <= set(dir(compound))
