@@ -31,6 +31,9 @@ def serve(
     wait: Annotated[str, typer.Option(help="How long an image waits for others to share its batch.")] = "5ms",
     max_body: Annotated[str, typer.Option(help="Bytes of one request.")] = "16MiB",
     max_pixels: Annotated[str, typer.Option(help="Pixels of one decoded image.")] = "50M",
+    max_decoding: Annotated[
+        str, typer.Option(help="Bytes of memory that all images together may take while they are decoded; others wait.")
+    ] = "2GiB",
     receive: Annotated[str, typer.Option(help="Time for a request to arrive.")] = "8s",
     reload: Annotated[str, typer.Option(help="How often the files are looked at; SIGHUP reads them at once.")] = "2s",
     device: Device = "auto",
@@ -46,6 +49,7 @@ def serve(
     limits = Limits(
         body=int(quantity(max_body, "--max-body")),
         pixels=int(quantity(max_pixels, "--max-pixels")),
+        decoding=int(quantity(max_decoding, "--max-decoding")),
         receive=seconds(receive, "--receive"),
     )
     run_server(

@@ -18,7 +18,12 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", "
 
 # The operator behind torchvision.io.decode_image, which torchvision 0.29 deprecates, warning at every call. Where a
 # later version has it no more, Pillow reads these files too, at about two thirds of the speed.
+PLAIN_FORMATS, PLAIN_MODES = ("JPEG", "MPO"), ("L", "RGB")
 FAST = getattr(torch.ops.image, "decode_image", None)
+
+# A pixel's bytes while it is decoded, turned and made smaller, measured at most 9.3 (progressive JPEG without
+# subsampling, on its side) and 28.7 (WebP with transparency).
+BYTES_OF_JPEG, BYTES_OF_OTHERS = 12, 30
 
 
 def decode_image(
@@ -44,6 +49,23 @@ def decode_image(
         raise
     except Exception as error:  # a decoder may raise anything on hostile bytes
         raise DamagedImage(name, reason(error)) from error
+
+
+def decoding_bytes(data: bytes | bytearray, limit: int = PIXEL_LIMIT) -> int:
+    """Bytes of memory that `decode_image` and making the image smaller take at most, its answer included; from its
+    first bytes alone. 0 for what is refused."""
+    if not is_usual(data):
+        return limit * BYTES_OF_OTHERS  # its size is known to the other process only
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            header = opened(data, limit)
+    except MemoryError:
+        raise
+    except Exception:
+        return 0  # `decode_image` says why
+    fast = FAST and header.format in PLAIN_FORMATS and header.mode in PLAIN_MODES
+    return header.width * header.height * (BYTES_OF_JPEG if fast else BYTES_OF_OTHERS)
 
 
 def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
@@ -82,4 +104,4 @@ def is_plain(data: bytes | bytearray, limit: int) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         header = opened(data, limit)
-    return header.format in ("JPEG", "MPO") and header.mode in ("L", "RGB")
+    return header.format in PLAIN_FORMATS and header.mode in PLAIN_MODES

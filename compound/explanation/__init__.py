@@ -2,7 +2,7 @@
 
 from compound.explanation.boxes import read_regions
 from compound.explanation.draw import Panel, in_bytes, overlay, plain, save_sheet, sheet
-from compound.explanation.look import SCORES, Asked, Look, look, mean_scores
+from compound.explanation.look import SCORES, Asked, Look, explain_prepared, look, mean_scores
 from compound.explanation.maps import METHODS, Explanation, explain, has_class_maps
 from compound.explanation.pictures import write_comparison, write_pictures
 from compound.explanation.score import Areas, deletion_insertion, energy_inside
@@ -21,6 +21,7 @@ __all__ = [
     "deletion_insertion",
     "energy_inside",
     "explain",
+    "explain_prepared",
     "has_class_maps",
     "in_bytes",
     "inside",

@@ -12,7 +12,7 @@ from torch import Tensor
 from compound.data import DamageLog, Preprocessing, Source, make_loader
 from compound.execution import pick_device
 from compound.explanation.boxes import Region, region_mask
-from compound.explanation.maps import Method, explain
+from compound.explanation.maps import Explanation, Method, explain
 from compound.explanation.score import deletion_insertion, energy_inside
 from compound.inference import chunk_size
 from compound.nn import ConvNet
@@ -67,9 +67,8 @@ def look(model: ConvNet, source: Source, damage: DamageLog, asked: Asked, device
         damage.add(batch)
         if not len(batch):
             continue
-        images = preprocessing.normalise(batch.images.to(where)).contiguous(memory_format=torch.channels_last)
         chosen = None if asked.classes is None else asked.classes[batch.indices].to(where)
-        found = explain(model, images, chosen, top=asked.top, method=asked.method)
+        images, found = explain_prepared(model, batch.images.to(where), chosen, top=asked.top, method=asked.method)
         heat = found.heat(*images.shape[2:])
         scores: list[list[dict[str, float]]] = [[{} for _ in row] for row in found.classes]
         if asked.areas:
@@ -94,6 +93,15 @@ def look(model: ConvNet, source: Source, damage: DamageLog, asked: Asked, device
                 found.method,
                 scores[row],
             )
+
+
+def explain_prepared(
+    model: ConvNet, pixels: Tensor, classes: Tensor | None = None, *, top: int = 1, method: Method | None = None
+) -> tuple[Tensor, Explanation]:
+    """Images as `Preprocessing.resize` gives them, uint8 (N, C, R, R) on the model's device, as the network's input
+    (N, C, R, R), and their maps; see `explain`."""
+    images = Preprocessing.of(model.network).normalise(pixels).contiguous(memory_format=torch.channels_last)
+    return images, explain(model, images, classes, top=top, method=method)
 
 
 def seen_mask(regions: list[Region], image: Tensor, preprocessing: Preprocessing) -> Tensor:

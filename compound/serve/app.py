@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import torch
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -26,6 +24,7 @@ from compound.serve import page
 from compound.serve.answers import About, Answer, Problem, Ready, classes_of
 from compound.serve.batching import Busy
 from compound.serve.bodies import DOCUMENTED, images_of
+from compound.serve.decoding import Decoders
 from compound.serve.limits import Guard, Limits, refuse
 from compound.serve.metrics import Metrics
 from compound.serve.models import Loaded, ServedModel
@@ -43,7 +42,7 @@ class Desk:
 
     def __init__(self, models: Mapping[str, ServedModel], limits: Limits) -> None:
         self.models, self.limits = models, limits
-        self.decoders = ThreadPoolExecutor(torch.get_num_threads(), "compound-decoder")
+        self.decoders = Decoders(limits)
         self.draining = False
 
     def find(self, name: str | None) -> ServedModel:
@@ -56,21 +55,12 @@ class Desk:
             raise HTTPException(404, f"there is no model {name!r}; there are {known}")
         return self.models[name]
 
-    async def decode(self, loaded: Loaded, data: bytes, position: int, resize: bool) -> torch.Tensor:
-        """The image at `position`, uint8 (C, H, W) or, with `resize`, (C, R, R)."""
-
-        def work() -> torch.Tensor:
-            image = loaded.decode(data, f"image {position}", self.limits.pixels)
-            return loaded.prepare(image) if resize else image
-
-        return await asyncio.get_running_loop().run_in_executor(self.decoders, work)
-
     async def classify(
         self, model: ServedModel, loaded: Loaded, data: bytes, position: int, top: int
     ) -> Answer | DamagedImage:
         """The `top` classes of an image, or what is wrong with it."""
         try:
-            pixels = await self.decode(loaded, data, position, resize=True)
+            pixels = await self.decoders.decode(loaded, data, position)
         except DamagedImage as error:
             return error
         probabilities = await asyncio.wrap_future(model.batcher.submit(loaded, pixels))
@@ -99,7 +89,7 @@ def make_app(
             watcher.stop()
         for model in models.values():
             model.batcher.close()
-        desk.decoders.shutdown()
+        desk.decoders.close()
 
     app = FastAPI(title="compound", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
     add_answers(app, desk)
@@ -138,8 +128,8 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
             raise HTTPException(422, f"class {index} is unknown; {served.name} has 0 to {len(loaded.classes) - 1}")
         (data,) = await images_of(request, 1)
         with served.batcher.admit(1):
-            image = await desk.decode(loaded, data, 0, resize=False)
-            drawn = await asyncio.wrap_future(served.batcher.call(lambda: loaded.map_of(image, index)))
+            pixels = await desk.decoders.decode(loaded, data, 0)
+            drawn = await asyncio.wrap_future(served.batcher.call(lambda: loaded.map_of(pixels, index)))
         picture, shown, method = drawn
         return Response(picture, media_type="image/png", headers={"X-Class": str(shown), "X-Method": method})
 

@@ -15,11 +15,12 @@ OPEN = ("/", "/healthz", "/readyz")  # paths that need no token: they say nothin
 
 @dataclass(frozen=True)
 class Limits:
-    """`body` in bytes of one request, `pixels` of one decoded image, `images` of one request, `receive` in seconds from
-    the first byte of a request to its last."""
+    """`body` in bytes of one request, `pixels` of one decoded image, `decoding` in bytes of memory of all images that
+    are being decoded, `images` of one request, `receive` in seconds from the first byte of a request to its last."""
 
     body: int = 16 * 2**20
     pixels: int = 50_000_000
+    decoding: int = 2 * 2**30
     images: int = 32
     requests: int = 256  # that are answered at once
     connections: int = 900  # a process has 1,024 files by default

@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from compound.data import ArraySource, DamageLog, Preprocessing
+from compound.data import Preprocessing
 from compound.data.decode import decode_image
 from compound.deploy import export_folder, open_model, weights_file
 from compound.deploy.choose import CHOICE
 from compound.errors import CompoundError
 from compound.execution import pick_device
-from compound.explanation import Asked, in_bytes, look, overlay
+from compound.explanation import explain_prepared, in_bytes, overlay
 from compound.files import sha256
 from compound.inference import Classifier, Eager, chunk_size, in_chunks
 from compound.network import Network
@@ -46,27 +46,25 @@ class Loaded:
     def channels(self) -> int:
         return self.classifier.channels
 
-    def prepare(self, image: Tensor) -> Tensor:
-        """uint8 (C, H, W) as the network takes it, (C, R, R)."""
-        return Preprocessing.of(self.network).resize(image)
-
     def decode(self, data: bytes, name: str, pixels: int) -> Tensor:
-        """Encoded bytes to uint8 (C, H, W); raises `DamagedImage`."""
-        return decode_image(data, self.channels, name, pixels)
+        """Encoded bytes to uint8 (C, R, R), as the network takes it; raises `DamagedImage`."""
+        return Preprocessing.of(self.network).resize(decode_image(data, self.channels, name, pixels))
 
     def probabilities(self, pixels: Tensor) -> Tensor:
         """uint8 (N, C, R, R) to (N, classes)."""
         return in_chunks(self.classifier, pixels, torch.arange(len(pixels)), self.chunk)
 
-    def map_of(self, image: Tensor, index: int | None) -> tuple[bytes, int, str]:
-        """The map of a class, or of the most probable one, over uint8 (C, H, W): PNG, class and method."""
+    def map_of(self, pixels: Tensor, index: int | None) -> tuple[bytes, int, str]:
+        """The map of a class, or of the most probable one, over uint8 (C, R, R): PNG, class and method."""
         assert self.net is not None
-        source = ArraySource(image[None], [0], "image")
-        classes = None if index is None else torch.tensor([[index]])
-        (seen,) = look(self.net, source, DamageLog(1.0), Asked(classes), self.device)
+        where = pick_device(self.device)
+        self.net.to(where).to(memory_format=torch.channels_last)
+        classes = None if index is None else torch.tensor([[index]], device=where)
+        images, found = explain_prepared(self.net, pixels[None].to(where), classes)
+        drawn = overlay(pixels, found.heat(*images.shape[2:])[0, 0].cpu())
         file = io.BytesIO()
-        Image.fromarray(in_bytes(overlay(seen.image, seen.heat[0]))).save(file, "PNG", compress_level=1)
-        return file.getvalue(), seen.classes[0], seen.method
+        Image.fromarray(in_bytes(drawn)).save(file, "PNG", compress_level=1)
+        return file.getvalue(), int(found.classes[0, 0]), found.method
 
 
 def load(place: str, runtime: str = "auto", device: str = "auto") -> Loaded:
