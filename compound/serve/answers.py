@@ -33,7 +33,8 @@ class Ready(BaseModel):
 class About(BaseModel):
     """A served network: what it takes, what it costs for one image, and what computes it.
 
-    `maps` is the method of /explain, or null. `problem` says why a changed file is not in use.
+    `maps` is the method of /explain, or null. `problem` says that a changed file is not in use; the
+    server's log says why, because that names its files.
     """
 
     name: str

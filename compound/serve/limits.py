@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+SAFE = ("GET", "HEAD", "OPTIONS")  # that change nothing, and whose answers a page of another site cannot read
 OPEN = ("/", "/healthz", "/readyz")  # paths that need no token: they say nothing of the networks
 
 
@@ -36,7 +37,8 @@ class Guard:
     """Admits requests to `app`: known hosts, the right token, and bodies that fit.
 
     Without a token only this machine may ask, so the Host header must be a name of it: a page in a browser could
-    otherwise reach the server under a name of its own (DNS rebinding).
+    otherwise reach the server under a name of its own (DNS rebinding). A page of another site could also post to the
+    server's own name, without reading the answer, so that is refused too.
     """
 
     def __init__(
@@ -51,6 +53,8 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":  # is answered as GET is; the protocol leaves the body out
+            scope = {**scope, "method": "GET"}
         begun, status = time.perf_counter(), 500
 
         async def sending(message: Message) -> None:
@@ -80,6 +84,8 @@ class Guard:
             return refuse(503, f"{self.limits.requests} requests are being answered; ask again later", 1)
         if self.token is None and not is_loopback(host_of(headers.get(b"host", b""))):
             return refuse(403, "without a token this server answers to localhost only; start it with --token")
+        if self.token is None and scope["method"] not in SAFE and is_cross_site(headers):
+            return refuse(403, "a page of another site asks, and without a token this server answers to its own alone")
         if self.token is not None and scope["path"] not in OPEN and not self._authorised(headers):
             return refuse(401, "a token is needed: send the header Authorization: Bearer TOKEN")
         length = headers.get(b"content-length", b"")
@@ -134,6 +140,17 @@ def host_of(header: bytes) -> str:
     """The name in a Host header, without its port."""
     host = header.decode("latin-1").strip()
     return host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+
+
+def is_cross_site(headers: dict[bytes, bytes]) -> bool:
+    """Whether a browser says that the request comes from a page of another site, port or scheme.
+
+    `Origin` comes with every POST of a browser and with nothing else; `Sec-Fetch-Site` only from new ones.
+    """
+    if headers.get(b"sec-fetch-site", b"none") not in (b"same-origin", b"none"):
+        return True
+    origin = headers.get(b"origin")
+    return origin is not None and origin.partition(b"://")[2].lower() != headers.get(b"host", b"").lower()
 
 
 def is_loopback(host: str) -> bool:

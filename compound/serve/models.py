@@ -1,6 +1,7 @@
 """The networks that are served, each with its file, its queue, and what happens when the file changes."""
 
 import io
+import logging
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from compound.nn import ConvNet, load_weights
 from compound.runtimes import Runtime
 from compound.serve.batching import Batcher
 
+LOG = logging.getLogger("uvicorn.error")
 Stamp = tuple[tuple[int, int, int], ...]
 
 
@@ -126,7 +128,8 @@ class ServedModel:
                     return None
                 self.loaded = load(self.place, self._runtime, self._device)
             except Exception as error:  # whatever is wrong with the new one, the old one answers
-                self.problem = f"the file has changed but is not used: {error}"
+                LOG.warning("%s: %s has changed but is not used: %s", self.name, self.place, error)
+                self.problem = "its file has changed but is not used: it does not load"
                 return False
             self.version, self.problem = version, None
             return True

@@ -1,6 +1,7 @@
 """HTTP/1.1 by uvicorn, for clients that mean no good.
 
-uvicorn waits for a request without end, and answers on connections whose next bytes were no HTTP, which is an error.
+uvicorn waits for a request without end, answers on connections whose next bytes were no HTTP, which is an error, and
+answers nobody who closes his half of the connection behind his request.
 """
 
 import asyncio
@@ -48,6 +49,13 @@ def impatient(limits: Limits) -> type[H11Protocol]:
         def on_response_complete(self) -> None:
             super().on_response_complete()
             self._received()
+
+        def eof_received(self) -> bool:  # type: ignore[override]
+            """Whether the connection stays open: whoever has sent a whole request may close his half and listen."""
+            if not self.cycle or self.cycle.response_complete or self.cycle.more_body:
+                return False
+            self.cycle.keep_alive = False
+            return True
 
         def connection_lost(self, exc: Exception | None) -> None:
             for timer in (self.reading, self.writing):

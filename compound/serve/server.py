@@ -1,8 +1,10 @@
 """The process: where it listens, what ends it, and how."""
 
+import errno
 import gc
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from compound.errors import UsageError
+from compound.errors import CompoundError, UsageError
 from compound.serve.app import make_app
 from compound.serve.batching import Batcher
 from compound.serve.limits import Limits, is_loopback
@@ -39,6 +41,28 @@ def check_address(address: Address) -> None:
         raise UsageError(
             f"--host {address.host} can be reached from other machines, and that needs a token: set COMPOUND_TOKEN"
         )
+
+
+def check_free(address: Address) -> None:
+    """Raise `CompoundError` where nobody can listen at the address, before networks are loaded for it."""
+    try:
+        for family, kind, protocol, _, place in socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as tried:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server's own
+                if family == socket.AF_INET6:
+                    tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                tried.bind(place)
+    except OSError as error:
+        raise unheard(address, error) from None
+
+
+def unheard(address: Address, error: OSError) -> CompoundError:
+    reason = "it is in use" if error.errno == errno.EADDRINUSE else (error.strerror or str(error)).lower()
+    return CompoundError(
+        f"cannot listen on port {address.port} of {address.host}: {reason}; choose another --port or --host"
+    )
 
 
 def name_places(places: list[str]) -> dict[str, str]:
@@ -79,6 +103,7 @@ def serve(
 ) -> None:
     """Answer until SIGTERM or SIGINT, then finish what is under way. SIGHUP reads the files again."""
     check_address(address)
+    check_free(address)
     metrics = Metrics()
     models = open_models(name_places(places), metrics, runtime=runtime, device=device, queue=queue, wait=wait)
     watcher = Watcher(models, reload, metrics)

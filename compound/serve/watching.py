@@ -47,5 +47,3 @@ class Watcher:
             self.metrics.reloads.labels(model.name, "taken" if taken else "refused").inc()
         if taken:
             LOG.info("%s: %s has changed and is in use", model.name, model.place)
-        elif taken is False:
-            LOG.warning("%s: %s", model.name, model.problem)
