@@ -4,12 +4,16 @@ A process alone is process 0 of 1, and nothing here costs it anything.
 """
 
 import atexit
+import gc
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 TIMEOUT = timedelta(minutes=10)  # for a machine that vanished; of a process that ended the others know at once
+PATIENCE = 5.0  # seconds for the end of a group; one in whose midst somebody waits for an answer does not end
+QUIET = 0.1  # seconds in which its threads let go of the last tensor
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,54 @@ def join(device: torch.device) -> World:
         address = f"tcp://{environment.main_address}:{environment.main_port}"
         method = "env://" if dist.is_torchelastic_launched() else address
         backend = "nccl" if device.type == "cuda" else "gloo"
-        dist.init_process_group(
-            backend, init_method=method, rank=environment.global_rank(), world_size=size, timeout=TIMEOUT
-        )
-        atexit.register(dist.destroy_process_group)
+        rank = environment.global_rank()
+        try:
+            dist.init_process_group(backend, init_method=method, rank=rank, world_size=size, timeout=TIMEOUT)
+        except dist.DistError as error:
+            raise CompoundError(
+                f"process {rank} of {size} did not meet the others at {address} ({first_line(error)}); start all of "
+                "them, and again if one has ended"
+            ) from None
+        atexit.register(leave)
     return World(size, local, environment)
+
+
+def leave() -> bool:
+    """End the group, if there is one, while Python still runs. False where it is busy: see `PATIENCE`.
+
+    A thread of the group that lets go of a tensor needs Python for it; one that does so while Python ends is ended by
+    the system, and with it the process ("terminate called without an active exception").
+    """
+    if not dist.is_initialized():
+        return True
+    gc.collect()  # trainers and wrapped networks hold the group, and one another
+    ending = Thread(target=_end_group, args=(_gpu(),), daemon=True)
+    ending.start()
+    ending.join(PATIENCE)
+    return not ending.is_alive()
+
+
+def _gpu() -> int | None:
+    return torch.cuda.current_device() if dist.get_backend() == "nccl" else None
+
+
+def _end_group(gpu: int | None) -> None:
+    if gpu is not None:
+        torch.cuda.set_device(gpu)  # each thread has its own
+    dist.destroy_process_group()
+    time.sleep(QUIET)
+
+
+def end_process(code: int) -> NoReturn:
+    """End one of several processes: all that is registered to be done at the end, then nothing of Python's own end.
+
+    What torch keeps of a divided network holds the group's threads, which may not meet that end (see `leave`).
+    """
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _environment() -> "ClusterEnvironment | None":
@@ -79,13 +128,17 @@ def together() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        said = str(error).splitlines()[0] if str(error) else ""
+        said = first_line(error)
         if size() == 1 or not (isinstance(error, dist.DistError) or "gloo" in said.lower()):
             raise
         raise CompoundError(
             f"another process of this training has ended or cannot be reached ({said}); start all of them again with "
             "--resume"
         ) from error
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def rank() -> int:
@@ -101,6 +154,7 @@ def is_first() -> bool:
     return rank() == 0
 
 
+@together()
 def from_first(make: Callable[[], T]) -> T:
     """What `make` returns in process 0, for all; where it fails, process 0 says why and the others end."""
     if size() == 1:
@@ -121,6 +175,7 @@ def from_first(make: Callable[[], T]) -> T:
     return value
 
 
+@together()
 def highest(value: int) -> int:
     """The largest `value` of all processes: how they agree to stop or to save."""
     if size() == 1:
@@ -138,6 +193,7 @@ def summed(values: list[float]) -> list[float]:
     return [sum(column) for column in zip(*gathered(values), strict=True)]
 
 
+@together()
 def gathered(value: T) -> list[T]:
     """The `value` of every process, in the order of their ranks."""
     if size() == 1:
@@ -147,6 +203,7 @@ def gathered(value: T) -> list[T]:
     return everyone
 
 
+@together()
 def share_statistics(model: nn.Module) -> None:
     """Give every process the batch-norm statistics of process 0, which are those that are saved."""
     statistics = [buffer for buffer in model.buffers() if buffer.is_floating_point()]

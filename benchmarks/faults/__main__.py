@@ -3,6 +3,7 @@
 python -m benchmarks.faults            50 kills, 1,000 + 200 damaged checkpoints, full disks, 10,000 images: minutes
 python -m benchmarks.faults --quick    a tenth of it
 python -m benchmarks.faults --goodput 10    minutes with a kill every 60 s: benchmarks/results/goodput.json
+python -m benchmarks.faults --processes    50 trainings of two and of four processes: benchmarks/results/processes.json
 """
 
 import argparse
@@ -12,13 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import RESULTS, write_result
-from benchmarks.faults import damage, goodput, images, kills
+from benchmarks.faults import damage, goodput, images, kills, processes
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults")
     parser.add_argument("--quick", action="store_true", help="a tenth of the campaign")
     parser.add_argument("--goodput", type=float, metavar="MINUTES", help="only this: a kill every 60 s for so long")
+    parser.add_argument("--processes", action="store_true", help="only this: how several processes end")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
@@ -29,6 +31,10 @@ def main() -> int:
             print(f"goodput {value['goodput']:.1%} with {value['kills']} kills in {value['seconds']:.0f} s")
             print(write_result("goodput", value, given.results))
             return 0
+        if given.processes:
+            value = processes.campaign(folder / "processes", 10 if given.quick else 1, given.seed)
+            print(write_result("processes", value, given.results))
+            return 1 if value["wrong"] else 0
         value, failed = campaign(folder, 10 if given.quick else 1, given.seed)
     print(write_result("faults", value, given.results))
     for line in failed:

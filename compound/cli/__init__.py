@@ -91,29 +91,40 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
-    arguments = [word for word in sys.argv[1:] if word != "--debug"]
+    code = run([word for word in sys.argv[1:] if word != "--debug"], debug)
+    parallel = sys.modules.get("compound.parallel")
+    if parallel and parallel.size() > 1:
+        parallel.end_process(code)
+    sys.exit(code)
+
+
+def run(arguments: list[str], debug: bool = False) -> int:
+    """The exit code of a command. Raises what went wrong where `debug` asks for it."""
     try:
         # One verb is imported where it is named; help, completion and a misspelt verb need all of them.
         application(arguments[:1] if arguments and arguments[0] in VERBS else VERBS)(arguments)
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else 1 if left.code else 0
     except CompoundError as error:
         if debug:
             raise
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("compound"):
             raise
         extra = EXTRAS.get((error.name or "").partition(".")[0], "train")
         remedy = f"run: pip install 'compound[{extra}]'"
         print(f"error: this verb needs {error.name}, which is not installed; {remedy}", file=sys.stderr)
-        sys.exit(1)
+        return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        sys.exit(130)
+        return 130
     except BrokenPipeError:
-        sys.exit(0)
+        return 0
     except Exception as error:
         if debug:
             raise
         print(f"error: {type(error).__name__}: {error} (run again with --debug for the traceback)", file=sys.stderr)
-        sys.exit(1)
+        return 1
+    return 0

@@ -4,7 +4,7 @@ from compound.data.augment import Augment
 from compound.data.decode import decode_image
 from compound.data.errors import DamagedImage, DataError
 from compound.data.idx import CLASSES
-from compound.data.loader import Batch, DamageLog, Images, loading, make_loader
+from compound.data.loader import Batch, DamageLog, Images, end_workers, loading, make_loader
 from compound.data.open import DataSet, open_data
 from compound.data.preprocess import Preprocessing
 from compound.data.sampler import Draw, EpochSampler
@@ -28,6 +28,7 @@ __all__ = [
     "Preprocessing",
     "Source",
     "decode_image",
+    "end_workers",
     "loading",
     "make_loader",
     "open_data",

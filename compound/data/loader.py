@@ -158,6 +158,13 @@ def make_loader(
     )
 
 
+def end_workers(loader: DataLoader[Batch]) -> None:
+    """End the processes that load images, which otherwise go when the loader does."""
+    iterator, loader._iterator = loader._iterator, None
+    if iterator is not None:
+        iterator._shutdown_workers()  # type: ignore[attr-defined]  # only processes outlive an epoch
+
+
 @dataclass
 class DamageLog:
     """Counts what could not be decoded; `add` raises once it is more than `limit` of at least `minimum` images."""

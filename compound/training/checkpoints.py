@@ -19,6 +19,7 @@ from compound.training.sharding import share
 from compound.training.storage import LAST
 
 DUE, ASKED = 1, 2
+AGAIN = 1.0  # seconds after which a second signal is meant as one
 
 
 class Stopped(Exception):
@@ -35,6 +36,7 @@ class Checkpoints(Callback):
         self.folder = folder
         self.every = every
         self.asked: str | None = None
+        self._asked_at = 0.0
         self._handlers: dict[int, Any] = {}
         self._before, self._since = 0.0, time.perf_counter()
         self._saved_at, self._saved_step = time.perf_counter(), 0
@@ -66,15 +68,25 @@ class Checkpoints(Callback):
             signal.signal(number, self._stop)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self.return_signals()
+
+    def return_signals(self) -> None:
+        """Signals mean what they meant before; Lightning's teardown is left out where a training is interrupted."""
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         self._handlers = {}
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:  # asked twice: at once, the last checkpoint stands
-            raise KeyboardInterrupt
-        self.asked = signal.Signals(number).name
+        if self.asked:
+            # Asked twice: at once, the last checkpoint stands. But torchrun hands on what all processes have had.
+            if time.perf_counter() - self._asked_at > AGAIN:
+                raise KeyboardInterrupt
+            return
+        self._ask(signal.Signals(number).name)
         print(f"\n{self.asked}: finishing this step, then saving", file=sys.stderr)
+
+    def _ask(self, who: str) -> None:
+        self.asked, self._asked_at = who, time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -114,7 +126,7 @@ class Checkpoints(Callback):
         due = steps >= self.every.steps or seconds >= self.every.seconds
         agreed = highest(ASKED if self.asked else DUE if due else 0)
         if agreed == ASKED and not self.asked:
-            self.asked = "another process"
+            self._ask("another process")
         return agreed
 
     def _save(self, trainer: Trainer) -> None:

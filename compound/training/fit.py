@@ -66,6 +66,8 @@ def train(
                 run = replace(run, lowered=run.lowered + 1)
                 if is_first():
                     print(f"{error}; going back, with the rate × {0.5**run.lowered:g}", file=sys.stderr)
+            finally:
+                session.close()
 
 
 def _take(run: Run, stack: ExitStack) -> None:

@@ -10,7 +10,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
-from compound.data import Batch, DataSet, Preprocessing, loading, make_loader
+from compound.data import Batch, DataSet, Preprocessing, end_workers, loading, make_loader
 from compound.errors import CompoundError
 from compound.evaluation import Evaluation, evaluate
 from compound.execution import Execution
@@ -60,6 +60,7 @@ class Session:
     ) -> None:
         self.run, self.data, self.execution, self.world, self.quiet = run, data, execution, world, quiet
         recipe = run.recipe
+        self.loaders: tuple[DataLoader[Batch], ...] = ()
         self.damage = execution.damage_log()
         self.checkpoints = Checkpoints(run.checkpoints, safeguards.save_every)
         self.averaging = Averaging(recipe.ema) if recipe.ema else None
@@ -70,18 +71,20 @@ class Session:
         """Train to the last step. Raises `Interrupted` with the checkpoint saved, or `Diverged`."""
         found = find_checkpoint(self.run)
         tell(found, self.quiet)
-        loaders = self.loaders(found)
+        self.loaders = self.open_loaders(found)
         module = self.module(FRESH if found else start)  # a checkpoint holds everything that was learned
         trainer = self.trainer(found)
         self.run = self.run.now("training")
         try:
             with loading(), together():
-                trainer.fit(module, *loaders, ckpt_path=found.path if found else None, weights_only=True)
+                trainer.fit(module, *self.loaders, ckpt_path=found.path if found else None, weights_only=True)
         except Stopped:
             self.run.now("stopped")
             raise Interrupted(
                 f"stopped at step {trainer.global_step} and saved; go on with --resume --out {self.run.path}"
             ) from None
+        except SystemExit as error:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt if isinstance(error.__context__, KeyboardInterrupt) else error from None
         # `Pace` may have moved the end.
         self.run = replace(self.run, recipe=replace(self.run.recipe, epochs=int(module.timeline.epochs)))
         return module
@@ -97,7 +100,13 @@ class Session:
         """Steps of an epoch."""
         return max(len(self.data.train) // self.run.recipe.batch, 1)
 
-    def loaders(self, found: Found | None) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
+    def close(self) -> None:
+        """End the processes that load images, and let signals mean what they meant before."""
+        for loader in self.loaders:
+            end_workers(loader)
+        self.checkpoints.return_signals()
+
+    def open_loaders(self, found: Found | None) -> tuple[DataLoader[Batch], DataLoader[Batch]]:
         """Batches to learn from, from the step of the checkpoint on, and those held out."""
         data, recipe, share = self.data, self.run.recipe, self.share
         preprocessing = Preprocessing.of(self.run.network)
