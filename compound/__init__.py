@@ -29,9 +29,18 @@ from compound.scaling import RULES, CompoundRule, FastRule, Rule, Scaling, scale
 from compound.zoo import ZOO
 
 if TYPE_CHECKING:
+    from compound.data import DataSpec as DataSpec
+    from compound.execution import Execution as Execution
     from compound.runtimes.optimize import optimize as optimize
+    from compound.training import RECIPES as RECIPES
+    from compound.training import Recipe as Recipe
+    from compound.training import Safeguards as Safeguards
+    from compound.training import Setup as Setup
+    from compound.training import Start as Start
     from compound.verbs.explain import explain
+    from compound.verbs.fit import fit
     from compound.verbs.plan import plan
+    from compound.verbs.train import resume, train
 
 __version__ = "0.2.0"
 
@@ -66,22 +75,35 @@ __all__ = [
     "cost",
     "dump_network",
     "explain",
+    "fit",
     "fit_budget",
     "load_network",
     "parse_network",
     "plan",
+    "resume",
     "save_network",
     "scale",
     "stage_costs",
+    "train",
 ]
 
 
 # Where names are found that are imported when they are first asked for.
 VERBS = {
     "explain": "compound.verbs.explain",
+    "fit": "compound.verbs.fit",
     "plan": "compound.verbs.plan",
+    "resume": "compound.verbs.train",
+    "train": "compound.verbs.train",
 }
 VALUES = {
+    "DataSpec": "compound.data",
+    "Execution": "compound.execution",
+    "RECIPES": "compound.training",
+    "Recipe": "compound.training",
+    "Safeguards": "compound.training",
+    "Setup": "compound.training",
+    "Start": "compound.training",
     "optimize": "compound.runtimes",
 }
 

@@ -7,12 +7,15 @@ knob is bisected on what `cost` counts.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from compound.cost import Cost, cost, cost_fields
 from compound.errors import BudgetError, NetworkError, UsageError
+from compound.files import write_json
 from compound.latency import DeviceTable, call_seconds
 from compound.network import Network
+from compound.notation import dump_network
 from compound.quantity import limit_text
 from compound.scaling import CompoundRule, Rule, Scaling, scale
 
@@ -114,6 +117,12 @@ class Plan:
         if self.next_network and self.next_cost:
             value["next"] = cost_fields(self.next_network, self.next_cost) | {"phi": self.next_phi}
         return value
+
+
+def save_plan(path: Path, baseline: Network, plan: Plan | None, rule: str) -> Path:
+    """plan.json of a run: where its network came from; `plan` is None where there was no budget."""
+    start = cost_fields(baseline, cost(baseline)) | {"network": dump_network(baseline)}
+    return write_json(path, {"baseline": start, "rule": rule, "plan": plan.to_json() if plan else None})
 
 
 def fit_budget(

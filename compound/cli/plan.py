@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from compound.budget import Budget, Plan
+from compound.budget import Budget
 from compound.cli.common import (
     Channels,
     Classes,
@@ -15,11 +15,10 @@ from compound.cli.common import (
     answer,
     note,
 )
-from compound.cost import CONVENTION
 from compound.errors import UsageError
 from compound.latency import load_table
 from compound.notation import save_network
-from compound.quantity import brief_seconds, limit_text, quantity, seconds
+from compound.quantity import quantity, seconds
 from compound.verbs import plan as verb
 from compound.verbs.given import find_network
 
@@ -81,36 +80,4 @@ def plan(
     found = verb.plan(find_network(network, classes, channels), budget, rule, fill=fill, say=note)
     if out:
         save_network(found.network, out)
-    answer(json, found.to_json(), plan_text(found) + (f"\nwritten to {out}" if out else ""))
-
-
-def plan_text(found: Plan) -> str:
-    """The plan in sentences, under the network's table."""
-    counted = found.cost
-    lines = [
-        found.network.table(),
-        "",
-        CONVENTION,
-        f"φ {found.phi:g}: d {found.scaling.depth:.4g}, w {found.scaling.width:.4g}, r {found.scaling.resolution:.4g}",
-        f"params {counted.params:,}, MACs {counted.macs:,}, activations {counted.activations:,}",
-    ]
-    for name, used in found.budget.use(counted).items():
-        limit = found.budget.limits()[name]
-        binds = ", binds" if name == found.binding else ""
-        said = f"{name.replace('_', ' ')}: {limit_text(name, used)} of {limit_text(name, limit)}"
-        lines.append(f"{said} ({used / limit:.1%}{binds})")
-        if name == "latency" and found.budget.device is not None:
-            device = found.budget.device
-            lines[-1] += (
-                f": predicted {brief_seconds(counted.latency)} and a margin of {device.margin:.1%} "
-                f"for {device.runtime}, {device.threads} thread{'s' * (device.threads > 1)}, batch {device.batch}"
-            )
-    if found.next_network and found.next_cost:
-        step = ", ".join(
-            f"{name.replace('_', ' ')} {limit_text(name, used)}"
-            for name, used in found.budget.use(found.next_cost).items()
-        )
-        lines.append(f"the next step up, at {found.next_network.resolution} px, would cost {step}")
-    else:
-        lines.append("the rule goes no further: the budget does not bind")
-    return "\n".join(lines)
+    answer(json, found.to_json(), verb.plan_text(found) + (f"\nwritten to {out}" if out else ""))

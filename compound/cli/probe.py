@@ -39,8 +39,8 @@ def probe(
     """Fit a linear classifier on frozen features; test images, k folds or few shots say how good it is."""
     from compound.data import DataSpec
     from compound.nn import build, load_weights, save_weights
+    from compound.training.doubts import doubts
     from compound.training.probe import classified, cross_validate, features, few_shot, joined, probe_test
-    from compound.training.setups import doubts
 
     if folds is not None and shots is not None:
         raise UsageError("--folds and --shots are two ways to measure; give one of them")

@@ -1,21 +1,17 @@
 """`compound train`: a network on a data set, into a run directory."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, NetworkName, answer
+from compound.cli.common import Json, NetworkName, answer, note
 from compound.cli.training import Data, TrainingOptions, with_training
-from compound.cost import cost, cost_fields
+from compound.verbs import train as verb
 from compound.verbs.given import find_network
 
 if TYPE_CHECKING:
     from compound.evaluation import Evaluation
-    from compound.training import Run
-
-
-FIELDS = ("images", "mean_average_precision", "top1", "top1_interval", "top5", "loss", "damaged")
+    from compound.verbs.train import Trained
 
 
 @with_training
@@ -30,27 +26,24 @@ def train(
     found = find_network(network)
     if resolution:
         found = found.with_(resolution=resolution)
-    recipe = training.find_recipe()
-    images = training.open_data(data)
-    out = training.out or Path("runs") / f"{found.name}-{images.name}".replace(" ", "-")
-    run, result = training.run(found, images, recipe, out, quiet=json)
-    part = "held-out" if training.final is False else "test"
-    answer(json, {"part": part} | result_fields(run, result), result_text(run, result, part))
+    trained = verb.train(
+        found, training.spec(data), training.find_recipe(), training.out, setup=training.setup(not json), say=note
+    )  # fmt: skip
+    only_first()
+    answer(json, trained.to_json(), result_text(trained))
 
 
-def result_fields(run: "Run", result: "Evaluation") -> dict[str, Any]:
-    counted = cost(run.network)
-    summary = result.summary()
-    return cost_fields(run.network, counted) | {
-        "out": str(run.path),
-        "weights": str(run.weights),
-        "epochs": run.recipe.epochs,
-        **{name: summary[name] for name in FIELDS if name in summary},
-    }
+def only_first() -> None:
+    """End all processes but the first, which has the same result and says it."""
+    from compound.parallel import is_first
+
+    if not is_first():
+        raise typer.Exit
 
 
-def result_text(run: "Run", result: "Evaluation", part: str = "test") -> str:
-    return f"{evaluation_text(result, part)}\nrun directory {run.path}; weights {run.weights}"
+def result_text(trained: "Trained") -> str:
+    run = trained.run
+    return f"{evaluation_text(trained.result, trained.part)}\nrun directory {run.path}; weights {run.weights}"
 
 
 def evaluation_text(result: "Evaluation", part: str = "test") -> str:

@@ -7,21 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from compound.cli.common import note
 from compound.cli.execution import DamagedLimit, Device, Workers
 from compound.cli.options import with_options
-from compound.cost import cost
 from compound.errors import UsageError
 from compound.mapping import from_mapping, to_mapping
-from compound.quantity import interval, quantity, short
+from compound.quantity import interval, quantity
 
 if TYPE_CHECKING:
-    from compound.data import DataSet
-    from compound.evaluation import Evaluation
+    from compound.data import DataSpec
     from compound.execution import Execution
-    from compound.network import Network
-    from compound.training import Recipe, Run
-    from compound.training.memory import Crew
+    from compound.training import Recipe, Setup
 
 Data = Annotated[
     str,
@@ -148,13 +143,13 @@ class TrainingOptions:
     root: Root = None
     download: Download = False
 
-    def open_data(self, where: str) -> "DataSet":
-        """The data set of `where`, divided and converted as the options have it."""
+    def spec(self, where: str) -> "DataSpec":
+        """The question that opens the data set of `where`, divided and converted as the options have it."""
         from compound.data import DataSpec
         from compound.data.spec import HELD
 
         held = HELD if self.holdout is None else self.holdout
-        return DataSpec(where, self.channels, held, self.seed, self.root, self.download).open()
+        return DataSpec(where, self.channels, held, self.seed, self.root, self.download)
 
     def execution(self) -> "Execution":
         from compound.execution import Execution
@@ -162,12 +157,6 @@ class TrainingOptions:
         return Execution(
             self.device, self.workers, damaged_limit=self.damaged_limit, shard=self.shard, sync_norm=self.sync_norm
         )
-
-    def _class_weights(self, images: "DataSet") -> tuple[float, ...]:
-        from compound.training.weighting import find_class_weights
-
-        assert self.class_weights is not None
-        return find_class_weights(self.class_weights, images, self.weights, self.execution())
 
     def find_recipe(self) -> "Recipe":
         """A preset or a YAML file, with the options on top."""
@@ -195,71 +184,18 @@ class TrainingOptions:
             given["memory"] = quantity(self.memory, "--memory")
         return replace(recipe, find=tuple(sorted(find)), **given)
 
-    def run(
-        self, network: "Network", images: "DataSet", recipe: "Recipe", out: Path, quiet: bool
-    ) -> tuple["Run", "Evaluation"]:
-        """Start or resume the run and train it to its end."""
-        from compound.parallel import is_first, size
-        from compound.training import Safeguards, Start, adopted, open_run, start_run, train
-        from compound.training.memory import Crew
-        from compound.training.setups import doubts
+    def setup(self, progress: bool) -> "Setup":
+        """All of it that is neither network, data nor recipe."""
+        from compound.training import Safeguards, Setup, Start
 
         safeguards = Safeguards(interval(self.save_every, "--save-every"), self.on_nan)
-        if images.several and recipe.loss != "bce":
-            recipe = replace(recipe, loss="bce")
-            note(f"{images.name} has several labels an image: the loss is binary cross-entropy, a class by itself")
-        if self.final is not None and not len(images.holdout):
-            raise UsageError(f"--final chooses by held-out images and {images.name} has none; add e.g. --holdout 0.05")
-        start, execution, warnings = Start(self.weights, self.inherit), self.execution(), []
-        if self.weights is not None:
-            network = adopted(network, self.weights)
-            warnings += doubts(self.weights, network, images)
-        if self.class_weights is not None:
-            recipe = replace(recipe, class_weights=self._class_weights(images))
-        if self.resume and (out / "run.yaml").is_file():
-            by = open_run(out).spec.by  # an older run's parts were drawn otherwise
-            images = images if by == images.spec.by else replace(images.spec, by=by).open()
-        run = start_run(network, images, recipe, out, execution, seed=self.seed, resume=self.resume)
-        if is_first():
-            for warning in (*warnings, *run.network.warnings()):
-                note(f"warning: {warning}")
-            if not quiet:
-                note(start_text(run, images, Crew(size(), self.shard)))
-        trained = train(
-            run, images, start=start, execution=execution, safeguards=safeguards, final=self.final, quiet=quiet
+        return Setup(
+            Start(self.weights, self.inherit), self.execution(), safeguards, self.class_weights, self.seed, self.final,
+            self.resume, progress,
         )  # fmt: skip
-        if not is_first():  # process 0 has the same result, and says it
-            raise typer.Exit
-        return trained
 
 
 with_training = with_options(TrainingOptions)
-
-
-def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
-    """What is about to be trained, in lines."""
-    from compound.training.memory import predicted_bytes
-
-    network, recipe = run.network, run.recipe
-    counted = cost(network)
-    lines = [
-        f"{network.name}: {counted.params:,} parameters, {counted.macs:,} MACs at {network.resolution} px",
-        f"{images.name}: {len(images.train):,} images to train, {len(images.holdout):,} held out, "
-        f"{len(images.test):,} to test, {len(images.classes)} classes",
-        f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",
-    ]
-    if images.left_out:
-        first = "; ".join(f"{what}: {why}" for what, why in list(images.left_out.items())[:5])
-        lines.append(f"{len(images.left_out):,} pieces of the data cannot be used: {first}")
-    lines += [f"{name} {getattr(recipe, name):.4g}, by a sweep" for name in recipe.find]
-    if recipe.compile in ("always", "graphs"):
-        lines.append("steps are compiled, the first of a process within a minute or more")
-    if recipe.memory is not None:
-        needed = predicted_bytes(network, recipe, crew)
-        how = [f"{', '.join(recipe.recompute)} computed again in the backward pass"] if recipe.recompute else []
-        how += [f"steps in {recipe.accumulate} parts"] if recipe.accumulate > 1 else []
-        lines.append(f"memory {short(needed)}B predicted of {short(recipe.memory)}B: {'; '.join(how) or 'as it is'}")
-    return "\n".join(lines)
 
 
 def _number(value: str, name: str, kind: type[int] | type[float]) -> float:

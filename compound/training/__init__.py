@@ -6,6 +6,7 @@ from compound.training.recipe import Recipe, rate_at
 from compound.training.recipes import RECIPES, find_recipe, load_recipe
 from compound.training.run import Run, open_run
 from compound.training.session import Interrupted, Safeguards
+from compound.training.setup import Setup
 from compound.training.start import Start, adopted
 from compound.training.transfer import Transfer
 
@@ -15,6 +16,7 @@ __all__ = [
     "Recipe",
     "Run",
     "Safeguards",
+    "Setup",
     "Start",
     "Transfer",
     "adopted",

@@ -1,8 +1,10 @@
 """`compound.plan`: the largest network within a budget."""
 
 from compound.budget import Budget, Plan, fit_budget
+from compound.cost import CONVENTION
 from compound.latency import latency
 from compound.network import Network
+from compound.quantity import brief_seconds, limit_text
 from compound.scaling import Rule
 from compound.verbs.given import Place, Say, find_network, find_rule, silent
 
@@ -28,3 +30,35 @@ def plan(
             more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
             say(f"warning: latency is extrapolated beyond the device's table for {'; '.join(beyond[:3])}{more}")
     return found
+
+
+def plan_text(found: Plan) -> str:
+    """The plan in sentences, under the network's table."""
+    counted = found.cost
+    lines = [
+        found.network.table(),
+        "",
+        CONVENTION,
+        f"φ {found.phi:g}: d {found.scaling.depth:.4g}, w {found.scaling.width:.4g}, r {found.scaling.resolution:.4g}",
+        f"params {counted.params:,}, MACs {counted.macs:,}, activations {counted.activations:,}",
+    ]
+    for name, used in found.budget.use(counted).items():
+        limit = found.budget.limits()[name]
+        binds = ", binds" if name == found.binding else ""
+        said = f"{name.replace('_', ' ')}: {limit_text(name, used)} of {limit_text(name, limit)}"
+        lines.append(f"{said} ({used / limit:.1%}{binds})")
+        if name == "latency" and found.budget.device is not None:
+            device = found.budget.device
+            lines[-1] += (
+                f": predicted {brief_seconds(counted.latency)} and a margin of {device.margin:.1%} "
+                f"for {device.runtime}, {device.threads} thread{'s' * (device.threads > 1)}, batch {device.batch}"
+            )
+    if found.next_network and found.next_cost:
+        step = ", ".join(
+            f"{name.replace('_', ' ')} {limit_text(name, used)}"
+            for name, used in found.budget.use(found.next_cost).items()
+        )
+        lines.append(f"the next step up, at {found.next_network.resolution} px, would cost {step}")
+    else:
+        lines.append("the rule goes no further: the budget does not bind")
+    return "\n".join(lines)

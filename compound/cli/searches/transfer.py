@@ -82,7 +82,7 @@ def transfer(
     from compound.search.training import FineTuned, ShortTraining, opened
     from compound.search.transfer import TransferProblem, chosen, epochs_of
     from compound.training import adopted
-    from compound.training.setups import doubts
+    from compound.training.doubts import doubts
     from compound.trials import find_strategy, write_leaderboard
 
     strategy = find_strategy(sampler)

@@ -14,8 +14,8 @@ from compound import ZOO, UsageError
 from compound.data import FileSource, Preprocessing
 from compound.execution import Execution
 from compound.nn import build, load_model
+from compound.training.doubts import doubts, gaps, norm_gap
 from compound.training.losses import classification_loss
-from compound.training.setups import doubts, gaps, norm_gap
 from compound.training.weighting import adaptive, balanced, find_class_weights, importance
 
 

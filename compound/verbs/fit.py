@@ -1,0 +1,113 @@
+"""`compound.fit`: the whole way from images and a budget to a trained network and a report."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compound.budget import Budget, Plan, save_plan
+from compound.errors import UsageError
+from compound.network import Network
+from compound.scaling import Rule
+from compound.verbs.given import Place, Say, find_network, silent
+from compound.verbs.plan import plan as find_plan
+from compound.verbs.plan import plan_text
+from compound.verbs.train import Trained, carry_out, find_data, find_recipe
+from compound.zoo import ZOO
+
+if TYPE_CHECKING:
+    from compound.data import DataSet, DataSpec
+    from compound.training import Recipe, Setup
+
+SMALL_IMAGES = 64  # px; up to here the small-image baseline is the default
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A run that was planned and trained, and its page; `plan` is None where there was no budget."""
+
+    trained: Trained
+    plan: Plan | None
+    report: Path
+
+    def to_json(self) -> dict[str, Any]:
+        return self.trained.figures() | {"report": str(self.report)}
+
+
+def fit(
+    data: "DataSet | DataSpec | Place",
+    budget: Budget | None = None,
+    recipe: "Recipe | Place | None" = None,
+    out: Place | None = None,
+    *,
+    baseline: Network | Place | None = None,
+    rule: Rule | str = "compound",
+    fill: bool = False,
+    setup: "Setup | None" = None,
+    say: Say = silent,
+) -> Fitted:
+    """Plan within a budget, train, evaluate once on the test images, predict on samples and write report.html.
+
+    Args:
+        data: an open data set, the question that opens one, or only where it lies.
+        budget: limits of the network (see `compound.Budget`); None: the baseline is trained as it is.
+        recipe, out, setup: as for `compound.train`; the folder is named after the baseline.
+        baseline: what is scaled; by default by the size of the images: `efficientnet-mini` up to 64 px, beyond it
+            `efficientnet-b0`, or with the weights `auto` the best published network within the budget.
+        rule, fill: how it is scaled, as for `compound.plan`.
+        say: told of doubts and warnings.
+
+    Raises `UsageError` for data that the report cannot show (several labels an image, other than 1 or 3 channels),
+    `BudgetError` where no network fits, and what `compound.train` raises.
+    """
+    from compound.deploy import write_predictions
+    from compound.parallel import is_first
+    from compound.report import write_run_report
+    from compound.training import Setup
+
+    setup = setup or Setup()
+    if setup.final is False:
+        raise UsageError("--no-final leaves the test images alone, and the report shows some; use compound train")
+    images = find_data(data, setup.seed)
+    refuse_unshown(images)
+    start, found = (find_network(baseline) if baseline else default_baseline(images)).for_data(images), None
+    if setup.start.weights == "auto" and not baseline:
+        start = published(budget, images)
+    elif budget is not None:
+        found = find_plan(start, budget, rule, fill=fill, say=say)
+    network = found.network if found else start
+    if setup.progress:
+        say(plan_text(found) if found else network.table())
+    place = out if out is not None else Path("runs") / f"{start.name}-{images.name}".replace(" ", "-")
+    trained = carry_out(network, images, find_recipe(recipe, setup), place, setup, say)
+    run = trained.run
+    report = run.path / "report.html"
+    if is_first():
+        save_plan(run.path / "plan.json", start, found, rule if isinstance(rule, str) else str(rule))
+        write_predictions(run.path, images, trained.result, run.seed)
+        report = write_run_report(run.path)
+    return Fitted(trained, found, report)
+
+
+def refuse_unshown(images: "DataSet") -> None:
+    """What the report cannot show."""
+    if images.channels not in (1, 3):
+        raise UsageError(
+            f"{images.name} has {images.channels} channels, and the report shows pictures of 1 or 3; use compound train"
+        )
+    if images.several:
+        raise UsageError(
+            f"{images.name} has several labels an image, and the report is made for one; use compound train"
+        )
+
+
+def default_baseline(images: "DataSet") -> Network:
+    """The small-image baseline where images are small, EfficientNet-B0 otherwise."""
+    _, height, width = images.test.load(0).shape
+    return ZOO["efficientnet-mini" if max(height, width) <= SMALL_IMAGES else "efficientnet-b0"]
+
+
+def published(budget: Budget | None, images: "DataSet") -> Network:
+    """The network of the best published weights that are within `budget` on `images`."""
+    from compound.nn import best_published, load_weights
+
+    return load_weights(best_published(budget, data=images))[1].network.for_data(images)

@@ -1,0 +1,171 @@
+"""`compound.train` and `compound.resume`: a network on a data set, into a run directory."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compound.cost import cost, cost_fields
+from compound.errors import UsageError
+from compound.network import Network
+from compound.quantity import short
+from compound.verbs.given import Place, Say, find_network, silent
+
+if TYPE_CHECKING:
+    from compound.data import DataSet, DataSpec
+    from compound.evaluation import Evaluation
+    from compound.training import Recipe, Run, Setup
+    from compound.training.memory import Crew
+
+FIELDS = ("images", "mean_average_precision", "top1", "top1_interval", "top5", "loss", "damaged")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run that was trained to its end, and how good it is on the images of `part`, `test` or `held-out`."""
+
+    run: "Run"
+    result: "Evaluation"
+    part: str = "test"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"part": self.part} | self.figures()
+
+    def figures(self) -> dict[str, Any]:
+        """The network's cost, where everything lies, and the accuracy; shares are 0 to 1."""
+        run, summary = self.run, self.result.summary()
+        return cost_fields(run.network, cost(run.network)) | {
+            "out": str(run.path),
+            "weights": str(run.weights),
+            "epochs": run.recipe.epochs,
+            **{name: summary[name] for name in FIELDS if name in summary},
+        }
+
+
+def train(
+    network: Network | Place,
+    data: "DataSet | DataSpec | Place",
+    recipe: "Recipe | Place | None" = None,
+    out: Place | None = None,
+    *,
+    setup: "Setup | None" = None,
+    say: Say = silent,
+) -> Trained:
+    """Train a network on a data set into a run directory, and evaluate it once on the test images.
+
+    Args:
+        network: a network, or a name of the zoo, a YAML file, a run directory; its classes and channels become the
+            data's.
+        data: an open data set, the question that opens one, or only where it lies.
+        recipe: a recipe, its name or its YAML file; by default `small`, with given weights `transfer`.
+        out: the run directory; by default `runs/NETWORK-DATA`. A run in it is never overwritten.
+        setup: what it starts from, where it runs, its seed, and whether it goes on (see `compound.training.Setup`).
+        say: told of doubts and warnings.
+
+    In several processes (torchrun, srun) all call it, process 0 alone writes and says, and all have the same result.
+    Raises `UsageError` for what cannot be, `compound.training.Interrupted` after Ctrl-C or SIGTERM with the checkpoint
+    saved, `compound.training.divergence.Diverged` when loss or weights are no longer numbers.
+    """
+    from compound.training import Setup
+
+    setup = setup or Setup()
+    return carry_out(
+        find_network(network), find_data(data, setup.seed), find_recipe(recipe, setup), out, setup, say
+    )  # fmt: skip
+
+
+def resume(run: Place, *, setup: "Setup | None" = None, say: Say = silent) -> Trained:
+    """Go on with a run that was stopped, from its newest checkpoint to its end: the same bits as without the stop.
+
+    Network, data, recipe and seed are the run's own; `setup` says the rest, as for `train`. Raises `UsageError` where
+    there is no run, and where its data is no longer what it was.
+    """
+    from compound.training import Setup, open_run
+
+    found, setup = open_run(Path(run)), setup or Setup()
+    setup = replace(setup, seed=found.seed, resume=True)
+    return carry_out(found.network, found.spec.open(), found.recipe, found.path, setup, say)
+
+
+def find_data(given: "DataSet | DataSpec | Place", seed: int = 0) -> "DataSet":
+    """An open data set; one that is only named is divided by `seed`."""
+    from compound.data import DataSet, DataSpec
+
+    if isinstance(given, DataSet):
+        return given
+    return (given if isinstance(given, DataSpec) else DataSpec(str(given), seed=seed)).open()
+
+
+def find_recipe(given: "Recipe | Place | None", setup: "Setup") -> "Recipe":
+    from compound.training import Recipe
+    from compound.training import find_recipe as named
+
+    if isinstance(given, Recipe):
+        return given
+    return named(str(given or ("small" if setup.start.weights is None else "transfer")))
+
+
+def carry_out(
+    network: Network, images: "DataSet", recipe: "Recipe", out: Place | None, setup: "Setup", say: Say
+) -> Trained:
+    """Start or resume the run and train it to its end."""
+    from compound.parallel import is_first, size
+    from compound.training import adopted, open_run, start_run
+    from compound.training import train as run_training
+    from compound.training.doubts import doubts
+    from compound.training.memory import Crew
+    from compound.training.weighting import find_class_weights
+
+    place = Path(out) if out is not None else Path("runs") / f"{network.name}-{images.name}".replace(" ", "-")
+    weights, execution, warnings = setup.start.weights, setup.execution, []
+    if images.several and recipe.loss != "bce":
+        recipe = replace(recipe, loss="bce")
+        say(f"{images.name} has several labels an image: the loss is binary cross-entropy, a class by itself")
+    if setup.final is not None and not len(images.holdout):
+        raise UsageError(f"--final chooses by held-out images and {images.name} has none; add e.g. --holdout 0.05")
+    if weights is not None:
+        network = adopted(network, weights)
+        warnings += doubts(weights, network, images)
+    if setup.class_weights is not None:
+        found = find_class_weights(setup.class_weights, images, weights, execution)
+        recipe = replace(recipe, class_weights=found)
+    if setup.resume and (place / "run.yaml").is_file():
+        by = open_run(place).spec.by  # an older run's parts were drawn otherwise
+        images = images if by == images.spec.by else replace(images.spec, by=by).open()
+    run = start_run(network, images, recipe, place, execution, seed=setup.seed, resume=setup.resume)
+    if is_first():
+        for warning in (*warnings, *run.network.warnings()):
+            say(f"warning: {warning}")
+        if setup.progress:
+            say(start_text(run, images, Crew(size(), execution.shard)))
+    run, result = run_training(
+        run, images,
+        start=setup.start, execution=execution, safeguards=setup.safeguards, final=setup.final,
+        quiet=not setup.progress,
+    )  # fmt: skip
+    return Trained(run, result, "held-out" if setup.final is False else "test")
+
+
+def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
+    """What is about to be trained, in lines."""
+    from compound.training.memory import predicted_bytes
+
+    network, recipe = run.network, run.recipe
+    counted = cost(network)
+    lines = [
+        f"{network.name}: {counted.params:,} parameters, {counted.macs:,} MACs at {network.resolution} px",
+        f"{images.name}: {len(images.train):,} images to train, {len(images.holdout):,} held out, "
+        f"{len(images.test):,} to test, {len(images.classes)} classes",
+        f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",
+    ]
+    if images.left_out:
+        first = "; ".join(f"{what}: {why}" for what, why in list(images.left_out.items())[:5])
+        lines.append(f"{len(images.left_out):,} pieces of the data cannot be used: {first}")
+    lines += [f"{name} {getattr(recipe, name):.4g}, by a sweep" for name in recipe.find]
+    if recipe.compile in ("always", "graphs"):
+        lines.append("steps are compiled, the first of a process within a minute or more")
+    if recipe.memory is not None:
+        needed = predicted_bytes(network, recipe, crew)
+        how = [f"{', '.join(recipe.recompute)} computed again in the backward pass"] if recipe.recompute else []
+        how += [f"steps in {recipe.accumulate} parts"] if recipe.accumulate > 1 else []
+        lines.append(f"memory {short(needed)}B predicted of {short(recipe.memory)}B: {'; '.join(how) or 'as it is'}")
+    return "\n".join(lines)

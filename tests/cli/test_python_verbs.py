@@ -1,0 +1,111 @@
+"""The verbs as functions: what the command leaves and answers, from the same values, and not a word on the screen."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import compound
+from compound import RECIPES, Budget, Execution, Setup, UsageError, parse_network
+
+NETWORK = """
+name: tiny
+resolution: 14
+stem: {block: conv, channels: 8, stride: 2}
+stages:
+- {block: mbconv, kernel: 3, expand: 2, layers: 1, channels: 8}
+head: {channels: 16}
+inputs: {mean: [0.3], std: [0.35], margin: 0}
+"""
+BRIEF = {"batch": 16, "epochs": 2, "rate": 0.2, "precision": "fp32"}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory, write_photos) -> Path:
+    return write_photos(tmp_path_factory.mktemp("photos"), 20)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("asked")
+    (folder / "tiny.yaml").write_text(NETWORK)
+    (folder / "brief.yaml").write_text(
+        "\n".join(["base: small", *(f"{name}: {value}" for name, value in BRIEF.items())])
+    )
+    return {"network": folder / "tiny.yaml", "recipe": folder / "brief.yaml"}
+
+
+def left_in(run: Path) -> dict[str, bytes | None]:
+    """The files of a run by name, with their bytes where these do not tell the time."""
+    timed = ("report.html", "run.yaml", "metrics.csv", "evaluation.json", "model.safetensors")
+    files = [path for path in run.rglob("*") if path.is_file()]
+    names = [
+        path.relative_to(run) for path in files if path.relative_to(run).parts[0] not in ("checkpoints", "tensorboard")
+    ]
+    return {str(name): None if name.name in timed else (run / name).read_bytes() for name in names}
+
+
+def numbers_in(weights: Path) -> bytes:
+    """A weights file without its head, in which metadata stands in any order."""
+    given = weights.read_bytes()
+    return given[8 + int.from_bytes(given[:8], "little") :]
+
+
+def judged(run: Path) -> dict[str, object]:
+    return {
+        name: value
+        for name, value in json.loads((run / "evaluation.json").read_text()).items()
+        if "seconds" not in name
+    }
+
+
+def test_fit_and_train_leave_the_same_run_by_either_way(cli, capfd, photos, asked, tmp_path):
+    words = ("--recipe", asked["recipe"], "--baseline", asked["network"], "--macs", "60k", "-o", tmp_path / "command")
+    answered = cli.json("fit", photos, *words)
+    setup = Setup(execution=Execution("cpu"))
+    fitted = compound.fit(
+        photos,
+        Budget(macs=6e4),
+        replace(RECIPES["small"], name="brief", **BRIEF),
+        tmp_path / "python",
+        baseline=parse_network(NETWORK),
+        setup=setup,
+    )
+    assert capfd.readouterr() == ("", "")
+    assert left_in(tmp_path / "python") == left_in(tmp_path / "command")
+    assert judged(tmp_path / "python") == judged(tmp_path / "command")
+    weights = [numbers_in(tmp_path / way / "model.safetensors") for way in ("python", "command")]
+    assert weights[0] == weights[1]
+    places = ("out", "weights", "report")
+    assert {n: v for n, v in fitted.to_json().items() if n not in places} == {
+        n: v for n, v in answered.items() if n not in places
+    }
+    assert fitted.report == tmp_path / "python" / "report.html"
+    assert fitted.plan is not None
+    assert fitted.plan.binding == "macs"
+    trained = compound.train(fitted.trained.run.network, photos, asked["recipe"], tmp_path / "trained", setup=setup)
+    assert (trained.part, judged(trained.run.path)) == ("test", judged(tmp_path / "python"))
+
+
+def test_resume_goes_on_from_the_newest_checkpoint_to_the_same_bits(photos, asked, tmp_path):
+    whole = compound.train(asked["network"], compound.DataSpec(str(photos)), asked["recipe"], tmp_path / "run")
+    weights = numbers_in(whole.run.weights)
+    whole.run.weights.unlink()
+    (whole.run.checkpoints / "last.ckpt").unlink()
+    resumed = compound.resume(tmp_path / "run")
+    assert numbers_in(resumed.run.weights) == weights
+    assert resumed.to_json() == whole.to_json()
+    with pytest.raises(UsageError, match="is not a run directory"):
+        compound.resume(photos)
+
+
+def test_what_cannot_be_is_raised_and_nothing_is_written(photos, asked, tmp_path):
+    with pytest.raises(UsageError, match="--no-final leaves the test images alone"):
+        compound.fit(photos, out=tmp_path / "run", setup=Setup(final=False))
+    with pytest.raises(UsageError, match="there is no recipe 'smal'"):
+        compound.train(asked["network"], photos, "smal", tmp_path / "run")
+    compound.train(asked["network"], photos, asked["recipe"], tmp_path / "once")
+    with pytest.raises(UsageError, match="already holds a run"):
+        compound.train(asked["network"], photos, asked["recipe"], tmp_path / "once")
+    assert not (tmp_path / "run").exists()
