@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from compound.verbs.explain import explain
     from compound.verbs.fit import fit
     from compound.verbs.plan import plan
+    from compound.verbs.predict import predict, predict_frames
     from compound.verbs.train import resume, train
 
 __version__ = "0.2.0"
@@ -80,6 +81,8 @@ __all__ = [
     "load_network",
     "parse_network",
     "plan",
+    "predict",
+    "predict_frames",
     "resume",
     "save_network",
     "scale",
@@ -93,6 +96,8 @@ VERBS = {
     "explain": "compound.verbs.explain",
     "fit": "compound.verbs.fit",
     "plan": "compound.verbs.plan",
+    "predict": "compound.verbs.predict",
+    "predict_frames": "compound.verbs.predict",
     "resume": "compound.verbs.train",
     "train": "compound.verbs.train",
 }

@@ -1,27 +1,22 @@
 """`compound predict`: the classes of photos."""
 
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
 from compound.cli.common import Json, answer, note
 from compound.cli.evaluate import ForeignWeights, Model
 from compound.cli.execution import Device
-from compound.cli.predicted import best_above, prediction_fields, prediction_text, submission_of, submit, write_csv
 from compound.errors import CompoundError, UsageError
-from compound.verbs.given import find_network
-
-if TYPE_CHECKING:
-    from compound.deploy import Prediction
-    from compound.execution import Execution
-    from compound.nn import ConvNet, Weights
-    from compound.runtimes import Runtime
+from compound.verbs import predict as verb
+from compound.verbs.predict import Predicted
 
 STREAMS = (".mjpeg", ".mjpg")
-GUESSES = 5  # classes a line of a submission names
 
 
 def predict(
@@ -58,44 +53,26 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict the classes of photos, or of the frames of a video, with a trained network."""
-    from compound.deploy import find_images
-    from compound.deploy import predict as run_prediction
+    from compound.deploy import write_table
     from compound.execution import Execution
 
-    execution = Execution(device, workers=0, batch=batch)
+    asked: dict[str, Any] = {"weights": weights, "top": top, "threshold": threshold, "runtime": runtime, "say": note}
+    asked["execution"] = Execution(device, workers=0, batch=batch)
     if any(is_stream(place) for place in images):
         if len(images) > 1 or submission:
             raise UsageError(f"{images[0]} is a stream of frames, which is predicted alone and has no --submission")
-        predict_stream(images[0], find_model(model, weights, runtime), top, threshold, execution, csv, json)
+        predict_stream(images[0], partial(verb.predict_frames, model, **asked), csv, json)
         return
-    found = find_images(images)
-    net, described = find_model(model, weights, runtime)
-    if described.several and submission:
-        raise UsageError(f"--submission needs one label an image, and {model} knows several; leave it out")
-    top, threshold = limits(described, top, threshold)
-    wanted = submission_of(submission, class_numbers, described)
-    asked = max(top, GUESSES) if wanted else top
-    predictions, damaged = run_prediction(net, described, found, execution, top=asked)
-    if wanted and not damaged:
-        submit(wanted, predictions)
-    predictions = best_above(predictions, top, threshold)
+    found = verb.predict(model, images, submission=submission, class_numbers=class_numbers, **asked)
     if csv:
-        write_csv(csv, predictions)
-    if predictions or json:
-        answer(json, prediction_fields(predictions, damaged), prediction_text(predictions, threshold))
-    if damaged:
-        named = "; ".join(f"{path}: {reason}" for path, reason in damaged)
-        kept = f"; {submission} needs all of them and was not written" if wanted else ""
-        raise CompoundError(f"{len(damaged)} of {len(found)} images could not be read: {named}{kept}")
-
-
-def limits(described: "Weights", top: int | None, threshold: float | None) -> tuple[int, float]:
-    """How many classes are named, and from which probability on."""
-    from compound.evaluation.several import THRESHOLD
-
-    if described.several:
-        return top or len(described.classes), THRESHOLD if threshold is None else threshold
-    return top or GUESSES, threshold or 0.0
+        write_table(csv, found.predictions)
+    if found.predictions or json:
+        answer(json, found.to_json(), prediction_text(found))
+    if found.damaged:
+        named = "; ".join(f"{path}: {reason}" for path, reason in found.damaged.items())
+        kept = f"; {submission} needs all of them and was not written" if submission else ""
+        seen = len(found.predictions) + len(found.damaged)
+        raise CompoundError(f"{len(found.damaged)} of {seen} images could not be read: {named}{kept}")
 
 
 def is_stream(place: Path) -> bool:
@@ -103,34 +80,26 @@ def is_stream(place: Path) -> bool:
 
 
 def predict_stream(
-    place: Path,
-    model: "tuple[ConvNet | Runtime, Weights]",
-    top: int | None,
-    threshold: float | None,
-    execution: "Execution",
-    csv: Path | None,
-    json: bool,
+    place: Path, frames: Callable[[BinaryIO], Iterator[Predicted]], csv: Path | None, json: bool
 ) -> None:
     """Frames as they come; with --json the one object is printed at the end."""
-    from compound.deploy import predict_frames
+    from compound.deploy import write_table
 
-    predictions: list[Prediction] = []
-    damaged: list[tuple[str, str]] = []
-    top, threshold = limits(model[1], top, threshold)
+    every = Predicted([])
     with nullcontext(sys.stdin.buffer) if str(place) == "-" else open_stream(place) as stream:
-        for some, bad in predict_frames(*model, stream, execution, top=top):
-            damaged += bad
-            some = best_above(some, top, threshold)
+        for some in frames(stream):
+            every.damaged.update(some.damaged)
             if csv or json:  # an endless stream is not kept
-                predictions += some
-            if some and not json:
-                print(prediction_text(some, threshold), flush=True)
+                every.predictions.extend(some.predictions)
+            if some.predictions and not json:
+                print(prediction_text(some), flush=True)
     if csv:
-        write_csv(csv, predictions)
+        write_table(csv, every.predictions)
     if json:
-        answer(json, prediction_fields(predictions, damaged), "")
-    if damaged:
-        raise CompoundError(f"{len(damaged)} frames could not be read; the first, {damaged[0][0]}: {damaged[0][1]}")
+        answer(json, every.to_json(), "")
+    if every.damaged:
+        first, reason = next(iter(every.damaged.items()))
+        raise CompoundError(f"{len(every.damaged)} frames could not be read; the first, {first}: {reason}")
 
 
 def open_stream(place: Path) -> BinaryIO:
@@ -140,21 +109,10 @@ def open_stream(place: Path) -> BinaryIO:
         raise UsageError(f"cannot read {place}: {error.strerror}; check the path") from None
 
 
-def find_model(model: str, weights: str | None, runtime: str) -> "tuple[ConvNet | Runtime, Weights]":
-    """What computes, and what it knows of its classes and images."""
-    from compound.deploy import CHOICE, export_folder, open_model
-    from compound.nn import load_weights
-    from compound.runtimes import Runtime, open_runtime
-
-    if runtime not in ("auto", "torch"):
-        exported = open_runtime(Path(runtime))
-        return exported, exported.described
-    if weights:
-        return load_weights(weights, find_network(model), several=True)
-    opened, described = open_model(model, runtime, several=True)
-    unused = export_folder(model) / CHOICE
-    if runtime == "auto" and not isinstance(opened, Runtime) and unused.is_file():
-        note(
-            f"warning: {unused.parent} was exported from other weights and is not used; make it again: compound export"
-        )
-    return opened, described
+def prediction_text(found: Predicted) -> str:
+    lines = []
+    for one in found.predictions:
+        lines.append(one.path)
+        named = [f"{probability:>8.1%}  {name}" for _, name, probability in one.classes]
+        lines += named or [f"       –  no class from {found.threshold:g} on"]
+    return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 from compound.deploy.choose import CHOICE, export_folder, open_choice, open_model
 from compound.deploy.export import Exported, export
-from compound.deploy.predict import Prediction, find_images, predict, predict_frames, weights_file
+from compound.deploy.predict import Prediction, find_images, predict, predict_frames, weights_file, write_table
 from compound.deploy.samples import Sample, save_samples, write_predictions
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "save_samples",
     "weights_file",
     "write_predictions",
+    "write_table",
 ]

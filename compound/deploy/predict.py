@@ -17,6 +17,7 @@ from compound.data.decode import SUFFIXES, decode_image
 from compound.data.identity import of_bytes
 from compound.data.source import Labels
 from compound.deploy.stream import frames
+from compound.documents import write_csv
 from compound.errors import UsageError
 from compound.execution import Execution
 from compound.inference import classify, run_over
@@ -36,6 +37,12 @@ class Prediction:
     def to_json(self) -> dict[str, Any]:
         keys = ("index", "name", "probability")
         return {"path": self.path, "classes": [dict(zip(keys, one, strict=True)) for one in self.classes]}
+
+
+def write_table(path: Path, predictions: Sequence[Prediction]) -> Path:
+    """A CSV file with a row an image and class, the best first."""
+    rows = [(one.path, rank, *best) for one in predictions for rank, best in enumerate(one.classes, 1)]
+    return write_csv(path, ("path", "rank", "index", "name", "probability"), rows)
 
 
 def weights_file(path: str | Path) -> Path:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import compound
 from compound import RECIPES, Budget, Execution, Setup, UsageError, parse_network
@@ -34,6 +35,12 @@ def asked(tmp_path_factory) -> dict[str, Path]:
         "\n".join(["base: small", *(f"{name}: {value}" for name, value in BRIEF.items())])
     )
     return {"network": folder / "tiny.yaml", "recipe": folder / "brief.yaml"}
+
+
+@pytest.fixture(scope="module")
+def trained(photos, asked, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "run"
+    return compound.train(asked["network"], photos, asked["recipe"], out).run.path
 
 
 def left_in(run: Path) -> dict[str, bytes | None]:
@@ -109,3 +116,23 @@ def test_what_cannot_be_is_raised_and_nothing_is_written(photos, asked, tmp_path
     with pytest.raises(UsageError, match="already holds a run"):
         compound.train(asked["network"], photos, asked["recipe"], tmp_path / "once")
     assert not (tmp_path / "run").exists()
+
+
+def test_predict_says_and_writes_what_the_command_does(cli, capfd, trained, photos, tmp_path):
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for name in ("boot", "shirt"):
+        (folder / f"{name}.png").write_bytes((photos / name / "0.png").read_bytes())
+    answered = cli.json("predict", trained, folder, "--top", 2, "--submission", tmp_path / "command.txt")
+    found = compound.predict(trained, folder, top=2, submission=tmp_path / "python.txt")
+    assert found.to_json() == answered
+    assert (tmp_path / "python.txt").read_bytes() == (tmp_path / "command.txt").read_bytes()
+    with Image.open(folder / "boot.png") as image:
+        image.save(tmp_path / "stream.mjpeg", format="JPEG")
+    framed = cli.json("predict", trained, tmp_path / "stream.mjpeg", "--top", 2)
+    with (tmp_path / "stream.mjpeg").open("rb") as stream:
+        (frames,) = compound.predict_frames(trained, stream, top=2)
+    assert frames.to_json() == framed
+    (folder / "bad.png").write_bytes(b"no image")
+    assert list(compound.predict(trained, folder).damaged) == [str(folder / "bad.png")]
+    assert capfd.readouterr() == ("", "")
