@@ -35,7 +35,7 @@ from compound.data import FileSource, Preprocessing
 from compound.deploy import export
 from compound.deploy.choose import candidates, compare_ways
 from compound.deploy.export import Probe, probe
-from compound.measurement import Timing, interleaved, of_network, run_session
+from compound.measurement import Timing, Turns, interleaved, of_network, run_session
 from compound.measurement.timing import seconds_of
 from compound.nn import ConvNet, Weights, build, load_model
 from compound.runtimes import RUNTIMES, optimize
@@ -47,7 +47,7 @@ ROUNDS = 10
 def table4(options: argparse.Namespace) -> dict[str, Any]:
     subjects = [of_network(ZOO[name]) for name in ("resnet-152", "efficientnet-b1")]
     names, runs, seed = list(RUNTIMES), options.runs, options.seed
-    found = run_session(subjects, names, runs=runs, rounds=ROUNDS, seed=seed)
+    found = run_session(subjects, names, turns=Turns(runs, ROUNDS, seed))
     measured = [one.fields() for one in found.measured]
     return {"measured": measured, "ratios": found.ratios(), "missing": found.unavailable}
 

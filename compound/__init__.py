@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from compound.training import Start as Start
     from compound.verbs.explain import explain
     from compound.verbs.fit import fit
+    from compound.verbs.measure import measure, measure_device
     from compound.verbs.plan import plan
     from compound.verbs.predict import predict, predict_frames
     from compound.verbs.train import resume, train
@@ -79,6 +80,8 @@ __all__ = [
     "fit",
     "fit_budget",
     "load_network",
+    "measure",
+    "measure_device",
     "parse_network",
     "plan",
     "predict",
@@ -95,6 +98,8 @@ __all__ = [
 VERBS = {
     "explain": "compound.verbs.explain",
     "fit": "compound.verbs.fit",
+    "measure": "compound.verbs.measure",
+    "measure_device": "compound.verbs.measure",
     "plan": "compound.verbs.plan",
     "predict": "compound.verbs.predict",
     "predict_frames": "compound.verbs.predict",

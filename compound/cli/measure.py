@@ -1,19 +1,16 @@
 """`compound measure`: latency on every runtime, memory beside its prediction, and device tables."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from compound.cli.common import Json, answer, note
-from compound.cli.measured import memory_text, session_text, write_csv
+from compound.cli.measured import memory_text, session_text
 from compound.errors import UsageError
-from compound.files import ending
-from compound.verbs.given import find_network
-
-if TYPE_CHECKING:
-    from compound.measurement import Subject
+from compound.verbs import measure as verb
+from compound.verbs.given import silent
 
 Threads = Annotated[int, typer.Option(min=1, help="Threads of a call.")]
 Seed = Annotated[int, typer.Option(help="Seed of images, weights and order.")]
@@ -58,44 +55,23 @@ def networks(
     json: Json = False,
 ) -> None:
     """Time networks on runtimes, all taking turns (Table 4 of the paper: batch 1, one core, mean of 20)."""
-    from compound.measurement import memory_fields, run_session
-    from compound.report.latency_figure import latency_plot
-    from compound.report.picture import FILES, write_picture
-    from compound.runtimes import find_runtime
+    from compound.measurement import Turns
 
-    runtimes = list(dict.fromkeys(runtime.split(",")))
-    for one in runtimes:
-        find_runtime(one)
-    sizes = batch_sizes(batch)
-    if out:
-        ending(out, FILES, "picture")
-    subjects = [find_subject(name) for name in dict.fromkeys(names)]
-    if out and all(subject.top1 is None for subject in subjects):
-        raise UsageError(f"no accuracy is known of {', '.join(names)}; for -o give runs or networks of Table 2")
-    session = run_session(
-        subjects, runtimes, sizes,
-        threads=threads, runs=runs, rounds=rounds, seed=seed,
-        say=(lambda _: None) if json else note,
+    session = verb.measure(
+        names, list(dict.fromkeys(runtime.split(","))), batch_sizes(batch),
+        threads=threads, turns=Turns(runs, rounds, seed), memory=memory, picture=out, say=silent if json else note,
     )  # fmt: skip
     for reason in session.unavailable.values():
         note(f"left out: {reason}")
-    value: dict[str, Any] = {
-        "measured": [one.fields() for one in session.measured],
-        "table4": session.ratios(),
-        "unavailable": session.unavailable,
-        "environment": session.environment,
-    }
     text = session_text(session)
     if memory:
-        value["memory"] = [memory_fields(subject, size) for subject in subjects for size in sizes]
-        text += "\n" + memory_text(value["memory"])
+        text += "\n" + memory_text(session.memory)
     if csv:
-        write_csv(value["measured"], csv)
+        session.write_table(csv)
         text += f"\nwritten to {csv}"
     if out and session.measured:
-        write_picture(latency_plot(session.measured), out)
         text += f"\ndrawn in {out}"
-    answer(json, value, text)
+    answer(json, session.to_json(), text)
 
 
 @measure.command()
@@ -117,15 +93,11 @@ def device(
 ) -> None:
     """Time the parts of scaled networks on this device, for `plan --latency` and `fit --latency`."""
     from compound.latency import save_table
-    from compound.measurement import measure_device
+    from compound.measurement import Sampling
 
-    if span <= 1:
-        raise UsageError(f"--span {span} leaves no range of sizes; use more than 1, usually 2")
-    families = [find_network(name) for name in dict.fromkeys(family or ["efficientnet-b0"])]
-    table = measure_device(
-        families, runtime,
-        threads=threads, batch=batch, samples=samples, span=span, seconds=seconds, seed=seed,
-        say=(lambda _: None) if json else note,
+    table = verb.measure_device(
+        family or "efficientnet-b0", runtime,
+        threads=threads, batch=batch, sampling=Sampling(samples, span, seconds, seed), say=silent if json else note,
     )  # fmt: skip
     save_table(table, out)
     checked = table.environment["left_out"]
@@ -144,16 +116,6 @@ def device(
         f"written to {out}"
     )
     answer(json, value, text)
-
-
-def find_subject(name: str) -> "Subject":
-    from compound.measurement import LIBRARIES, of_library, of_network, of_run
-
-    if name.partition(":")[0] in LIBRARIES and ":" in name:
-        return of_library(name)
-    if (Path(name) / "model.safetensors").is_file():
-        return of_run(name)
-    return of_network(find_network(name))
 
 
 def batch_sizes(text: str) -> list[int]:

@@ -1,9 +1,7 @@
-"""What `compound measure` prints and writes about a session."""
+"""What `compound measure` prints about a session."""
 
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
-
-from compound.documents import write_records
 
 if TYPE_CHECKING:
     from compound.measurement import Session
@@ -34,7 +32,7 @@ def session_text(session: "Session") -> str:
     return "\n".join(lines)
 
 
-def memory_text(memory: list[dict[str, Any]]) -> str:
+def memory_text(memory: Iterable[dict[str, Any]]) -> str:
     lines = [f"memory in MB, fp32{'':<6} {'batch':>5} {'':<10} {'predicted':>10} {'measured':>10} {'error':>7}"]
     for one in memory:
         for kind in ("inference", "training"):
@@ -44,13 +42,3 @@ def memory_text(memory: list[dict[str, Any]]) -> str:
             line = f"{one['name']:<24} {one['batch']:>5} {kind:<10} {said} {measured / 1e6:>10.1f} {error}"
             lines.append(line.rstrip())
     return "\n".join(lines)
-
-
-def write_csv(measured: list[dict[str, Any]], path: Path) -> None:
-    """A line for each measurement, under the names of the JSON object; the interval as two columns."""
-    rows = []
-    for one in measured:
-        row = dict(one)
-        row["median_low_ms"], row["median_high_ms"] = row.pop("median_interval_ms")
-        rows.append(row)
-    write_records(path, rows)

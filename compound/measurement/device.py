@@ -44,6 +44,27 @@ class Choice:
     left_out: bool
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How many scaled `networks` are timed, a quarter of them to check the table, and for how many `seconds`.
+
+    Widths and resolutions lie between 1/`span` and `span` times the family's own. Raises `UsageError` for a span that
+    leaves no range.
+    """
+
+    networks: int = 48
+    span: float = 2.0
+    seconds: float = 120.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.span <= 1:
+            raise UsageError(f"--span {self.span} leaves no range of sizes; use more than 1, usually 2")
+
+
+USUAL = Sampling()
+
+
 @dataclass
 class Sample:
     """A choice in the session, and its times in seconds."""
@@ -60,25 +81,20 @@ def measure_device(
     *,
     threads: int = 1,
     batch: int = 1,
-    samples: int = 48,
-    span: float = 2.0,
-    seconds: float = 120.0,
-    seed: int = 0,
+    sampling: Sampling = USUAL,
     known: Mapping[str, MakeRunner] = RUNTIMES,
     say: Callable[[str], None] = lambda text: None,
 ) -> DeviceTable:
-    """Time `samples` scaled networks of `families` for about `seconds` and make a table of their units.
-
-    Widths and resolutions lie between 1/`span` and `span` times the family's own.
-    """
+    """Time scaled networks of `families` and make a table of their units."""
+    seed = sampling.seed
     about = environment(threads) | {"families": [family.name for family in families], "seed": seed}
-    chosen = choose(families, samples, span, seed)
+    chosen = choose(families, sampling.networks, sampling.span, seed)
     refuse_more_than_memory([one.network for one in chosen], HELD.get(runtime, 1))
     say(f"{len(chosen)} networks of {', '.join(about['families'])} on {about['cpu']}, {runtime}, {threads} threads")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         running = [prepare(one, find_runtime(runtime, known), threads, batch) for one in chosen]
-    rounds = run_rounds(running, seconds, seed)
+    rounds = run_rounds(running, sampling.seconds, seed)
     in_table = [one for one in running if not one.choice.left_out]
     table = tabulate(in_table, runtime, threads, batch, about | {"rounds": rounds})
     errors = sorted(slower(one, table) for one in running if one.choice.left_out)

@@ -4,16 +4,18 @@ import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from compound.cost import cost
+from compound.documents import write_records
 from compound.measurement.machine import environment, peak_gflops
 from compound.measurement.memory import inference_peak, training_peak
 from compound.measurement.printed import table4
 from compound.measurement.subjects import Subject
-from compound.measurement.timing import Timing, interleaved
+from compound.measurement.timing import TABLE_4, Timing, Turns, interleaved
 from compound.runtimes import RUNTIMES, MakeRunner, Unavailable, find_runtime
 
 
@@ -66,6 +68,26 @@ class Session:
     measured: tuple[Measured, ...]
     unavailable: dict[str, str]
     environment: dict[str, Any]
+    memory: tuple[dict[str, Any], ...] = ()  # of `memory_fields`, where it was asked for
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as plain values; `table4` has what the paper prints beside them."""
+        value: dict[str, Any] = {
+            "measured": [one.fields() for one in self.measured],
+            "table4": self.ratios(),
+            "unavailable": self.unavailable,
+            "environment": self.environment,
+        }
+        return value | {"memory": list(self.memory)} if self.memory else value
+
+    def write_table(self, path: Path) -> Path:
+        """A CSV file with a line for each measurement, under the names of `fields`; the interval as two columns."""
+        rows = []
+        for one in self.measured:
+            row = one.fields()
+            row["median_low_ms"], row["median_high_ms"] = row.pop("median_interval_ms")
+            rows.append(row)
+        return write_records(path, rows)
 
     def ratios(self) -> list[dict[str, Any]]:
         """How many times faster the second network of each row of Table 4 is, beside what the paper prints."""
@@ -90,9 +112,7 @@ def run_session(
     batches: Sequence[int] = (1,),
     *,
     threads: int = 1,
-    runs: int = 20,
-    rounds: int = 5,
-    seed: int = 0,
+    turns: Turns = TABLE_4,
     known: Mapping[str, MakeRunner] = RUNTIMES,
     say: Callable[[str], None] = lambda text: None,
 ) -> Session:
@@ -111,7 +131,7 @@ def run_session(
                 say(f"preparing {subject.name}, {runtime}, batch {batch}")
                 start = time.perf_counter()
                 try:
-                    runner = make(copy.deepcopy(subject.model), images_of(subject, batch, seed), threads)
+                    runner = make(copy.deepcopy(subject.model), images_of(subject, batch, turns.seed), threads)
                     runner.run()
                 except Unavailable as reason:
                     unavailable[runtime] = str(reason)
@@ -119,7 +139,7 @@ def run_session(
                 key = f"{subject.name} {runtime} {batch}"
                 described[key] = subject, runtime, batch, time.perf_counter() - start
                 calls[key] = runner.run
-    timings = interleaved(calls, runs, rounds, seed)
+    timings = interleaved(calls, turns.runs, turns.rounds, turns.seed)
     peak = max(peak, peak_gflops(threads))
     measured = tuple(
         Measured(subject, runtime, batch, timings[key], ready, peak)

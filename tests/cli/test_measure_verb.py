@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+import compound
 from compound import UsageError, cost, load_network
 from compound.cli.fit import which_devices
+from compound.measurement import Sampling, Turns
 from compound.measurement.printed import table4, top1
 
 TINY = """\
@@ -128,3 +130,19 @@ def test_fit_tells_a_table_from_a_device() -> None:
     assert which_devices(["phone.json"]) == ("auto", Path("phone.json"))
     with pytest.raises(UsageError, match="one table at the most"):
         which_devices(["a.json", "b.json"])
+
+
+def test_measure_in_python_has_the_commands_figures(cli, tiny, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    answered = cli.json("measure", tiny, "--runtime", "eager", "--batch", "1,2", "--runs", 2, "--memory")
+    session = compound.measure(tiny, ["eager"], [1, 2], turns=Turns(2), memory=True)
+    found = session.to_json()
+    assert set(found) == set(answered)
+    assert [set(one) for one in found["measured"]] == [set(one) for one in answered["measured"]]
+    assert [one["macs"] for one in found["measured"]] == [one["macs"] for one in answered["measured"]]
+    assert [one["inference"]["predicted"] for one in found["memory"]] == [
+        one["inference"]["predicted"] for one in answered["memory"]
+    ]
+    with pytest.raises(UsageError, match="no accuracy is known of tiny"):
+        compound.measure(load_network(tiny), picture=tmp_path / "drawn.svg")
+    with pytest.raises(UsageError, match="--span 1 leaves no range of sizes"):
+        Sampling(span=1)

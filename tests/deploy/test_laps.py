@@ -11,7 +11,7 @@ from compound import ConvBlock, FusedMBConv, Head, MBConv, Network, Stage
 from compound.deploy import export
 from compound.deploy.export import probe
 from compound.latency import Unit, latency, load_table, save_table, units
-from compound.measurement import measure_device
+from compound.measurement import Sampling, measure_device
 from compound.measurement.device import Choice, Sample, canonical, place_units, tabulate, unit_times
 from compound.nn import build
 from compound.runtimes import FORMATS, RUNTIMES
@@ -106,7 +106,7 @@ def test_what_is_measured_is_the_file_that_export_writes(name: str, tmp_path, mo
 @pytest.mark.parametrize("runtime", RUNTIMES_THAT_FUSE)
 def test_a_table_of_a_runtime_that_fuses(runtime: str, tmp_path) -> None:
     pytest.importorskip(runtime)
-    table = measure_device([NETWORK], runtime, samples=8, seconds=0.1, span=1.3)
+    table = measure_device([NETWORK], runtime, sampling=Sampling(8, 1.3, 0.1))
     assert table.runtime == runtime
     found = latency(NETWORK, load_table(save_table(table, tmp_path / "table.json")))
     assert found.missing == ()

@@ -14,7 +14,9 @@ from compound import ZOO, ConvBlock, FusedMBConv, Head, MBConv, Network, Stage, 
 from compound.data import Preprocessing
 from compound.latency import latency, units
 from compound.measurement import (
+    Sampling,
     Timing,
+    Turns,
     inference_peak,
     interleaved,
     measure_device,
@@ -132,7 +134,7 @@ def test_a_lap_that_is_not_in_every_profile() -> None:
 
 
 def test_a_table_of_a_device() -> None:
-    table = measure_device([TINY], "eager", samples=8, seconds=0.1, span=1.5)
+    table = measure_device([TINY], "eager", sampling=Sampling(8, 1.5, 0.1))
     assert table.environment["left_out"]["networks"] == 2
     assert table.margin >= 0.05
     found = latency(TINY, table)
@@ -143,7 +145,7 @@ def test_a_table_of_a_device() -> None:
 def test_a_runtime_that_does_not_tell_where_its_time_goes() -> None:
     silent = {"silent": lambda model, images, threads: Runner(lambda: None)}
     with pytest.raises(UsageError, match="this runtime does not tell where its time goes"):
-        measure_device([TINY], "silent", samples=8, seconds=0.1, known=silent)
+        measure_device([TINY], "silent", sampling=Sampling(8, seconds=0.1), known=silent)
 
 
 def test_samples_are_spread_and_some_left_out() -> None:
@@ -204,7 +206,7 @@ def test_the_compiler_computes_the_same() -> None:
 
 def test_a_session_says_what_it_measured() -> None:
     subject = of_network(TINY.with_(classes=10))
-    session = run_session([subject], ["eager", "channels-last"], [1, 3], runs=4, rounds=2)
+    session = run_session([subject], ["eager", "channels-last"], [1, 3], turns=Turns(4, 2))
     assert [(one.runtime, one.batch) for one in session.measured] == [
         ("eager", 1),
         ("eager", 3),
@@ -221,7 +223,7 @@ def test_a_session_says_what_it_measured() -> None:
 
 def test_an_unavailable_runtime_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compound.runtimes.registry.shutil.which", lambda name: None)
-    session = run_session([of_network(TINY.with_(classes=10))], ["compile", "eager"], runs=1)
+    session = run_session([of_network(TINY.with_(classes=10))], ["compile", "eager"], turns=Turns(1))
     assert session.unavailable == {"compile": "runtime compile needs a C++ compiler, and there is none; install g++"}
     assert [one.runtime for one in session.measured] == ["eager"]
 

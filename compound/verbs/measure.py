@@ -1,0 +1,110 @@
+"""`compound.measure`: latency and memory of networks; `compound.measure_device`: tables for budgets in milliseconds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compound.errors import UsageError
+from compound.files import ending
+from compound.latency import DeviceTable
+from compound.network import Network
+from compound.verbs.given import Place, Say, find_network, silent
+
+if TYPE_CHECKING:
+    from compound.measurement import Sampling, Session, Subject, Turns
+
+Named = Network | Place
+
+
+def measure(
+    networks: Named | Sequence[Named],
+    runtimes: Sequence[str] = ("channels-last",),
+    batches: Sequence[int] = (1,),
+    *,
+    threads: int = 1,
+    turns: "Turns | None" = None,
+    memory: bool = False,
+    picture: Place | None = None,
+    say: Say = silent,
+) -> "Session":
+    """Time networks on runtimes, all taking turns (Table 4 of the paper: batch 1, one core, mean of 20).
+
+    Args:
+        networks: networks, their names, run directories, `timm:NAME` or `torchvision:NAME`.
+        runtimes: any of `compound.runtimes.RUNTIMES`.
+        batches: images a call.
+        threads: of each call.
+        turns: timed calls of each, the turns they are spread over, and the seed of images and order.
+        memory: whether memory of inference and training is measured, too, in bytes.
+        picture: accuracy over latency, drawn into this .svg or .png.
+        say: told what is being prepared.
+
+    Times are seconds. What is not there on this machine is left out, and `Session.unavailable` says why. Raises
+    `UsageError` for unknown names.
+    """
+    from compound.measurement import TABLE_4, memory_fields, run_session
+    from compound.report.latency_figure import latency_plot
+    from compound.report.picture import FILES, write_picture
+    from compound.runtimes import find_runtime
+
+    for runtime in runtimes:
+        find_runtime(runtime)
+    if picture is not None:
+        ending(Path(picture), FILES, "picture")
+    given = [networks] if isinstance(networks, Network | str | PathLike) else list(networks)
+    subjects = [find_subject(one) for one in dict.fromkeys(given)]
+    if picture is not None and all(subject.top1 is None for subject in subjects):
+        names = ", ".join(subject.name for subject in subjects)
+        raise UsageError(f"no accuracy is known of {names}; for -o give runs or networks of Table 2")
+    session = run_session(subjects, runtimes, batches, threads=threads, turns=turns or TABLE_4, say=say)
+    if memory:
+        found = tuple(memory_fields(subject, size) for subject in subjects for size in batches)
+        session = replace(session, memory=found)
+    if picture is not None and session.measured:
+        write_picture(latency_plot(session.measured), Path(picture))
+    return session
+
+
+def measure_device(
+    families: Named | Sequence[Named] = "efficientnet-b0",
+    runtime: str = "channels-last",
+    *,
+    threads: int = 1,
+    batch: int = 1,
+    sampling: "Sampling | None" = None,
+    say: Say = silent,
+) -> DeviceTable:
+    """Time the parts of scaled networks on this device, for `Budget(latency=…, device=…)`.
+
+    Args:
+        families: the networks whose units are timed, by value or name.
+        runtime: what will run the plan: `optimized`, `eager`, `channels-last`, `onnxruntime` or `openvino`.
+        threads, batch: of a call.
+        sampling: how many networks are run, of which sizes, and for how many seconds.
+        say: told how it goes.
+
+    `compound.latency.save_table` writes the table. Raises `UsageError` for a runtime that does not tell where its time
+    goes, and where the networks need more memory than there is.
+    """
+    from compound.measurement import USUAL
+    from compound.measurement import measure_device as run_session
+
+    given = [families] if isinstance(families, Network | str | PathLike) else list(families)
+    found = [find_network(one) for one in dict.fromkeys(given)]
+    return run_session(found, runtime, threads=threads, batch=batch, sampling=sampling or USUAL, say=say)
+
+
+def find_subject(given: Named) -> "Subject":
+    """A network, a run with its accuracy, or a model of timm or torchvision."""
+    from compound.measurement import LIBRARIES, of_library, of_network, of_run
+
+    if isinstance(given, Network):
+        return of_network(given)
+    name = fspath(given)
+    if name.partition(":")[0] in LIBRARIES and ":" in name:
+        return of_library(name)
+    if (Path(name) / "model.safetensors").is_file():
+        return of_run(name)
+    return of_network(find_network(name))
