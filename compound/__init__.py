@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from compound.training import Setup as Setup
     from compound.training import Start as Start
     from compound.verbs.explain import explain
+    from compound.verbs.export import export
     from compound.verbs.fit import fit
     from compound.verbs.measure import measure, measure_device
     from compound.verbs.plan import plan
@@ -77,6 +78,7 @@ __all__ = [
     "cost",
     "dump_network",
     "explain",
+    "export",
     "fit",
     "fit_budget",
     "load_network",
@@ -97,6 +99,7 @@ __all__ = [
 # Where names are found that are imported when they are first asked for.
 VERBS = {
     "explain": "compound.verbs.explain",
+    "export": "compound.verbs.export",
     "fit": "compound.verbs.fit",
     "measure": "compound.verbs.measure",
     "measure_device": "compound.verbs.measure",

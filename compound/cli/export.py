@@ -1,21 +1,15 @@
 """`compound export`: a trained network as a file of another runtime, checked on real images, and the fastest chosen."""
 
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from compound.cli.common import Json, answer
 from compound.cli.evaluate import ForeignWeights, Model
 from compound.errors import UsageError
-from compound.verbs.given import find_network
-
-if TYPE_CHECKING:
-    from compound.data import Source
-    from compound.deploy import Exported
-    from compound.nn import Weights
+from compound.verbs import export as verb
 
 
 class Format(StrEnum):
@@ -54,36 +48,11 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, torch.export or the Hugging Face hub."""
-    from compound.deploy import weights_file
-    from compound.deploy.choose import choose, compare_ways, export_folder, write_choice
-    from compound.deploy.export import export as run_export
-    from compound.deploy.export import probe
-    from compound.nn import load_weights
-    from compound.runtimes import FORMATS
-
-    size = batch_size(batch)
-    if "auto" in to and weights:
-        raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
-    net, described = load_weights(weights or model, find_network(model) if weights else None)
-    out = out or export_folder(model)
-    formats = [name for name in FORMATS if name in to or ("auto" in to and name in ("onnx", "openvino"))]
-    done: list[Exported] = []
-    if formats:
-        judged, other, labelled = real_images(model, images, described)
-        checked = probe(net, judged, labelled)
-        calibration = probe(net, other, False).pixels if other else None
-        quantised = int8 or "auto" in to
-        done = run_export(
-            net, described.classes, formats, out, checked,
-            batch=size, takes=takes, int8=quantised, calibration=calibration,
-        )  # fmt: skip
-    chosen = None
-    if "auto" in to:
-        done = compare_ways(net, described, out, done, checked)
-        chosen = choose(done, most_drop)
-        write_choice(out, chosen, done, weights_file(model))
-    hub = write_hub(model, net, described, out) if "hub" in to else None
-    answer(json, fields(out, done, chosen, hub), text(out, done, chosen, hub))
+    found = verb.export(
+        model, to,
+        weights=weights, out=out, batch=batch_size(batch), takes=takes, int8=int8, most_drop=most_drop, images=images,
+    )  # fmt: skip
+    answer(json, found.to_json(), text(found))
 
 
 def batch_size(given: str) -> int | None:
@@ -94,49 +63,11 @@ def batch_size(given: str) -> int | None:
     return int(given)
 
 
-def real_images(model: str, images: Path | None, described: "Weights") -> "tuple[Source, Source | None, bool]":
-    """What a file is judged on, what it is calibrated on (None: the same), and whether the labels are known."""
-    import numpy as np
-
-    from compound.data import FileSource
-    from compound.deploy import find_images
-    from compound.training import open_run
-
-    if images is not None:
-        found = find_images([images])
-        return FileSource(found, np.zeros(len(found), dtype=np.int64), described.channels), None, False
-    if not (Path(model) / "run.yaml").is_file():
-        raise UsageError(
-            f"{model} does not say which images it knows; give some to check the export on with --images DIR"
-        )
-    data = replace(open_run(model).spec, channels=described.channels).open()
-    return data.holdout, data.train, True
-
-
-def write_hub(model: str, net: Any, described: "Weights", out: Path) -> Path:
-    import json
-
-    from compound.deploy.hub import write_hub_folder
-
-    measured = Path(model) / "evaluation.json"
-    evaluation = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else None
-    return write_hub_folder(net, described.classes, out / "hub", evaluation)
-
-
-def fields(out: Path, done: "list[Exported]", chosen: "Exported | None", hub: Path | None) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        "out": str(out),
-        "files": [asdict(one) for one in done],
-        "chosen": asdict(chosen) if chosen else None,
-        "hub": str(hub) if hub else None,
-    }
-
-
-def text(out: Path, done: "list[Exported]", chosen: "Exported | None", hub: Path | None) -> str:
+def text(found: verb.Export) -> str:
+    """A line a file, what was chosen, and where all of it is."""
     from compound.deploy import CHOICE
 
+    out, done, chosen, hub = found.out, found.files, found.chosen, found.hub
     lines = []
     if done:
         lines.append(

@@ -1,0 +1,123 @@
+"""`compound.export`: a trained network as files of other runtimes, checked on real images, and the fastest chosen."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from os import fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from compound.errors import UsageError
+from compound.verbs.given import Place
+from compound.verbs.models import find_model
+
+if TYPE_CHECKING:
+    from compound.data import Source
+    from compound.deploy import Exported
+    from compound.nn import Weights
+
+AUTO = ("onnx", "openvino")  # the formats that `auto` tries; PyTorch itself needs no file
+
+
+@dataclass(frozen=True)
+class Export:
+    """The files in the folder `out` with what was measured of each; the chosen way, and the folder for the hub, where
+    they were asked for."""
+
+    out: Path
+    files: "tuple[Exported, ...]"
+    chosen: "Exported | None" = None
+    hub: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "out": str(self.out),
+            "files": [asdict(one) for one in self.files],
+            "chosen": asdict(self.chosen) if self.chosen else None,
+            "hub": str(self.hub) if self.hub else None,
+        }
+
+
+def export(
+    model: Place,
+    to: str | Sequence[str],
+    *,
+    weights: Place | None = None,
+    out: Place | None = None,
+    batch: int | None = None,
+    takes: Literal["uint8", "float"] = "uint8",
+    int8: bool = False,
+    most_drop: float = 0.1,
+    images: Place | None = None,
+) -> Export:
+    """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, torch.export or the Hugging Face hub.
+
+    Args:
+        model: a run or a weights file; with `weights`, the name of a network.
+        to: one or more of `onnx`, `openvino`, `executorch`, `torch`, `hub`; `auto`: all runtimes that are here, each
+            measured, and the fastest chosen, which `compound.predict` and the server then use.
+        weights: another library's weights, or a published name, for the network `model`.
+        out: a folder; by default `export` in the run, or beside the weights file.
+        batch: images a call; None: any number.
+        takes: `uint8`: pixels (N, C, R, R), normalised inside; `float`: normalised ones.
+        int8: quantised files, too.
+        most_drop: with `auto`, points of accuracy that speed may cost.
+        images: photos to check and calibrate on; by default what the run was trained on.
+
+    Every file is checked before it is kept: raises `compound.runtimes.ExportError` where it computes other logits,
+    `UsageError` for what says nothing together.
+    """
+    from compound.deploy import weights_file
+    from compound.deploy.choose import choose, compare_ways, export_folder, write_choice
+    from compound.deploy.export import export as run_export
+    from compound.deploy.export import probe
+    from compound.deploy.hub import write_hub_folder
+    from compound.documents import read_json
+    from compound.runtimes import FORMATS
+
+    wanted, name = {to} if isinstance(to, str) else set(to), fspath(model)
+    unknown = sorted(wanted - {*FORMATS, "auto", "hub"})
+    if unknown or not wanted:
+        raise UsageError(f"there is no format {(unknown or [''])[0]!r}; use {', '.join(FORMATS)}, hub or auto")
+    if "auto" in wanted and weights:
+        raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
+    net, described = find_model(model, weights)
+    place = Path(out) if out is not None else export_folder(name)
+    formats = [one for one in FORMATS if one in wanted or ("auto" in wanted and one in AUTO)]
+    done: list[Exported] = []
+    chosen = hub = None
+    if formats:
+        judged, other, labelled = real_images(name, images, described)
+        checked = probe(net, judged, labelled)
+        done = run_export(
+            net, described.classes, formats, place, checked,
+            batch=batch, takes=takes, int8=int8 or "auto" in wanted,
+            calibration=probe(net, other, False).pixels if other else None,
+        )  # fmt: skip
+    if "auto" in wanted:
+        done = compare_ways(net, described, place, done, checked)
+        chosen = choose(done, most_drop)
+        write_choice(place, chosen, done, weights_file(name))
+    if "hub" in wanted:
+        measured = Path(name) / "evaluation.json"
+        known = read_json(measured, f"run: compound evaluate {name}") if measured.is_file() else None
+        hub = write_hub_folder(net, described.classes, place / "hub", known)
+    return Export(place, tuple(done), chosen, hub)
+
+
+def real_images(model: str, images: Place | None, described: "Weights") -> "tuple[Source, Source | None, bool]":
+    """What a file is judged on, what it is calibrated on (None: the same), and whether the labels are known."""
+    import numpy as np
+
+    from compound.data import FileSource
+    from compound.deploy import find_images
+    from compound.training import open_run
+
+    if images is not None:
+        found = find_images([Path(images)])
+        return FileSource(found, np.zeros(len(found), dtype=np.int64), described.channels), None, False
+    if not (Path(model) / "run.yaml").is_file():
+        raise UsageError(
+            f"{model} does not say which images it knows; give some to check the export on with --images DIR"
+        )
+    data = replace(open_run(model).spec, channels=described.channels).open()
+    return data.holdout, data.train, True
