@@ -16,8 +16,9 @@ from compound.files import ending
 from compound.verbs.given import find_network
 
 if TYPE_CHECKING:
-    from compound.data import DataSet, DataSpec, Source
+    from compound.evaluation.layouts import LabelledSet
     from compound.nn import Weights
+    from compound.training.judging import Asked, Judged
 
 Model = Annotated[
     str,
@@ -62,12 +63,14 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class, confusion."""
-    from compound.evaluation import LAYOUTS, open_layout, write_predictions
+    from compound.data import DataSpec
     from compound.evaluation import evaluate as run_evaluation
+    from compound.evaluation import write_predictions
     from compound.evaluation.figures import FORMATS, reliability_diagram, save_figure
     from compound.nn import load_weights
     from compound.training import open_run
     from compound.training.final import finish
+    from compound.training.judging import Asked
 
     sizes = parse_resolutions(resolutions)
     if final and (data or weights or layout or sizes):
@@ -75,32 +78,27 @@ def evaluate(
     refuse_mixtures(data, weights, calibrate, sizes, recalibrate, layout, labels)
     if reliability:
         ending(reliability, FORMATS, "picture")
-    given = data_of(model, data, final, again)
     net, described = load_weights(weights or model, find_network(model) if weights else None, several=True)
     if described.several:
-        asked: dict[str, Any] = {"--calibrate": calibrate, "--reliability": reliability, "--predictions": predictions}
-        asked |= {"--resolutions": sizes, "--layout": layout}
-        refuse_single(model, asked)
-    images: DataSet | None = None
-    source: Source
-    if layout:
-        labelled = open_layout(layout, Path(given.where), described.classes, described.channels, labels)
-        source, name = labelled.source, layout
-        if len(source) != LAYOUTS[layout]:
-            note(f"warning: {layout} has {LAYOUTS[layout]:,} images to judge and {data} has {len(source):,}")
-    else:
-        images = open_test(model, given, described, root, download)
-        source, name = images.test, images.name
+        options: dict[str, Any] = {"--calibrate": calibrate, "--reliability": reliability, "--predictions": predictions}
+        options |= {"--resolutions": sizes, "--layout": layout}
+        refuse_single(model, options)
+    labelled = find_layout(layout, data, described, labels) if layout else None
+    spec = DataSpec(data or "", described.channels, root=root, download=download)
+    asked = Asked(spec, described.classes, described.several, calibrate or bool(sizes), final, again)
+    judged = to_judge(weights or model, asked, labelled)
+    images, source = judged.data, judged.source
+    note(f"judged by {len(source):,} images: {judged.said}")
     execution = running.execution()
     temperature = run_calibration(net, images, execution) if calibrate and images else None
     result = run_evaluation(net, source, described.classes, execution)
-    if layout:
-        result = labelled.judge(result)
+    if labelled:
+        result = labelled.judge(result, judged.rows)
     fields, lines = result_fields(result, temperature)
     if final:
         finish(open_run(model), result)
     if temperature and images:
-        keep_calibration(Path(model), net, described, temperature, fields, own=data is None)
+        keep_calibration(Path(model), net, described, temperature, fields, judged.own)
     if sizes and images:
         swept = sweep_fields(net, images, sizes, recalibrate, execution)
         fields["resolutions"] = swept
@@ -109,8 +107,8 @@ def evaluate(
     if predictions:
         write_predictions(result, source, predictions)
     if reliability:
-        save_figure(reliability_diagram(result, f"{net.network.name} on {name}"), reliability)
-    answer(json, {"model": model, "data": name} | fields, "\n".join(lines))
+        save_figure(reliability_diagram(result, f"{net.network.name} on {judged.name}"), reliability)
+    answer(json, {"model": model, "data": judged.name, "judged": judged.said} | fields, "\n".join(lines))
 
 
 def refuse_single(model: str, asked: dict[str, Any]) -> None:
@@ -152,38 +150,26 @@ def refuse_mixtures(
         raise UsageError("--labels belongs to --layout imagenet-real")
 
 
-def data_of(model: str, data: str | None, final: bool = False, again: bool = False) -> "DataSpec":
-    """The data that is named, or what the run was trained on, divided as then.
+def find_layout(layout: str, data: str | None, described: "Weights", labels: Path | None) -> "LabelledSet":
+    """The set in a published layout; it says where it is not whole."""
+    from compound.evaluation import LAYOUTS, open_layout
 
-    Test images that a run keeps for its `final` evaluation are refused, and after it, unless they are wanted `again`.
-    """
-    from compound.data import DataSpec
+    found = open_layout(layout, Path(str(data)), described.classes, described.channels, labels)
+    if len(found.source) != LAYOUTS[layout]:
+        note(f"warning: {layout} has {LAYOUTS[layout]:,} images to judge and {data} has {len(found.source):,}")
+    return found
+
+
+def to_judge(model: str, asked: "Asked", labelled: "LabelledSet | None" = None) -> "Judged":
+    """The images that `model` is judged by: a labelled set, those asked for, or by default those of its run."""
     from compound.training import open_run
-    from compound.training.final import is_final, refuse_second, refuse_unseen
+    from compound.training.judging import Judged, images_to_judge, run_of, unseen
 
-    if data is not None:
-        return DataSpec(data)
-    run = open_run(model)
-    if not again and (final or is_final(run)):
-        refuse_second(run)
-    elif not final:
-        refuse_unseen(run)
-    return run.spec
-
-
-def open_test(model: str, spec: "DataSpec", described: "Weights", root: Path | None, download: bool) -> "DataSet":
-    """The data set of `data_of`; its classes must be those that the network knows."""
-    root, download = root or spec.root, download or spec.download
-    images = replace(spec, channels=described.channels, root=root, download=download).open()
-    if images.several != described.several:
-        kinds = ("one label", "several labels")
-        raise UsageError(
-            f"{images.name} has {kinds[images.several]} an image and {model} knows {kinds[described.several]}; "
-            "evaluate on data like that of its training"
-        )
-    if images.classes != described.classes:
-        raise UsageError(
-            f"{images.name} has classes {', '.join(images.classes[:5])} … ({len(images.classes)}) and {model} knows "
-            f"{', '.join(described.classes[:5])} … ({len(described.classes)}); evaluate on data with the same classes"
-        )
-    return images
+    run = run_of(model)
+    if labelled is not None:
+        return unseen(Judged(labelled.name, labelled.source, "all of it"), run, asked)
+    if not asked.spec.where:
+        run = run or open_run(model)
+        root, download = asked.spec.root or run.spec.root, asked.spec.download or run.spec.download
+        asked = replace(asked, spec=replace(asked.spec, where=run.spec.where, root=root, download=download))
+    return images_to_judge(asked, run)

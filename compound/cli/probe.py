@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from compound.cli.execution import ExecutionOptions, with_execution
 from compound.cli.training import Data, Download, Root
 from compound.errors import UsageError
 from compound.verbs.given import find_network
+
+if TYPE_CHECKING:
+    from compound.data import DataSet, Source
 
 Network = Annotated[
     str, typer.Argument(metavar="NETWORK", help="A run, a published name, or a network's name with --weights.")
@@ -56,7 +59,8 @@ def probe(
             note(f"warning: {doubt}")
     classes = len(images.classes)
     execution = replace(running.execution(), batch=batch)
-    parts = [features(model, part, execution) for part in (images.train, images.holdout, images.test) if len(part)]
+    images, sources = apart_from(str(weights or network), images, whole=folds is not None or shots is not None)
+    parts = [features(model, part, execution) for part in sources if len(part)]
     everything = joined(parts)
     value: dict[str, Any] = {"network": model.network.name, "weights": weights or network, "data": images.name}
     value |= {"classes": classes, "images": len(everything)}
@@ -78,3 +82,21 @@ def probe(
         value["out"] = str(save_weights(classified(model, everything, classes, seed), out, images.classes))
         lines.append(f"{model.network.name} with the classifier of all images: {out}")
     answer(json, value, "\n".join(lines))
+
+
+def apart_from(model: str, images: "DataSet", whole: bool) -> "tuple[DataSet, list[Source]]":
+    """The parts to probe with, as the run of `model` had them; where the `whole` is drawn from, what it never saw."""
+    from compound.training.judging import parts_as_in, unlearned
+
+    parts, said = parts_as_in([model], images)
+    sources = [parts.train, parts.holdout, parts.test]
+    if whole:
+        before = sum(map(len, sources))
+        sources = [unlearned(model, part) for part in sources]
+        left = before - sum(map(len, sources))
+        said = [f"{left:,} images that {model} trained on are left out"] if left else []
+        if left == before:
+            raise UsageError(f"{model} trained on every image of {images.name}; name data that it did not train on")
+    for sentence in said:
+        note(sentence)
+    return parts, sources

@@ -30,15 +30,18 @@ def open_arrays(path: Path) -> Tables:
         raise DataError(f"cannot read {path}: {error}; write it with numpy.savez and plain arrays") from None
     parts = {part: _part(given, prefix, path) for part, prefix in PARTS.items()}
     train = parts["train"] or _part(given, "", path)
+    lacking = ""
     if train is None:
         names = ", ".join(sorted(given)) or "nothing"
-        raise DataError(f"{path} holds {names}; give train_images and train_labels")
+        lacking = f"{path} holds {names}; give train_images and train_labels"
     found = [source for source in (train, parts["holdout"], parts["test"]) if source]
+    if not found:
+        raise DataError(lacking)
     channels = {source.images.shape[1] for source in found}
     if len(channels) > 1:
         raise DataError(f"{path} has parts of {' and '.join(map(str, sorted(channels)))} channels; give all the same")
     classes = _classes(given, found, path)
-    return Tables(path.stem, classes, channels.pop(), train, parts["holdout"], parts["test"])
+    return Tables(path.stem, classes, channels.pop(), train, parts["holdout"], parts["test"], lacking=lacking)
 
 
 def _part(given: Mapping[str, NDArray[Any]], prefix: str, path: Path) -> ArraySource | None:

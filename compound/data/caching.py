@@ -33,6 +33,7 @@ def write_cache(
     """
     if size < 1:
         raise UsageError(f"size {size} is less than one pixel; use e.g. 256")
+    tables.to_train()  # raises where there is nothing
     folder = make_folder(folder)
     head = {"format": FORMAT, "name": tables.name, "classes": list(tables.classes), "channels": tables.channels}
     head |= {"size": size, "by": tables.by}

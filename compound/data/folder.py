@@ -31,14 +31,15 @@ def open_folder(folder: Path, channels: int) -> Tables:
     inner = _folders(folder)
     train, holdout, test = (_first(inner, names) for names in (TRAIN, HOLDOUT, TEST))
     if train is None or not _folders(train):  # a class may be called train, as beside car and bus
-        if inner and set(inner) <= {*TRAIN, *HOLDOUT, *TEST}:
-            raise DataError(f"{folder} has no classes to train on; put images at {folder}/train/CLASS/IMAGE.jpg")
-        return tables(folder.name, {"train": _scan(folder)}, channels, folder)
-    parts = {"train": _scan(train)}
-    for part, place in (("holdout", holdout), ("test", test)):
-        if place is not None:
-            parts[part] = _scan(place)
-    return tables(folder.name, parts, channels, folder)
+        if not inner or not set(inner) <= {*TRAIN, *HOLDOUT, *TEST}:
+            return tables(folder.name, {"train": _scan(folder)}, channels, folder)
+        train = None
+    given = {"train": train, "holdout": holdout, "test": test}
+    lacking = f"{folder} has no classes to train on; put images at {folder}/train/CLASS/IMAGE.jpg"
+    if train is None and not any(_folders(place) for place in given.values() if place is not None):
+        raise DataError(lacking)
+    parts = {part: _scan(place) for part, place in given.items() if place is not None}
+    return tables(folder.name, parts, channels, folder, lacking=lacking)
 
 
 def open_csv(path: Path, channels: int) -> Tables:
@@ -51,17 +52,25 @@ def open_csv(path: Path, channels: int) -> Tables:
     for part, entry, several in _rows(path):
         parts.setdefault(part, []).append(entry)
         kinds.add(several)
-    if not parts.get("train"):
-        raise DataError(f"{path} lists no training images; add rows, or write train in the column split")
-    first = [entry.path for entry in parts["train"][:10]]
+    lacking = f"{path} lists no training images; add rows, or write train in the column split"
+    if not parts:
+        raise DataError(lacking)
+    first = [entry.path for entries in parts.values() for entry in entries[:10]]
     if not any(os.path.exists(each) for each in first):
         raise DataError(
             f"{path}: there is no file {first[0]}; write the paths absolute or relative to the folder of the CSV file"
         )
-    return tables(path.stem, parts, channels, path, several=True in kinds)
+    return tables(path.stem, parts, channels, path, several=True in kinds, lacking=lacking)
 
 
-def tables(name: str, parts: Mapping[str, list[Entry]], channels: int, where: Path, several: bool = False) -> Tables:
+def tables(
+    name: str,
+    parts: Mapping[str, list[Entry]],
+    channels: int,
+    where: Path,
+    several: bool = False,
+    lacking: str = "",
+) -> Tables:
     """Files by part, as sources; `where` lists them."""
 
     def labels(entry: Entry) -> list[str]:
@@ -80,12 +89,16 @@ def tables(name: str, parts: Mapping[str, list[Entry]], channels: int, where: Pa
         sources[part] = FileSource([entry.path for entry in entries], chosen, channels)
     by: Identity = "content" if sum(map(len, parts.values())) <= MOST_READ else "name"
     base = where if where.is_dir() else where.parent
-    return replace(as_parts(name, classes, channels, sources), by=by, base=base)
+    return replace(as_parts(name, classes, channels, sources), by=by, base=base, lacking=lacking)
 
 
 def numbered(parts: Mapping[str, list[list[str]]], where: str) -> tuple[tuple[str, ...], dict[str, list[list[int]]]]:
-    """The class names of the training part, sorted, and their numbers in place of each image's labels."""
-    classes = _sorted({label for labels in parts["train"] for label in labels})
+    """The class names of the training part, sorted, and their numbers in place of each image's labels.
+
+    Without a training part those of all parts.
+    """
+    known = [parts["train"]] if "train" in parts else list(parts.values())
+    classes = _sorted({label for images in known for labels in images for label in labels})
     number = {label: i for i, label in enumerate(classes)}
     for part, images in parts.items():
         unknown = sorted({label for labels in images for label in labels} - set(classes))
@@ -106,7 +119,7 @@ def as_parts(
     """Without test images the holdout, if any, is the test."""
     test = sources.get("test") or sources.get("holdout")
     holdout = sources.get("holdout") if "test" in sources else None
-    return Tables(name, classes, channels, sources["train"], holdout, test, dict(left_out or {}))
+    return Tables(name, classes, channels, sources.get("train"), holdout, test, dict(left_out or {}))
 
 
 def _scan(folder: Path) -> list[Entry]:

@@ -161,8 +161,7 @@ def _told_apart(tables: Tables, by: Identity) -> Tables:
         names = [path.removeprefix(f"{tables.base}{os.sep}") for path in paths]
         return source.known_by(of_names(names) if by == "name" else of_files(paths))
 
-    train = known(tables.train) or tables.train
-    return replace(tables, by=by, train=train, holdout=known(tables.holdout), test=known(tables.test))
+    return replace(tables, by=by, train=known(tables.train), holdout=known(tables.holdout), test=known(tables.test))
 
 
 def _converted(tables: Tables, channels: int) -> Tables:
@@ -176,10 +175,10 @@ def _converted(tables: Tables, channels: int) -> Tables:
 
 
 def _divided(tables: Tables, spec: DataSpec) -> DataSet:
+    train, test, held = tables.to_train(), tables.test, tables.holdout
     if len(tables.classes) < 2:
         found = repr(tables.classes[0]) if tables.classes else "none"
         raise DataError(f"{spec.where} has a single class, {found}; give two or more to tell apart")
-    train, test, held = tables.train, tables.test, tables.holdout
     left_out = dict(tables.left_out)
     if test is None:
         train, test = _split(train, TEST_SHARE, spec.seed, tables.by)

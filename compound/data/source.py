@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from copy import copy
 from pathlib import Path
 from typing import Self
 
@@ -51,6 +52,12 @@ class Source(ABC):
     @abstractmethod
     def subset(self, indices: Labels) -> "Source":
         """The source of these images only, in this order."""
+
+    def labelled(self, labels: Labels) -> Self:
+        """The same images with other labels."""
+        other = copy(self)
+        other.labels = labels
+        return other
 
     def joined(self, other: Self) -> "Source | None":
         """The images of both, one after the other; None where they do not fit together."""

@@ -19,6 +19,7 @@ import torch
 
 from compound.data import FileSource
 from compound.data.decode import SUFFIXES
+from compound.data.source import Labels
 from compound.documents import read_json
 from compound.errors import UsageError
 from compound.evaluation.result import Evaluation
@@ -47,20 +48,21 @@ class LabelledSet:
     classes: tuple[int, ...] | None = None
     answers: tuple[tuple[int, ...], ...] | None = None
 
-    def judge(self, result: Evaluation) -> Evaluation:
-        """`result`, over all classes of the network, as this set judges it.
+    def judge(self, result: Evaluation, rows: Labels | None = None) -> Evaluation:
+        """`result`, over all classes of the network, as this set judges it; of some of its images those at `rows`.
 
         Where the set has few classes, only those can be chosen. Of several right answers the most probable one is the
         label, so that the top-k figures count an image as right if any of them is among the k first.
         """
         if self.answers is not None:
-            return replace(result, labels=self._most_probable(result))
+            return replace(result, labels=self._most_probable(result, rows))
         return result.only(list(self.classes)) if self.classes else result
 
-    def _most_probable(self, result: Evaluation) -> torch.Tensor:
+    def _most_probable(self, result: Evaluation, rows: Labels | None) -> torch.Tensor:
         assert self.answers is not None
-        rows = zip(result.probabilities, result.indices.tolist(), strict=True)
-        return torch.tensor([max(self.answers[i], key=lambda label: float(row[label])) for row, i in rows])
+        places = result.indices.tolist() if rows is None else rows[result.indices.numpy()].tolist()
+        each = zip(result.probabilities, places, strict=True)
+        return torch.tensor([max(self.answers[i], key=lambda label: float(row[label])) for row, i in each])
 
 
 def open_layout(name: str, folder: Path, classes: Sequence[str], channels: int, labels: Path | None) -> LabelledSet:

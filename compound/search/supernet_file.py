@@ -16,6 +16,11 @@ from compound.search.supernet import Supernet
 FORMAT = "compound-supernet-1"
 
 
+def seen_beside(path: Path) -> Path:
+    """The list of the images that shared weights were trained on: see `compound.training.seen`."""
+    return path.with_suffix(".csv")
+
+
 def save_supernet(supernet: Supernet, path: Path) -> Path:
     """Write the shared weights."""
     metadata = {

@@ -13,10 +13,11 @@ from torch.optim import Optimizer
 from compound.data import DataSet, Preprocessing, make_loader
 from compound.execution import Execution
 from compound.search.supernet import Supernet
-from compound.search.supernet_file import save_supernet
+from compound.search.supernet_file import save_supernet, seen_beside
 from compound.training.module import Training
 from compound.training.pace import Pace
 from compound.training.recipe import Recipe
+from compound.training.seen import seen_in, write_seen
 from compound.training.trainer import make_trainer
 
 CLIP = 2.0  # norm of the gradient: networks drawn one after the other pull at the same weights
@@ -66,6 +67,7 @@ def train_supernet(
     The order of images and the networks of a step follow from `seed` alone.
     """
     recipe = replace(recipe, precision="fp32")
+    write_seen(seen_beside(out), seen_in(data))
     batch = min(recipe.batch, len(data.train))
     loader = make_loader(
         data.train, Preprocessing.of(supernet.network), batch, augment=recipe.augment,

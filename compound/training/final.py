@@ -46,6 +46,17 @@ def refuse_second(run: Run) -> None:
         )
 
 
+def refuse_look(run: Run, final: bool, again: bool) -> None:
+    """Raise `UsageError` for a look at a run's test images that is one too many, or too early.
+
+    `final`: it is the one that a run keeps them for. `again`: one more is wanted.
+    """
+    if not again and (final or is_final(run)):
+        refuse_second(run)
+    elif not final:
+        refuse_unseen(run)
+
+
 def is_final(run: Run) -> bool:
     """Whether the test images were to be looked at once, and were."""
     return run.evaluation.exists() and bool(_read(run.evaluation).get("final"))

@@ -13,7 +13,7 @@ from compound.measurement.machine import keep_freed_memory
 from compound.parallel import from_first, is_first, join
 from compound.training.divergence import Diverged
 from compound.training.final import refuse_second, refuse_unseen
-from compound.training.open import refuse_undivided
+from compound.training.open import going_on, refuse_undivided
 from compound.training.run import Run
 from compound.training.session import Safeguards, Session
 from compound.training.start import FRESH, Start
@@ -36,6 +36,7 @@ def train(
     `start` says what a fresh run starts from. `final` True refuses a run that was evaluated on the test images already;
     False leaves them alone and evaluates on the held-out images instead, see `compound.training.final`.
 
+    It trains on the images it began with, in their parts, whatever came to `data` since (see `compound.training.seen`).
     Everything is written into the run directory, which no other process may train meanwhile. With the safeguard
     `on_nan` "retry", a training that diverges goes back to its newest checkpoint `RETRIES` times in a run.
 
@@ -56,6 +57,7 @@ def train(
             raise UsageError(f"--sync-norm needs GPUs: torch's SyncBatchNorm does not run on {kind}; leave it out")
         if execution.shard:
             refuse_undivided(run.recipe, world)
+        data = going_on(run, data, say=True)
         while True:
             session = Session(run, data, execution, world, safeguards, quiet)
             try:

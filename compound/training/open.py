@@ -1,5 +1,6 @@
 """The run directory of a training: a fresh one, or the one to go on with."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,13 @@ from compound.execution import Execution
 from compound.files import make_folder
 from compound.network import Network
 from compound.notation import load_network
-from compound.parallel import World, from_first, join
+from compound.parallel import World, from_first, is_first, join
 from compound.training.changes import described, differences
 from compound.training.memory import Crew
 from compound.training.pace import settle
 from compound.training.recipe import Recipe
 from compound.training.run import Run, data_fields, open_run
+from compound.training.seen import read_seen, recalled, seen_in, write_seen
 from compound.training.teacher import find_teacher
 
 
@@ -51,7 +53,8 @@ def start_run(
             return fresh(asked, data, execution, Crew(world.size, execution.shard))
         if not resume:
             raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
-        refuse_changes(existing, asked, data)
+        data_now = going_on(existing, data)
+        refuse_changes(existing, replace(asked, data=data_fields(data_now)), data_now)
         return existing
 
     return from_first(begin)
@@ -61,7 +64,28 @@ def fresh(asked: Run, data: DataSet, execution: Execution, crew: Crew) -> Run:
     """The run as asked, with all settled that its recipe leaves to the machine, saved."""
     find_teacher(asked.recipe, data)  # one that cannot be used is said before anything is written
     make_folder(asked.path)  # before the measurement: an unwritable place is said at once
-    return replace(asked, recipe=settle(asked.network, data, asked.recipe, execution, crew)).save()
+    run = replace(asked, recipe=settle(asked.network, data, asked.recipe, execution, crew))
+    if is_first():
+        write_seen(run.images, seen_in(data))
+    return run.save()
+
+
+def going_on(run: Run, data: DataSet, say: bool = False) -> DataSet:
+    """`data` as `run` began with it: its images in their parts and order, and no other.
+
+    Raises `UsageError` where some went or are no more what they were; `say` tells of other changes.
+    """
+    if data.asked and data.asked.by != run.spec.by:  # an older run's parts were drawn otherwise
+        data = replace(data.asked, by=run.spec.by).open()
+    seen = read_seen(run.images)
+    if seen is None:
+        return data
+    data, changes = recalled(seen, data)
+    if changes.went or changes.edited:
+        raise UsageError(f"{run.path} cannot go on: {changes}; restore them, or choose another --out")
+    if say and str(changes) and is_first():
+        print(f"{run.path}: {changes}", file=sys.stderr)
+    return data
 
 
 def refuse_changes(existing: Run, asked: Run, data: DataSet) -> None:

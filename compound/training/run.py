@@ -2,6 +2,7 @@
 
 run.yaml            recipe, data, seed, versions, state
 network.yaml        the network
+images.csv          every image and the part it is in, see `compound.training.seen`
 metrics.csv         a line an epoch
 checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, where the recipe chooses it
 model.safetensors   the result, with network, classes and preprocessing in its metadata
@@ -53,6 +54,10 @@ class Run:
     @property
     def weights(self) -> Path:
         return self.path / "model.safetensors"
+
+    @property
+    def images(self) -> Path:
+        return self.path / "images.csv"
 
     @property
     def metrics(self) -> Path:

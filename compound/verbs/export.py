@@ -111,6 +111,7 @@ def real_images(model: str, images: Place | None, described: "Weights") -> "tupl
     from compound.data import FileSource
     from compound.deploy import find_images
     from compound.training import open_run
+    from compound.training.judging import data_of_run
 
     if images is not None:
         found = find_images([Path(images)])
@@ -119,5 +120,6 @@ def real_images(model: str, images: Place | None, described: "Weights") -> "tupl
         raise UsageError(
             f"{model} does not say which images it knows; give some to check the export on with --images DIR"
         )
-    data = replace(open_run(model).spec, channels=described.channels).open()
+    run = open_run(model)
+    data, _ = data_of_run(run, replace(run.spec, channels=described.channels))
     return data.holdout, data.train, True

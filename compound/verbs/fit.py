@@ -63,6 +63,7 @@ def fit(
     from compound.parallel import is_first
     from compound.report import write_run_report
     from compound.training import Setup
+    from compound.training.open import going_on
 
     setup = setup or Setup()
     if setup.final is False:
@@ -83,7 +84,7 @@ def fit(
     report = run.path / "report.html"
     if is_first():
         save_plan(run.path / "plan.json", start, found, rule if isinstance(rule, str) else str(rule))
-        write_predictions(run.path, images, trained.result, run.seed)
+        write_predictions(run.path, going_on(run, images), trained.result, run.seed)
         report = write_run_report(run.path)
     return Fitted(trained, found, report)
 

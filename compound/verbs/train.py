@@ -109,14 +109,16 @@ def carry_out(
 ) -> Trained:
     """Start or resume the run and train it to its end."""
     from compound.parallel import is_first, size
-    from compound.training import adopted, open_run, start_run
+    from compound.training import adopted, start_run
     from compound.training import train as run_training
     from compound.training.doubts import doubts
+    from compound.training.judging import parts_as_in
     from compound.training.memory import Crew
     from compound.training.weighting import find_class_weights
 
     place = Path(out) if out is not None else Path("runs") / f"{network.name}-{images.name}".replace(" ", "-")
-    weights, execution, warnings = setup.start.weights, setup.execution, []
+    weights, execution = setup.start.weights, setup.execution
+    images, warnings = parts_as_in((weights, setup.start.inherited, recipe.teacher), images)
     if images.several and recipe.loss != "bce":
         recipe = replace(recipe, loss="bce")
         say(f"{images.name} has several labels an image: the loss is binary cross-entropy, a class by itself")
@@ -128,9 +130,6 @@ def carry_out(
     if setup.class_weights is not None:
         found = find_class_weights(setup.class_weights, images, weights, execution)
         recipe = replace(recipe, class_weights=found)
-    if setup.resume and (place / "run.yaml").is_file():
-        by = open_run(place).spec.by  # an older run's parts were drawn otherwise
-        images = images if by == images.spec.by else replace(images.spec, by=by).open()
     run = start_run(network, images, recipe, place, execution, seed=setup.seed, resume=setup.resume)
     if is_first():
         for warning in (*warnings, *run.network.warnings()):

@@ -45,7 +45,8 @@ def trained(cli, yaml, photos) -> Path:
 
 def test_a_newcomers_yaml_is_trained_evaluated_and_used(cli, trained, photos):
     assert {path.name for path in trained.iterdir()} == {
-        "run.yaml", "network.yaml", "metrics.csv", "checkpoints", "tensorboard", "model.safetensors", "evaluation.json",
+        "run.yaml", "network.yaml", "images.csv", "metrics.csv", "checkpoints", "tensorboard", "model.safetensors",
+            "evaluation.json",
     }  # fmt: skip
     evaluated = cli.json("evaluate", trained)
     written = json.loads((trained / "evaluation.json").read_text())
@@ -70,7 +71,7 @@ def test_a_run_is_not_overwritten_and_resumes_only_as_itself(cli, trained, yaml,
     assert (code, err) == (2, f"error: {trained} already holds a run; go on with --resume, or choose another --out\n")
     code, err = cli.error("train", yaml, photos, *recipe, "--resume", "--epochs", 3, "--seed", 1)
     assert code == 2
-    assert "(then → now): data.split_seed: 0 → 1; data.images.train" in err
+    assert "(then → now): data.split_seed: 0 → 1; recipe.epochs" in err
     assert "; recipe.epochs: 12 → 3; seed: 0 → 1; resume with the same" in err
     assert cli("train", yaml, photos, *recipe, "--resume")[0] == 0
 

@@ -15,8 +15,9 @@ from compound.data.source import subset
 from compound.execution import Execution
 from compound.network import Network
 from compound.search.supernet import Statistics, Supernet
-from compound.search.supernet_file import load_supernet, weights_fingerprint
+from compound.search.supernet_file import load_supernet, seen_beside, weights_fingerprint
 from compound.search.training import opened
+from compound.training.seen import read_seen, recalled
 from compound.trials import Reporter
 
 BATCH = 256
@@ -85,7 +86,9 @@ def _loaded(weights: Path, where: torch.device) -> Supernet:
 @lru_cache(maxsize=1)
 def _sources(evaluator: SharedWeights) -> tuple[Source, Source]:
     """The images for calibration and those to judge by, drawn evenly."""
-    data = opened(evaluator.spec)
+    data, seen = opened(evaluator.spec), read_seen(seen_beside(evaluator.weights))
+    if seen is not None:  # the weights are judged by what they were not trained on, whatever came or went since
+        data, _ = recalled(seen, data, new=True)
     rng = np.random.default_rng(evaluator.spec.seed)
 
     def some(source: Source, count: int) -> Source:
