@@ -14,8 +14,6 @@ from compound.data.guard import GUARD
 from compound.data.survey import JPEG, is_usual, scans
 from compound.data.unpack import PIXEL_LIMIT, Unreadable, opened, reason, unpacked
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-
 # The operator behind torchvision.io.decode_image, which torchvision 0.29 deprecates, warning at every call. Where a
 # later version has it no more, Pillow reads these files too, at about two thirds of the speed.
 PLAIN_FORMATS, PLAIN_MODES = ("JPEG", "MPO"), ("L", "RGB")

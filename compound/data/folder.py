@@ -2,16 +2,17 @@
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from compound.data.decode import SUFFIXES
 from compound.data.errors import DataError
 from compound.data.identity import MOST_READ, Identity
+from compound.data.listing import CIRCLE, Inode, is_image, listed, unread
 from compound.data.source import FileSource, Source
 from compound.data.tables import Tables
 
@@ -29,17 +30,27 @@ class Entry(NamedTuple):
 def open_folder(folder: Path, channels: int) -> Tables:
     """`folder`/CLASS/…, or `folder`/train/CLASS/… beside test/ and, if there are both, val/ as the holdout."""
     inner = _folders(folder)
-    train, holdout, test = (_first(inner, names) for names in (TRAIN, HOLDOUT, TEST))
-    if train is None or not _folders(train):  # a class may be called train, as beside car and bus
-        if not inner or not set(inner) <= {*TRAIN, *HOLDOUT, *TEST}:
-            return tables(folder.name, {"train": _scan(folder)}, channels, folder)
+    lower = {name.lower(): name for name in reversed(inner)}
+    train, holdout, test = (_first(inner, lower, names) for names in (TRAIN, HOLDOUT, TEST))
+    if train is None or not _folders(inner[train]):  # a class may be called train, as beside car and bus
+        if not inner or not set(lower) <= {*TRAIN, *HOLDOUT, *TEST}:
+            return _of_classes(folder, {"train": folder}, channels, {})
         train = None
-    given = {"train": train, "holdout": holdout, "test": test}
+    parts = {part: inner[name] for part, name in (("train", train), ("holdout", holdout), ("test", test)) if name}
     lacking = f"{folder} has no classes to train on; put images at {folder}/train/CLASS/IMAGE.jpg"
-    if train is None and not any(_folders(place) for place in given.values() if place is not None):
+    if train is None and not any(_folders(place) for place in parts.values()):
         raise DataError(lacking)
-    parts = {part: _scan(place) for part, place in given.items() if place is not None}
-    return tables(folder.name, parts, channels, folder, lacking=lacking)
+    unknown = [place for place in inner.values() if place not in parts.values()]
+    beside = " and ".join(place.name for place in parts.values())
+    left_out = {str(place): f"no part that is known beside {beside}; call it val or test" for place in unknown}
+    return _of_classes(folder, parts, channels, left_out, lacking)
+
+
+def _of_classes(
+    folder: Path, parts: Mapping[str, Path], channels: int, left_out: dict[str, str], lacking: str = ""
+) -> Tables:
+    scanned = {part: _scan(place, left_out) for part, place in parts.items()}
+    return replace(tables(folder.name, scanned, channels, folder, lacking=lacking), left_out=left_out)
 
 
 def open_csv(path: Path, channels: int) -> Tables:
@@ -48,10 +59,16 @@ def open_csv(path: Path, channels: int) -> Tables:
     A column `labels` instead of label holds several, separated by semicolons, or none.
     """
     parts: dict[str, list[Entry]] = {}
-    kinds = set()
+    kinds, first_row, again = set(), dict[str, tuple[str, Entry]](), 0
     for part, entry, several in _rows(path):
-        parts.setdefault(part, []).append(entry)
         kinds.add(several)
+        before = first_row.setdefault(os.path.normpath(entry.path), (part, entry))
+        if before[1] is entry:
+            parts.setdefault(part, []).append(entry)
+        elif (before[0], before[1].label) != (part, entry.label):
+            _refuse_twice(path, before, (part, entry))
+        else:
+            again += 1
     lacking = f"{path} lists no training images; add rows, or write train in the column split"
     if not parts:
         raise DataError(lacking)
@@ -60,7 +77,19 @@ def open_csv(path: Path, channels: int) -> Tables:
         raise DataError(
             f"{path}: there is no file {first[0]}; write the paths absolute or relative to the folder of the CSV file"
         )
-    return tables(path.stem, parts, channels, path, several=True in kinds, lacking=lacking)
+    left_out = {f"{again:,} row{'s' * (again > 1)} of {path}": "each names an image again"} if again else {}
+    found = tables(path.stem, parts, channels, path, several=True in kinds, lacking=lacking)
+    return replace(found, left_out=left_out)
+
+
+def _refuse_twice(file: Path, first: tuple[str, Entry], second: tuple[str, Entry]) -> NoReturn:
+    """One image in two rows that say different things."""
+    (part, one), (other_part, other) = first, second
+    if one.label != other.label:
+        said, remedy = f"{one.label!r} and {other.label!r}", "keep one row, or name both in a column labels: a;b"
+    else:
+        said, remedy = f"{part} and {other_part}", "keep one row"
+    raise DataError(f"{file}: {one.path} is listed twice, with {said}; {remedy}")
 
 
 def tables(
@@ -122,31 +151,42 @@ def as_parts(
     return Tables(name, classes, channels, sources.get("train"), holdout, test, dict(left_out or {}))
 
 
-def _scan(folder: Path) -> list[Entry]:
-    """Every image below each class folder, in order of path; a class without images is an error."""
+def _scan(folder: Path, left_out: dict[str, str]) -> list[Entry]:
+    """Every image below each class folder, in order of path; what else there is goes to `left_out`.
+
+    Raises `DataError` for a class without images, and for a file that is in two.
+    """
     classes = _folders(folder)
+    for name in [name for name, place in classes.items() if folder.resolve().is_relative_to(place.resolve())]:
+        left_out[str(classes.pop(name))] = CIRCLE
+    loose = sum(is_image(path.name) and path.is_file() for path in folder.iterdir() if path.name[0] != ".")
     if not classes:
-        loose = any(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
         seen = "images but no folder" if loose else "no folder"
         raise DataError(f"{folder} has {seen} for each class; put images at {folder}/CLASS/IMAGE.jpg")
+    if loose:
+        left_out[f"{loose:,} image{'s' * (loose > 1)} in {folder}"] = "in no folder of a class"
     entries: list[Entry] = []
-    empty = []
+    owner: dict[Inode, Entry] = {}
+    empty, skipped = [], Counter[str]()
     for label, place in classes.items():
-        found = sorted(_images(place))
-        entries += [Entry(path, label) for path in found]
-        if not found:
+        found = listed(place)
+        for path, inode in zip(found.files, found.inodes, strict=True):
+            entries.append(Entry(path, label))
+            first = owner.setdefault(inode, entries[-1])
+            if first.label != label:
+                raise DataError(f"{path} and {first.path} are one file in two classes; remove one of them")
+        skipped += found.skipped
+        left_out.update(dict.fromkeys(found.circles, CIRCLE))
+        if not found.files:
             empty.append(label)
+    told = unread(skipped)
     if empty:
-        raise DataError(f"{folder}: class folder {_listed(empty)} holds no images; add some or remove the folder")
+        raise DataError(
+            f"{folder}: class folder {_listed(empty)} holds no images; add some or remove the folder"
+            + "".join(f"; {what}: {why}" for what, why in told.items())
+        )
+    left_out |= {f"{folder}: {what}": why for what, why in told.items()}
     return entries
-
-
-def _images(folder: Path) -> Iterator[str]:
-    for place, inner, names in os.walk(folder, followlinks=True):
-        inner[:] = [name for name in inner if not name.startswith(".")]
-        for name in names:
-            if not name.startswith(".") and name.lower().endswith(SUFFIXES):
-                yield os.path.join(place, name)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Entry, bool]]:
@@ -195,8 +235,9 @@ def _folders(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _first(folders: dict[str, Path], names: tuple[str, ...]) -> Path | None:
-    return next((folders[name] for name in names if name in folders), None)
+def _first(folders: Mapping[str, Path], lower: Mapping[str, str], names: tuple[str, ...]) -> str | None:
+    """The folder that is called by the first of `names`; case only matters where two differ in nothing else."""
+    return next((name if name in folders else lower[name] for name in names if name in lower), None)
 
 
 def _sorted(labels: set[str]) -> tuple[str, ...]:

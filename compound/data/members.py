@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from typing import IO, Any
 
-from compound.data.decode import SUFFIXES
 from compound.data.errors import DataError
+from compound.data.listing import SUFFIXES
 
 LABEL = "cls"
 HEADER = tarfile.BLOCKSIZE  # bytes before a member's own

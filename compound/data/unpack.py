@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError, features
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+AVIF = ("AVIF",) if features.check("avif") else ()
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", *AVIF, "PPM")
 PIXEL_LIMIT = 89_478_485  # Pillow's own: 256 MiB of RGB
 # A bomb is a small file that unpacks to much: beyond 16 megapixels (48 MB of RGB), more than 200 pixels from a byte.
 # Photographs have fewer than 100 even at the lowest quality; deflate reaches 1,032 bytes from one.

@@ -1,6 +1,7 @@
 """Classes of photos, with the preprocessing that travels in the weights."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
@@ -13,8 +14,9 @@ from torch import Tensor
 
 from compound.data import DamageLog, FileSource, Source
 from compound.data.chance import Hashes
-from compound.data.decode import SUFFIXES, decode_image
+from compound.data.decode import decode_image
 from compound.data.identity import of_bytes
+from compound.data.listing import SUFFIXES, listed
 from compound.data.source import Labels
 from compound.deploy.stream import frames
 from compound.documents import write_csv
@@ -56,10 +58,13 @@ def find_images(places: list[Path]) -> list[Path]:
     found: list[Path] = []
     for place in places:
         if place.is_dir():
-            inside = sorted(p for p in place.rglob("*") if p.suffix.lower() in SUFFIXES)
-            if not inside:
-                raise UsageError(f"folder {place} holds no images ({', '.join(sorted(SUFFIXES))})")
-            found += inside
+            inside = listed(place)
+            told = "; ".join(f"{what}: {why}" for what, why in inside.left_out().items())
+            if not inside.files:
+                raise UsageError(f"folder {place} holds no images ({told or ', '.join(sorted(SUFFIXES))})")
+            if told:
+                print(f"{place}: left out: {told}", file=sys.stderr)
+            found += map(Path, inside.files)
         elif place.is_file():
             found.append(place)
         elif fitting := sorted(path for path in glob(str(place), recursive=True) if os.path.isfile(path)):

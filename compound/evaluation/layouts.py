@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from compound.data import FileSource
-from compound.data.decode import SUFFIXES
+from compound.data.listing import listed
 from compound.data.source import Labels
 from compound.documents import read_json
 from compound.errors import UsageError
@@ -144,4 +144,4 @@ def _read_real(labels: Path) -> list[list[int]]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return [Path(path) for path in listed(folder).files]
