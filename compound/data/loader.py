@@ -181,9 +181,17 @@ class DamageLog:
         self.count += len(batch.damaged)
         self.damaged.update(batch.damaged)
         if self.seen >= self.minimum and self.count > self.limit * self.seen:
-            raise CompoundError(
-                f"{self.summary()}; that is more than {self.limit:.1%}, so repair or remove them, or raise the limit"
-            )
+            raise self._too_many()
+
+    def close(self) -> None:
+        """All there are were seen: `limit` holds however few they are, though one may be damaged."""
+        if self.count > max(self.limit * self.seen, 1):
+            raise self._too_many()
+
+    def _too_many(self) -> CompoundError:
+        return CompoundError(
+            f"{self.summary()}; that is more than {self.limit:.1%}, so repair or remove them, or raise the limit"
+        )
 
     def summary(self) -> str:
         """One sentence, without a full stop, with the first five paths."""

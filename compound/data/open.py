@@ -188,8 +188,18 @@ def _divided(tables: Tables, spec: DataSpec) -> DataSet:
         train, held = _split(train, spec.holdout, spec.seed + 1, tables.by)
     elif tables.by == "content":
         held = _unlike(train, held, "validation", left_out)
+    for part, source in (("train on", train), ("test with", test)):
+        if not len(source):
+            raise DataError(
+                f"{spec.where} has no image to {part}: {_counted(tables.to_train(), tables.classes)}; give two or more "
+                "of a class, or a part of its own"
+            )
     asked = replace(spec, channels=tables.channels, by=tables.by)
     return DataSet(tables.name, tables.classes, tables.channels, train, held, test, asked, left_out)
+
+
+def _counted(source: Source, classes: tuple[str, ...]) -> str:
+    return f"{len(source):,} image{'s' * (len(source) != 1)} in {len(classes)} classes"
 
 
 def _unlike(train: Source, other: Source, part: str, left_out: dict[str, str]) -> Source:

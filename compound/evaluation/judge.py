@@ -25,6 +25,7 @@ def evaluate(
     """
     damage = execution.damage_log()
     mine = list(classify(model, source, damage, execution, rank=rank(), world=size()))
+    damage.close()
     parts = [part for process in gathered(mine) for part in process]
     damaged = [item for process in gathered(damage.damaged) for item in process.items()]
     if not parts:

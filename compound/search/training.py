@@ -8,7 +8,8 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from compound.data import DataSet, DataSpec, Preprocessing, make_loader
+from compound.data import DamageLog, DataSet, DataSpec, Preprocessing, make_loader
+from compound.data.readable import refuse_unreadable
 from compound.errors import CompoundError, UsageError
 from compound.execution import Execution
 from compound.mapping import to_mapping
@@ -30,6 +31,7 @@ def opened(spec: DataSpec) -> DataSet:
     data = spec.open()
     if data.several:
         raise UsageError(f"{data.name} has several labels an image, and a search compares top-1; use compound train")
+    refuse_unreadable(data, DamageLog().limit)
     return data
 
 

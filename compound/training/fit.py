@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from compound.data import DataSet
+from compound.data.readable import refuse_unreadable
 from compound.errors import UsageError
 from compound.evaluation import Evaluation
 from compound.execution import Execution
@@ -58,6 +59,7 @@ def train(
         if execution.shard:
             refuse_undivided(run.recipe, world)
         data = going_on(run, data, say=True)
+        from_first(lambda: refuse_unreadable(data, execution.damaged_limit))
         while True:
             session = Session(run, data, execution, world, safeguards, quiet)
             try:

@@ -9,7 +9,7 @@ from compound.errors import UsageError
 from compound.execution import Execution
 from compound.files import make_folder
 from compound.network import Network
-from compound.notation import load_network
+from compound.notation import load_network, save_network
 from compound.parallel import World, from_first, is_first, join
 from compound.training.changes import described, differences
 from compound.training.memory import Crew
@@ -66,6 +66,7 @@ def fresh(asked: Run, data: DataSet, execution: Execution, crew: Crew) -> Run:
     make_folder(asked.path)  # before the measurement: an unwritable place is said at once
     run = replace(asked, recipe=settle(asked.network, data, asked.recipe, execution, crew))
     if is_first():
+        save_network(run.network, run.path / "network.yaml")  # first: by it a start that was killed is known
         write_seen(run.images, seen_in(data))
     return run.save()
 
@@ -133,4 +134,5 @@ def is_free(out: Path, network: Network) -> bool:
     if not out.is_dir():
         return not out.exists()
     names = {path.name for path in out.iterdir() if not path.match(".*.tmp")}
-    return not names or (names == {"network.yaml"} and load_network(out / "network.yaml") == network)
+    begun = "network.yaml" in names and names <= {"network.yaml", "images.csv"}
+    return not names or (begun and load_network(out / "network.yaml") == network)
