@@ -32,18 +32,28 @@ if TYPE_CHECKING:
     from compound.data import DataSpec as DataSpec
     from compound.execution import Execution as Execution
     from compound.runtimes.optimize import optimize as optimize
+    from compound.search.architecture_plan import ArchitecturePlan as ArchitecturePlan
     from compound.training import RECIPES as RECIPES
     from compound.training import Recipe as Recipe
     from compound.training import Safeguards as Safeguards
     from compound.training import Setup as Setup
     from compound.training import Start as Start
+    from compound.trials.sharing import Sharing as Sharing
+    from compound.verbs.architecture import Proposals as Proposals
+    from compound.verbs.architecture import search_architecture, validate_search
+    from compound.verbs.coefficients import CoefficientSearch as CoefficientSearch
+    from compound.verbs.coefficients import search_coefficients
     from compound.verbs.explain import explain
     from compound.verbs.export import export
     from compound.verbs.fit import fit
     from compound.verbs.measure import measure, measure_device
     from compound.verbs.plan import plan
     from compound.verbs.predict import predict, predict_frames
+    from compound.verbs.study import ScalingQuestion as ScalingQuestion
+    from compound.verbs.study import study
     from compound.verbs.train import resume, train
+    from compound.verbs.transfer import TransferSearch as TransferSearch
+    from compound.verbs.transfer import search_transfer
 
 __version__ = "0.2.0"
 
@@ -91,8 +101,13 @@ __all__ = [
     "resume",
     "save_network",
     "scale",
+    "search_architecture",
+    "search_coefficients",
+    "search_transfer",
     "stage_costs",
+    "study",
     "train",
+    "validate_search",
 ]
 
 
@@ -107,16 +122,27 @@ VERBS = {
     "predict": "compound.verbs.predict",
     "predict_frames": "compound.verbs.predict",
     "resume": "compound.verbs.train",
+    "search_architecture": "compound.verbs.architecture",
+    "search_coefficients": "compound.verbs.coefficients",
+    "search_transfer": "compound.verbs.transfer",
+    "study": "compound.verbs.study",
     "train": "compound.verbs.train",
+    "validate_search": "compound.verbs.architecture",
 }
 VALUES = {
+    "ArchitecturePlan": "compound.search.architecture_plan",
+    "CoefficientSearch": "compound.verbs.coefficients",
     "DataSpec": "compound.data",
     "Execution": "compound.execution",
     "RECIPES": "compound.training",
+    "Proposals": "compound.verbs.architecture",
     "Recipe": "compound.training",
     "Safeguards": "compound.training",
+    "ScalingQuestion": "compound.verbs.study",
     "Setup": "compound.training",
+    "Sharing": "compound.trials.sharing",
     "Start": "compound.training",
+    "TransferSearch": "compound.verbs.transfer",
     "optimize": "compound.runtimes",
 }
 

@@ -77,3 +77,12 @@ def pick_device(name: str = "auto") -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise CompoundError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}; use cpu or auto") from None
     return device
+
+
+def share_cores(workers: int | None, device: str = "auto", threads: int | None = None) -> tuple[int, Execution]:
+    """Processes, and how each runs: by default one a core and at most four; a GPU is kept busy by one."""
+    here = cores()
+    if workers is None and threads is not None:
+        workers = max(here // threads, 1)
+    crew = workers or (min(here, 4) if Execution(device).where.type == "cpu" else 1)
+    return crew, Execution(device, threads=threads or max(here // crew, 1))

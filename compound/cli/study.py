@@ -2,24 +2,16 @@
 
 import shlex
 import sys
-from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from compound.cli.common import Json, RuleName, answer, note
 from compound.cli.options import with_options
 from compound.cli.searches.estimates import study_estimate
-from compound.cli.searches.options import SearchOptions, SearchWorkers, comparable, share_cores
-from compound.cli.searches.study_answers import study_fields, study_text, write_tables
+from compound.cli.searches.options import SearchOptions, SearchWorkers
 from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
-from compound.errors import CompoundError, UsageError
-from compound.latency import load_table
-from compound.verbs.given import find_network, find_rule
-
-if TYPE_CHECKING:
-    from compound.execution import Execution
-    from compound.training import Recipe
+from compound.verbs import study as verb
 
 Plan = Annotated[str, typer.Option("--plan", help="compound, single, width-on, rules, family, or a YAML file.")]
 Ratio = Annotated[float, typer.Option(help="Cost of the scaled networks, as a multiple of the baseline's.")]
@@ -53,70 +45,19 @@ def study(
 
     The same command goes on where it was stopped, --seeds may grow, and other machines join by --storage.
     """
-    from compound.measurement.machine import environment
-    from compound.search.training import opened
-    from compound.studies.carry import blank, carry_out
-    from compound.studies.plan import find_plan
-    from compound.studies.problem import StudyProblem
-    from compound.studies.training import WholeTraining
-    from compound.studies.variants import Layout
-    from compound.trials import SearchDisplay, masked
+    from compound.studies.told import study_text
+    from compound.trials import masked
 
-    chosen = one_recipe(TrainingOptions(recipe=recipe, epochs=epochs, batch=batch, rate=rate).find_recipe())
-    network, where, table = find_network(baseline), *which_devices(device)
-    crew, execution = shared(workers, threads, where)
-    spec = options.spec(data, holdout, 0)
-    images = opened(spec)
-    layout = Layout(
-        find_plan(plan), network.for_data(images), ratio, find_rule(rule), load_table(table) if table else None
-    )  # fmt: skip
-    folder = options.folder("study", layout.plan.name, network.name, images.name)
-    trainer = WholeTraining(spec, chosen, (folder / "runs").absolute(), execution)
-    problem = StudyProblem(layout, trainer, seeds)
-    for said in layout.notes:
-        note(f"note: {said}")
+    given = TrainingOptions(recipe=recipe, epochs=epochs, batch=batch, rate=rate).find_recipe()
+    where, table = which_devices(device)
+    asked = verb.ScalingQuestion(plan, ratio, rule, seeds, table)
+    spec, sharing = options.spec(data, holdout, 0), options.sharing(workers, where, not json, threads)
     if estimate:
-        return answer(json, *study_estimate(problem, trainer, crew))
-    search = options.search(problem, folder / "study.journal", problem.runs, problem.strategy())
-    about = environment(execution.threads or 1) | {"workers": crew, "device": where}
+        return answer(
+            json, *study_estimate(verb.prepare(baseline, spec, given, options.out, asked, sharing, note))
+        )  # fmt: skip
     command = shlex.join(["compound", *map(masked, sys.argv[1:])])
-    study = blank(layout, images.name, trainer.settings["recipe"], about, command)
-    title = f"{problem.name} on {images.name}, {problem.runs} runs, {crew} workers -> {masked(search.storage)}"
-    with SearchDisplay(title, search.trials, problem.directions, ["top-1"], quiet=json) as display:
-        display.say(title)
-        carried = carry_out(search, study, folder, crew, display.show, display.say)
-    for said in carried.failed:
-        note(f"failed: {said}")
-    if carried.stopped:
-        note(study_text(carried.study, folder))
-        raise carried.stopped
-    if not any(variant.runs for variant in carried.study.variants):
-        raise CompoundError(f"no run of {problem.runs} was completed; the first error was {carried.failed[0]}")
-    write_tables(carried.study, folder)
-    return answer(json, study_fields(carried.study, carried.failed, folder), study_text(carried.study, folder))
-
-
-def one_recipe(recipe: "Recipe") -> "Recipe":
-    """The recipe of all runs. Raises `UsageError` where parts of it would be measured, each variant for itself."""
-    recipe = comparable(recipe)
-    if recipe.settled:
-        raise UsageError(
-            f"recipe {recipe.name} leaves {', '.join(recipe.settled)} to a measurement, which would differ between "
-            "the networks of a study; give numbers"
-        )
-    return recipe
-
-
-def shared(workers: int | None, threads: int | None, device: str) -> "tuple[int, Execution]":
-    """Processes, and how each runs; never more than there are cores, as that would slow all of them."""
-    from compound.measurement.machine import cores
-
-    here = cores()
-    crew, execution = share_cores(workers or (threads and max(here // threads, 1)), device)
-    share = threads or execution.threads or 1
-    if crew * share > here:
-        raise UsageError(
-            f"{crew} workers of {share} thread{'s' * (share > 1)} need {crew * share} cores and there are {here}; "
-            "use fewer --workers or --threads"
-        )
-    return crew, replace(execution, threads=share)
+    found = verb.study(
+        baseline, spec, given, options.out, asked=asked, sharing=sharing, command=command, say=note
+    )  # fmt: skip
+    return answer(json, found.to_json(), study_text(found.study, found.out))

@@ -25,8 +25,8 @@ from compound.search.space_file import load_space
 from compound.search.spending import device_latency
 from compound.search.supernet import Supernet
 from compound.search.supernet_training import train_supernet
-from compound.search.training import ShortTraining, opened
 from compound.training import Recipe, find_recipe
+from compound.training.short import ShortTraining, opened
 
 Estimation = Literal["shared", "full", "short", "shrunken", "halving"]
 SHORT_EPOCHS = 5  # as MnasNet's
@@ -62,6 +62,8 @@ class ArchitecturePlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name in ("target", "least", "most", "minutes"):  # 5 and 5.0 are the same search
+            object.__setattr__(self, name, float(getattr(self, name)))
         if not 0 <= self.least < self.most:
             raise UsageError(
                 f"no cost lies between {self.least:g} and {self.most:g} times the target; use e.g. 0.5 and 1.2"

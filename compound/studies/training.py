@@ -15,10 +15,10 @@ from compound.documents import read_json
 from compound.execution import Execution
 from compound.mapping import to_mapping
 from compound.network import Network
-from compound.search.training import ShortTraining, opened
 from compound.studies.result import SeedRun, Variant
 from compound.studies.variants import slug
 from compound.training import Interrupted, Recipe, Run, open_run, start_run, train
+from compound.training.short import ShortTraining, opened
 from compound.trials import Reporter
 
 

@@ -1,7 +1,7 @@
 """A recipe is data: how a network is trained, with its source. The presets are in `RECIPES`."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from compound.data.augment import Augment
@@ -98,6 +98,10 @@ class Recipe:
             raise UsageError(f"grow_stages {self.grow_stages} leaves nothing to grow; use 2 or more")
         if self.patience is not None and self.patience < 1:
             raise UsageError(f"patience {self.patience} stops before the first epoch; use 1 or more, or leave it out")
+
+    def comparable(self) -> "Recipe":
+        """The recipe without a precision that is measured: it must not decide between candidates of a search."""
+        return replace(self, precision="fp32") if self.precision == "auto" else self
 
     @property
     def settled(self) -> tuple[str, ...]:

@@ -95,13 +95,14 @@ def find_data(given: "DataSet | DataSpec | Place", seed: int = 0) -> "DataSet":
     return (given if isinstance(given, DataSpec) else DataSpec(str(given), seed=seed)).open()
 
 
-def find_recipe(given: "Recipe | Place | None", setup: "Setup") -> "Recipe":
+def find_recipe(given: "Recipe | Place | None", setup: "Setup | None" = None) -> "Recipe":
+    """A recipe, or one by name or file; by default `small`, of a training that starts from weights `transfer`."""
     from compound.training import Recipe
     from compound.training import find_recipe as named
 
     if isinstance(given, Recipe):
         return given
-    return named(str(given or ("small" if setup.start.weights is None else "transfer")))
+    return named(str(given or ("transfer" if setup and setup.start.weights is not None else "small")))
 
 
 def carry_out(

@@ -1,11 +1,13 @@
 """`compound search architecture` and `validate`, from the command line to their files."""
 
+import json
 import math
 from functools import partial
 
 import pytest
 
-from compound import cost, load_network
+import compound
+from compound import ArchitecturePlan, Proposals, Sharing, cost, load_network
 
 TINY = """
 name: tiny
@@ -62,6 +64,12 @@ def test_a_search_by_shared_weights_and_its_validation(cli, searching, tmp_path)
     assert -1 <= checked["proxy"]["low"] <= checked["proxy"]["tau"] <= checked["proxy"]["high"] <= 1
     again = cli.json("search", "validate", out, "--sample", "3", "--epochs", "1")
     assert again["proxy"] == checked["proxy"]  # nothing is trained twice
+    plan = ArchitecturePlan("fashion6k", "params", 1000, least=0.1, most=5, minutes=0.05, epochs=1)
+    same = compound.search_architecture(
+        plan, tmp_path / "tiny.yaml", out, proposals=Proposals(trials=6, finalists=2), sharing=Sharing(workers=1)
+    )
+    assert json.loads(json.dumps(same.to_json())) == found
+    assert compound.validate_search(out, 3, epochs=1).to_json() == again
 
 
 @pytest.mark.slow

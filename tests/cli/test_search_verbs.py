@@ -3,8 +3,12 @@
 import csv
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
+
+import compound
+from compound import RECIPES, CoefficientSearch, DataSpec, Sharing, TransferSearch
 
 NETWORK = """
 name: my-net
@@ -48,13 +52,21 @@ def test_a_search_ends_in_a_rule_that_the_other_verbs_take(cli, words, tmp_path)
     # The same command again finds everything done, and a changed one is refused.
     again = cli.json("search", "coefficients", *words, "--trials", 3, "--workers", 1, "-o", "out")
     assert again == value
+    # So does the function: it is the same search.
+    recipe = replace(RECIPES["small"], epochs=1, batch=16)
+    found = compound.search_coefficients(
+        "my.yaml", DataSpec("photos", 1, holdout=0.2), recipe, "out",
+        asked=CoefficientSearch(tolerance=0.2, trials=3), sharing=Sharing(workers=1),
+    )  # fmt: skip
+    assert json.loads(json.dumps(found.to_json())) == value
+    assert found.rule.alpha == value["alpha"]
     code, err = cli.error("search", "coefficients", *words, "--trials", 3, "--workers", 1, "-o", "out", "--seeds", 3)
     assert code == 2
     assert "holds another search 'coefficients of my-net': settings seeds is 2 there and 3 here" in err
 
 
 def test_the_cost_is_told_before(cli, words, tmp_path, monkeypatch):
-    monkeypatch.setattr("compound.search.training.MEASURE_SECONDS", 0.1)
+    monkeypatch.setattr("compound.training.short.MEASURE_SECONDS", 0.1)
     value = cli.json("search", "coefficients", *words, "--search-cost", "--workers", 1)
     assert value["seconds"] == pytest.approx(value["seconds_a_training"] * 2 * value["trials"], abs=3)
     assert value["macs"] > 0
@@ -112,5 +124,9 @@ def test_fine_tuning_is_chosen_by_validation_and_tested_once(cli, words, pretrai
     assert (told.recipe.rate, told.recipe.epochs, told.recipe.batch) == (value["rate"], 2, 32)  # two steps an epoch
     again = cli.json("search", "transfer", *words[:2], "--weights", pretrained, *small)
     assert again == value
+    asked = TransferSearch(rates=2, decays=2, steps=4, batch=32)
+    data = DataSpec("photos", 1, holdout=0.2)
+    found = compound.search_transfer("my.yaml", data, pretrained, out="out", asked=asked, sharing=Sharing(workers=1))
+    assert found.to_json() == value
     cost = cli.json("search", "transfer", *words[:2], "--weights", pretrained, *small, "--search-cost")
     assert (cost["trials"], cost["epochs"]) == (4, 2)

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compound import load_network
+import compound
+from compound import ScalingQuestion, Sharing, load_network
 from compound.data import DataSpec, open_data
 from compound.data.idx import IMAGES, LABELS, write_idx
 from compound.execution import Execution
@@ -94,6 +95,10 @@ def test_a_killed_study_goes_on_and_grows(cli, words, tmp_path):
     # One seed more; then another recipe, which is another study.
     more = cli.json("study", *words, "--seeds", 3, "--workers", 1, "-o", "out")
     assert (more["runs"], more["seeds"]) == (9, 3)
+    asked = ScalingQuestion("three.yaml", seeds=3)
+    named = replace(RECIPES["small"], epochs=2, batch=16)
+    same = compound.study("my.yaml", "images", named, "out", asked=asked, sharing=Sharing(workers=1))
+    assert json.loads(json.dumps(same.to_json())) == more
     assert {run for v in study.variants for run in v.runs} < {run for v in read_study(out).variants for run in v.runs}
     code, err = cli.error("study", *words, "--rate", 0.1, "-o", "out")
     assert code == 2

@@ -19,11 +19,11 @@ from compound.nn import build, save_weights
 from compound.search.evaluators.shared import SharedWeights
 from compound.search.evaluators.shared import _sources as shared_sources
 from compound.search.supernet_file import seen_beside
-from compound.search.training import opened
 from compound.training import RECIPES, open_run, start_run, train
 from compound.training.judging import Asked, data_of_run, images_to_judge, parts_as_in, unlearned
 from compound.training.open import going_on
 from compound.training.seen import read_seen, seen_in, write_seen
+from compound.training.short import opened
 from tests.data.photos import drawn, write_pictures
 
 

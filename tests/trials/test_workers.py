@@ -15,11 +15,11 @@ import pytest
 from optuna.trial import TrialState
 from problems import Hill
 
-from compound.cli.searches.run import carry_out
 from compound.errors import CompoundError
 from compound.trials import STRATEGIES, Search, SearchFailed, run, trials_of, write_leaderboard
 from compound.trials.board import is_void
 from compound.trials.liveness import WORKER
+from compound.trials.sharing import carry_out
 from compound.trials.storage import with_driver
 
 

@@ -8,11 +8,12 @@ import typer
 from compound.cli.common import Json, answer, note
 from compound.cli.options import with_options
 from compound.cli.searches.answers import winner_text
-from compound.cli.searches.options import SearchOptions, SearchSeed, SearchWorkers, share_cores
-from compound.cli.searches.run import carry_out
+from compound.cli.searches.options import SearchOptions, SearchSeed, SearchWorkers
 from compound.cli.training import Data, Devices, which_devices
 from compound.errors import UsageError
 from compound.quantity import quantity, seconds
+from compound.verbs import architecture as verb
+from compound.verbs.given import silent
 
 SpaceName = Annotated[str, typer.Option("--space", help="mnasnet, small, layers, cells, or a YAML file.")]
 Macs = Annotated[str | None, typer.Option(help="The target in multiply-adds, e.g. 400M.")]
@@ -72,17 +73,10 @@ def architecture(
 ) -> None:
     """Search a space of networks for the one of the best accuracy at a cost (Section 4)."""
     from compound.mapping import from_mapping
-    from compound.report.front import write_front
-    from compound.search.architecture import affordable
-    from compound.search.architecture_plan import ArchitecturePlan, share_weights
-    from compound.search.finish import choose, figures, objectives, winner_fields, write_results
-    from compound.search.space_file import find_space
-    from compound.search.strategies import architecture_strategy
-    from compound.search.training import opened
+    from compound.search.architecture_plan import ArchitecturePlan
 
     where, table = which_devices(device)
     cost, target = target_of(macs=macs, params=params, activations=activations, memory=memory, latency=latency)
-    found = find_space(space)
     asked = {
         "data": data, "cost": cost, "target": target, "objective": objective, "cost_exponent": cost_exponent,
         "least": least, "most": most, "evaluation": evaluation, "minutes": minutes, "epochs": epochs,
@@ -91,35 +85,11 @@ def architecture(
         "seed": seed, "device": where, "table": str(table) if table else None,
     }  # fmt: skip
     plan = from_mapping(ArchitecturePlan, asked, "options")
-    images = opened(plan.spec)
-    folder = options.folder("search", found.name, images.name)
-    chosen = architecture_strategy(
-        strategy, found.for_data(images), trials, form=plan.objective, screen=screen, seed=seed
+    found = verb.search_architecture(
+        plan, space, options.out, proposals=verb.Proposals(strategy, screen, trials, finalists),
+        sharing=options.sharing(workers, where, not json), say=silent if json else note,
     )  # fmt: skip
-    affordable(plan.problem(found, plan.trainer()), seed)
-    plan.save(folder, found)
-    say = (lambda text: None) if json else note
-    share_weights(plan, found, folder, say)
-    crew, execution = share_cores(workers, where)
-    problem = plan.problem(found, plan.evaluator(folder, execution.threads))
-    search = options.search(problem, folder / "search.journal", trials, chosen, seed, plan.pruner)
-    entries = carry_out(search, crew, json, objectives(plan), f"{found.name} on {images.name}")
-    wanted = finalists if finalists is not None else 0 if evaluation == "full" else 3
-    winner = choose(plan, problem, entries, wanted, say, crew, execution.threads)
-    write_results(folder, plan, entries, winner)
-    complete = [entry for entry in entries if entry.state == "complete"]
-    write_front(
-        [figures(entry, problem) for entry in complete], figures(winner.entry, problem), folder,
-        cost=plan.cost, target=plan.target, judged=f"held-out accuracy, evaluation {plan.evaluation}",
-    )  # fmt: skip
-    value = {
-        "completed": sum(entry.state == "complete" for entry in entries),
-        "failed": sum(entry.state == "failed" for entry in entries),
-        "best": winner_fields(winner, problem),
-        "space_size": found.size,
-        "out": str(folder),
-    }
-    answer(json, value, winner_text(winner, problem, folder, value))
+    answer(json, found.to_json(), winner_text(found))
 
 
 def validate(
@@ -131,25 +101,15 @@ def validate(
     json: Json = False,
 ) -> None:
     """Train a sample of candidates in full; how well did the search's evaluation rank them (Kendall's τ)?"""
-    from dataclasses import replace
-
-    from compound.search.architecture_plan import open_plan
-    from compound.search.truth import validate as compare
-
-    plan, space = open_plan(folder)
-    proxy = plan.evaluator(folder)
-    problem = plan.problem(space, proxy)
-    crew, execution = share_cores(workers, plan.device)
-    truth = replace(plan, epochs=epochs or plan.epochs).trainer(execution.threads)
-    numbers = range(plan.seed, plan.seed + seeds)
-    file = folder / f"validation-{truth.recipe.epochs}-epochs.json"
-    result = compare(problem, proxy, truth, sample, numbers, file, (lambda text: None) if json else note, crew)
+    say = silent if json else note
+    found = verb.validate_search(folder, sample, seeds=seeds, epochs=epochs, workers=workers, say=say)
+    result, file = found.figures, found.file
     tau = result["proxy"]
     answer(
         json,
-        {name: value for name, value in result.items() if name != "rows"} | {"out": str(file)},
-        f"Kendall's τ {tau['tau']:.2f} (95 % interval {tau['low']:.2f} to {tau['high']:.2f}) between {plan.evaluation} "
-        f"evaluation and full training of {tau['count']} networks\n"
+        found.to_json(),
+        f"Kendall's τ {tau['tau']:.2f} (95 % interval {tau['low']:.2f} to {tau['high']:.2f}) between "
+        f"{found.evaluation} evaluation and full training of {tau['count']} networks\n"
         f"to compare: {result['macs']['tau']:.2f} for multiply-adds alone, {result['params']['tau']:.2f} for parameters"
         + (f"; {result['truth']['tau']:.2f} between two seeds of full training" if "truth" in result else "")
         + f"\nwritten to {file}",

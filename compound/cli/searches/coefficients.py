@@ -1,38 +1,20 @@
 """`compound search coefficients`: α, β, γ for one's own baseline and data, into a rule file."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from compound.cli.common import Json, answer, note
 from compound.cli.options import with_options
-from compound.cli.searches.answers import write_coefficients
+from compound.cli.searches.answers import coefficients_text
 from compound.cli.searches.estimates import coefficients_estimate
-from compound.cli.searches.options import (
-    Prune,
-    SamplerName,
-    SearchOptions,
-    SearchSeed,
-    SearchWorkers,
-    comparable,
-    median_pruner,
-    share_cores,
-)
-from compound.cli.searches.run import carry_out
+from compound.cli.searches.options import Prune, SamplerName, SearchOptions, SearchSeed, SearchWorkers
 from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.errors import UsageError
-from compound.files import make_folder
-from compound.verbs.given import find_network
-
-if TYPE_CHECKING:
-    from compound.search.coefficients import Target
-    from compound.search.spending import DeviceLatency
-
-MOST_TRIALS = 24  # where none are asked for
-EPOCHS = 6
+from compound.verbs import coefficients as verb
 
 Trials = Annotated[
-    int | None, typer.Option(min=1, help=f"Configurations; default all, at most {MOST_TRIALS}. More go on.")
+    int | None, typer.Option(min=1, help=f"Configurations; default all, at most {verb.MOST_TRIALS}. More go on.")
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="Trainings a candidate, each with a seed of its own.")]
 
@@ -53,7 +35,7 @@ def coefficients(
     seeds: Seeds = 2,
     prune: Prune = False,
     recipe: RecipeName = "small",
-    epochs: Annotated[int | None, typer.Option(help=f"Epochs a training; default {EPOCHS}.")] = None,
+    epochs: Annotated[int | None, typer.Option(help=f"Epochs a training; default {verb.EPOCHS}.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Minutes a training, instead of epochs.")] = None,
     batch: BatchSize = None,
     rate: Rate = None,
@@ -67,45 +49,26 @@ def coefficients(
     json: Json = False,
 ) -> None:
     """Find α, β, γ (STEP 1 of the paper's Section 3.3) by training candidates of about equal cost."""
-    from compound.search.coefficients import CoefficientProblem
-    from compound.search.spending import device_latency
-    from compound.search.training import ShortTraining, opened
-    from compound.trials import find_strategy
-
-    strategy = find_strategy(sampler)
     where, table = which_devices(device)
-    found = find_network(baseline)
-    training = TrainingOptions(recipe=recipe, epochs=epochs or EPOCHS, minutes=minutes, batch=batch, rate=rate)
-    crew, execution = share_cores(workers, where)
+    training = TrainingOptions(
+        recipe=recipe, epochs=epochs or verb.EPOCHS, minutes=minutes, batch=batch, rate=rate
+    ).find_recipe()  # fmt: skip
+    asked = verb.CoefficientSearch(
+        phi, factor_of(target_cost), cost, tolerance, table, step, sampler, trials, seeds, prune, seed
+    )  # fmt: skip
     spec = options.spec(data, holdout, seed)
-    evaluator = ShortTraining(spec, comparable(training.find_recipe()), execution)
-    images = opened(spec)
-    network, measure = found.for_data(images), device_latency(cost, table)
-    problem = CoefficientProblem(
-        network,
-        evaluator,
-        phi=phi,
-        target=_target(target_cost, phi, cost, tolerance, measure),
-        space="grid" if strategy.sampler is None else "shares",
-        step=step,
-        seeds=seeds,
-    )
-    count = min(trials or MOST_TRIALS, len(problem.candidates))
-    if trials and trials > count:
-        note(f"there are {count} candidates, fewer than --trials {trials}: all of them are tried")
+    sharing = options.sharing(workers, where, not json)
     if search_cost:
-        return answer(json, *coefficients_estimate(problem, evaluator, count, crew))
-    out = make_folder(options.folder("coefficients", network.name, images.name))
-    search = options.search(problem, out / "search.journal", count, strategy, seed, median_pruner(prune))
-    entries = carry_out(search, crew, json)
-    return answer(json, *write_coefficients(search, problem, entries, images.name, out))
+        prepared = verb.prepare(baseline, spec, training, asked, sharing, note)
+        return answer(json, *coefficients_estimate(prepared))
+    found = verb.search_coefficients(
+        baseline, spec, training, options.out, asked=asked, sharing=sharing, say=note
+    )  # fmt: skip
+    return answer(json, found.to_json(), coefficients_text(found))
 
 
-def _target(text: str | None, phi: float, measure: str, tolerance: float, own: "DeviceLatency | None") -> "Target":
-    from compound.search.coefficients import Target
-
+def factor_of(text: str | None) -> float | None:
     try:
-        factor = float(text.lower().rstrip("x×")) if text else 2.0**phi
+        return float(text.lower().rstrip("x×")) if text else None
     except ValueError:
         raise UsageError(f"--target-cost {text!r} is not a multiple; write e.g. 2x") from None
-    return Target(factor, tolerance, measure, own)

@@ -6,11 +6,9 @@ from compound.cost import cost
 from compound.quantity import short
 
 if TYPE_CHECKING:
-    from compound.search.coefficients import CoefficientProblem
-    from compound.search.training import ShortTraining
-    from compound.search.transfer import TransferProblem
-    from compound.studies.problem import StudyProblem
-    from compound.studies.training import WholeTraining
+    from compound.verbs.coefficients import PreparedCoefficients
+    from compound.verbs.study import PreparedStudy
+    from compound.verbs.transfer import PreparedTransfer
 
 SAMPLE = 5  # candidates of a search whose training is measured
 PASSES = 3  # forward passes that a training step costs: one forward, two backward
@@ -19,12 +17,11 @@ HOW = "(by measured steps; side by side they may be slower)"
 Estimate = tuple[dict[str, Any], str]
 
 
-def coefficients_estimate(
-    problem: "CoefficientProblem", evaluator: "ShortTraining", trials: int, workers: int
-) -> Estimate:
-    """Of `trials` candidates; some of them are measured."""
-    from compound.search.training import median_seconds, opened
+def coefficients_estimate(found: "PreparedCoefficients") -> Estimate:
+    """Of all trials; some of the candidates are measured."""
+    from compound.training.short import median_seconds, opened
 
+    problem, evaluator, trials, workers = found.problem, found.evaluator, found.trials, found.workers
     networks = [network for _, network in problem.candidates.values()]
     sample = networks[:: max(len(networks) // SAMPLE, 1)][:SAMPLE]
     each = median_seconds(evaluator, sample)
@@ -42,8 +39,9 @@ def coefficients_estimate(
     )
 
 
-def transfer_estimate(problem: "TransferProblem", training: "ShortTraining", trials: int, workers: int) -> Estimate:
-    """Of `trials` fine-tunings; the last training, on all images, is one more."""
+def transfer_estimate(found: "PreparedTransfer") -> Estimate:
+    """Of all fine-tunings; the last training, on all images, is one more."""
+    problem, training, trials, workers = found.problem, found.evaluator, found.trials, found.workers
     each = training.seconds(problem.network)
     seconds = each * (trials / min(workers, trials) + 1)
     value: dict[str, Any] = {"trials": trials, "workers": workers, "epochs": training.recipe.epochs}
@@ -54,10 +52,11 @@ def transfer_estimate(problem: "TransferProblem", training: "ShortTraining", tri
     )
 
 
-def study_estimate(problem: "StudyProblem", trainer: "WholeTraining", workers: int) -> Estimate:
+def study_estimate(found: "PreparedStudy") -> Estimate:
     """Of all runs; every network is measured."""
-    from compound.search.training import opened
+    from compound.training.short import opened
 
+    problem, trainer, workers = found.problem, found.trainer, found.workers
     layout = problem.layout
     each = {v.name: trainer.seconds(layout.networks[v.name]) for v in layout.variants}
     seconds = sum(each.values()) * problem.seeds / min(workers, problem.runs)

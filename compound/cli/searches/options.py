@@ -1,20 +1,16 @@
 """The options of every verb that searches, each said once: where trials are kept, who works on them, what is kept."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from compound.cli.training import Download, ImageChannels, Root
+from compound.trials.sharing import Sharing
 
 if TYPE_CHECKING:
-    from optuna.pruners import BasePruner
-
     from compound.data import DataSpec
-    from compound.execution import Execution
-    from compound.training import Recipe
-    from compound.trials import Problem, Search, Strategy
 
 SearchWorkers = Annotated[int | None, typer.Option(min=1, help="Processes here; default one a core, up to 4.")]
 SamplerName = Annotated[str, typer.Option("--sampler", help="grid, random, tpe, gp or nsga2.")]
@@ -47,43 +43,8 @@ class SearchOptions:
 
         return DataSpec(where, self.channels, holdout, seed, self.root, self.download)
 
-    def folder(self, *words: str) -> Path:
-        """Where the results go; by default a folder of these words."""
-        return self.out or Path("runs") / "-".join(words).replace(" ", "-")
-
-    def search(
-        self,
-        problem: "Problem",
-        journal: Path,
-        trials: int,
-        strategy: "Strategy",
-        seed: int = 0,
-        pruner: "BasePruner | None" = None,
-    ) -> "Search":
-        """The search as asked for; `journal` keeps it where no storage is given."""
-        from optuna.pruners import NopPruner
-
-        from compound.trials import Search
-
-        storage, pruner = self.storage or str(journal), pruner or NopPruner()
-        return Search(problem, storage, trials, strategy, seed, self.study or "", pruner, self.timeout, self.lease)
-
-
-def median_pruner(prune: bool) -> "BasePruner | None":
-    from optuna.pruners import MedianPruner
-
-    return MedianPruner(n_startup_trials=4, n_warmup_steps=1) if prune else None
-
-
-def share_cores(workers: int | None, device: str) -> "tuple[int, Execution]":
-    """Processes, and how each runs. By default one a core and at most four; a GPU is kept busy by one."""
-    from compound.execution import Execution
-    from compound.measurement.machine import cores
-
-    crew = workers or (min(cores(), 4) if Execution(device).where.type == "cpu" else 1)
-    return crew, Execution(device, threads=max(cores() // crew, 1))
-
-
-def comparable(recipe: "Recipe") -> "Recipe":
-    """The recipe without a precision that is measured: it must not decide between candidates."""
-    return replace(recipe, precision="fp32") if recipe.precision == "auto" else recipe
+    def sharing(self, workers: int | None, device: str, progress: bool, threads: int | None = None) -> Sharing:
+        """Where trials are kept, and who works on them."""
+        return Sharing(
+            self.storage, self.study or "", self.timeout, self.lease, workers, threads, device, progress
+        )  # fmt: skip

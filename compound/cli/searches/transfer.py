@@ -1,37 +1,17 @@
 """`compound search transfer`: rate and weight decay of a fine-tuning, by validation; the best tested once."""
 
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from compound.cli.common import Json, NetworkName, answer, note
 from compound.cli.execution import Device
 from compound.cli.options import with_options
-from compound.cli.searches.answers import transfer_told
+from compound.cli.searches.answers import transfer_text
 from compound.cli.searches.estimates import transfer_estimate
-from compound.cli.searches.options import (
-    Prune,
-    SamplerName,
-    SearchOptions,
-    SearchSeed,
-    SearchWorkers,
-    comparable,
-    median_pruner,
-    share_cores,
-)
-from compound.cli.searches.run import best_of, carry_out
+from compound.cli.searches.options import Prune, SamplerName, SearchOptions, SearchSeed, SearchWorkers
 from compound.cli.training import Data, TrainingOptions
-from compound.files import make_folder, write_json
-from compound.verbs.given import find_network
-
-if TYPE_CHECKING:
-    from compound.data import DataSet
-    from compound.evaluation import Evaluation
-    from compound.search.transfer import TransferProblem
-    from compound.training import Recipe, Run
-    from compound.trials import RankedTrial
+from compound.verbs import transfer as verb
 
 WeightsName = Annotated[
     str, typer.Option(help="What is fine-tuned: a run, a file, a published name (torchvision/resnet50), or auto.")
@@ -79,63 +59,17 @@ def transfer(
     json: Json = False,
 ) -> None:
     """Fine-tune by the protocol of Kornblith et al. 2019: a grid on held-out images, the best retrained on all."""
-    from compound.search.training import FineTuned, ShortTraining, opened
-    from compound.search.transfer import TransferProblem, chosen, epochs_of
-    from compound.training import adopted
-    from compound.training.doubts import doubts
-    from compound.trials import find_strategy, write_leaderboard
-
-    strategy = find_strategy(sampler)
-    spec = options.spec(data, holdout, seed)
-    images = opened(spec)
-    found = adopted(find_network(network), weights).for_data(images)
-    for doubt in doubts(weights, found, images):
-        note(f"warning: {doubt}")
     training = TrainingOptions(
         recipe=recipe, train=train, norm=norm, depth_decay=depth_decay, unfreeze=unfreeze, probe_first=probe_first
-    )
-    step = min(batch, len(images.train))
-    one = comparable(
-        replace(training.find_recipe(), batch=step, epochs=epochs_of(steps, step, len(images.train)), find=())
-    )
-    crew, execution = share_cores(workers, device)
-    evaluator = ShortTraining(spec, one, execution, weights)
-    problem = TransferProblem(found, FineTuned(evaluator), rates, decays)
-    count = min(trials or rates * decays, rates * decays)
+    ).find_recipe()  # fmt: skip
+    asked = verb.TransferSearch(rates, decays, steps, batch, sampler, trials, prune, seed)
+    spec, sharing = options.spec(data, holdout, seed), options.sharing(workers, device, not json)
     if search_cost:
-        return answer(json, *transfer_estimate(problem, evaluator, count, crew))
-    out = make_folder(options.folder("transfer", found.name, images.name))
-    search = options.search(problem, out / "search.journal", count, strategy, seed, median_pruner(prune))
-    entries = carry_out(search, crew, json)
-    write_leaderboard(entries, out, ["accuracy"])
-    best = chosen(entries) or best_of(entries, out)
-    everything = images.without_holdout()
-    again = replace(one, epochs=epochs_of(steps, step, len(everything.train)))
-    run, result = _retrain(problem, best, again, everything, weights, out, seed, device)
-    value, text = transfer_told(problem, entries, best, run, result)
-    write_json(out / "result.json", value)
-    return answer(json, value, text)
-
-
-def _retrain(
-    problem: "TransferProblem",
-    best: "RankedTrial",
-    recipe: "Recipe",
-    everything: "DataSet",
-    weights: str,
-    out: Path,
-    seed: int,
-    device: str,
-) -> "tuple[Run, Evaluation]":
-    """Train with the chosen rate and decay on all but the test images, and test once."""
-    from compound.execution import Execution
-    from compound.search.transfer import weights_of
-    from compound.training import Start, start_run, train
-
-    rate, decay = weights_of(best.parameters)
-    recipe = replace(recipe, rate=rate, weight_decay=decay)
-    folder = out / f"rate-{rate:.4g}-decay-{best.parameters['decay']:.4g}"
-    resumed = (folder / "run.yaml").exists()
-    execution = Execution(device)
-    run = start_run(problem.network, everything, recipe, folder, execution, seed=seed, resume=resumed)
-    return train(run, everything, start=Start(weights), execution=execution, quiet=True)
+        prepared = verb.prepare(network, spec, weights, training, asked, sharing, note)
+        return answer(json, *transfer_estimate(prepared))
+    found = verb.search_transfer(
+        network, spec, weights, training, options.out, asked=asked, sharing=sharing, say=note
+    )  # fmt: skip
+    if found.end:
+        note(f"warning: the chosen rate is the {found.end} of the grid; a better one may lie beyond")
+    return answer(json, found.to_json(), transfer_text(found))

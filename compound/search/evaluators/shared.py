@@ -16,8 +16,8 @@ from compound.execution import Execution
 from compound.network import Network
 from compound.search.supernet import Statistics, Supernet
 from compound.search.supernet_file import load_supernet, seen_beside, weights_fingerprint
-from compound.search.training import opened
 from compound.training.seen import read_seen, recalled
+from compound.training.short import opened
 from compound.trials import Reporter
 
 BATCH = 256

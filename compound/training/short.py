@@ -1,4 +1,4 @@
-"""Accuracy by a short training: the evaluator of searches that can afford one a candidate."""
+"""A training that leaves nothing but its accuracy: for searches that can afford one a candidate, and for estimates."""
 
 import statistics
 from collections.abc import Mapping
@@ -95,23 +95,6 @@ class ShortTraining:
 
     def _recipe(self, data: DataSet) -> Recipe:
         return replace(self.recipe, batch=min(self.recipe.batch, len(data.train)))
-
-
-@dataclass(frozen=True)
-class FineTuned:
-    """`training` with another rate and weight decay: see `compound.search.transfer.FineTuning`."""
-
-    training: ShortTraining
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        return self.training.settings
-
-    def __call__(
-        self, network: Network, rate: float, weight_decay: float, seed: int, report: Reporter
-    ) -> tuple[float, float]:
-        recipe = replace(self.training.recipe, rate=rate, weight_decay=weight_decay)
-        return replace(self.training, recipe=recipe).judged(network, seed, report)
 
 
 class Judge(Callback):

@@ -1,4 +1,4 @@
-"""What a study's results look like: one object, a table with intervals, the tests, and the same as CSV."""
+"""What a study says: one object, a table with intervals, the tests, and the same as CSV."""
 
 from collections.abc import Sequence
 from pathlib import Path

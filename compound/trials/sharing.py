@@ -1,0 +1,81 @@
+"""Where the trials of a search are kept and who works on them, as a value; and a search carried out with it."""
+
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from compound.errors import CompoundError
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+    from compound.trials import Problem, RankedTrial, Search, Strategy
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """How a search is shared among processes and machines.
+
+    `storage`: a journal file, postgresql://…, mysql://…, grpc://HOST:PORT; None: a journal in the output folder.
+    `study`: the search's name in its storage. `timeout`: seconds after which an evaluation is given up. `lease`:
+    seconds without a sign after which a worker counts as dead.
+    `workers`: processes here; None: one a core, up to four. `threads`: of each; None: the cores shared out.
+    `device`: where they run. `progress`: the best trials, or a line a trial, on standard error.
+    """
+
+    storage: str | None = None
+    study: str = ""
+    timeout: float | None = None
+    lease: float = 60.0
+    workers: int | None = None
+    threads: int | None = None
+    device: str = "auto"
+    progress: bool = False
+
+    def search(
+        self, problem: "Problem", journal: Path, trials: int, strategy: "Strategy", seed: int = 0,
+        pruner: "BasePruner | None" = None,
+    ) -> "Search":  # fmt: skip
+        """The search as asked for; `journal` keeps it where no storage is given."""
+        from optuna.pruners import NopPruner
+
+        from compound.trials import Search
+
+        storage, pruner = self.storage or str(journal), pruner or NopPruner()
+        return Search(problem, storage, trials, strategy, seed, self.study, pruner, self.timeout, self.lease)
+
+
+def carry_out(
+    search: "Search", workers: int, quiet: bool, objectives: tuple[str, ...] = ("accuracy",), title: str = ""
+) -> "list[RankedTrial]":
+    """Search to the end and show how it goes; all trials in order of merit."""
+    from compound.trials import SearchDisplay, leaderboard, masked, run, trials_of
+
+    title = f"{title or search.problem.name}, {search.strategy.name}, {workers} workers -> {masked(search.storage)}"
+    with SearchDisplay(title, search.trials, search.problem.directions, objectives, quiet) as display:
+        display.say(title)
+        run(search, workers, display.show, display.say)
+    return leaderboard(trials_of(search), search.problem.directions)
+
+
+def best_of(entries: "list[RankedTrial]", out: Path) -> "RankedTrial":
+    """The winner. Raises `CompoundError` when no trial gave a value."""
+    complete = [entry for entry in entries if entry.state == "complete"]
+    if not complete:
+        errors = [e.error.strip().splitlines()[-1] for e in entries if e.error]
+        first = f"; the first error was {errors[0]}" if errors else ""
+        raise CompoundError(f"no trial of {len(entries)} was completed{first}; see {out / 'leaderboard.json'}")
+    return complete[0]
+
+
+def median_pruner(prune: bool) -> "BasePruner | None":
+    """Candidates below the median of the others' epochs are stopped, after four whole ones."""
+    from optuna.pruners import MedianPruner
+
+    return MedianPruner(n_startup_trials=4, n_warmup_steps=1) if prune else None
+
+
+def folder_of(out: str | PathLike[str] | None, *words: str) -> Path:
+    """Where the results go; by default a folder of these words."""
+    return Path(out) if out is not None else Path("runs") / "-".join(words).replace(" ", "-")
