@@ -11,8 +11,8 @@ from compound.errors import CompoundError
 from compound.evaluation import evaluate
 from compound.execution import Execution
 from compound.nn import build
-from compound.search.training import opened
 from compound.training import RECIPES, start_run, train
+from compound.training.short import opened
 from tests.data.photos import write_pictures
 
 
