@@ -1,8 +1,8 @@
 """Arrays in one .npz file, of any number of channels: what NumPy writes, and MedMNIST's sets as they are.
 
-`train_images` is uint8 (n, H, W) or, channels last, (n, H, W, C); `train_labels` are class numbers (n,) or (n, 1), or 0
-and 1 for each class (n, classes) where an image may have several. `val_` and `test_` of both are optional, and so are
-the names in `classes`; a file of one part may leave the prefix out.
+`train_images` is uint8 (n, H, W), (n, H, W, C) or, where the shape leaves no doubt, (n, C, H, W). `train_labels` are
+class numbers (n,) or (n, 1), or 0 and 1 for each class (n, classes) where an image may have several. `val_` and `test_`
+of both are optional, and so are the names in `classes`; a file of one part may leave the prefix out.
 """
 
 import zipfile
@@ -62,8 +62,14 @@ def _part(given: Mapping[str, NDArray[Any]], prefix: str, path: Path) -> ArraySo
         numbers = numbers[:, 0]
     if numbers.size and (numbers.min() < 0 or (numbers.ndim == 2 and numbers.max() > 1)):
         raise DataError(f"{path}: {labels} goes from {numbers.min()} to {numbers.max()}; count classes from 0")
-    last = pixels[..., None] if pixels.ndim == 3 else pixels
-    return ArraySource(torch.from_numpy(last).permute(0, 3, 1, 2).contiguous(), numbers, f"{path.name} {images}")
+    first = pixels[:, None] if pixels.ndim == 3 else pixels if _channels_first(pixels) else pixels.transpose(0, 3, 1, 2)
+    return ArraySource(torch.from_numpy(np.ascontiguousarray(first)), numbers, f"{path.name} {images}")
+
+
+def _channels_first(pixels: NDArray[Any]) -> bool:
+    """Whether (n, C, H, W) is clear from the shape: else images were three pixels high and had dozens of channels."""
+    _, second, third, last = pixels.shape
+    return second in (1, 3, 4) and min(third, last) > 2 * max(second, 4) - 1
 
 
 def _classes(given: Mapping[str, NDArray[Any]], parts: list[ArraySource], path: Path) -> tuple[str, ...]:

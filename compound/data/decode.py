@@ -29,11 +29,11 @@ def decode_image(
 ) -> torch.Tensor:
     """Pixels uint8 (channels, H, W) of an encoded image, upright as its EXIF orientation says.
 
-    Transparent pixels show white behind them, 16-bit images keep their high byte, of an animation the first frame is
-    taken. Raises `DamagedImage(name, reason)` for bytes that are no image, are cut short, or unpack to too much: more
-    than `limit` pixels, or a bomb. A JPEG of more scans than COMPOUND_MAX_SCANS is refused; what else may take longer
-    than its size accounts for is decoded in a process that is ended after COMPOUND_MAX_DECODE, or in this one if it is
-    `alone` and may be ended.
+    Transparent pixels show white behind them. 16-bit images keep their high byte, or the upper eight of 12 bits where
+    no value needs more than these. Of an animation the first frame is taken. Raises `DamagedImage(name, reason)` for
+    bytes that are no image, are cut short, or unpack to too much: more than `limit` pixels, or a bomb. A JPEG of more
+    scans than COMPOUND_MAX_SCANS is refused; what else may take longer than its size accounts for is decoded in a
+    process that is ended after COMPOUND_MAX_DECODE, or in this one if it is `alone` and may be ended.
     """
     if channels not in (1, 3):
         raise DataError(f"{name}: the network reads {channels} channels and image files have 1 or 3; give an .npz")

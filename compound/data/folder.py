@@ -69,6 +69,7 @@ def open_csv(path: Path, channels: int) -> Tables:
             _refuse_twice(path, before, (part, entry))
         else:
             again += 1
+    _refuse_other_separators(path, [entry.label for entries in parts.values() for entry in entries], True in kinds)
     lacking = f"{path} lists no training images; add rows, or write train in the column split"
     if not parts:
         raise DataError(lacking)
@@ -80,6 +81,19 @@ def open_csv(path: Path, channels: int) -> Tables:
     left_out = {f"{again:,} row{'s' * (again > 1)} of {path}": "each names an image again"} if again else {}
     found = tables(path.stem, parts, channels, path, several=True in kinds, lacking=lacking)
     return replace(found, left_out=left_out)
+
+
+def _refuse_other_separators(file: Path, labels: list[str], several: bool) -> None:
+    """Several labels that are not written as such would be one more class: cat|dog, or cat;dog in a column label."""
+    known = set(labels)
+    for label in sorted(known):
+        for mark in "|,/;":
+            pieces = [piece.strip() for piece in label.split(mark)]
+            if (several and mark == SEPARATOR) or len(pieces) < 2:
+                continue
+            if known.issuperset(pieces) or (several and mark == "|"):
+                remedy = f"write {SEPARATOR.join(pieces)}" + " in a column labels" * (not several)
+                raise DataError(f"{file}: {label!r} looks like {len(pieces)} labels; {remedy}")
 
 
 def _refuse_twice(file: Path, first: tuple[str, Entry], second: tuple[str, Entry]) -> NoReturn:
@@ -193,7 +207,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Entry, bool]]:
     """(part, entry, whether an image may have several labels) for each row of the CSV file."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
+            reader = csv.DictReader(file, strict=True, skipinitialspace=True)  # of path, "cat"
             header = list(reader.fieldnames or ())
             at, label, split = (_column(header, names) for names in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
             several = label is None

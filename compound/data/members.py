@@ -21,7 +21,8 @@ FORMAT = 1
 class Members:
     """The samples of one shard of `bytes` bytes, in its order: image members, their place and their labels as written.
 
-    What cannot be used is in `left_out`, by member, with the reason.
+    What cannot be used is in `left_out`, by member, with the reason. `stamp` is of the very file that was read: see
+    `compound.data.shard_source.stamp_of`; empty where nothing says.
     """
 
     bytes: int
@@ -30,6 +31,7 @@ class Members:
     sizes: list[int] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    stamp: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {"format": FORMAT} | asdict(self)

@@ -11,7 +11,7 @@ import torch
 from compound.data.chance import Hashes
 from compound.data.decode import decode_image
 from compound.data.errors import DamagedImage, DataError
-from compound.data.identity import of_names
+from compound.data.identity import of_bytes, of_names, stamp
 from compound.data.members import HEADER
 from compound.data.source import Labels, Source, packed, unpacked
 from compound.errors import CompoundError
@@ -40,6 +40,10 @@ class ShardSource(Source):
         within = [shard.rpartition("/")[2] for shard in self._shards]
         names = [f"{within[shard]}/{self._name(i)}" for i, shard in enumerate(self._places[:, 0].tolist())]
         return of_names(names)
+
+    def version(self) -> str:
+        stamps = [stamp_of(*reach(shard))[1].encode() for shard in self._shards]
+        return f"{of_bytes([self.identities().tobytes(), *stamps]):016x}"
 
     def load(self, index: int) -> torch.Tensor:
         return self.decoded(index, self._read(index))
@@ -124,6 +128,16 @@ def reach(address: str) -> "tuple[AbstractFileSystem, str]":
     except ImportError as error:
         raise DataError(f"{address} cannot be read: {said(error)}") from None
     return system, path
+
+
+TAGS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified", "updated", "mtime")
+
+
+def stamp_of(system: "AbstractFileSystem", path: str) -> tuple[int | None, str]:
+    """The bytes of a file, and what changes when it is written again: the time and inode here, elsewhere its tag."""
+    info = system.info(path)
+    tag = stamp(path) if is_local(system) else next((f"{name} {info[name]}" for name in TAGS if info.get(name)), "")
+    return info.get("size"), tag
 
 
 def is_local(system: "AbstractFileSystem") -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 from compound.data.errors import DataError
 from compound.data.folder import HOLDOUT, TEST, TRAIN, as_parts, numbered
 from compound.data.members import Members, read_members
-from compound.data.shard_source import ShardSource, is_local, reach, said
+from compound.data.shard_source import ShardSource, is_local, reach, said, stamp_of
 from compound.data.tables import Tables
 from compound.files import make_folder, write_json
 
@@ -127,20 +127,30 @@ def class_names(shard: str, classes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def indices(shards: list[str], kept: Path) -> list[Members]:
-    """What each shard holds, from its index where that fits the shard's size."""
+    """What each shard holds, from its index where that is of the shard as it is now.
+
+    An index that is kept here says of which file it is. One beside a shard comes with it: on this machine it must not
+    be older than the shard, elsewhere its size must fit.
+    """
     system, _ = reach(shards[0])
     paths = [reach(shard)[1] for shard in shards]
     try:
-        sizes = system.sizes(paths)
+        with ThreadPoolExecutor(8) as threads:
+            stamps = list(threads.map(lambda path: stamp_of(system, path), paths))
     except Exception as error:  # each protocol has its own kinds
         raise DataError(f"cannot read the shards from {shards[0]} on: {said(error)}; check the address") from None
-    if None in sizes:
-        raise DataError(f"{shards[sizes.index(None)]}: its server does not say how long it is; take another")
+    unsized = [shard for shard, (size, _) in zip(shards, stamps, strict=True) if size is None]
+    if unsized:
+        raise DataError(f"{unsized[0]}: its server does not say how long it is; take another")
     beside = system.cat_ranges([BESIDE.format(path) for path in paths], None, None, on_error="return")
+    if is_local(system):
+        beside = [
+            data if _follows(BESIDE.format(path), path) else None for data, path in zip(beside, paths, strict=True)
+        ]
     files = [kept / f"{hashlib.sha256(_absolute(shard).encode()).hexdigest()[:24]}.json" for shard in shards]
     found = [
-        _valid(data, size) or _valid(file.read_bytes() if file.is_file() else None, size)
-        for data, file, size in zip(beside, files, sizes, strict=True)
+        _valid(data, size) or _valid(file.read_bytes() if file.is_file() else None, size, tag)
+        for data, file, (size, tag) in zip(beside, files, stamps, strict=True)
     ]
     missing = [number for number, members in enumerate(found) if members is None]
     if missing:
@@ -159,13 +169,19 @@ def _absolute(shard: str) -> str:
     return shard if "://" in shard else os.path.abspath(shard)
 
 
-def _valid(data: Any, size: int) -> Members | None:
+def _follows(index: str, shard: str) -> bool:
+    """Whether an index was written after its shard."""
+    return os.path.exists(index) and os.stat(index).st_mtime_ns >= os.stat(shard).st_mtime_ns
+
+
+def _valid(data: Any, size: int | None, tag: str | None = None) -> Members | None:
     """The index in `data`, None where there is none, a damaged one or one of another shard."""
     try:
         members = Members.from_json(json.loads(data)) if isinstance(data, bytes) else None
     except ValueError:
         return None
-    return members if members and members.bytes == size else None
+    fits = members is not None and members.bytes == size and tag in (None, members.stamp)
+    return members if fits else None
 
 
 def make_index(shard: str) -> Members:
@@ -173,9 +189,10 @@ def make_index(shard: str) -> Members:
     system, path = reach(shard)
     try:
         options = {} if is_local(system) else {"block_size": BLOCK, "cache_type": "readahead"}
+        _, tag = stamp_of(system, path)  # before it is read: one that is written meanwhile is read again
         size = system.size(path)
         with system.open(path, "rb", **options) as file:
-            return read_members(file, size, shard)
+            return replace(read_members(file, size, shard), stamp=tag)
     except DataError:
         raise
     except Exception as error:  # each protocol has its own kinds

@@ -61,7 +61,9 @@ def pixels_of(image: Image.Image) -> Pixels:
         raise Unreadable("floating-point pixels have no known range")
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):  # 16 bits a pixel, as I;16 and its byte orders or as I
-        high: Pixels = (np.asarray(upright).astype(np.int32).clip(0, 0xFFFF) >> 8).astype(np.uint8)
+        values = np.asarray(upright).astype(np.int32).clip(0, 0xFFFF)
+        # Scanners and microscopes write 12 bits into 16, of which the high byte would have 16 greys at the most.
+        high: Pixels = (values >> (4 if values.max(initial=0) < 1 << 12 else 8)).astype(np.uint8)
         return high
     if upright.mode in ("L", "1") and not upright.has_transparency_data:
         return np.array(upright.convert("L"))

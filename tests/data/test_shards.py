@@ -69,6 +69,7 @@ class Ranges(BaseHTTPRequestHandler):
     lost: list[str]
     asked: list[str]
     whole = False
+    tag = ""
 
     def do_HEAD(self) -> None:
         self.answer(body=False)
@@ -97,6 +98,8 @@ class Ranges(BaseHTTPRequestHandler):
             self.send_response(200)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(part)))
+        if self.tag:
+            self.send_header("ETag", self.tag)
         self.end_headers()
         if body:
             self.wfile.write(part)
@@ -259,6 +262,38 @@ def test_an_index_is_made_once_and_read_from_beside_the_shard(folder, root, serv
     write_shard(folder / "set-train-00.tar", range(7))
     (folder / "set-train-01.tar.index.json").write_text("{")
     assert len(read_tables(DataSpec(f"{folder}/{TRAIN}", root=root)).train) == 19
+
+
+@pytest.mark.parametrize("beside", [False, True], ids=["kept here", "beside the shard"])
+def test_a_shard_written_again_is_read_again(folder, root, beside):
+    """Other labels in as many bytes: tar pads what it holds."""
+    shard = folder / "set-train-00.tar"
+    before = shard.stat().st_size
+    if beside:
+        write_indices(f"{folder}/{TRAIN}", None, lambda _: None)
+    first = read_tables(DataSpec(f"{folder}/{TRAIN}", root=root)).train
+    labels, version = first.labels[:6].tolist(), first.version()
+    with shard.open("wb") as file, webdataset.TarWriter(file) as writer:
+        for seed in range(6):
+            suffix = ("png", "jpg")[seed % 2]
+            image = encoded(seed, {"png": "PNG", "jpg": "JPEG"}[suffix])
+            writer.write({"__key__": f"a.b/{seed:04d}", suffix: image, "cls": 1 - seed % 3 % 2, "json": {"seed": seed}})
+    assert shard.stat().st_size == before
+    again = read_tables(DataSpec(f"{folder}/{TRAIN}", root=root)).train
+    assert again.labels[:6].tolist() == [1 - label for label in labels]
+    assert again.version() != version
+
+
+def test_a_shard_elsewhere_is_known_by_its_tag(folder, root, served, capfd):
+    address, handler = served
+    handler.tag = '"first"'
+    open_data(f"{address}/{TRAIN}", root=root)
+    assert "3 of 3 shards have no index" in capfd.readouterr().err
+    open_data(f"{address}/{TRAIN}", root=root)
+    assert capfd.readouterr().err == ""
+    handler.tag = '"second"'
+    open_data(f"{address}/{TRAIN}", root=root)
+    assert "3 of 3 shards have no index" in capfd.readouterr().err
 
 
 def test_an_index_that_lies_is_found_out(folder, root):
