@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from compound.verbs.architecture import search_architecture, validate_search
     from compound.verbs.coefficients import CoefficientSearch as CoefficientSearch
     from compound.verbs.coefficients import search_coefficients
+    from compound.verbs.evaluate import Judging as Judging
+    from compound.verbs.evaluate import Sweep as Sweep
+    from compound.verbs.evaluate import compare, evaluate
     from compound.verbs.explain import explain
     from compound.verbs.export import export
     from compound.verbs.fit import fit
@@ -85,8 +88,10 @@ __all__ = [
     "Stage",
     "Style",
     "UsageError",
+    "compare",
     "cost",
     "dump_network",
+    "evaluate",
     "explain",
     "export",
     "fit",
@@ -113,6 +118,8 @@ __all__ = [
 
 # Where names are found that are imported when they are first asked for.
 VERBS = {
+    "compare": "compound.verbs.evaluate",
+    "evaluate": "compound.verbs.evaluate",
     "explain": "compound.verbs.explain",
     "export": "compound.verbs.export",
     "fit": "compound.verbs.fit",
@@ -135,6 +142,7 @@ VALUES = {
     "DataSpec": "compound.data",
     "Execution": "compound.execution",
     "RECIPES": "compound.training",
+    "Judging": "compound.verbs.evaluate",
     "Proposals": "compound.verbs.architecture",
     "Recipe": "compound.training",
     "Safeguards": "compound.training",
@@ -142,6 +150,7 @@ VALUES = {
     "Setup": "compound.training",
     "Sharing": "compound.trials.sharing",
     "Start": "compound.training",
+    "Sweep": "compound.verbs.evaluate",
     "TransferSearch": "compound.verbs.transfer",
     "optimize": "compound.runtimes",
 }

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import compound
-from compound import RECIPES, Budget, Execution, Setup, UsageError, parse_network
+from compound import RECIPES, Budget, Execution, Judging, Setup, Sweep, UsageError, parse_network
 
 NETWORK = """
 name: tiny
@@ -151,3 +151,23 @@ def test_export_writes_and_tells_what_the_command_does(cli, capfd, trained, phot
         compound.export(trained, "onx")
     with pytest.raises(UsageError, match="does not say which images it knows"):
         compound.export(trained / "model.safetensors", "onnx")
+
+
+def test_evaluate_and_compare_answer_and_write_what_the_command_does(cli, capfd, trained, photos, asked, tmp_path):
+    words = ("--resolutions", "14,20", "--predictions", tmp_path / "command.csv")
+    answered = cli.json("evaluate", trained, *words)
+    sweep = Sweep((14, 20))
+    found = compound.evaluate(trained, sweep=sweep, predictions=tmp_path / "python.csv")
+    assert json.loads(json.dumps(found.to_json())) == answered
+    assert (tmp_path / "python.csv").read_bytes() == (tmp_path / "command.csv").read_bytes()
+    assert found.judged.own
+    other = compound.train(
+        asked["network"], photos, replace(RECIPES["small"], **BRIEF | {"rate": 0.05}), tmp_path / "other"
+    )
+    both = compound.compare(trained, other.run.path)
+    assert json.loads(json.dumps(both.to_json())) == cli.json("compare", trained, other.run.path)
+    with pytest.raises(UsageError, match="--recalibrate belongs to --resolutions"):
+        Sweep(recalibrate=True)
+    with pytest.raises(UsageError, match="--final is of a run"):
+        compound.evaluate(trained, photos, judging=Judging(final=True))
+    assert capfd.readouterr() == ("", "")

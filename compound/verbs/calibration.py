@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compound.cli.common import note
 from compound.documents import read_json
 from compound.errors import UsageError
 from compound.files import write_json
+from compound.verbs.given import Say
 
 if TYPE_CHECKING:
     from compound.data import DataSet
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from compound.nn import ConvNet, Weights
 
 
-def run_calibration(net: "ConvNet", images: "DataSet", execution: "Execution") -> float:
+def run_calibration(net: "ConvNet", images: "DataSet", execution: "Execution", say: Say) -> float:
     """Divide the logits of `net` by the temperature that suits the held-out images, and return it."""
     from compound.evaluation import at_a_bound, calibrate
 
@@ -23,8 +23,8 @@ def run_calibration(net: "ConvNet", images: "DataSet", execution: "Execution") -
     temperature = calibrate(net, images.holdout, images.classes, execution)
     doubt = at_a_bound(temperature)
     if doubt:
-        note(f"warning: {doubt}")
-    note(f"temperature {temperature:.3f} fitted on {len(images.holdout):,} held-out images")
+        say(f"warning: {doubt}")
+    say(f"temperature {temperature:.3f} fitted on {len(images.holdout):,} held-out images")
     return temperature
 
 

@@ -1,0 +1,298 @@
+"""`compound.evaluate`: a trained network on the images it may be judged by; `compound.compare`: two of them."""
+
+from dataclasses import dataclass, field, replace
+from os import fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from compound.errors import UsageError
+from compound.files import ending
+from compound.verbs.calibration import keep_calibration, run_calibration
+from compound.verbs.given import Place, Say, silent
+from compound.verbs.models import find_model
+
+if TYPE_CHECKING:
+    from compound.data import DataSet, DataSpec, Source
+    from compound.evaluation import Comparison, Evaluation
+    from compound.evaluation.layouts import LabelledSet
+    from compound.execution import Execution
+    from compound.nn import ConvNet, Weights
+    from compound.training.judging import Asked, Judged
+
+
+@dataclass(frozen=True)
+class Judging:
+    """By which images, where it is not simply the test images.
+
+    `final`: the one evaluation of a run that keeps its test images, written into it. `again`: one more look at images
+    that were to be looked at once. `layout`: the data is a folder laid out as imagenet, imagenet-real (with `labels`,
+    its real.json), imagenet-v2, imagenet-a, imagenet-r or imagenet-sketch.
+    """
+
+    final: bool = False
+    again: bool = False
+    layout: str | None = None
+    labels: Path | None = None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Test resolutions in px besides the network's; `recalibrate`: batch norms re-estimated on training images."""
+
+    resolutions: tuple[int, ...] = ()
+    recalibrate: bool = False
+
+    def __post_init__(self) -> None:
+        if self.recalibrate and not self.resolutions:
+            raise UsageError("--recalibrate belongs to --resolutions; name them, such as --resolutions 224,256")
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The result, the images that it is of, and what else was asked for.
+
+    `temperature`: what the logits are divided by now, and `before`: the calibration error without it.
+    `swept`: figures at other resolutions.
+    """
+
+    model: str
+    result: "Evaluation"
+    judged: "Judged"
+    temperature: float | None = None
+    before: float | None = None
+    swept: list[dict[str, Any]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        head = {"model": self.model, "data": self.judged.name, "judged": self.judged.said}
+        return head | self.figures() | ({"resolutions": self.swept} if self.swept else {})
+
+    def figures(self) -> dict[str, Any]:
+        """The summary, and the calibration."""
+        calibrated = {"temperature": self.temperature, "calibration_error_before": self.before}
+        return self.result.summary() | (calibrated if self.temperature else {})
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Two networks on the images that both can be judged by; `said` tells which these are."""
+
+    first: str
+    second: str
+    data: str
+    said: str
+    comparison: "Comparison"
+
+    def to_json(self) -> dict[str, Any]:
+        head = {"first": self.first, "second": self.second, "data": self.data, "judged": self.said}
+        return head | self.comparison.summary()
+
+
+def evaluate(
+    model: Place,
+    data: "DataSpec | Place | None" = None,
+    *,
+    weights: Place | None = None,
+    judging: Judging = Judging(),
+    sweep: Sweep = Sweep(),
+    calibrate: bool = False,
+    predictions: Place | None = None,
+    reliability: Place | None = None,
+    execution: "Execution | None" = None,
+    say: Say = silent,
+) -> Evaluated:
+    """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class, confusion.
+
+    No image counts that the network was trained on (see `compound.training.judging`).
+
+    Args:
+        model: a run or a weights file; with `weights`, the name of a network.
+        data: the question that opens the images, or only where they lie; by default what the run was trained on.
+        weights: another library's weights, or a published name, for the network `model`.
+        judging: which images, where it is not simply the test images. sweep: other resolutions.
+        calibrate: fit a temperature on the held-out images and keep it in the weights (Guo et al. 2017).
+        predictions: write a CSV file with a row an image. reliability: draw accuracy by confidence, .svg, .png or .pdf.
+        execution: where it runs.
+        say: told of warnings.
+
+    Raises `UsageError` for what says nothing together, and for a look at test images that is one too many.
+    """
+    from compound.evaluation import evaluate as run_evaluation
+    from compound.evaluation import write_predictions
+    from compound.evaluation.figures import FORMATS, reliability_diagram, save_figure
+    from compound.execution import Execution
+    from compound.training import open_run
+    from compound.training.final import finish
+
+    refuse_mixtures(data, weights, judging, sweep, calibrate)
+    if reliability:
+        ending(Path(reliability), FORMATS, "picture")
+    name, execution = fspath(model), execution or Execution()
+    net, described = find_model(model, weights, several=True)
+    if described.several:
+        asked = {"--calibrate": calibrate, "--reliability": reliability, "--predictions": predictions}
+        refuse_single(name, asked | {"--resolutions": sweep.resolutions, "--layout": judging.layout})
+    labelled = find_layout(judging, data, described, say) if judging.layout else None
+    question = _asked(data, described, parts=calibrate or bool(sweep.resolutions), judging=judging)
+    judged = to_judge(weights or name, question, labelled)
+    images, source = judged.data, judged.source
+    say(f"judged by {len(source):,} images: {judged.said}")
+    temperature = run_calibration(net, images, execution, say) if calibrate and images else None
+    result = run_evaluation(net, source, described.classes, execution)
+    if labelled:
+        result = labelled.judge(result, judged.rows)
+    found = Evaluated(name, result, judged, temperature, _before(result, temperature))
+    if judging.final:
+        finish(open_run(name), result)
+    if temperature and images:
+        keep_calibration(Path(name), net, described, temperature, found.figures(), judged.own)
+    if sweep.resolutions and images:
+        found = replace(found, swept=_swept(net, images, sweep, execution))
+    if predictions:
+        write_predictions(result, source, Path(predictions))
+    if reliability:
+        save_figure(reliability_diagram(result, f"{net.network.name} on {judged.name}"), Path(reliability))
+    return found
+
+
+def compare(
+    first: Place,
+    second: Place,
+    data: "DataSpec | Place | None" = None,
+    *,
+    execution: "Execution | None" = None,
+    say: Say = silent,
+) -> Compared:
+    """Compare two networks image by image: difference of top-1 with its interval, and McNemar's exact test.
+
+    Args:
+        first, second: runs or weights files that know the same classes.
+        data: the question that opens the images, or only where they lie; by default what both runs were trained on.
+        execution: where it runs.
+        say: told by which images they are judged.
+
+    Raises `UsageError` where the two have no images in common that both can be judged by.
+    """
+    from compound.evaluation import compare as run_comparison
+    from compound.evaluation import evaluate as run_evaluation
+    from compound.execution import Execution
+
+    names, execution = (fspath(first), fspath(second)), execution or Execution()
+    loaded = [find_model(each) for each in names]
+    if loaded[0][1].classes != loaded[1][1].classes:
+        raise UsageError(f"{first} and {second} know different classes, so they cannot be right about the same images")
+    again = Judging(again=True)
+    judged = [
+        to_judge(name, _asked(data, described, judging=again))
+        for name, (_, described) in zip(names, loaded, strict=True)
+    ]
+    sources = in_common(judged[0].source, judged[1].source)
+    fewer = any(len(s) < len(j.source) for s, j in zip(sources, judged, strict=True))
+    if not len(sources[0]) or (fewer and not _place(data)):
+        raise UsageError(f"{first} and {second} were tested on different images; name DATA that neither was trained on")
+    said = " and ".join(sorted({one.said for one in judged}))
+    say(f"judged by {len(sources[0]):,} images: {said}")
+    results = [
+        run_evaluation(net, source, described.classes, execution)
+        for (net, described), source in zip(loaded, sources, strict=True)
+    ]
+    return Compared(*names, judged[0].name, said, run_comparison(*results))
+
+
+def _asked(data: "DataSpec | Place | None", described: "Weights", *, judging: Judging, parts: bool = False) -> "Asked":
+    """What a network of these weights is to be judged by; an empty place stands for what its run was trained on."""
+    from compound.data import DataSpec
+    from compound.training.judging import Asked
+
+    spec = data if isinstance(data, DataSpec) else DataSpec(_place(data))
+    spec = replace(spec, channels=described.channels)
+    return Asked(spec, described.classes, described.several, parts, judging.final, judging.again)
+
+
+def _place(data: "DataSpec | Place | None") -> str:
+    from compound.data import DataSpec
+
+    return data.where if isinstance(data, DataSpec) else fspath(data or "")
+
+
+def to_judge(model: Place, asked: "Asked", labelled: "LabelledSet | None" = None) -> "Judged":
+    """The images that `model` is judged by: a labelled set, those asked for, or by default those of its run."""
+    from compound.training import open_run
+    from compound.training.judging import Judged, images_to_judge, run_of, unseen
+
+    run = run_of(fspath(model))
+    if labelled is not None:
+        return unseen(Judged(labelled.name, labelled.source, "all of it"), run, asked)
+    if not asked.spec.where:
+        run = run or open_run(fspath(model))
+        root, download = asked.spec.root or run.spec.root, asked.spec.download or run.spec.download
+        asked = replace(asked, spec=replace(asked.spec, where=run.spec.where, root=root, download=download))
+    return images_to_judge(asked, run)
+
+
+def in_common(first: "Source", second: "Source") -> "tuple[Source, Source]":
+    """The images that both have, in the order of the first."""
+    import numpy as np
+
+    from compound.data import subset
+
+    at = {second.path(i): i for i in range(len(second))}
+    rows = [(i, at[path]) for i in range(len(first)) if (path := first.path(i)) in at]
+    chosen = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    return subset(first, chosen[:, 0]), subset(second, chosen[:, 1])
+
+
+def refuse_single(model: str, asked: dict[str, Any]) -> None:
+    """What is made for one label an image."""
+    for option, value in asked.items():
+        if value:
+            raise UsageError(f"{option} needs one label an image, and {model} knows several; leave it out")
+
+
+def refuse_mixtures(
+    data: "DataSpec | Place | None", weights: Place | None, judging: Judging, sweep: Sweep, calibrate: bool
+) -> None:
+    """Options that say nothing together."""
+    layout, sizes, named = judging.layout, sweep.resolutions, bool(_place(data))
+    if judging.final and (named or weights or layout or sizes):
+        raise UsageError("--final is of a run, its own test images and its own resolution; leave all other out")
+    if calibrate and weights:
+        raise UsageError(f"--calibrate keeps the temperature in our own weights file, and {weights} is another's")
+    if layout and (calibrate or sizes):
+        raise UsageError("a --layout has test images alone; --calibrate and --resolutions need a data set or a run")
+    if layout and not named:
+        raise UsageError(f"--layout {layout} says how a folder is laid out; give the folder as DATA")
+    if judging.labels and not layout:
+        raise UsageError("--labels belongs to --layout imagenet-real")
+
+
+def find_layout(judging: Judging, data: "DataSpec | Place | None", described: "Weights", say: Say) -> "LabelledSet":
+    """The set in a published layout; it says where it is not whole."""
+    from compound.evaluation import LAYOUTS, open_layout
+
+    layout, place = str(judging.layout), _place(data)
+    found = open_layout(layout, Path(place), described.classes, described.channels, judging.labels)
+    if len(found.source) != LAYOUTS[layout]:
+        say(f"warning: {layout} has {LAYOUTS[layout]:,} images to judge and {place} has {len(found.source):,}")
+    return found
+
+
+def _before(result: "Evaluation", temperature: float | None) -> float | None:
+    """The calibration error without the temperature."""
+    from compound.evaluation.calibration import tempered
+
+    if not temperature:
+        return None
+    return replace(result, probabilities=tempered(result, 1 / temperature)).calibration_error
+
+
+def _swept(net: "ConvNet", images: "DataSet", wanted: Sweep, execution: "Execution") -> list[dict[str, Any]]:
+    """Figures at every resolution."""
+    from compound.evaluation import sweep
+
+    training = images.train if wanted.recalibrate else None
+    return [
+        {"resolution": size, "recalibrated": wanted.recalibrate, "top1": one.top(1),
+         "top1_interval": list(one.interval()), "top5": one.top(5), "loss": one.loss,
+         "calibration_error": one.calibration_error}
+        for size, one in sweep(net, images.test, images.classes, list(wanted.resolutions), execution, training=training)
+    ]  # fmt: skip
