@@ -1,7 +1,7 @@
 """Exported files ready to run, in ONNX Runtime, OpenVINO or ExecuTorch."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,11 +127,23 @@ def checked_onnx(path: Path) -> bytes:
         model = onnx.load_model_from_string(data)
     except Exception as error:
         raise ExportError(f"{path} is damaged or not an ONNX file: {first_line(error)}") from None
-    tensors = [*model.graph.initializer, *(a.t for node in model.graph.node for a in node.attribute if a.HasField("t"))]
-    outside = [tensor.name for tensor in tensors if tensor.data_location == onnx.TensorProto.EXTERNAL]
-    if outside:
-        raise ExportError(f"{path}: tensor {outside[0]} lies in another file, which is never read; export it whole")
+    for tensor in messages_in(model, onnx.TensorProto):
+        if tensor.data_location != onnx.TensorProto.DEFAULT or tensor.external_data:
+            raise ExportError(
+                f"{path}: tensor {tensor.name} lies in another file, which is never read; export it whole"
+            )
     return data
+
+
+def messages_in(message: Any, kind: type) -> Iterator[Any]:
+    """Every message of a kind within another of protobuf, wherever the format lets one stand: graphs within nodes,
+    functions, sparse tensors, and what a later version of it adds."""
+    if isinstance(message, kind):
+        yield message
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for inner in (value,) if hasattr(value, "ListFields") else value:
+                yield from messages_in(inner, kind)
 
 
 def first_line(error: Exception) -> str:

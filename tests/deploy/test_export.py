@@ -4,6 +4,7 @@ import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -202,6 +203,57 @@ def test_data_in_other_files_is_never_read(small, tmp_path: Path) -> None:
     entry.key, entry.value = "location", "../../../etc/passwd"
     (tmp_path / "evil.onnx").write_bytes(proto.SerializeToString())
     with pytest.raises(ExportError, match="lies in another file, which is never read"):
+        open_runtime(tmp_path / "evil.onnx")
+
+
+def elsewhere(name: str = "secret") -> Any:
+    import onnx
+
+    tensor = onnx.TensorProto(name=name, data_type=onnx.TensorProto.FLOAT, dims=[1])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", "../../../etc/passwd"
+    return tensor
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["branch", "loop in a branch", "function", "attribute", "attribute of several", "sparse", "sparse attribute",
+     "training", "without saying so"],
+)  # fmt: skip
+def test_data_in_other_files_is_never_read_from_within(place: str, tmp_path: Path) -> None:
+    """Wherever ONNX lets a tensor stand."""
+    import onnx
+    from onnx import helper
+
+    inner = helper.make_graph([], "inner", [], [], initializer=[elsewhere()])
+    graph = helper.make_graph([], "outer", [], [])
+    functions = []
+    sparse = onnx.SparseTensorProto(values=elsewhere(), dims=[1])
+    if place == "branch":
+        graph.node.append(helper.make_node("If", ["x"], ["y"], then_branch=inner))
+    elif place == "loop in a branch":
+        loop = helper.make_graph([helper.make_node("Loop", ["x"], ["y"], body=inner)], "middle", [], [])
+        graph.node.append(helper.make_node("If", ["x"], ["y"], else_branch=loop))
+    elif place == "function":
+        node = helper.make_node("Constant", [], ["y"], value=elsewhere())
+        functions = [helper.make_function("own", "F", ["x"], ["y"], [node], [])]
+    elif place == "attribute":
+        graph.node.append(helper.make_node("Constant", [], ["y"], value=elsewhere()))
+    elif place == "attribute of several":
+        graph.node.append(helper.make_node("Own", [], ["y"], values=[elsewhere(), elsewhere()]))
+    elif place == "sparse":
+        graph.sparse_initializer.append(sparse)
+    elif place == "sparse attribute":
+        graph.node.append(helper.make_node("Constant", [], ["y"], sparse_value=sparse))
+    elif place == "without saying so":
+        graph.initializer.append(elsewhere())
+        graph.initializer[0].ClearField("data_location")
+    model = helper.make_model(graph, functions=functions)
+    if place == "training":
+        model.training_info.add().algorithm.CopyFrom(inner)
+    (tmp_path / "evil.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(ExportError, match="tensor secret lies in another file, which is never read"):
         open_runtime(tmp_path / "evil.onnx")
 
 
