@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from compound.verbs.measure import measure, measure_device
     from compound.verbs.plan import plan
     from compound.verbs.predict import predict, predict_frames
+    from compound.verbs.report import report
     from compound.verbs.study import ScalingQuestion as ScalingQuestion
     from compound.verbs.study import study
     from compound.verbs.train import resume, train
@@ -103,6 +104,7 @@ __all__ = [
     "plan",
     "predict",
     "predict_frames",
+    "report",
     "resume",
     "save_network",
     "scale",
@@ -128,6 +130,7 @@ VERBS = {
     "plan": "compound.verbs.plan",
     "predict": "compound.verbs.predict",
     "predict_frames": "compound.verbs.predict",
+    "report": "compound.verbs.report",
     "resume": "compound.verbs.train",
     "search_architecture": "compound.verbs.architecture",
     "search_coefficients": "compound.verbs.coefficients",

@@ -16,8 +16,8 @@ from compound.cost import CONVENTION
 from compound.files import write_bytes
 from compound.paper import Line, table
 from compound.paper.tables import ROUNDED, TABLES, TOLERANCE
-from compound.report.picture import Plot
-from compound.report.study_figures import study_figures
+from compound.reporting.picture import Plot
+from compound.reporting.study_figures import study_figures
 from compound.studies import Study, read_study
 from compound.studies.statistics import means, verdict
 

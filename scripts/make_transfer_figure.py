@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from compound.files import write_bytes
-from compound.report.picture import Palette, Plot, on_axes
+from compound.reporting.picture import Palette, Plot, on_axes
 
 ROOT = Path(__file__).parents[1]
 LABELS = {

@@ -23,9 +23,9 @@ def figure(
 ) -> None:
     """Draw a figure of the paper (Tan & Le 2019)."""
     from compound.files import ending
-    from compound.report.paper_figures import paper_figure
-    from compound.report.picture import FILES, Picture, write_picture
-    from compound.report.study_figures import study_figure
+    from compound.reporting.paper_figures import paper_figure
+    from compound.reporting.picture import FILES, Picture, write_picture
+    from compound.reporting.study_figures import study_figure
     from compound.studies import read_study
 
     path = out or Path(f"figure-{number}.svg")

@@ -7,6 +7,7 @@ import typer
 
 from compound.cli.common import Json, answer
 from compound.cli.execution import Device
+from compound.verbs import report as verb
 
 
 def report(
@@ -24,15 +25,5 @@ def report(
     json: Json = False,
 ) -> None:
     """Write one self-contained page of what was run: figures, tables with intervals, and how to repeat it."""
-    from compound.report import write_report
-
-    made = write_report(places, out, files, images or (), device)
-    value = {
-        "report": str(out),
-        "title": made.title,
-        "sections": [section.name for section in made.sections],
-        "figures": [picture.name for section in made.sections for picture in section.pictures],
-        "tables": [table.name for section in made.sections for table in section.tables],
-        "files": str(files) if files else None,
-    }
-    answer(json, value, f"report {out}" + (f"\nfigures and tables {files}" if files else ""))
+    made = verb.report(places, out, files=files, images=images or (), device=device)
+    answer(json, made.to_json(), f"report {out}" + (f"\nfigures and tables {files}" if files else ""))

@@ -18,8 +18,8 @@ from compound.cost import cost
 from compound.data.errors import DamagedImage
 from compound.deploy.predict import best_classes
 from compound.explanation import has_class_maps
-from compound.report.drawing import Drawing
-from compound.report.stages import network_part
+from compound.reporting.drawing import Drawing
+from compound.reporting.stages import network_part
 from compound.serve import page
 from compound.serve.answers import About, Answer, Problem, Ready, classes_of
 from compound.serve.batching import Busy

@@ -8,7 +8,7 @@ from importlib.resources import files
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from compound.report.page import environment
+from compound.reporting.page import environment
 
 
 @cache

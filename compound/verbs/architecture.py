@@ -85,7 +85,7 @@ def search_architecture(
     `UsageError` for what cannot be.
     """
     from compound.execution import share_cores
-    from compound.report.front import write_front
+    from compound.reporting.front import write_front
     from compound.search.architecture import affordable
     from compound.search.architecture_plan import share_weights
     from compound.search.finish import choose, figures, objectives, write_results

@@ -156,7 +156,7 @@ def write_findings(
     search: "Search", problem: "CoefficientProblem", entries: "list[RankedTrial]", data: str, out: Path
 ) -> FoundCoefficients:
     """rule.yaml, leaderboard, surface, step2.json and result.json."""
-    from compound.report.surface import write_surface
+    from compound.reporting.surface import write_surface
     from compound.search.findings import intervals, no_worse, step_2, write_rule
     from compound.trials import write_leaderboard
 

@@ -61,7 +61,7 @@ def fit(
     """
     from compound.deploy import write_predictions
     from compound.parallel import is_first
-    from compound.report import write_run_report
+    from compound.reporting import write_run_report
     from compound.training import Setup
     from compound.training.open import going_on
 

@@ -45,8 +45,8 @@ def measure(
     `UsageError` for unknown names.
     """
     from compound.measurement import TABLE_4, memory_fields, run_session
-    from compound.report.latency_figure import latency_plot
-    from compound.report.picture import FILES, write_picture
+    from compound.reporting.latency_figure import latency_plot
+    from compound.reporting.picture import FILES, write_picture
     from compound.runtimes import find_runtime
 
     for runtime in runtimes:

@@ -171,3 +171,15 @@ def test_evaluate_and_compare_answer_and_write_what_the_command_does(cli, capfd,
     with pytest.raises(UsageError, match="--final is of a run"):
         compound.evaluate(trained, photos, judging=Judging(final=True))
     assert capfd.readouterr() == ("", "")
+
+
+def test_report_and_explain_answer_what_the_command_does(cli, capfd, trained, photos, tmp_path):
+    answered = cli.json("report", trained, "-o", tmp_path / "page.html", "--files", tmp_path / "files")
+    names = {path.name for path in (tmp_path / "files").iterdir()}
+    made = compound.report(trained, tmp_path / "page.html", files=tmp_path / "python")
+    assert made.to_json() | {"files": None} == answered | {"files": None}
+    assert {path.name for path in (tmp_path / "python").iterdir()} == names
+    photo = photos / "boot" / "0.png"
+    answered = cli.json("explain", trained, photo, "-o", tmp_path / "maps")
+    assert json.loads(json.dumps(compound.explain(trained, photo, out=tmp_path / "maps").to_json())) == answered
+    assert capfd.readouterr() == ("", "")

@@ -7,8 +7,8 @@ from itertools import pairwise
 import pytest
 
 from compound import ZOO, Network
-from compound.report.drawing import draw_networks
-from compound.report.layout import boxes
+from compound.reporting.drawing import draw_networks
+from compound.reporting.layout import boxes
 from compound.zoo.efficientnet import B0
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,11 +11,11 @@ from report.studies import write_synthetic
 
 from compound import UsageError
 from compound.measurement import Measured, Subject, Timing
-from compound.report.front import FrontPoint, front_plot
-from compound.report.latency_figure import latency_plot
-from compound.report.paper_figures import paper_figure
-from compound.report.picture import PAPER, Plot
-from compound.report.study_figures import study_figure
+from compound.reporting.front import FrontPoint, front_plot
+from compound.reporting.latency_figure import latency_plot
+from compound.reporting.paper_figures import paper_figure
+from compound.reporting.picture import PAPER, Plot
+from compound.reporting.study_figures import study_figure
 from compound.scaling import CompoundRule
 from compound.zoo.efficientnet import B0
 

@@ -3,7 +3,7 @@
 from compound import ZOO, Budget, cost, fit_budget
 from compound.cost import cost_fields
 from compound.latency import DeviceTable, latency, units
-from compound.report.plan import view_plan
+from compound.reporting.plan import view_plan
 
 B0 = ZOO["efficientnet-b0"]
 

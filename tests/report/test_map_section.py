@@ -9,7 +9,7 @@ from report.test_run_report import MakeRun, Page
 
 from compound import ZOO, CompoundRule, UsageError, scale
 from compound.nn import build, save_weights
-from compound.report import write_report
+from compound.reporting import write_report
 from compound.training.run import open_run
 
 CLASSES = ("cat", "dog", "eel")

@@ -12,10 +12,10 @@ from report.studies import write_synthetic
 from report.test_run_report import MakeRun, Page
 
 from compound import ZOO, UsageError, load_network
-from compound.report import write_report
-from compound.report.page import Report
-from compound.report.search import read_search
-from compound.report.table import Column, Table
+from compound.reporting import write_report
+from compound.reporting.page import Report
+from compound.reporting.search import read_search
+from compound.reporting.table import Column, Table
 
 T_975_4 = 2.7764451051977987  # Student's t, 97.5 %, 4 degrees (any table)
 
@@ -200,7 +200,7 @@ def imported(module: str, seen: set[str]) -> set[str]:
 
 def test_a_run_is_reported_without_the_extra_of_searches() -> None:
     """`make demo` installs no Optuna."""
-    needed = imported("compound.report.run", imported("compound.report", set()))
+    needed = imported("compound.reporting.run", imported("compound.reporting", set()))
     assert {"compound.nn", "torch"} <= needed
     assert not {name for name in needed if name.partition(".")[0] == "optuna"}
     assert any(name.startswith("optuna") for name in imported("compound.trials.ranking", set()))

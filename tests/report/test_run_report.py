@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from compound import UsageError, cost, load_network, stage_costs
-from compound.report import write_run_report
+from compound.reporting import write_run_report
 from compound.training.run import open_run
 
 HOSTILE = ("<script>alert(1)</script>", "a \"quoted\" & 'mean' name", "$x_$ </td>", "naïve 猫")

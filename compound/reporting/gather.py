@@ -5,9 +5,9 @@ from pathlib import Path
 
 from compound.errors import UsageError
 from compound.files import make_folder, write_text
-from compound.report.page import Report, Section, rendered
-from compound.report.run import RunReport
-from compound.report.runs import labels, run_sections
+from compound.reporting.page import Report, Section, rendered
+from compound.reporting.run import RunReport
+from compound.reporting.runs import labels, run_sections
 
 
 def write_report(
@@ -58,10 +58,10 @@ def read_report(places: Sequence[Path], images: Sequence[Path] = (), device: str
 def _sections(place: Path, kind: str, name: str) -> list[Section]:
     """Of a study or a search; what they need (Optuna, SciPy) is asked of nobody who reports on runs."""
     if kind == "study":
-        from compound.report.study import study_sections
+        from compound.reporting.study import study_sections
 
         return study_sections(place, name)
-    from compound.report.search import read_search
+    from compound.reporting.search import read_search
 
     return read_search(place).sections(name)
 
@@ -79,7 +79,7 @@ def _kind(place: Path) -> str:
 
 
 def _maps(runs: Sequence[RunReport], images: Sequence[Path], device: str) -> Section:
-    from compound.report.maps import map_section  # only maps need torch
+    from compound.reporting.maps import map_section  # only maps need torch
 
     named = [(name, run.run.path) for name, run in zip(labels(runs), runs, strict=True)]
     return map_section(named, images, device)

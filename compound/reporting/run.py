@@ -9,15 +9,15 @@ from typing import Any
 
 from compound.cost import Cost, cost
 from compound.documents import damage, read_yaml
-from compound.report import figures
-from compound.report.drawing import Drawing
-from compound.report.making import commands, recipe_fields
-from compound.report.page import REMEDY, Report, Section, read_if_there, rendered
-from compound.report.picture import Plot
-from compound.report.plan import PlanView, drawable_baseline, view_plan
-from compound.report.results import Card, Confused, Recall, cards, check_confusion, most_confused, recalls
-from compound.report.stages import network_part, stage_lines, stage_table
-from compound.report.table import Cell, Column, Table, exact, percent
+from compound.reporting import figures
+from compound.reporting.drawing import Drawing
+from compound.reporting.making import commands, recipe_fields
+from compound.reporting.page import REMEDY, Report, Section, read_if_there, rendered
+from compound.reporting.picture import Plot
+from compound.reporting.plan import PlanView, drawable_baseline, view_plan
+from compound.reporting.results import Card, Confused, Recall, cards, check_confusion, most_confused, recalls
+from compound.reporting.stages import network_part, stage_lines, stage_table
+from compound.reporting.table import Cell, Column, Table, exact, percent
 from compound.training.run import Run, open_run
 
 MATRIX = 20  # classes up to which the confusion matrix has numbers

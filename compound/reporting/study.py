@@ -6,10 +6,10 @@ from compound.errors import UsageError
 from compound.network import Network
 from compound.notation import load_network
 from compound.quantity import brief_seconds, or_none, short
-from compound.report.drawing import Drawing
-from compound.report.page import Part, Section, rendered, section
-from compound.report.study_figures import differences_plot, seeds_plot, study_figures
-from compound.report.table import Column, Table, exact, factor, percent2
+from compound.reporting.drawing import Drawing
+from compound.reporting.page import Part, Section, rendered, section
+from compound.reporting.study_figures import differences_plot, seeds_plot, study_figures
+from compound.reporting.table import Column, Table, exact, factor, percent2
 from compound.studies import Study, read_study
 from compound.studies.statistics import PairedComparison, compare, means, verdict
 

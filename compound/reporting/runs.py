@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from compound.quantity import short
-from compound.report import figures
-from compound.report.cost_figures import Point, against_cost
-from compound.report.drawing import Drawing
-from compound.report.making import commands
-from compound.report.page import Part, Section, rendered, section
-from compound.report.picture import Picture
-from compound.report.run import RunReport
-from compound.report.table import Column, Table, exact, percent2
+from compound.reporting import figures
+from compound.reporting.cost_figures import Point, against_cost
+from compound.reporting.drawing import Drawing
+from compound.reporting.making import commands
+from compound.reporting.page import Part, Section, rendered, section
+from compound.reporting.picture import Picture
+from compound.reporting.run import RunReport
+from compound.reporting.table import Column, Table, exact, percent2
 
 OF_A_KIND = "Runs are compared by their test images; those of different data sets are not comparable."
 

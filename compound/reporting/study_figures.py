@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from compound.errors import UsageError
-from compound.report.cost_figures import MARKERS, CostName, Curve, Point, accuracy_plot, draw_curves
-from compound.report.picture import Palette, Plot, on_axes
+from compound.reporting.cost_figures import MARKERS, CostName, Curve, Point, accuracy_plot, draw_curves
+from compound.reporting.picture import Palette, Plot, on_axes
 from compound.studies import Study, Variant
 from compound.studies.statistics import Mean, PairedComparison, means
 

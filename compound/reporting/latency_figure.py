@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from compound.measurement import Measured
-from compound.report.cost_figures import Curve, Point, draw_curves
-from compound.report.picture import Palette, Plot, on_axes
+from compound.reporting.cost_figures import Curve, Point, draw_curves
+from compound.reporting.picture import Palette, Plot, on_axes
 
 
 def latency_plot(measured: Sequence[Measured]) -> Plot:

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from compound.quantity import brief_seconds, short
-from compound.report.picture import Palette, Plot, on_axes
+from compound.reporting.picture import Palette, Plot, on_axes
 
 CostName = Literal["macs", "params", "latency"]
 AXES = {"macs": "multiply-adds", "params": "parameters", "latency": "latency, batch 1"}

@@ -13,8 +13,8 @@ from html import escape
 from typing import Any
 
 from compound.network import Network
-from compound.report.layout import TOP, Row, Scales, cuts, heading, lay_out, layers_text, short_label
-from compound.report.picture import DPI, PAPER
+from compound.reporting.layout import TOP, Row, Scales, cuts, heading, lay_out, layers_text, short_label
+from compound.reporting.picture import DPI, PAPER
 
 CAPTION = (
     "Drawn to scale: a box a stage, as high as the resolution it receives (above it, in px) and as thick as its "

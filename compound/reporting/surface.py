@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from compound.files import write_bytes
-from compound.report.picture import Palette, Plot
+from compound.reporting.picture import Palette, Plot
 
 Point = tuple[float, float, float, float, float, float]  # α, β, γ, accuracy, the two ends of its interval
 

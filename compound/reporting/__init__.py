@@ -1,5 +1,5 @@
 """Floor 8: pages and figures, from what runs, searches and studies left on disk."""
 
-from compound.report.gather import read_report, write_report, write_run_report
+from compound.reporting.gather import read_report, write_report, write_run_report
 
 __all__ = ["read_report", "write_report", "write_run_report"]

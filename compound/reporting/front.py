@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from compound.files import write_bytes
 from compound.quantity import limit_text
-from compound.report.picture import Palette, Plot, on_axes
+from compound.reporting.picture import Palette, Plot, on_axes
 from compound.search.objective import front
 
 UNITS = {"macs": "multiply-adds", "params": "parameters", "memory": "bytes of memory", "latency": "time of one call"}

@@ -8,12 +8,12 @@ from typing import Any
 
 from compound.documents import damaged, read_json, read_yaml
 from compound.notation import load_network
-from compound.report.drawing import Drawing
-from compound.report.front import FrontPoint, front_plot
-from compound.report.making import Command
-from compound.report.page import Part, Section, read_if_there, rendered, section
-from compound.report.surface import Point, surface_plot
-from compound.report.table import of_records
+from compound.reporting.drawing import Drawing
+from compound.reporting.front import FrontPoint, front_plot
+from compound.reporting.making import Command
+from compound.reporting.page import Part, Section, read_if_there, rendered, section
+from compound.reporting.surface import Point, surface_plot
+from compound.reporting.table import of_records
 from compound.search.findings import intervals
 from compound.trials import RankedTrial
 

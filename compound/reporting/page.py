@@ -12,8 +12,8 @@ from compound.cost import CONVENTION
 from compound.documents import read_json
 from compound.files import make_folder, write_bytes, write_text
 from compound.quantity import brief_seconds, short
-from compound.report.picture import Picture
-from compound.report.table import Table, percent
+from compound.reporting.picture import Picture
+from compound.reporting.table import Table, percent
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -58,12 +58,12 @@ class Report:
 
 
 @cache
-def environment(room: str = "report") -> "Environment":
+def environment(room: str = "reporting") -> "Environment":
     """The templates of a room, which may use those of the reports. Everything is escaped but what is made here."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     made = Environment(
-        loader=ChoiceLoader([PackageLoader("compound", place) for place in dict.fromkeys((room, "report"))]),
+        loader=ChoiceLoader([PackageLoader("compound", place) for place in dict.fromkeys((room, "reporting"))]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from compound.errors import UsageError
 from compound.network import Network
 from compound.paper import Line, table
-from compound.report.cost_figures import Curve, Point, accuracy_plot
-from compound.report.drawing import CAPTION, Drawing
-from compound.report.picture import Picture, Plot
+from compound.reporting.cost_figures import Curve, Point, accuracy_plot
+from compound.reporting.drawing import CAPTION, Drawing
+from compound.reporting.picture import Picture, Plot
 from compound.scaling import RULES, Rule, Scaling, scale
 
 FAMILY = "EfficientNet"

@@ -13,10 +13,10 @@ from compound.data import DamageLog
 from compound.deploy import find_images
 from compound.explanation import Asked, Named, Panel, in_bytes, sheet, side_by_side
 from compound.nn import load_weights
-from compound.report.page import Part, Section, section
-from compound.report.picture import DPI
-from compound.report.results import jpeg_uri
-from compound.report.table import of_records
+from compound.reporting.page import Part, Section, section
+from compound.reporting.picture import DPI
+from compound.reporting.results import jpeg_uri
+from compound.reporting.table import of_records
 
 MOST = 12  # photos
 

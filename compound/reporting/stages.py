@@ -7,10 +7,10 @@ from markupsafe import Markup
 
 from compound.cost import Cost, cost, stage_costs
 from compound.network import Network, describe
-from compound.report.drawing import Drawing
-from compound.report.layout import boxes
-from compound.report.page import rendered
-from compound.report.table import Column, Table, exact, percent
+from compound.reporting.drawing import Drawing
+from compound.reporting.layout import boxes
+from compound.reporting.page import rendered
+from compound.reporting.table import Column, Table, exact, percent
 
 
 @dataclass(frozen=True)

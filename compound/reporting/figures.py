@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from compound.report.picture import Palette, Plot, on_axes
+from compound.reporting.picture import Palette, Plot, on_axes
 
 HEAT = "#4a7de8"  # reads on white and on black
 CELLS = 125  # a side of the colour map; smaller ones cannot be seen
