@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from compound.reporting.picture import Palette, Plot, on_axes
+from compound.reporting.results import Confusion
 
 HEAT = "#4a7de8"  # reads on white and on black
 CELLS = 125  # a side of the colour map; smaller ones cannot be seen
@@ -58,7 +59,7 @@ def rates(name: str, title: str, epochs: Sequence[int], rate: Sequence[float]) -
     return Plot(name, title, "", (400, 120), on_axes(draw))
 
 
-def confusion_map(name: str, confusion: Sequence[Sequence[int]]) -> Plot:
+def confusion_map(name: str, confusion: Confusion) -> Plot:
     """Many classes as a colour map: each cell the share of its true class; a root brings out the rare ones.
 
     Beyond CELLS classes a cell shows the largest share of the `pooled` × `pooled` classes it stands for.
@@ -67,10 +68,9 @@ def confusion_map(name: str, confusion: Sequence[Sequence[int]]) -> Plot:
     classes, each = len(confusion), pooled(len(confusion))
     shares = [[0.0] * math.ceil(classes / each) for _ in range(0, classes, each)]
     for truth, row in enumerate(confusion):
-        images, cells = max(sum(row), 1), shares[truth // each]
-        for predicted, count in enumerate(row):
-            if count:
-                cells[predicted // each] = max(cells[predicted // each], count / images)
+        images, cells = sum(row.values()), shares[truth // each]
+        for predicted, count in row.items():
+            cells[predicted // each] = max(cells[predicted // each], count / images)
     pixels = [[(red, green, blue, math.sqrt(share)) for share in row] for row in shares]
     end = len(shares) * each - 0.5
 

@@ -57,32 +57,49 @@ class Card:
         return self.truth == self.predicted
 
 
-def check_confusion(confusion: Sequence[Sequence[int]], classes: Sequence[str], where: Path) -> None:
-    """The matrix must have a row and a column a class."""
-    if len(confusion) != len(classes) or any(len(row) != len(classes) for row in confusion):
-        raise UsageError(
-            f"{where}: the confusion matrix is not {len(classes)} × {len(classes)}, the classes of run.yaml; "
-            "delete the file, or train again"
-        )
+Confusion = Sequence[Mapping[int, int]]
+"""For each true class how many images were taken for which class; only what occurs."""
 
 
-def most_confused(confusion: Sequence[Sequence[int]], classes: Sequence[str], count: int = 5) -> list[Confused]:
+def read_confusion(told: Mapping[str, Any], classes: Sequence[str], where: Path) -> Confusion | None:
+    """What evaluation.json says, in pairs or, of older versions, as a matrix with a row and a column a class."""
+    count = len(classes)
+    size = f"{count} × {count}, the classes of run.yaml"
+    wrong = f"{where}: the confusion matrix is not {size}; delete the file, or train again"
+    if "confusion_pairs" in told:
+        rows: list[dict[int, int]] = [{} for _ in classes]
+        for truth, predicted, images in told["confusion_pairs"]:
+            if not (0 <= truth < count and 0 <= predicted < count):
+                raise UsageError(wrong)
+            rows[truth][predicted] = images
+        return rows
+    matrix = told.get("confusion")
+    if matrix is None:
+        return None
+    if len(matrix) != count or any(len(row) != count for row in matrix):
+        raise UsageError(wrong)
+    return [{number: images for number, images in enumerate(row) if images} for row in matrix]
+
+
+def most_confused(confusion: Confusion, classes: Sequence[str], count: int = 5) -> list[Confused]:
     """The most frequent mistakes, ties in the order of the classes."""
     pairs = [
         (-wrong, truth, predicted)
         for truth, row in enumerate(confusion)
-        for predicted, wrong in enumerate(row)
-        if wrong and truth != predicted
+        for predicted, wrong in row.items()
+        if truth != predicted
     ]
-    return [Confused(classes[t], classes[p], -wrong, sum(confusion[t])) for wrong, t, p in sorted(pairs)[:count]]
+    return [
+        Confused(classes[t], classes[p], -wrong, sum(confusion[t].values())) for wrong, t, p in sorted(pairs)[:count]
+    ]
 
 
-def recalls(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> list[Recall]:
+def recalls(confusion: Confusion, classes: Sequence[str]) -> list[Recall]:
     """Recall of every class, the best first; classes without test images last."""
     found = []
     for number, (name, row) in enumerate(zip(classes, confusion, strict=True)):
-        images = sum(row)
-        found.append(Recall(name, row[number], images, row[number] / images if images else None))
+        images, right = sum(row.values()), row.get(number, 0)
+        found.append(Recall(name, right, images, right / images if images else None))
     return sorted(found, key=lambda one: -1.0 if one.share is None else one.share, reverse=True)
 
 

@@ -15,7 +15,7 @@ from compound.reporting.making import commands, recipe_fields
 from compound.reporting.page import REMEDY, Report, Section, read_if_there, rendered
 from compound.reporting.picture import Plot
 from compound.reporting.plan import PlanView, drawable_baseline, view_plan
-from compound.reporting.results import Card, Confused, Recall, cards, check_confusion, most_confused, recalls
+from compound.reporting.results import Card, Confused, Confusion, Recall, cards, most_confused, read_confusion, recalls
 from compound.reporting.stages import network_part, stage_lines, stage_table
 from compound.reporting.table import Cell, Column, Table, exact, percent
 from compound.training.run import Run, open_run
@@ -51,17 +51,22 @@ class RunReport:
             read_if_there(run.held_out),
             predictions["predictions"] if predictions else None,
         )
-        if report.confusion:
-            check_confusion(report.confusion, report.classes, run.evaluation)
+        _ = report.confusion  # one that does not fit is said at once
         return report
 
     @property
     def classes(self) -> list[str]:
         return [str(name) for name in self.run.data["classes"]]
 
-    @property
-    def confusion(self) -> list[list[int]] | None:
-        return self.evaluation.get("confusion") if self.evaluation else None
+    @cached_property
+    def confusion(self) -> Confusion | None:
+        return read_confusion(self.evaluation, self.classes, self.run.evaluation) if self.evaluation else None
+
+    def matrix(self) -> list[list[int]] | None:
+        """All of it, where classes are few."""
+        if self.confusion is None or len(self.classes) > MATRIX:
+            return None
+        return [[row.get(number, 0) for number in range(len(self.classes))] for row in self.confusion]
 
     @cached_property
     def cost(self) -> Cost:
@@ -151,7 +156,9 @@ class RunReport:
     def _classes(self) -> Section:
         drawn = self.confusion_map()
         limits = {"MATRIX": MATRIX, "LONG_RECALL": LONG_RECALL}
-        body = rendered("run_classes.html", report=self, confusion=self.confusion, map=drawn, **limits)
+        body = rendered(
+            "run_classes.html", report=self, confusion=self.confusion, matrix=self.matrix(), map=drawn, **limits
+        )
         return Section("classes", "Classes", body, (drawn,) if drawn else (), self.class_tables())
 
     def _examples(self) -> Section:
@@ -173,7 +180,7 @@ class RunReport:
         recall = Table("recall", "Recall", columns, found)
         if len(self.classes) > MATRIX:
             return (recall,)
-        counts = zip(self.classes, self.confusion, strict=True)
+        counts = zip(self.classes, self.matrix() or [], strict=True)
         rows: tuple[tuple[Cell, ...], ...] = tuple((name, *row) for name, row in counts)
         predicted = (Column(name, exact) for name in self.classes)
         return (recall, Table("confusion", "Confusion", (Column("true class"), *predicted), rows))

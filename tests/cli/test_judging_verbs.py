@@ -80,7 +80,7 @@ def test_calibration_stays_in_the_weights(cli, runs):
     assert calibrated["temperature"] > 1.1
     assert calibrated["calibration_error_before"] == pytest.approx(before["calibration_error"], abs=1e-4)
     assert after["loss"] == calibrated["loss"] < before["loss"]
-    assert after["confusion"] == before["confusion"]
+    assert after["confusion_pairs"] == before["confusion_pairs"]
     told = json.loads((runs[0] / "evaluation.json").read_text())
     assert (told["training_seconds"], told["loss"]) == (7, after["loss"])
     again = cli.json("evaluate", runs[0], "--calibrate")

@@ -62,7 +62,7 @@ def test_from_a_csv_to_predictions(cli, photos, tmp_path):
     assert told["mean_average_precision"] == pytest.approx(value["mean_average_precision"], abs=1e-6)
     assert set(told["per_class"]["bar"]) == {"images", "average_precision", "recall", "precision", "f1"}
     assert told["per_class"]["bar"]["images"] == 20
-    assert "confusion" not in told
+    assert "confusion_pairs" not in told
     assert told == cli.json("evaluate", "run", "--batch", 7)
     code, out, _ = cli("evaluate", "run")
     assert code == 0

@@ -1,5 +1,6 @@
 """Figures of an evaluation against closed forms and torchmetrics; digits that do not depend on the batch."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,7 @@ def test_figures(four):
     assert four.top(1) == 0.5
     assert four.top(2) == four.top(5) == 1.0
     assert four.confusion().tolist() == [[1, 0, 0], [1, 0, 1], [0, 0, 1]]
+    assert four.confusion_pairs() == [[0, 0, 1], [1, 0, 1], [1, 2, 1], [2, 2, 1]]
     assert four.loss == pytest.approx(-sum(map(torch.log, torch.tensor([0.7, 0.3, 0.4, 0.7]))).item() / 4)
     assert four.most_confident_mistakes(8) == [1, 2]  # positions in the source, most confident first
 
@@ -170,3 +172,21 @@ def test_a_fresh_network_of_depthwise_layers_too(source):
     model = build(net.with_(classes=3, channels=1), seed=0)
     results = [evaluate(model, source, ("a", "b", "c"), Execution("cpu", batch=size)) for size in (3, 60)]
     assert torch.equal(*(one.probabilities for one in results))
+
+
+def test_the_file_grows_with_the_images_and_not_with_the_square_of_the_classes():
+    """ImageNet-21k: its matrix would take 4 GB as it was written."""
+    classes, images = 21_841, 300
+    labels = torch.arange(images) * 72
+    probabilities = torch.full((images, classes), 1e-6)
+    answers = torch.where(torch.arange(images) % 3 == 0, labels, (labels + 5) % classes)
+    probabilities[torch.arange(images), answers] = 0.9
+    names = tuple(f"n{number:08}" for number in range(classes))
+    told = Evaluation(names, probabilities, labels, torch.arange(images), []).summary()
+    assert told["confusion_pairs"] == [[t, p, 1] for t, p in zip(labels.tolist(), answers.tolist(), strict=True)]
+    assert told["top1"] == pytest.approx(1 / 3)
+    told_of = told["per_class"]
+    assert told_of["n00000000"] == {"images": 1, "recall": 1.0, "precision": 1.0, "f1": 1.0}
+    assert told_of["n00000072"] == {"images": 1, "recall": 0.0, "precision": None, "f1": 0.0}
+    assert told_of["n00000077"] == {"images": 0, "recall": None, "precision": 0.0, "f1": 0.0}
+    assert len(json.dumps(told)) < 3_000_000

@@ -80,7 +80,7 @@ def evaluation(classes: Sequence[str]) -> dict[str, Any]:
         "top5": 0.996,
         "loss": 0.67,
         "per_class": dict.fromkeys(classes, 0.0),
-        "confusion": confusion.tolist(),
+        "confusion_pairs": [[t, p, int(confusion[t, p])] for t, p in np.argwhere(confusion).tolist()],
         "damaged": [{"path": f"test/<{i}>.jpg", "reason": "truncated & broken"} for i in range(25)],
         "training_seconds": 72.4,
         "damaged_training": [],

@@ -138,6 +138,15 @@ def test_confusion_recall_and_confused_pairs(make_run: MakeRun) -> None:
     assert len(made.of_class("diagonal")) == 3
 
 
+def test_a_run_of_an_older_version_has_a_matrix(make_run: MakeRun) -> None:
+    path = make_run()
+    given = json.loads((path / "evaluation.json").read_text())
+    new, _ = page(path).text("classes"), given.pop("confusion_pairs")
+    matrix = [[10, 0, 0], [0, 9, 1], [2, 0, 8]]
+    (path / "evaluation.json").write_text(json.dumps(given | {"confusion": matrix}))
+    assert page(path).text("classes") == new
+
+
 def test_examples_are_limited_and_marked_in_words(make_run: MakeRun) -> None:
     made = page(make_run())
     text = made.text("examples")
@@ -265,6 +274,10 @@ def test_damaged_files_are_named(make_run: MakeRun) -> None:
 def test_confusion_of_other_classes_is_refused(make_run: MakeRun, confusion: list[list[int]]) -> None:
     path = make_run()
     given = json.loads((path / "evaluation.json").read_text())
+    del given["confusion_pairs"]
     (path / "evaluation.json").write_text(json.dumps(given | {"confusion": confusion}))
+    with pytest.raises(UsageError, match=r"confusion matrix is not 3 × 3"):
+        write_run_report(path)
+    (path / "evaluation.json").write_text(json.dumps(given | {"confusion_pairs": [[0, 0, 1], [1, 3, 1]]}))
     with pytest.raises(UsageError, match=r"confusion matrix is not 3 × 3"):
         write_run_report(path)
