@@ -6,10 +6,12 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINUTES ?= 3
 FULL ?=
 
-.PHONY: help demo test test-resume test-deploy lint docs test-slow test-oracle faults bench clean
+.PHONY: help demo check check-tests base minimum test test-resume test-deploy lint docs test-slow test-oracle faults bench clean
 
 help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
+	@echo "make check        lint, types, floors and the tests that take no half second: in 90 seconds, before every commit"
+	@echo "make base         an install without extras, in an environment of its own: it plans, and needs no torch"
 	@echo "make test         lint, types, floors, the ordinary tests and the documentation"
 	@echo "make docs         the documentation, in build/site"
 	@echo "make test-slow    the tests that take minutes: accuracy in a time budget"
@@ -35,6 +37,23 @@ $(VENV)/ready-oracles: $(VENV)/ready-dev
 demo: $(VENV)/ready-train
 	rm -rf runs/demo
 	$(BIN)/compound fit fashion6k --minutes $(MINUTES) --out runs/demo
+
+# Two at a time: the types are checked while the first tests run.
+check: $(VENV)/ready-dev
+	$(MAKE) --jobs 2 --output-sync lint check-tests
+
+check-tests: export OMP_NUM_THREADS = 1
+check-tests: $(VENV)/ready-dev
+	$(BIN)/python -m pytest -q --numprocesses 2 --timeout 30 -m 'not long and not slow and not gpu and not oracle' \
+		--ignore tests/training/test_resume.py --ignore tests/deploy
+
+# Thrown away before and after; what is installed is a wheel's files, so a file that is not packaged is missed here.
+base:
+	rm -rf build/base
+	$(PYTHON) -m venv build/base
+	build/base/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt .
+	cd build/base && bin/python $(CURDIR)/scripts/base_install.py bin/compound
+	rm -rf build/base
 
 # One thread a process: two processes of two threads each would wait for each other. The tests of stopping and resuming
 # send signals to their own process, so they have one to themselves; and the runtimes of deployment, all loaded at once,

@@ -54,6 +54,7 @@ def runs(two_runs, tmp_path) -> tuple[Path, Path]:
     return first, second
 
 
+@pytest.mark.long
 def test_the_batch_changes_nothing(cli, runs):
     first, second = (cli.json("evaluate", runs[0], "--batch", size) for size in (1, 17))
     assert first == second
@@ -72,6 +73,7 @@ def test_a_run_is_judged_by_the_split_it_was_trained_with(cli, two_runs, photos,
     assert judged == [data.test.path(i) for i in range(len(data.test))]
 
 
+@pytest.mark.long
 def test_calibration_stays_in_the_weights(cli, runs):
     (runs[0] / "evaluation.json").write_text('{"training_seconds": 7, "loss": 99}')
     before = cli.json("evaluate", runs[0])
@@ -88,6 +90,7 @@ def test_calibration_stays_in_the_weights(cli, runs):
     assert total == pytest.approx(calibrated["temperature"] * again["temperature"])
 
 
+@pytest.mark.long
 def test_files_beside_the_figures(cli, runs, tmp_path):
     told = cli.json(
         "evaluate", runs[0], "--predictions", tmp_path / "p.csv", "--reliability", tmp_path / "r.svg",
@@ -102,6 +105,7 @@ def test_files_beside_the_figures(cli, runs, tmp_path):
     assert [one["resolution"] for one in told["resolutions"]] == [14, 20]
 
 
+@pytest.mark.long
 def test_two_runs_are_compared_on_the_same_images(cli, runs):
     told = cli.json("compare", *runs)
     one, two = (cli.json("evaluate", run)["top1"] for run in runs)
@@ -114,6 +118,7 @@ def test_two_runs_are_compared_on_the_same_images(cli, runs):
     assert (itself["difference"], itself["p_value"]) == (0, 1)
 
 
+@pytest.mark.long
 def test_runs_that_saw_other_images_are_not_compared(cli, runs, photos, tmp_path):
     data = open_data(str(photos), channels=1, seed=5)
     other = start_run(parse_network(NETWORK, "my-net"), data, open_run(runs[1]).recipe, tmp_path / "other")
@@ -141,6 +146,7 @@ def test_a_submission_of_a_folder_without_labels(cli, runs, photos, tmp_path):
     assert "names images by file name, and 60 share one" in err
 
 
+@pytest.mark.long
 def test_pictures_of_several_classes(cli, runs, photos, tmp_path):
     images = (photos / "boot" / "0.png", photos / "shirt" / "0.png")
     told = cli.json("explain", runs[0], *images, "--class", "boot", "--class", "Shirt", "-o", tmp_path / "out")
@@ -157,6 +163,7 @@ def test_pictures_of_several_classes(cli, runs, photos, tmp_path):
     assert (tmp_path / "more" / "0.png").is_file()
 
 
+@pytest.mark.long
 def test_networks_side_by_side_with_scores(cli, runs, photos, tmp_path):
     (tmp_path / "boxes.csv").write_text("path,left,top,right,bottom\n0.png,0,0,28,14\n")
     images = (photos / "boot" / "0.png", photos / "boot" / "1.png")

@@ -30,6 +30,7 @@ def tiny(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_networks_are_measured_by_default(cli, tiny) -> None:  # type: ignore[no-untyped-def]
     value = cli.json("measure", tiny, "--runtime", "eager,optimized", "--batch", "1,2", "--runs", "3")
     assert set(value) == {"measured", "table4", "unavailable", "environment"}
@@ -39,6 +40,7 @@ def test_networks_are_measured_by_default(cli, tiny) -> None:  # type: ignore[no
     assert cli.json("measure", "networks", tiny, "--runs", "1")["measured"][0]["macs"] == cost(load_network(tiny)).macs
 
 
+@pytest.mark.long
 def test_text_csv_and_memory(cli, tiny, tmp_path) -> None:  # type: ignore[no-untyped-def]
     code, out, err = cli("measure", tiny, "--runs", "2", "--csv", tmp_path / "a.csv", "--memory")
     assert code == 0, err
@@ -50,6 +52,7 @@ def test_text_csv_and_memory(cli, tiny, tmp_path) -> None:  # type: ignore[no-un
     assert "training" in out
 
 
+@pytest.mark.long
 def test_a_picture_of_accuracy_over_latency(cli, tiny, tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     monkeypatch.setitem(top1(), "tiny", 0.771)
     value = cli.json("measure", tiny, "--runs", "1", "-o", tmp_path / "a.svg")
@@ -67,6 +70,7 @@ def test_printed_figures_have_the_names_of_the_zoo() -> None:
         assert pair.slow_seconds / pair.fast_seconds == pytest.approx(pair.ratio, abs=0.05)
 
 
+@pytest.mark.long
 def test_from_device_to_plan(cli, tiny, tmp_path) -> None:  # type: ignore[no-untyped-def]
     table = tmp_path / "here.json"
     made = cli.json(
@@ -132,6 +136,7 @@ def test_fit_tells_a_table_from_a_device() -> None:
         which_devices(["a.json", "b.json"])
 
 
+@pytest.mark.long
 def test_measure_in_python_has_the_commands_figures(cli, tiny, tmp_path) -> None:  # type: ignore[no-untyped-def]
     answered = cli.json("measure", tiny, "--runtime", "eager", "--batch", "1,2", "--runs", 2, "--memory")
     session = compound.measure(tiny, ["eager"], [1, 2], turns=Turns(2), memory=True)

@@ -15,6 +15,7 @@ COST_FIELDS = {"name", "resolution", "params", "macs", "activations", "memory"}
 SCALING_FIELDS = {"phi", "depth", "width", "resolution_factor"}
 
 
+@pytest.mark.long
 def test_zoo_lists_every_network_with_its_cost(cli: Cli) -> None:
     listed = cli.json("zoo")["networks"]
     assert [row["name"] for row in listed] == list(ZOO)
@@ -215,6 +216,7 @@ print([name for name in {forbidden!r} if name in sys.modules], file=sys.stderr)
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("verb", VERBS)
 def test_planning_imports_no_torch(verb: str, tmp_path: Path) -> None:
     file = tmp_path / "net.yaml"

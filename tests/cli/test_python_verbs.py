@@ -67,6 +67,7 @@ def judged(run: Path) -> dict[str, object]:
     }
 
 
+@pytest.mark.long
 def test_fit_and_train_leave_the_same_run_by_either_way(cli, capfd, photos, asked, tmp_path):
     words = ("--recipe", asked["recipe"], "--baseline", asked["network"], "--macs", "60k", "-o", tmp_path / "command")
     answered = cli.json("fit", photos, *words)
@@ -95,6 +96,7 @@ def test_fit_and_train_leave_the_same_run_by_either_way(cli, capfd, photos, aske
     assert (trained.part, judged(trained.run.path)) == ("test", judged(tmp_path / "python"))
 
 
+@pytest.mark.long
 def test_resume_goes_on_from_the_newest_checkpoint_to_the_same_bits(photos, asked, tmp_path):
     whole = compound.train(asked["network"], compound.DataSpec(str(photos)), asked["recipe"], tmp_path / "run")
     weights = numbers_in(whole.run.weights)
@@ -107,6 +109,7 @@ def test_resume_goes_on_from_the_newest_checkpoint_to_the_same_bits(photos, aske
         compound.resume(photos)
 
 
+@pytest.mark.long
 def test_what_cannot_be_is_raised_and_nothing_is_written(photos, asked, tmp_path):
     with pytest.raises(UsageError, match="--no-final leaves the test images alone"):
         compound.fit(photos, out=tmp_path / "run", setup=Setup(final=False))
@@ -138,6 +141,7 @@ def test_predict_says_and_writes_what_the_command_does(cli, capfd, trained, phot
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.long
 def test_export_writes_and_tells_what_the_command_does(cli, capfd, trained, photos, tmp_path):
     pytest.importorskip("onnxruntime")
     answered = cli.json("export", trained, "--to", "onnx", "--to", "hub", "--batch", 1, "-o", tmp_path / "command")

@@ -31,6 +31,7 @@ def words(tmp_path, monkeypatch, write_photos):
     return ("my.yaml", "photos", "--channels", 1, "--tolerance", 0.2, "--epochs", 1, "--batch", 16)
 
 
+@pytest.mark.long
 def test_a_search_ends_in_a_rule_that_the_other_verbs_take(cli, words, tmp_path):
     value = cli.json("search", "coefficients", *words, "--trials", 3, "--workers", 1, "-o", "out")
     assert (value["completed"], value["failed"], value["pruned"]) == (3, 0, 0)
@@ -65,6 +66,7 @@ def test_a_search_ends_in_a_rule_that_the_other_verbs_take(cli, words, tmp_path)
     assert "holds another search 'coefficients of my-net': settings seeds is 2 there and 3 here" in err
 
 
+@pytest.mark.long
 def test_the_cost_is_told_before(cli, words, tmp_path, monkeypatch):
     monkeypatch.setattr("compound.training.short.MEASURE_SECONDS", 0.1)
     value = cli.json("search", "coefficients", *words, "--search-cost", "--workers", 1)
@@ -73,6 +75,7 @@ def test_the_cost_is_told_before(cli, words, tmp_path, monkeypatch):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("more", "code", "said"),
     [
@@ -107,6 +110,7 @@ def pretrained(words, tmp_path):
     )
 
 
+@pytest.mark.long
 def test_fine_tuning_is_chosen_by_validation_and_tested_once(cli, words, pretrained, tmp_path):
     small = ("--rates", 2, "--decays", 2, "--steps", 4, "--batch", 32, "--channels", 1, "--workers", 1, "-o", "out")
     value = cli.json("search", "transfer", *words[:2], "--weights", pretrained, *small)

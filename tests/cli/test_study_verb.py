@@ -105,6 +105,7 @@ def test_a_killed_study_goes_on_and_grows(cli, words, tmp_path):
     assert "holds another search 'three study of my-net': settings recipe rate is" in err
 
 
+@pytest.mark.long
 def test_the_cost_is_told_before(cli, words, tmp_path):
     value = cli.json("study", *words, "--seeds", 4, "--workers", 1, "--estimate")
     assert value["runs"] == 12
@@ -131,6 +132,7 @@ def test_what_cannot_be_studied_is_said(cli, words, options, said, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.long
 def test_a_forecast_of_a_family(cli, words, tmp_path):
     """Results that follow a law, in the file of a study that was laid out but not trained."""
     from compound.studies.carry import blank

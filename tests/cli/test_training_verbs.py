@@ -43,6 +43,7 @@ def trained(cli, yaml, photos) -> Path:
     return out
 
 
+@pytest.mark.long
 def test_a_newcomers_yaml_is_trained_evaluated_and_used(cli, trained, photos):
     assert {path.name for path in trained.iterdir()} == {
         "run.yaml", "network.yaml", "images.csv", "metrics.csv", "checkpoints", "tensorboard", "model.safetensors",
@@ -65,6 +66,7 @@ def test_a_newcomers_yaml_is_trained_evaluated_and_used(cli, trained, photos):
     assert again["classes"][0]["probability"] == pytest.approx(predicted[0]["classes"][0]["probability"], abs=1e-5)
 
 
+@pytest.mark.long
 def test_a_run_is_not_overwritten_and_resumes_only_as_itself(cli, trained, yaml, photos):
     recipe = ("--recipe", yaml.parent / "recipe.yaml", "-o", trained)
     code, err = cli.error("train", yaml, photos, *recipe)
@@ -76,6 +78,7 @@ def test_a_run_is_not_overwritten_and_resumes_only_as_itself(cli, trained, yaml,
     assert cli("train", yaml, photos, *recipe, "--resume")[0] == 0
 
 
+@pytest.mark.long
 def test_what_the_machine_decides_is_said_and_written(cli, yaml, photos, tmp_path):
     out = tmp_path / "decided"
     words = (
@@ -94,6 +97,7 @@ def test_what_the_machine_decides_is_said_and_written(cli, yaml, photos, tmp_pat
     assert run.recipe.patience == 3
 
 
+@pytest.mark.long
 def test_a_run_teaches_another(cli, trained, yaml, photos, tmp_path):
     words = ("--recipe", yaml.parent / "recipe.yaml", "--epochs", 2, "--teacher", trained, "-o", tmp_path / "student")
     assert cli.json("train", yaml, photos, *words)["images"] == 27
@@ -118,6 +122,7 @@ def test_every_verb_that_trains_has_the_same_options():
         assert "training" not in signature(verb).parameters
 
 
+@pytest.mark.long
 def test_fit_goes_the_whole_way(cli, yaml, photos, tmp_path):
     out = tmp_path / "fitted"
     words = ("--recipe", yaml.parent / "recipe.yaml", "--baseline", yaml, "--macs", "300k", "-o", out)
@@ -134,6 +139,7 @@ def test_fit_goes_the_whole_way(cli, yaml, photos, tmp_path):
     assert first["truth"] in ("shirt", "trouser", "boot")
 
 
+@pytest.mark.long
 def test_weights_of_another_library_predict_under_a_networks_name(cli, tmp_path, photos):
     from compound import ZOO
     from compound.nn import build
@@ -224,6 +230,7 @@ def test_unwritable_out(cli):
     assert err.startswith("error: cannot write /proc/run: ")
 
 
+@pytest.mark.long
 def test_damaged_images_are_named_counted_and_stop_the_run_when_many(cli, yaml, photos, tmp_path):
     import shutil
 
@@ -249,6 +256,7 @@ def test_damaged_images_are_named_counted_and_stop_the_run_when_many(cli, yaml, 
     assert "3.png" in err.splitlines()[-1]
 
 
+@pytest.mark.long
 def test_test_images_are_kept_for_one_final_evaluation(cli, yaml, photos, tmp_path):
     """What `--no-final` leaves and `evaluate --final` then writes is what `--final` writes at once."""
     words = ("train", yaml, photos, "--recipe", yaml.parent / "recipe.yaml", "--epochs", 4, "--holdout", 0.2)

@@ -37,6 +37,7 @@ def weights(tmp_path):
     return save_weights(model, tmp_path / "weights.safetensors", ("boot", "shirt", "trouser"))
 
 
+@pytest.mark.long
 def test_a_probe_by_folds_by_shots_and_as_a_network(cli, weights, photos, tmp_path):
     folds = cli.json("probe", weights, photos, "--folds", 3, "--workers", 0)
     assert folds["images"] == 90
@@ -54,6 +55,7 @@ def test_a_probe_by_folds_by_shots_and_as_a_network(cli, weights, photos, tmp_pa
     assert (code, "--folds and --shots are two ways to measure" in err) == (2, True)
 
 
+@pytest.mark.long
 def test_a_wider_network_starts_as_the_narrow_one_ended(cli, weights, photos, tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("base: small\nbatch: 16\nepochs: 12\nrate: 0.2\nprecision: fp32\nwarmup_epochs: 0\n")
@@ -69,6 +71,7 @@ def test_a_wider_network_starts_as_the_narrow_one_ended(cli, weights, photos, tm
     assert (code, "--weights and --inherit both say what to start from" in err) == (2, True)
 
 
+@pytest.mark.long
 def test_auto_takes_the_published_weights_of_the_network(cli, photos, tmp_path, monkeypatch):
     from torchvision.models import squeezenet1_1
 

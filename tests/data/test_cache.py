@@ -132,6 +132,7 @@ def _hold(folder, ready, done):
         done.wait(30)
 
 
+@pytest.mark.long
 def test_a_second_process_is_refused(photos, tmp_path):
     out = tmp_path / "out"
     write_cache(read_tables(DataSpec(str(photos))), out, 64)

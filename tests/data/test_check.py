@@ -69,6 +69,7 @@ def test_a_contact_sheet_has_a_row_a_class(folder):
     assert (sheet[:, :20, 60:] != 255).any()
 
 
+@pytest.mark.long
 def test_small_pictures_of_one_kind_are_not_taken_for_each_other():
     assert len(check(open_data("fashion6k"))["duplicates"]) <= 20
 

@@ -245,6 +245,7 @@ def test_workers_outlive_the_signals_that_stop_a_training():
     assert len(list(batches)) == 28
 
 
+@pytest.mark.long
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch's own way is taken")
 def test_workers_are_forked_also_by_a_process_that_was_spawned():
     """Such a process would hand its own way on, and each worker would import torch anew."""
@@ -276,6 +277,7 @@ with loading():
 """
 
 
+@pytest.mark.long
 @pytest.mark.skipif(os.getuid() != 0 or not shutil.which("unshare"), reason="needs a /dev/shm of its own")
 def test_a_full_dev_shm_is_an_error_not_a_hang():
     mount = 'mount -t tmpfs -o size=2M tmpfs /dev/shm && exec "$@"'

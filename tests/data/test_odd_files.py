@@ -96,6 +96,7 @@ except DamagedImage as error: print(peak() - before, error)
 """
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("name", BOMBS)
 def test_bombs_are_refused_from_the_header(name, monkeypatch):
@@ -106,6 +107,7 @@ def test_bombs_are_refused_from_the_header(name, monkeypatch):
         decode_image(data, 3, name)
 
 
+@pytest.mark.long
 def test_a_bomb_takes_less_than_50_megabytes(tmp_path):
     bomb = tmp_path / "bomb.png"
     bomb.write_bytes(BOMBS["79 kB of grey"]())
@@ -115,6 +117,7 @@ def test_a_bomb_takes_less_than_50_megabytes(tmp_path):
     assert said.startswith("bomb is damaged: it unpacks")
 
 
+@pytest.mark.long
 def test_a_large_photograph_is_no_bomb():
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (60, 50, 3), dtype=np.uint8))

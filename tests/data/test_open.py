@@ -34,6 +34,7 @@ def test_fashion6k_is_the_very_files_with_their_licence():
     assert sum(p.stat().st_size for p in FASHION6K.iterdir()) <= 4e6
 
 
+@pytest.mark.long
 def test_the_holdout_as_a_number_is_exact_and_stratified():
     """As the paper's minival: 25,022 of 1,281,167 images of 1,000 classes."""
     for held in (1, 7, 333, 5990):

@@ -202,6 +202,7 @@ def same(first, second):
     return len(first) == len(second) and all(map(torch.equal, first, second))
 
 
+@pytest.mark.long
 def test_the_network_gives_the_same_batches_whatever_the_workers_and_the_place(folder, root, served):
     address, handler = served
     local = open_data(f"{folder}/{TRAIN}", root=root)
@@ -245,6 +246,7 @@ def test_a_server_without_ranges_is_named(folder, root, served):
         train.load(0)
 
 
+@pytest.mark.long
 def test_an_index_is_made_once_and_read_from_beside_the_shard(folder, root, served, capfd):
     address, handler = served
     open_data(f"{address}/{TRAIN}", root=root)

@@ -96,6 +96,7 @@ def test_a_decoder_that_overruns_is_ended_and_the_next_image_read(monkeypatch) -
     assert time.process_time() - begun < 0.3  # of this process
 
 
+@pytest.mark.long
 def test_loading_leaves_slow_images_out(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("COMPOUND_MAX_DECODE", "200ms")
     (tmp_path / "slow.ppm").write_bytes(plain_ppm(1100))

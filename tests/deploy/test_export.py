@@ -22,6 +22,7 @@ from compound.nn import Weights, build, load_model, save_weights
 from compound.runtimes import FORMATS, Deployable, ExportError, graph_of, open_runtime
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     ["efficientnet-mini", "tf_efficientnet-b0", "resnet-50", pytest.param("inception-v3", marks=pytest.mark.slow)],
@@ -48,6 +49,7 @@ def test_cell_network(tmp_path: Path) -> None:
         assert done.top1 is None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("takes", ["uint8", "float"])
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_fixed_batch_and_normalisation_outside(name: str, takes, small, tmp_path: Path) -> None:
@@ -58,6 +60,7 @@ def test_fixed_batch_and_normalisation_outside(name: str, takes, small, tmp_path
     assert done.difference < 1e-4
 
 
+@pytest.mark.long
 def test_what_the_graph_itself_computes(small, tmp_path: Path) -> None:
     """Another program, which only knows ONNX, gets the logits from raw pixels."""
     import onnxruntime
@@ -75,6 +78,7 @@ def test_what_the_graph_itself_computes(small, tmp_path: Path) -> None:
     assert json.loads(told["preprocessing"])["resolution"] == model.network.resolution
 
 
+@pytest.mark.long
 def test_exported_program(small, tmp_path: Path) -> None:
     model = small("efficientnet-mini")
     (done,) = export(model, CLASSES, ["torch"], tmp_path, probe(model, photos(model, 3), labelled=False))
@@ -84,6 +88,7 @@ def test_exported_program(small, tmp_path: Path) -> None:
         open_runtime(tmp_path / "model.pt2")  # it could run code
 
 
+@pytest.mark.long
 def test_int8_is_smaller_and_close(small, tmp_path: Path) -> None:
     model = small("efficientnet-lite0")
     checked = probe(model, photos(model, 24), labelled=True)
@@ -95,6 +100,7 @@ def test_int8_is_smaller_and_close(small, tmp_path: Path) -> None:
         assert open_runtime(tmp_path / quantised, "int8").classes == CLASSES
 
 
+@pytest.mark.long
 def test_a_wrong_file_is_not_kept(small, tmp_path: Path, monkeypatch) -> None:
     """The check is what decides: a graph with another offset fails it, and the folder is as it was."""
     model = small("efficientnet-mini")
@@ -129,6 +135,7 @@ def test_the_fastest_within_the_drop_is_chosen() -> None:
     assert points(unlabelled[0]) == pytest.approx(97)
 
 
+@pytest.mark.long
 def test_every_way_is_compared_and_the_choice_is_opened_again(small, tmp_path: Path) -> None:
     model = small("efficientnet-mini")
     weights = save_weights(model, tmp_path / "model.safetensors", CLASSES)
@@ -169,6 +176,7 @@ def test_hub_folder_is_loaded_again(small, tmp_path: Path) -> None:
     assert json.loads((folder / "config.json").read_text())["label_names"] == list(CLASSES)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
 def test_hostile_files_are_refused_and_run_nothing(suffix: str, small, tmp_path: Path) -> None:
     model = small("efficientnet-mini")
@@ -190,6 +198,7 @@ def test_hostile_files_are_refused_and_run_nothing(suffix: str, small, tmp_path:
     assert not proof.exists()
 
 
+@pytest.mark.long
 def test_data_in_other_files_is_never_read(small, tmp_path: Path) -> None:
     import onnx
 
@@ -257,6 +266,7 @@ def test_data_in_other_files_is_never_read_from_within(place: str, tmp_path: Pat
         open_runtime(tmp_path / "evil.onnx")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_a_file_knows_that_an_image_may_have_several_labels(name: str, tmp_path: Path) -> None:
     model = build(ZOO["efficientnet-mini"].with_(classes=7, channels=1), seed=0).eval()
@@ -265,6 +275,7 @@ def test_a_file_knows_that_an_image_may_have_several_labels(name: str, tmp_path:
     assert open_runtime(path).described.several
 
 
+@pytest.mark.long
 def test_a_file_of_somebody_else_says_what_is_missing(tmp_path: Path, small) -> None:
     graph = graph_of(small("efficientnet-mini"), CLASSES, None, "uint8")
     path = FORMATS["onnx"].write(replace(graph, metadata={}), tmp_path / "foreign.onnx")

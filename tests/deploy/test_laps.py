@@ -44,6 +44,7 @@ def test_what_has_no_module_goes_to_the_one_that_ends_next() -> None:
     assert by_module(spent) == {"stem.conv": 51.0, "stage1.block1": 12.0}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("runtime", RUNTIMES_THAT_FUSE)
 def test_laps_are_those_of_the_units(runtime: str, tmp_path) -> None:
     pytest.importorskip(runtime)
@@ -76,6 +77,7 @@ def test_laps_are_those_of_the_units(runtime: str, tmp_path) -> None:
     assert load_table(written) == theirs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_what_is_measured_is_the_file_that_export_writes(name: str, tmp_path, monkeypatch) -> None:
     pytest.importorskip(FORMATS[name].name)

@@ -36,6 +36,7 @@ def apart(a: torch.Tensor, b: torch.Tensor) -> float:
     return ((a - b).abs().max() / b.abs().max()).item()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NETWORKS)
 def test_same_logits(name: str, small) -> None:
     model = small(name)
@@ -50,6 +51,7 @@ def test_same_logits(name: str, small) -> None:
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
 
 
+@pytest.mark.long
 def test_cells_that_read_two_maps(small) -> None:
     model = compound.nn.build(compound.ZOO["nasnet-a-mobile"].with_(resolution=64, classes=5), seed=0).eval()
     x = images(model, 1)

@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import pytest
 import torch
 
 from compound import CompoundRule, Network, cost, dump_network, parse_network, scale
@@ -40,6 +41,7 @@ def learns(network: Network) -> bool:
     return losses[-1] < losses[0]
 
 
+@pytest.mark.long
 def test_a_family_of_ones_own_in_forty_lines():
     assert short("ghostnet")
     network = load("ghostnet").GHOSTNET
@@ -52,6 +54,7 @@ def test_a_family_of_ones_own_in_forty_lines():
     assert learns(scale(network.with_(resolution=64), CompoundRule()(-4)))
 
 
+@pytest.mark.long
 def test_convnext_in_forty_lines():
     assert short("convnext")
     network = load("convnext").CONVNEXT_TINY

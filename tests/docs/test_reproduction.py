@@ -20,6 +20,7 @@ def script():
     return module
 
 
+@pytest.mark.long
 def test_the_page_is_current(script):
     assert (ROOT / "docs" / "reproduction.md").read_text(encoding="utf-8") == script.page(), (
         "run: python scripts/make_reproduction.py"

@@ -20,6 +20,7 @@ def pages(language: str) -> list[object]:
     return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES if blocks(page, language)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", pages("python"))
 def test_python_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

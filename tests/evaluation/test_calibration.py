@@ -76,6 +76,7 @@ def test_calibrating_changes_the_model_and_no_choice(model, source):
     assert fit_temperature(after) == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.long
 def test_the_diagram_is_a_file_that_repeats(tmp_path):
     result = sharpened(2.5, 500)
     first, second = (save_figure(reliability_diagram(result, "net on data"), tmp_path / n) for n in ("a.svg", "b.svg"))

@@ -45,6 +45,7 @@ def test_recalibration_changes_a_copy(model, source):
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
 
+@pytest.mark.long
 def test_what_has_one_resolution_or_no_norm(source):
     net = ZOO["alexnet"].with_(resolution=64)
     model = build(net.with_(classes=3, channels=1), seed=0)

@@ -75,6 +75,7 @@ def test_the_interval_is_wilsons():
     assert (round(low, 4), round(high, 4)) == (0.4902, 0.9433)
 
 
+@pytest.mark.long
 def test_the_bootstrap_of_a_mean_is_its_normal_interval():
     values = torch.from_numpy(np.random.default_rng(0).normal(5, 2, 400))
     ((low, high),) = bootstrap(400, lambda rows: values[rows].mean()[None], draws=4000)

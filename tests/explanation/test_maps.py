@@ -47,6 +47,7 @@ def close(found, expected):
     return torch.allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", POOLED)
 def test_a_maps_mean_and_the_bias_are_the_logit_and_grad_cam_is_the_map(name):
     model, x = prepared(name)

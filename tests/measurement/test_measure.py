@@ -98,6 +98,7 @@ def test_laps_add_up_to_the_call_and_leave_the_model_as_it_was() -> None:
     assert all("forward" not in vars(module) for module in model.modules())
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(networks())
 def test_every_unit_of_any_network_has_a_module(network: Network) -> None:
@@ -133,6 +134,7 @@ def test_a_lap_that_is_not_in_every_profile() -> None:
     assert sum(times[-2:][i][1] for i in (0, 1)) == pytest.approx(2_000)  # pooling and linear layer
 
 
+@pytest.mark.long
 def test_a_table_of_a_device() -> None:
     table = measure_device([TINY], "eager", sampling=Sampling(8, 1.5, 0.1))
     assert table.environment["left_out"]["networks"] == 2
@@ -158,6 +160,7 @@ def test_samples_are_spread_and_some_left_out() -> None:
     assert steps.max() < 3 * math.log(4) / 20  # of an even spread
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", MEMORY)
 def test_memory_of_inference_and_training_is_predicted(name: str) -> None:
     network = ZOO[name].with_(resolution=64)
@@ -167,6 +170,7 @@ def test_memory_of_inference_and_training_is_predicted(name: str) -> None:
     assert counted.training_memory(2) == pytest.approx(training_peak(model, images, 1000), rel=0.1)
 
 
+@pytest.mark.long
 @settings(max_examples=25)
 @given(networks())
 def test_memory_of_inference_on_random_networks(network: Network) -> None:
@@ -186,6 +190,7 @@ def test_the_peak_of_known_maps() -> None:
     assert inference_peak(model, images) == 4 * (4 + 100 + 400 + 400)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("runtime", [name for name in RUNTIMES if name != "compile"])
 def test_runtimes_compute_the_same(runtime: str) -> None:
     if runtime in ("onnxruntime", "openvino", "executorch"):
@@ -204,6 +209,7 @@ def test_the_compiler_computes_the_same() -> None:
     assert torch.allclose(RUNTIMES["compile"](model, images, 1).run(), expected, atol=1e-4)
 
 
+@pytest.mark.long
 def test_a_session_says_what_it_measured() -> None:
     subject = of_network(TINY.with_(classes=10))
     session = run_session([subject], ["eager", "channels-last"], [1, 3], turns=Turns(4, 2))
@@ -221,6 +227,7 @@ def test_a_session_says_what_it_measured() -> None:
     assert session.unavailable == {}
 
 
+@pytest.mark.long
 def test_an_unavailable_runtime_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compound.runtimes.registry.shutil.which", lambda name: None)
     session = run_session([of_network(TINY.with_(classes=10))], ["compile", "eager"], turns=Turns(1))

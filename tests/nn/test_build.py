@@ -49,6 +49,7 @@ def test_batch_norm_is_the_papers(b0):
     assert {(norm.momentum, norm.eps) for norm in norms} == {(0.01, 1e-3)}
 
 
+@pytest.mark.long
 def test_the_seed_decides_the_weights_and_the_global_generator_is_left_alone():
     network = ZOO["resnet-18"].with_(resolution=32)
     state = torch.get_rng_state()

@@ -30,6 +30,7 @@ def counts_are_traced(network, channels):
 
 
 @RUNS
+@pytest.mark.long
 @given(networks(), st.integers(1, 4))
 def test_parameters_buffers_and_macs(network, channels):
     counts_are_traced(network, channels)
@@ -57,6 +58,7 @@ def test_parts_of_a_head_do_not_replace_each_other(before, classifier):
 
 
 @RUNS
+@pytest.mark.long
 @given(networks())
 def test_every_row_has_the_shape_that_was_traced(network):
     values = build(network.with_(classes=7)).eval().intermediates(image(network))
@@ -68,6 +70,7 @@ def test_every_row_has_the_shape_that_was_traced(network):
 
 
 @RUNS
+@pytest.mark.long
 @given(networks())
 def test_activations_are_the_outputs_of_weighted_layers(network):
     model, seen = build(network.with_(classes=7)).eval(), []
@@ -95,6 +98,7 @@ def kept_by_autograd(model, images):
     return sum(size for size, _ in kept.values())
 
 
+@pytest.mark.long
 def test_memory_kept_for_the_backward_pass():
     for name in ("efficientnet-b0", "mobilenet-v1", "mobilenet-v2", "resnet-18", "resnet-50"):
         network = ZOO[name].with_(resolution=96)

@@ -97,6 +97,7 @@ def offline(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
 
 
+@pytest.mark.long
 def test_a_hub_name_brings_layers_preprocessing_and_classes(served, model):
     loaded, weights = load_weights(NAME)
     x = torch.randn(2, 3, 96, 96)
@@ -108,6 +109,7 @@ def test_a_hub_name_brings_layers_preprocessing_and_classes(served, model):
     assert weights.classes == ("tench", "n02", "n03", "n04", "n05")
 
 
+@pytest.mark.long
 def test_what_was_fetched_serves_offline_and_nothing_is_asked_again(served, monkeypatch):
     load_weights(NAME)
     offline(monkeypatch)
@@ -118,6 +120,7 @@ def test_what_was_fetched_serves_offline_and_nothing_is_asked_again(served, monk
         load_weights("timm/other")
 
 
+@pytest.mark.long
 def test_a_tampered_cache_is_refused(served, cache):
     load_weights(NAME)
     (blob,) = (path for path in cache.rglob("blobs/*") if len(path.name) == 64)
@@ -128,6 +131,7 @@ def test_a_tampered_cache_is_refused(served, cache):
         load_weights(NAME)
 
 
+@pytest.mark.long
 def test_what_a_hub_does_not_have_is_said(served, repository):
     with pytest.raises(WeightsError, match="the hub has no repository timm/absent"):
         load_weights("timm/absent")
@@ -136,6 +140,7 @@ def test_what_a_hub_does_not_have_is_said(served, repository):
         load_weights(NAME)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -150,11 +155,13 @@ def test_a_repository_of_another_network_is_refused(served, repository, change, 
         load_weights(NAME)
 
 
+@pytest.mark.long
 def test_another_network_than_asked_is_refused(served):
     with pytest.raises(WeightsError, match="holds mobilenet-v2, which is not the resnet-18 that was asked for"):
         load_weights(NAME, ZOO["resnet-18"])
 
 
+@pytest.mark.long
 def test_our_own_file_on_a_hub_says_all_by_itself(served, repository, model):
     save_weights(model, repository / "model.safetensors", tuple("abcde"))
     (repository / "config.json").unlink()
@@ -209,6 +216,7 @@ def test_auto_counts_the_head_that_the_data_needs():
     assert best_published(budget) != "torchvision/efficientnet_b0.IMAGENET1K_V1"
 
 
+@pytest.mark.long
 def test_auto_stays_within_the_latency_of_a_device():
     """Of the networks that the table has all units of; the others' times are not known."""
     table = made_up()

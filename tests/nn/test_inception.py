@@ -16,6 +16,7 @@ from compound.ops import Activation, Chain, Conv, Norm, Poly, Pool
 NAMES = ["inception-v3", "inception-v4", "inception-resnet-v2", "xception", "polynet"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_a_scaled_network_has_what_is_counted_and_learns(name):
     narrow = scale(ZOO[name], Scaling(width=0.1)).with_(resolution=80)

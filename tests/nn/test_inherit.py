@@ -53,6 +53,7 @@ CLASSIC = Network(  # a linear layer that reads several positions of each channe
 
 
 # Separable, gated, residual, inception and classic networks.
+@pytest.mark.long
 @pytest.mark.parametrize(
     "network",
     [ZOO["mobilenet-v1"], ZOO["mobilenetv3-small"], ZOO["resnet-18"], ZOO["squeezenet-1.1"], CLASSIC],
@@ -120,6 +121,7 @@ def test_another_kind_of_network_is_refused(network, message):
         inherit(trained(SMALL), network)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "factors", "message"),
     [

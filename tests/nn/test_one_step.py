@@ -23,6 +23,7 @@ def small(name):
     return network
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("family", ZOO.families())
 def test_one_step_lowers_the_loss(family):
     network = small(ZOO.families()[family][0].name)

@@ -74,6 +74,7 @@ def equal(model, network, built, resolution):
         assert torch.allclose(built(x), theirs, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_users_own_module():
     torch.manual_seed(0)
     model = randomise(Own()).train()
@@ -97,6 +98,7 @@ def small(name, resolution):
     return scale(ZOO[name], Scaling(**factors)).with_(resolution=resolution)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "resolution"),
     [
@@ -122,6 +124,7 @@ def test_a_built_network_is_read_back(name, resolution):
     equal(model, again, built, resolution)
 
 
+@pytest.mark.long
 def test_a_block_of_ones_own_is_read_when_it_is_given():
     sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
     try:
@@ -188,6 +191,7 @@ def test_what_is_not_a_network(model, example, sentence):
         from_module(model, example)
 
 
+@pytest.mark.long
 def test_a_cell_network_is_said_not_to_be_a_sequence():
     network = scale(ZOO["pnasnet-5-mobile"], Scaling(depth=1 / 3, width=0.3)).with_(resolution=48)
     with pytest.raises(
@@ -274,6 +278,7 @@ def test_a_network_says_for_which_sizes_it_is_the_module():
         scale(network, Scaling(resolution=2))
 
 
+@pytest.mark.long
 def test_a_module_is_read_from_larger_images_where_its_maps_are_single_positions():
     network = small("googlenet", 32)
     model = randomise(build(network.with_(classes=5), seed=0))

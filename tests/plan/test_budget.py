@@ -12,6 +12,7 @@ B0 = ZOO["efficientnet-b0"]
 NAMES = ("efficientnet-b0", "mobilenet-v2", "resnet-50", "efficientnet-lite0")
 
 
+@pytest.mark.long
 @settings(max_examples=12)
 @given(st.sampled_from(NAMES), st.sampled_from(("compound", "fast", "width")), st.floats(0.4, 8), st.floats(0.4, 8))
 def test_inside_every_limit_and_none_larger(name: str, rule: str, macs: float, params: float) -> None:

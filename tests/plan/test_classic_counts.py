@@ -122,6 +122,7 @@ def on_meta(network: Network) -> tuple[int, int]:
     return sum(p.numel() for p in model.parameters()), tracer.get_total_flops() // 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ONE_A_FAMILY)
 def test_what_is_counted_after_scaling_is_what_is_built(name: str) -> None:
     network = scale(ZOO[name], Scaling(1.5, 1.3, 1.2))

@@ -109,6 +109,7 @@ def shallow(name: str) -> Network:
     return replace(network, stages=stages, resolution=network.resolution // 4)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_scaled_networks_cost_what_their_modules_have(name: str) -> None:
     base = shallow(name)

@@ -42,6 +42,7 @@ def test_groups_and_uneven_zeros_are_kinds_of_their_own() -> None:
     assert "depthwise 3×3 /2 uneven norm relu6" in lite
 
 
+@pytest.mark.long
 @settings(max_examples=30)
 @given(networks())
 def test_every_operator_that_takes_time_is_in_one_unit(network: Network) -> None:

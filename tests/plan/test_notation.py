@@ -35,6 +35,7 @@ stages:
 """
 
 
+@pytest.mark.long
 @given(networks(), st.integers(1, 20_000), st.integers(1, 12))
 def test_round_trip_of_random_networks(network: Network, classes: int, channels: int) -> None:
     for one in (network, network.with_(classes=classes, channels=channels)):

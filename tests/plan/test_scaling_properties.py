@@ -3,12 +3,15 @@
 from dataclasses import astuple
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compound import RULES, ZOO, Cost, Network, Scaling, cost, scale, stage_costs
 from compound.cost import operator_costs, row_cost
 from tests.strategies import networks, scalings
+
+pytestmark = pytest.mark.long  # many random networks
 
 GROWING = ("params", "macs", "activations", "buffers", "kept", "live")
 phis = st.floats(-3, 6)

@@ -125,6 +125,7 @@ def test_figures_that_cannot_be_drawn_say_what_to_do(tmp_path: Path) -> None:
         study_figure(study, 4)
 
 
+@pytest.mark.long
 def test_the_verbs(cli: Cli, tmp_path: Path) -> None:
     write_synthetic(tmp_path / "study", "compound")
     code, _, _ = cli("figure", "8", tmp_path / "study", "-o", tmp_path / "eight.png")
@@ -137,6 +138,7 @@ def test_the_verbs(cli: Cli, tmp_path: Path) -> None:
     assert (code, "end its name in .svg or .png" in err) == (2, True)
 
 
+@pytest.mark.long
 def test_the_same_bytes_twice(tmp_path: Path) -> None:
     plot = study_figure(write_synthetic(tmp_path, "compound"), 8)
     assert plot.files() == plot.files()

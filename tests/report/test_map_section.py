@@ -37,6 +37,7 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_every_photo_under_every_network(trained: list[Path], photos: Path, tmp_path: Path) -> None:
     report = write_report(trained, tmp_path / "page.html", tmp_path / "files", [photos], "cpu")
     made = Page(tmp_path / "page.html")

@@ -31,6 +31,7 @@ def section_names(report: Report) -> list[str]:
     return [section.name for section in report.sections]
 
 
+@pytest.mark.long
 def test_two_runs_side_by_side(make_run: MakeRun, out: Path) -> None:
     runs = [make_run(where="one"), make_run(where="two", network=ZOO["mobilenet-v2"])]
     report = write_report(runs, out, files=out.parent / "files")
@@ -53,6 +54,7 @@ def test_two_runs_side_by_side(make_run: MakeRun, out: Path) -> None:
         assert "currentColor" not in svg
 
 
+@pytest.mark.long
 def test_a_run_alone_keeps_its_page_and_has_files(make_run: MakeRun, out: Path) -> None:
     report = write_report([make_run()], out, files=out.parent / "files")
     assert section_names(report) == ["plan", "network", "training", "classes", "examples", "making"]
@@ -61,11 +63,13 @@ def test_a_run_alone_keeps_its_page_and_has_files(make_run: MakeRun, out: Path) 
     assert found == {"cat": 1.0, "dog": 0.9, "eel": 0.8}
 
 
+@pytest.mark.long
 def test_runs_of_one_network_go_by_their_folders(make_run: MakeRun, out: Path) -> None:
     write_report([make_run(where="first"), make_run(where="second")], out)
     assert "first" in Page(out).text("runs")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("plan", "figures"),
     [("compound", {8}), ("single", {3}), ("width-on", {4}), ("family", {1, 5})],
@@ -79,6 +83,7 @@ def test_a_study_has_the_figures_of_its_plan(tmp_path: Path, out: Path, plan: st
     assert f"--plan {plan}" in Page(out).text("study-making")
 
 
+@pytest.mark.long
 def test_means_and_intervals_of_a_study(tmp_path: Path, out: Path) -> None:
     study = write_synthetic(tmp_path / "study", "compound")
     write_report([tmp_path / "study"], out, files=out.parent / "files")
@@ -129,6 +134,7 @@ def test_a_search_of_coefficients(tmp_path: Path, out: Path) -> None:
     assert second[3] == pytest.approx(0.8)
 
 
+@pytest.mark.long
 def test_a_study_and_a_run_in_one_page(make_run: MakeRun, tmp_path: Path, out: Path) -> None:
     write_synthetic(tmp_path / "study", "compound")
     report = write_report([tmp_path / "study", make_run()], out)

@@ -159,6 +159,7 @@ def test_examples_are_limited_and_marked_in_words(make_run: MakeRun) -> None:
     assert "test/<19>.jpg : truncated & broken and 5 more" in text
 
 
+@pytest.mark.long
 def test_large_images_are_made_smaller(make_run: MakeRun) -> None:
     path = make_run(size=700)
     made = page(path)
@@ -215,6 +216,7 @@ def test_nothing_is_loaded(make_run: MakeRun) -> None:
     assert not re.search(r"@import|url\((?!#)", made.source)
 
 
+@pytest.mark.long
 def test_same_bytes_twice(make_run: MakeRun) -> None:
     path = make_run()
     first = write_run_report(path).read_bytes()
@@ -254,6 +256,7 @@ def test_no_held_out_images(make_run: MakeRun) -> None:
     assert "held-out images were" not in page(path).text("training")
 
 
+@pytest.mark.long
 def test_a_thousand_classes(make_run: MakeRun) -> None:
     made = page(make_run(classes=[f"class {i}" for i in range(1000)]))
     assert not made.of_class("diagonal")

@@ -54,6 +54,7 @@ def test_the_papers_network_is_a_candidate_on_theory():
     assert all(abs(value * 20 - round(value * 20)) < 1e-9 for rule in rules for value in vars(rule).values())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("space", ["grid", "shares"])
 @pytest.mark.parametrize("phi", [1.0, 2.0])
 def test_candidates_cost_what_the_target_says_and_no_network_comes_twice(space, phi):
@@ -73,6 +74,7 @@ def test_the_default_grid_has_twelve_triples_for_the_small_baseline():
     assert [rule for rule, _ in problem.candidates.values() if rule.alpha > 1] == [CompoundRule(1.5, 1, 1)]
 
 
+@pytest.mark.long
 def test_shares_point_into_their_corners():
     problem = small(space="shares", target=Target(4.0, 0.1), phi=2)
     deep = problem.rule({"depth_share": 1.0, "width_share_of_rest": 0.0})
@@ -92,6 +94,7 @@ def test_a_measure_of_ones_own():
         Target(2.0, 0.02, "latency")
 
 
+@pytest.mark.long
 def test_candidates_of_equal_latency_on_a_device(tmp_path):
     """The made-up device's true times: what the table predicts, and so the target, lies near them."""
     table = made_up(MINI, margin=0.1)
@@ -131,6 +134,7 @@ def test_what_cannot_be_searched_is_one_sentence(make, said):
         make()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["grid", "tpe", "nsga2"])
 def test_every_sampler_finds_the_best_of_all_candidates(tmp_path, name):
     problem = small(space="grid" if name == "grid" else "shares", target=Target(2, 0.1), seeds=2)
@@ -159,6 +163,7 @@ def entries(tmp_path):
     return leaderboard(trials, ("maximize",))
 
 
+@pytest.mark.long
 def test_intervals_of_several_seeds_use_the_spread_of_all(entries):
     known = intervals(entries, 1000)
     # Each of 12 candidates has 2 runs 0.01 apart: s² = 5e-5 with 12 degrees, t = 2.179 (any printed table).
@@ -168,6 +173,7 @@ def test_intervals_of_several_seeds_use_the_spread_of_all(entries):
     assert no_worse(entries, known) == sum(known[e.number].ends[1] >= first for e in entries[1:]) > 0
 
 
+@pytest.mark.long
 def test_the_interval_of_one_seed_is_wilsons(entries):
     single = [replace(e, fields=e.fields | {"accuracies": [0.9]}) for e in entries]
     one = next(iter(intervals(single, 100).values()))
@@ -218,6 +224,7 @@ def test_a_rule_file_with_a_mistake(tmp_path, text, said):
         load_rule("absent.yaml")
 
 
+@pytest.mark.long
 def test_the_leaderboard_is_written(tmp_path, entries):
     write_leaderboard(entries, tmp_path, ["accuracy"])
     lines = (tmp_path / "leaderboard.csv").read_text().splitlines()

@@ -50,6 +50,7 @@ def test_the_surrogate_learns_to_rank_what_it_has_not_seen():
     assert kendall(foreseen.tolist(), y[100:].tolist()) > 0.5
 
 
+@pytest.mark.long
 def test_a_screened_search_finds_more_in_the_same_trials():
     objective = Simulated(SPACE, 1)
     distributions = SPACE.distributions()
@@ -130,6 +131,7 @@ def test_kendall_by_hand(one, two, tau):
     assert kendall(one, two) == pytest.approx(tau, abs=1e-6)
 
 
+@pytest.mark.long
 def test_the_interval_of_tau_holds_what_the_sample_comes_from():
     """Pairs of normals with correlation ρ have τ = 2/π · asin ρ; the 95 % interval holds it in most of 40 samples."""
     rng, rho = np.random.default_rng(0), 0.7

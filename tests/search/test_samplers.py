@@ -28,6 +28,7 @@ MAKERS = {
 KEEP_GENERATORS = ("tpe", "nsga2")  # between trials; the engine makes them anew for every draw
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", MAKERS)
 def test_the_conformance_suite(name, check):
@@ -92,6 +93,7 @@ def test_the_controllers_probabilities_sum_to_one_over_a_space():
     assert (entropy > 0).all()
 
 
+@pytest.mark.long
 def test_a_controller_taught_at_once_is_one_taught_step_by_step():
     study = new_study(PPO(SPACE, 4, batch=8))
     search(study, 40)
@@ -150,6 +152,7 @@ def beats_random(name, make, trials, seeds):
     return z, wins
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "make"), [("evolution", partial(RegularizedEvolution, population=40, sample=10)), ("ppo", PPO)]
 )

@@ -27,6 +27,7 @@ def refusal(*rows, **fields):
     return str(raised.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", SPACES)
 def test_every_network_of_our_spaces_is_an_ordinary_one(name):
     found = find_space(name)

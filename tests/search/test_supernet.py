@@ -177,6 +177,7 @@ def test_a_network_of_another_space_is_refused():
 RECIPE = replace(RECIPES["small"], epochs=1, batch=16, rate=0.8, precision="fp32", warmup_epochs=0)
 
 
+@pytest.mark.long
 def test_training_is_repeatable(data, tmp_path):
     def trained(name, seed):
         supernet = Supernet(SPACE.with_(classes=2), paths=2)
@@ -186,6 +187,7 @@ def test_training_is_repeatable(data, tmp_path):
     assert trained("one", 1) == trained("two", 1) != trained("three", 2)
 
 
+@pytest.mark.long
 def test_networks_learn_without_being_trained_alone(data, tmp_path):
     space = SPACE.with_(classes=2)
     supernet = Supernet(space)

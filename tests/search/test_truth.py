@@ -27,11 +27,13 @@ class Slow:
         return float(seed)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_accuracies_come_network_by_network_and_seed_by_seed(tmp_path):
     assert list(trained(Slow(tmp_path), [None, None], [1, 2], 2)) == [[1.0, 2.0], [1.0, 2.0]]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_a_killed_process_leaves_no_training_behind(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}

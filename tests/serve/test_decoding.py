@@ -31,6 +31,7 @@ def resident(name: str = "VmRSS") -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="the peak of memory is counted by Linux")
 def test_maps_that_wait_hold_no_whole_photos(start: Start, weights: Path) -> None:
     """Twenty photos of 5.8 megapixels, 350 MB once decoded, wait for a network that is busy."""

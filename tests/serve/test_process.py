@@ -12,6 +12,7 @@ from benchmarks.serving.subject import serving
 from compound.cli import main
 
 
+@pytest.mark.long
 def test_ending_answers_what_is_under_way(weights: Path, images: list[Path], tmp_path: Path) -> None:
     """SIGTERM amid 40 requests: each is answered, or its connection was never accepted; exit 0."""
     data = images[0].read_bytes()

@@ -34,6 +34,7 @@ def expected(weights: Path, images: list[Path]) -> list[list[dict]]:
     return [one.to_json()["classes"] for one in predictions]
 
 
+@pytest.mark.long
 def test_every_client_gets_the_offline_answer(server: Running, images, expected) -> None:
     data = [path.read_bytes() for path in images]
     found = asyncio.run(phases.load(server.port, data, expected, clients=16, requests=120, seed=0))
@@ -155,6 +156,7 @@ def test_overload_is_refused_at_once_and_passes(start: Start, weights: Path, ima
     assert server.post("/predict", data[0]).status == 200
 
 
+@pytest.mark.long
 def test_slow_connections_are_closed(start: Start, weights: Path, images) -> None:
     server = start({"tiny": weights}, Limits(receive=0.6))
     begun = time.monotonic()
@@ -170,6 +172,7 @@ def test_slow_connections_are_closed(start: Start, weights: Path, images) -> Non
     assert server.post("/predict", images[0].read_bytes()).status == 200
 
 
+@pytest.mark.long
 def test_nonsense_never_becomes_a_server_error(start: Start, weights: Path, images, caplog) -> None:
     server = start({"model": weights})
     small = [path.read_bytes() for path in sorted(images, key=os.path.getsize)[:4]]
@@ -181,6 +184,7 @@ def test_nonsense_never_becomes_a_server_error(start: Start, weights: Path, imag
     assert not [record for record in caplog.records if record.exc_info]
 
 
+@pytest.mark.long
 def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(start: Start, images, tmp_path: Path) -> None:
     place = write_weights(tmp_path / "live.safetensors", seed=1)
     server = start({"live": place})

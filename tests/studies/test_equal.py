@@ -38,6 +38,7 @@ def test_the_papers_comparison_at_equal_multiply_adds():
         assert scale(B0, factors, "x") == made.networks[variant.name].with_(name="x")
 
 
+@pytest.mark.long
 def test_other_costs_have_levels_of_their_own():
     made = layout("single", ratio=8)
     rows = [v for v in made.variants if v.dimension != "baseline"]

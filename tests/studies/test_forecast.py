@@ -31,6 +31,7 @@ def test_a_law_is_found_again():
     assert found(1e9) == pytest.approx(law(1e9), abs=1e-5)
 
 
+@pytest.mark.long
 def test_networks_lie_within_the_interval():
     rng, hits = np.random.default_rng(3), 0
     for seed in range(6):

@@ -160,6 +160,7 @@ class Counting:
         return run
 
 
+@pytest.mark.long
 def test_only_parts_of_a_whole_batch_are_compiled(tmp_path, network, data, recipe, monkeypatch):
     counting = Counting()
     monkeypatch.setattr(torch, "compile", counting)
@@ -177,6 +178,7 @@ def test_only_parts_of_a_whole_batch_are_compiled(tmp_path, network, data, recip
     assert counting.shapes == [(16, 1, 12, 12)]
 
 
+@pytest.mark.long
 def test_a_compiled_run_resumes_in_the_same_bits_under_ordinary_names(tmp_path, network, data, recipe, monkeypatch):
     monkeypatch.setattr(torch, "compile", by("eager"))
     check_resume(tmp_path, network, data, replace(recipe, compile="always"), monkeypatch)
@@ -197,6 +199,7 @@ def check_resume(tmp_path, network, data, recipe, monkeypatch):
     return whole
 
 
+@pytest.mark.long
 def test_what_cannot_be_compiled_goes_on_uncompiled_and_says_so_once(network, recipe, data, monkeypatch, capsys):
     def broken(graph, examples):
         raise RuntimeError("no compiler\nfound here")
@@ -249,6 +252,7 @@ def check_step(network, recipe, data, **fields):
         torch.testing.assert_close(ours, theirs, **near)
 
 
+@pytest.mark.long
 def test_recomputed_stages_are_compiled_too(network, recipe, data, monkeypatch):
     monkeypatch.setattr(torch, "compile", by("aot_eager"))
     check_step(network, recipe, data, recompute=("stage1", "stage2"))

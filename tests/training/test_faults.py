@@ -28,6 +28,7 @@ def begin(out, network, data, recipe, **options):
     return start_run(network, data, recipe, out, seed=3, **options)
 
 
+@pytest.mark.long
 def test_killed_runs_end_in_the_same_bits(tmp_path):
     # In a process of its own: the campaign forks, which no process may that has run a backward pass.
     script = (
@@ -66,6 +67,7 @@ def test_plain_torch_reads_a_checkpoint(tmp_path):
     )
 
 
+@pytest.mark.long
 def test_a_damaged_last_checkpoint_is_said_and_set_aside(tmp_path, network, data, recipe, capsys):
     run = begin(tmp_path / "run", network, data, recipe)
     train(run, data, execution=CPU, quiet=True)
@@ -134,6 +136,7 @@ def poisoned(step):
     return Poisoned
 
 
+@pytest.mark.long
 def test_a_gradient_that_is_no_number_stops_before_the_update(tmp_path, network, data, recipe, monkeypatch):
     monkeypatch.setattr(session, "Training", poisoned(8))
     run = begin(tmp_path / "run", network, data, recipe)
@@ -151,6 +154,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_update(tmp_path, network,
     assert told["images"] == [data.train.path(int(index)) for index in third.indices]
 
 
+@pytest.mark.long
 def test_retry_goes_back_and_halves_the_rate(tmp_path, network, data, recipe, monkeypatch, capsys):
     monkeypatch.setattr(session, "Training", poisoned(8))
     run, _ = train(

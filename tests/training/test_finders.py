@@ -23,6 +23,7 @@ def test_the_turn_is_found_through_noise():
     assert 0.05 < turning(rates, losses) < 0.3
 
 
+@pytest.mark.long
 def test_a_rate_that_trains_is_found_and_always_the_same(network, data, recipe):
     first = find_rate(network, data, recipe, CPU)
     assert first == find_rate(network, data, recipe, CPU)

@@ -59,6 +59,7 @@ def test_images_of_which_none_can_be_read_are_refused_before_the_first_step(netw
     assert not run.weights.exists()
 
 
+@pytest.mark.long
 def test_one_damaged_image_of_few_stops_nothing_and_a_limit_can_be_raised(photos, network, tmp_path):
     (photos / "a" / "001.png").write_text("no picture")
     _, go = trained(photos, network, tmp_path / "run")

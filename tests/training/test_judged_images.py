@@ -207,6 +207,7 @@ def judged_by(monkeypatch) -> Iterator[dict[str, set[str]]]:
     return found
 
 
+@pytest.mark.long
 def test_a_training_goes_on_with_the_images_it_began_with(run, photos, judged_by, pixels, capsys):
     before = {part: {pixels(path) for path in source.paths()} for part, source in parts(open_data(str(photos)))}
     run.now("training")

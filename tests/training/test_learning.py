@@ -11,6 +11,7 @@ from compound.training import RECIPES, start_run, train
 from compound.training.divergence import Diverged
 
 
+@pytest.mark.long
 def test_training_learns(tmp_path, network, data, recipe):
     run = start_run(network, data, replace(recipe, epochs=12), tmp_path / "run")
     _, result = train(run, data, execution=Execution("cpu"), quiet=True)

@@ -70,6 +70,7 @@ NETS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NETS)
 def test_what_is_kept_beside_recomputed_stages(name):
     """Within 1 %: at the end of the forward pass, of the recomputed children only the inputs."""
@@ -91,6 +92,7 @@ def test_less_is_kept_than_without_sources():
     assert lean_ / counted.kept < 0.33
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NETS)
 def test_the_prediction_holds_the_measured_peak(name):
     network = ZOO[name].with_(resolution=64, classes=10)

@@ -53,6 +53,7 @@ def rows(out):
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_two_processes_give_the_losses_of_one_and_count_every_image_once(command, tmp_path):
     one, two = run(command("one", "--json"), tmp_path), run(command("two", "--json"), tmp_path, 2)

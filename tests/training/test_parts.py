@@ -39,6 +39,7 @@ def test_the_last_stage_learns_with_the_statistics_of_the_source(tmp_path, netwo
     assert not any("running" in name for name in names)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("norm", "moves", "scales"), [("frozen", False, False), ("eval", False, True), ("train", True, True)]
 )
@@ -70,11 +71,13 @@ def test_parts_join_in_from_the_head_down(network):
     assert learning[3] == ["features", "classifier"]
 
 
+@pytest.mark.long
 def test_gradual_unfreezing_trains_all_in_the_end(tmp_path, network, data, recipe, weights):
     names = changed(tmp_path, network, data, recipe, weights, epochs=3, unfreeze=0.5)
     assert {name.partition(".")[0] for name in names} == {"stem", "stage1", "stage2", "features", "classifier"}
 
 
+@pytest.mark.long
 def test_a_probe_first_starts_from_the_best_linear_classifier(tmp_path, network, data, recipe, weights):
     from compound.evaluation import evaluate
 

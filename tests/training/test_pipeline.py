@@ -74,6 +74,7 @@ def trained_alone(name):
     return losses, model.state_dict()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize(
     ("name", "schedule"), [pytest.param("efficientnet", "1f1b", marks=pytest.mark.slow), ("amoebanet", "gpipe")]

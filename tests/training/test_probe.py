@@ -64,6 +64,7 @@ def test_a_path_goes_from_strong_to_weak_and_ends_in_perfection_where_classes_ar
     assert path[-1][1].accuracy(given) == 1.0
 
 
+@pytest.mark.long
 def test_cross_validation_tests_every_image_once_and_finds_what_is_there():
     found = cross_validate(clouds(90, spread=0.1), 3, 3)
     assert found.accuracies == (1.0,) * 3
@@ -102,6 +103,7 @@ def test_features_are_what_the_classifier_reads(network, data):
         assert torch.allclose(model.classifier.linear(given.values), logits, atol=1e-5)
 
 
+@pytest.mark.long
 def test_a_probe_becomes_the_classifier(network, data):
     model = build(network.with_(classes=5, channels=1), seed=1)
     given = features(model, data.train)

@@ -50,6 +50,7 @@ def assert_same(whole, parts):
         torch.testing.assert_close(a.get(part), b.get(part), rtol=0, atol=0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("step", [0, 4, 5, 8, 23], ids=["first", "mid-epoch", "end of epoch", "second", "last"])
 def test_stop_and_resume_changes_nothing(tmp_path, network, data, recipe, monkeypatch, step):
     whole, _ = run_once(tmp_path / "whole", network, data, recipe)
@@ -83,6 +84,7 @@ FEATURES = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("feature", FEATURES)
 def test_every_feature_resumes_in_the_same_bits(tmp_path, network, data, recipe, teacher, monkeypatch, feature):
     fields = FEATURES[feature] | ({"teacher": teacher} if "teacher" in FEATURES[feature] else {})
@@ -104,6 +106,7 @@ class StopInValidation(session.Checkpoints):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 def test_a_validation_is_broken_off_and_repeated_whole(tmp_path, network, data, recipe, monkeypatch, ema):
     recipe = replace(recipe, ema=ema)
@@ -126,6 +129,7 @@ class DieAt(session.Checkpoints):
             raise RuntimeError("killed")
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_from_within_the_epoch_whatever_the_workers(
     tmp_path, network, photos, recipe, monkeypatch
 ):
@@ -157,6 +161,7 @@ class SlowFrom(session.Pace):
         super().on_train_epoch_end(trainer, pl_module)
 
 
+@pytest.mark.long
 def test_a_machine_that_becomes_slow_gets_fewer_epochs_and_the_same_schedule(
     tmp_path, network, data, recipe, monkeypatch
 ):
@@ -172,6 +177,7 @@ def test_a_machine_that_becomes_slow_gets_fewer_epochs_and_the_same_schedule(
     assert all(later < earlier for earlier, later in pairwise(rates[2:]))
 
 
+@pytest.mark.long
 def test_a_shortened_run_resumes_in_its_new_length(tmp_path, network, data, recipe, monkeypatch):
     monkeypatch.setattr(session, "Pace", SlowFrom)
     monkeypatch.setattr(opening, "settle", lambda network, data, recipe, *_: replace(recipe, epochs=30))
@@ -185,6 +191,7 @@ def test_a_shortened_run_resumes_in_its_new_length(tmp_path, network, data, reci
     assert whole.metrics.read_text() == parts.metrics.read_text()
 
 
+@pytest.mark.long
 def test_a_training_on_tar_shards_goes_on_within_an_epoch(tmp_path, network, data, recipe, monkeypatch):
     places = [(data.train, range(50), "train-0"), (data.train, range(50, 96), "train-1")]
     places += [(data.holdout, range(24), "val-0"), (data.test, range(60), "test-0")]

@@ -44,6 +44,7 @@ def scripted(monkeypatch):
     return use
 
 
+@pytest.mark.long
 def test_the_best_epochs_averaged_weights_are_the_result(tmp_path, network, data, recipe, scripted):
     scripted(0.3, 0.6, 0.6, 0.5)
     run, _ = run_once(tmp_path / "best", network, data, replace(recipe, select="best"))
@@ -61,6 +62,7 @@ def test_the_best_epochs_averaged_weights_are_the_result(tmp_path, network, data
     assert not (last.path / "checkpoints" / "best.ckpt").exists()
 
 
+@pytest.mark.long
 def test_averaged_weights_are_what_was_validated(tmp_path, network, data, recipe):
     """The kept weights have the kept accuracy on the holdout."""
     from compound.evaluation import evaluate
@@ -73,6 +75,7 @@ def test_averaged_weights_are_what_was_validated(tmp_path, network, data, recipe
     assert evaluate(model, data.holdout, data.classes, CPU).top(1) == pytest.approx(kept["val_top1"])
 
 
+@pytest.mark.long
 def test_patience_ends_the_training_and_resuming_does_not_prolong_it(
     tmp_path, network, data, recipe, scripted, monkeypatch
 ):
@@ -96,6 +99,7 @@ def test_patience_ends_the_training_and_resuming_does_not_prolong_it(
     assert run.metrics.read_text() == resumed.metrics.read_text()
 
 
+@pytest.mark.long
 def test_without_a_holdout_the_last_epoch_is_taken(tmp_path, network, data, recipe):
     none = DataSet(data.name, data.classes, 1, data.train, data.holdout.subset([]), data.test)
     run, result = run_once(tmp_path / "run", network, none, replace(recipe, select="best", patience=1, epochs=2))

@@ -110,6 +110,7 @@ def rows(run):
     return np.loadtxt(run / "metrics.csv", delimiter=",", skiprows=1)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("name", RECIPE)
 def test_the_training_is_that_of_whole_copies_and_a_process_holds_half(runs, name):
@@ -125,6 +126,7 @@ def test_the_training_is_that_of_whole_copies_and_a_process_holds_half(runs, nam
     assert 0.5 <= held[f"{name}-True"] / held[f"{name}-False"] < 0.55
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_stopped_run_goes_on_in_one_process_or_in_several(runs, tmp_path):
     found = storage.newest(runs / "stopped" / "checkpoints")

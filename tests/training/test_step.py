@@ -73,6 +73,7 @@ def test_recomputing_changes_no_bit(network, recipe, batch, precision):
         assert not isinstance(norm, nn.BatchNorm2d) or norm.momentum > 0
 
 
+@pytest.mark.long
 def test_cells_that_read_two_maps_are_recomputed():
     from compound import ZOO
 

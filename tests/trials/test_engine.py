@@ -41,6 +41,7 @@ class Fragile(Hill):
         return super().evaluate(candidate, seed, report)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["grid", "random", "tpe", "nsga2", pytest.param("gp", marks=pytest.mark.slow)])
 def test_a_search_killed_again_and_again_chooses_as_one_that_is_not(tmp_path, name, monkeypatch):
     strategy = STRATEGIES[name]
@@ -67,6 +68,7 @@ def test_a_search_killed_again_and_again_chooses_as_one_that_is_not(tmp_path, na
     assert sum(is_void(t) for t in trials_of(parts)) == 4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["tpe", pytest.param("gp", marks=pytest.mark.slow), "nsga2"])
 def test_samplers_climb(tmp_path, name):
     search = Search(Hill(side=40), str(tmp_path / "j"), 30, STRATEGIES[name], seed=1)
@@ -138,6 +140,7 @@ def test_several_objectives(tmp_path):
     assert all(len(t.values) == 2 for t in trials_of(search))
 
 
+@pytest.mark.long
 def test_threads_of_one_process_share_the_budget(tmp_path):
     search = Search(Hill(seconds=0.002), str(tmp_path / "j"), 20, seed=4)
     storage = search.open()

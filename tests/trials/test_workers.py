@@ -67,6 +67,7 @@ def eight_workers_two_killed(tmp_path, storage, seed, trials):
     check_exact(search, tmp_path / "log")
 
 
+@pytest.mark.long
 def test_eight_workers_two_of_them_killed(tmp_path, storage):
     eight_workers_two_killed(tmp_path, storage, seed=0, trials=24)
 
@@ -95,6 +96,7 @@ def test_two_machines_share_one_search_anywhere(tmp_path, storage):
     two_machines(tmp_path, storage)
 
 
+@pytest.mark.long
 def test_two_machines_share_one_search(tmp_path):
     two_machines(tmp_path, str(tmp_path / "search.journal"))
 
@@ -113,6 +115,7 @@ def two_machines(tmp_path, storage):
     assert all((out / "log").read_text() for out in outs)
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_replaced_and_a_deadly_configuration_is_blamed_after_three(tmp_path):
     search = Search(
         Hill(tmp_path / "log", side=3, trouble={1: "killed"}),
@@ -129,6 +132,7 @@ def test_a_killed_worker_is_replaced_and_a_deadly_configuration_is_blamed_after_
     assert Counter((tmp_path / "log").read_text().splitlines())["1 0"] == 3
 
 
+@pytest.mark.long
 def test_the_search_survives_the_process_that_forks_its_workers(tmp_path, monkeypatch):
     search = Search(Hill(tmp_path / "log", seconds=0.03), str(tmp_path / "j"), trials=20)
     started, calls = forkserver.connect_to_new_process, []
@@ -146,6 +150,7 @@ def test_the_search_survives_the_process_that_forks_its_workers(tmp_path, monkey
     check_exact(search, tmp_path / "log")
 
 
+@pytest.mark.long
 def test_an_evaluation_that_hangs_is_stopped_with_its_stack(tmp_path):
     hill = Hill(side=2, trouble={1: "hang"})
     search = Search(hill, str(tmp_path / "j"), trials=4, strategy=STRATEGIES["grid"], timeout=0.3)
@@ -174,6 +179,7 @@ def interrupted(tmp_path, signals):
     return out, err, trials_of(Search(Hill(), journal, trials=6, seed=3))
 
 
+@pytest.mark.long
 def test_ctrl_c_finishes_what_runs(tmp_path):
     out, err, trials = interrupted(tmp_path, [signal.SIGINT])
     assert "finishing the trials that run" in out
@@ -182,6 +188,7 @@ def test_ctrl_c_finishes_what_runs(tmp_path):
     assert 1 <= len(trials) < 6
 
 
+@pytest.mark.long
 def test_sigterm_gives_back_what_runs(tmp_path):
     _, err, trials = interrupted(tmp_path, [signal.SIGTERM])
     assert "SearchStopped: stopped with 0 of 6 trials done; the same command goes on" in err
@@ -199,6 +206,7 @@ def own_database(server, name):
     return f"{server.url.rpartition('/')[0]}/{name}"
 
 
+@pytest.mark.long
 def test_a_database_that_is_restarted_ends_nothing_and_its_password_is_printed_nowhere(tmp_path, server, capfd):
     """Title, remarks, errors, and all that is written."""
     url = own_database(server, "restarted")
@@ -227,6 +235,7 @@ def test_a_database_that_is_restarted_ends_nothing_and_its_password_is_printed_n
     assert "sesame" not in printed
 
 
+@pytest.mark.long
 def test_a_database_that_stays_away_ends_the_search_in_a_sentence(tmp_path, server):
     search = Search(Hill(tmp_path / "log", seconds=0.1), own_database(server, "gone"), trials=1000, lease=2)
 
@@ -267,6 +276,7 @@ class Unlucky(Hill):
 done_here = []
 
 
+@pytest.mark.long
 def test_idle_deaths_over_a_whole_search_do_not_end_it(tmp_path):
     search = Search(Unlucky(tmp_path / "log"), str(tmp_path / "j"), trials=6)
     assert run(search, workers=1)
@@ -281,6 +291,7 @@ class Unloadable(Hill):
         os._exit(7)
 
 
+@pytest.mark.long
 def test_workers_that_end_before_their_first_trial_end_the_search(tmp_path):
     with pytest.raises(SearchFailed, match=r"3 workers ended before their first trial \(exit code 7\)"):
         run(Search(Unloadable(), str(tmp_path / "j"), trials=3), workers=1)
