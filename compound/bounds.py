@@ -10,6 +10,8 @@ BOUNDS: dict[str, tuple[str, str]] = {
     "COMPOUND_MAX_JSON": ("64MiB", "bytes of a JSON file; the confusion matrix of 1,000 classes takes ten million"),
     "COMPOUND_MAX_INDEX": ("1GiB", "bytes of the index of a decoded data set"),
     "COMPOUND_MAX_YAML": ("1MiB", "bytes of a YAML file, and characters of it once its aliases are followed"),
+    "COMPOUND_MAX_MODEL": ("16GiB", "bytes of a file of weights, or of an exported network"),
+    "COMPOUND_MAX_SIDE": ("8192", "pixels of a side of the images that a weights file asks for"),
     "COMPOUND_MAX_IMAGE": ("1GiB", "bytes of an image file"),
     "COMPOUND_MAX_SCANS": ("500", "scans of a progressive JPEG; photographs have about ten"),
     "COMPOUND_MAX_DECODE": ("10s", "processor time to decode an image that is not of a usual make"),

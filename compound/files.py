@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from compound.errors import CompoundError, UsageError
 
@@ -58,6 +58,15 @@ def read_regular(path: str | Path, most: float) -> bytes:
 
     Raises `OSError` with a reason in words.
     """
+    with open_regular(path, most) as file:
+        data = file.read(int(most) + 1)
+    if len(data) > most:
+        raise too_long(most)
+    return data
+
+
+def open_regular(path: str | Path, most: float) -> BinaryIO:
+    """A regular file of at most `most` bytes, to be read. Raises `OSError` with a reason in words."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe waits for its writer
     except ValueError:
@@ -66,14 +75,16 @@ def read_regular(path: str | Path, most: float) -> bytes:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file")
-        if found.st_size <= most:
-            with open(descriptor, "rb", closefd=False) as file:
-                data = file.read(int(most) + 1)
-            if len(data) <= most:
-                return data
-    finally:
+        if found.st_size > most:
+            raise too_long(most)
+        return open(descriptor, "rb")
+    except BaseException:
         os.close(descriptor)
-    raise OSError(errno.EFBIG, f"it has more than the {int(most):,} bytes that are allowed")
+        raise
+
+
+def too_long(most: float) -> OSError:
+    return OSError(errno.EFBIG, f"it has more than the {int(most):,} bytes that are allowed")
 
 
 def ending(path: str | Path, known: Iterable[str], what: str) -> str:

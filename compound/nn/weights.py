@@ -1,25 +1,25 @@
 """Weights as a safetensors file that is complete by itself: its metadata holds network, classes and preprocessing.
 
-No file is ever unpickled with code: `.pth` files of other libraries are read with `weights_only`.
+No file is ever unpickled with code (see `stored.py`), and a network is compared with the tensors before it is built.
 """
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from compound.bounds import bound
 from compound.errors import NetworkError
 from compound.files import write_with
 from compound.mapping import plain_value
 from compound.network import Network
 from compound.nn.build import ConvNet, build
 from compound.nn.foreign import WeightsError, import_weights, in_order
+from compound.nn.stored import DIGEST, check_types, digest, read_checkpoint, read_safetensors
 from compound.notation import dump_network, parse_network
 
 FORMAT = "compound-1"
@@ -65,31 +65,19 @@ def describe_model(model: ConvNet, classes: tuple[str, ...]) -> dict[str, str]:
 def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> Path:
     """Write the weights of `model` with everything needed to use them."""
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    return write_with(path, lambda temporary: save_file(state, temporary, describe_model(model, classes)))
+    said = describe_model(model, classes) | {DIGEST: digest(state)}
+    return write_with(path, lambda temporary: save_file(state, temporary, said))
 
 
 def read_weights(path: str | Path) -> tuple[Weights | None, dict[str, Tensor]]:
     """Tensors of a .safetensors or .pth file, and what its metadata says (None where it is not ours)."""
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise WeightsError(f"there is no weights file {path}; give a run directory, a .safetensors or a .pth file")
     if path.suffix == ".safetensors":
-        try:
-            with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{path} is damaged or not a safetensors file: {error}") from None
+        metadata, state = read_safetensors(path)
         return described_by(metadata, path), state
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise WeightsError(f"{path} is damaged or holds more than tensors, which is never run: {reason}") from None
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not (isinstance(state, dict) and state and all(isinstance(v, Tensor) for v in state.values())):
-        raise WeightsError(f"{path} does not hold a state dict (names to tensors)")
-    return None, state
+    return None, read_checkpoint(path)
 
 
 def load_model(path: str | Path, network: Network | None = None, *, several: bool = False) -> tuple[ConvNet, Weights]:
@@ -107,13 +95,28 @@ def load_model(path: str | Path, network: Network | None = None, *, several: boo
         raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")
     if described.several and not several:
         raise WeightsError(f"{path} knows several labels an image, and this takes one; use train, evaluate or predict")
+    check_shapes(described.network, state, Path(path))
     model = build(described.network)
     model.several = described.several
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} does not fit the network in its own metadata: {error}") from None
+    model.load_state_dict(state)
     return model.eval(), described
+
+
+def check_shapes(network: Network, state: Mapping[str, Tensor], path: Path) -> None:
+    """Raise `WeightsError` where `state` is not of `network`: before memory is taken for what a small file asks for."""
+    blocks = sum(stage.layers for stage in network.stages)
+    if blocks > len(state) + len(network.stages):  # a block that repeats has weights
+        raise WeightsError(
+            f"{path} does not fit the network in its own metadata: it has too few tensors for its blocks"
+        )
+    side = network.resolution
+    if side > bound("COMPOUND_MAX_SIDE"):
+        raise WeightsError(
+            f"{path}: its metadata ask for images of {side:,} px; raise COMPOUND_MAX_SIDE if that is right"
+        )
+    with torch.device("meta"):
+        needed = ConvNet(network).state_dict()
+    check_types(state, needed, path)
 
 
 def same_layers(one: Network, other: Network) -> bool:
@@ -150,8 +153,8 @@ def described_by(metadata: Mapping[str, str], path: Path) -> Weights | None:
         classes = tuple(str(name) for name in json.loads(metadata["classes"]))
         channels = int(json.loads(metadata["preprocessing"])["channels"])
         network = network.with_(classes=len(classes), channels=channels)
-    except (KeyError, ValueError, TypeError) as error:
-        raise WeightsError(f"{path}: its metadata is damaged: {type(error).__name__} {error}") from None
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise WeightsError(f"{path}: its metadata is damaged or incomplete; save or copy it again") from error
     except NetworkError as error:
         raise WeightsError(str(error)) from None
     return Weights(network, classes, several=metadata.get("labels") == SEVERAL)

@@ -5,11 +5,13 @@ import json
 from collections.abc import Container
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
+import torch
 from safetensors.torch import save_file
 
+from compound.documents import damaged
 from compound.errors import CompoundError
 from compound.files import write_with
+from compound.nn.stored import DIGEST, check_types, digest, read_safetensors
 from compound.search.space_file import parse_space
 from compound.search.supernet import Supernet
 
@@ -30,24 +32,25 @@ def save_supernet(supernet: Supernet, path: Path) -> Path:
         "channels": str(supernet.network.channels),
     }
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in supernet.state_dict().items()}
+    metadata[DIGEST] = digest(state)
     return write_with(path, lambda temporary: save_file(state, temporary, metadata))
 
 
 def load_supernet(path: Path) -> Supernet:
     """The supernet of a file that `save_supernet` wrote."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise CompoundError(f"{path} holds no shared weights; give the shared.safetensors of a search")
-            space = parse_space(json.loads(metadata["space"]), str(path))
-            about = {name: int(metadata[name]) for name in ("classes", "channels")}
-            supernet = Supernet(space.with_(**about))
-            given = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-            names = {older(name, given): name for name in supernet.state_dict()}
-            supernet.load_state_dict({names.get(name, name): tensor for name, tensor in given.items()})
-    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
-        raise CompoundError(f"{path} is damaged or holds no shared weights: {error}") from None
+    metadata, given = read_safetensors(path)
+    if metadata.get("format") != FORMAT:
+        raise CompoundError(f"{path} holds no shared weights; give the shared.safetensors of a search")
+    with damaged(path, "let the search write it again", error=CompoundError):
+        space = parse_space(json.loads(metadata["space"]), str(path))
+        about = {name: int(metadata[name]) for name in ("classes", "channels")}
+    with torch.device("meta"):
+        needed = Supernet(space.with_(**about)).state_dict()
+    names = {older(name, given): name for name in needed}
+    state = {names.get(name, name): tensor for name, tensor in given.items()}
+    check_types(state, needed, path)
+    supernet = Supernet(space.with_(**about))
+    supernet.load_state_dict(state)
     return supernet
 
 
@@ -59,8 +62,8 @@ def older(name: str, given: Container[str]) -> str:
 
 def weights_fingerprint(path: Path) -> str:
     """Twelve hex digits of what the file holds; the order in which it holds it differs from writing to writing."""
-    digest = hashlib.sha256()
+    summed = hashlib.sha256()
     for name, tensor in sorted(load_supernet(path).state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.numpy().tobytes())
-    return digest.hexdigest()[:12]
+        summed.update(name.encode())
+        summed.update(tensor.numpy().tobytes())
+    return summed.hexdigest()[:12]
