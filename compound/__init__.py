@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from compound.verbs.measure import measure, measure_device
     from compound.verbs.plan import plan
     from compound.verbs.predict import predict, predict_frames
+    from compound.verbs.probe import probe
     from compound.verbs.report import report
     from compound.verbs.study import ScalingQuestion as ScalingQuestion
     from compound.verbs.study import study
@@ -104,6 +105,7 @@ __all__ = [
     "plan",
     "predict",
     "predict_frames",
+    "probe",
     "report",
     "resume",
     "save_network",
@@ -130,6 +132,7 @@ VERBS = {
     "plan": "compound.verbs.plan",
     "predict": "compound.verbs.predict",
     "predict_frames": "compound.verbs.predict",
+    "probe": "compound.verbs.probe",
     "report": "compound.verbs.report",
     "resume": "compound.verbs.train",
     "search_architecture": "compound.verbs.architecture",

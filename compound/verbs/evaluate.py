@@ -117,8 +117,7 @@ def evaluate(
     Raises `UsageError` for what says nothing together, and for a look at test images that is one too many.
     """
     from compound.evaluation import evaluate as run_evaluation
-    from compound.evaluation import write_predictions
-    from compound.evaluation.figures import FORMATS, reliability_diagram, save_figure
+    from compound.evaluation.figures import FORMATS
     from compound.execution import Execution
     from compound.training import open_run
     from compound.training.final import finish
@@ -134,10 +133,10 @@ def evaluate(
     labelled = find_layout(judging, data, described, say) if judging.layout else None
     question = _asked(data, described, parts=calibrate or bool(sweep.resolutions), judging=judging)
     judged = to_judge(weights or name, question, labelled)
-    images, source = judged.data, judged.source
-    say(f"judged by {len(source):,} images: {judged.said}")
+    images = judged.data
+    say(f"judged by {len(judged.source):,} images: {judged.said}")
     temperature = run_calibration(net, images, execution, say) if calibrate and images else None
-    result = run_evaluation(net, source, described.classes, execution)
+    result = run_evaluation(net, judged.source, described.classes, execution)
     if labelled:
         result = labelled.judge(result, judged.rows)
     found = Evaluated(name, result, judged, temperature, _before(result, temperature))
@@ -147,10 +146,17 @@ def evaluate(
         keep_calibration(Path(name), net, described, temperature, found.figures(), judged.own)
     if sweep.resolutions and images:
         found = replace(found, swept=_swept(net, images, sweep, execution))
+    return _written(found, net.network.name, predictions, reliability)
+
+
+def _written(found: Evaluated, name: str, predictions: Place | None, reliability: Place | None) -> Evaluated:
+    from compound.evaluation import write_predictions
+    from compound.evaluation.figures import reliability_diagram, save_figure
+
     if predictions:
-        write_predictions(result, source, Path(predictions))
+        write_predictions(found.result, found.judged.source, Path(predictions))
     if reliability:
-        save_figure(reliability_diagram(result, f"{net.network.name} on {judged.name}"), Path(reliability))
+        save_figure(reliability_diagram(found.result, f"{name} on {found.judged.name}"), Path(reliability))
     return found
 
 

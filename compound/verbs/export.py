@@ -6,6 +6,7 @@ from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from compound.documents import read_json
 from compound.errors import UsageError
 from compound.verbs.given import Place
 from compound.verbs.models import find_model
@@ -71,13 +72,9 @@ def export(
     from compound.deploy.export import export as run_export
     from compound.deploy.export import probe
     from compound.deploy.hub import write_hub_folder
-    from compound.documents import read_json
     from compound.runtimes import FORMATS
 
-    wanted, name = {to} if isinstance(to, str) else set(to), fspath(model)
-    unknown = sorted(wanted - {*FORMATS, "auto", "hub"})
-    if unknown or not wanted:
-        raise UsageError(f"there is no format {(unknown or [''])[0]!r}; use {', '.join(FORMATS)}, hub or auto")
+    wanted, name = find_formats(to), fspath(model)
     if "auto" in wanted and weights:
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
     net, described = find_model(model, weights)
@@ -99,9 +96,24 @@ def export(
         write_choice(place, chosen, done, weights_file(name))
     if "hub" in wanted:
         measured = Path(name) / "evaluation.json"
-        known = read_json(measured, f"run: compound evaluate {name}") if measured.is_file() else None
-        hub = write_hub_folder(net, described.classes, place / "hub", known)
+        hub = write_hub_folder(net, described.classes, place / "hub", read_evaluation(measured))
     return Export(place, tuple(done), chosen, hub)
+
+
+def find_formats(to: str | Sequence[str]) -> set[str]:
+    """What is asked for. Raises `UsageError` for what is none of the formats."""
+    from compound.runtimes import FORMATS
+
+    wanted = {to} if isinstance(to, str) else set(to)
+    unknown = sorted(wanted - {*FORMATS, "auto", "hub"})
+    if unknown or not wanted:
+        raise UsageError(f"there is no format {(unknown or [''])[0]!r}; use {', '.join(FORMATS)}, hub or auto")
+    return wanted
+
+
+def read_evaluation(file: Path) -> dict[str, Any] | None:
+    """What a run was evaluated with, where it was."""
+    return read_json(file, f"run: compound evaluate {file.parent}") if file.is_file() else None
 
 
 def real_images(model: str, images: Place | None, described: "Weights") -> "tuple[Source, Source | None, bool]":

@@ -13,7 +13,6 @@ from PIL import Image
 import compound.inference
 import compound.training.session
 from compound import UsageError
-from compound.cli.probe import apart_from
 from compound.data import DataSpec, open_data
 from compound.nn import build, save_weights
 from compound.search.evaluators.shared import SharedWeights
@@ -24,6 +23,7 @@ from compound.training.judging import Asked, data_of_run, images_to_judge, parts
 from compound.training.open import going_on
 from compound.training.seen import read_seen, seen_in, write_seen
 from compound.training.short import opened
+from compound.verbs.probe import apart_from
 from tests.data.photos import drawn, write_pictures
 
 

@@ -1,12 +1,15 @@
 """What `import compound` offers: all verbs, typed and lazy, and no torch before a verb that needs it is called."""
 
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import compound
+from compound import cli
 
 WITHOUT_TORCH = "import sys; sys.modules.update(torch=None, torchvision=None, numpy=None, pytorch_lightning=None); "
 
@@ -46,3 +49,13 @@ def test_a_verb_is_listed_typed_and_told(name):
 def test_values_are_found_when_they_are_asked_for():
     assert all(hasattr(compound, name) for name in compound.VALUES)
     assert {*compound.VALUES, *compound.VERBS} <= set(dir(compound))
+
+
+def test_every_verb_and_its_module_stand_on_the_page():
+    page = (Path(__file__).parents[2] / "docs" / "api" / "index.md").read_text(encoding="utf-8")
+    for name, module in compound.VERBS.items():
+        assert f"`{name}`" in page
+        assert f"::: {module}\n" in page
+    told = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
+    words = {word for cell in told for word in re.findall(r"`(\w+)", cell)}
+    assert set(cli.VERBS) - {"search"} <= words

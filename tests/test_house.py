@@ -1,0 +1,68 @@
+"""How large a function may be: it fits a screen, and takes what a reader can keep in mind (decision 038)."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import compound
+
+ROOM = Path(compound.__file__).parent
+LINES, PARAMETERS, OPTIONS = 60, 7, 10
+
+# What has more parameters, and why. Commands (`json` is one of their options) have an option each.
+LARGER = {
+    "cli/serve.py:serve": "a command without --json",
+    "data/loader.py:make_loader": "an order of images is said in full, as torch's DataLoader takes it",
+    "data/sampler.py:__init__": "the same order",
+    "deploy/export.py:export": "what is written and what it is checked on are both said in full",
+    "nn/reading/graph.py:conv": "torch's convolution",
+    "nn/sources.py:forward": "torch's multi-head attention and its like",
+    "search/samplers/ppo.py:__init__": "the constants of PPO",
+    "search/truth.py:validate": "two evaluations, and how they are compared",
+    "serve/server.py:serve": "what a server is started with",
+}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions() -> Iterator[tuple[str, Function]]:
+    for path in sorted(ROOM.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, Function):
+                yield f"{path.relative_to(ROOM)}:{node.name}", node
+
+
+def parameters(function: Function) -> list[str]:
+    given = function.args
+    names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    rest = [one.arg for one in (given.vararg, given.kwarg) if one]
+    return [name for name in names + rest if name not in ("self", "cls")]
+
+
+def lines(function: Function) -> int:
+    """From its first decorator to its end."""
+    return (function.end_lineno or 0) - min([function.lineno, *(one.lineno for one in function.decorator_list)]) + 1
+
+
+def test_every_function_fits_a_screen():
+    assert {place: lines(one) for place, one in functions() if lines(one) > LINES} == {}
+
+
+def test_functions_take_few_parameters():
+    found = set()
+    for place, one in functions():
+        names = parameters(one)
+        command = place.startswith("cli/") and "json" in names
+        most = OPTIONS if place.startswith("verbs/") else PARAMETERS
+        if len(names) > most and not command:
+            found.add(place)
+    assert found == set(LARGER)
+
+
+@pytest.mark.parametrize(("source", "count"), [("def f(self, a, *b, c, **d): pass", 4), ("def f(a, /, b=1): pass", 2)])
+def test_parameters_are_counted(source, count):
+    (function,) = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    assert len(parameters(function)) == count
