@@ -31,6 +31,7 @@ from compound.zoo import ZOO
 if TYPE_CHECKING:
     from compound.data import DataSpec as DataSpec
     from compound.execution import Execution as Execution
+    from compound.paper.tables import table
     from compound.runtimes.optimize import optimize as optimize
     from compound.search.architecture_plan import ArchitecturePlan as ArchitecturePlan
     from compound.training import RECIPES as RECIPES
@@ -48,7 +49,9 @@ if TYPE_CHECKING:
     from compound.verbs.evaluate import compare, evaluate
     from compound.verbs.explain import explain
     from compound.verbs.export import export
+    from compound.verbs.figure import figure
     from compound.verbs.fit import fit
+    from compound.verbs.forecast import forecast
     from compound.verbs.measure import measure, measure_device
     from compound.verbs.plan import plan
     from compound.verbs.predict import predict, predict_frames
@@ -96,8 +99,10 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "figure",
     "fit",
     "fit_budget",
+    "forecast",
     "load_network",
     "measure",
     "measure_device",
@@ -115,6 +120,7 @@ __all__ = [
     "search_transfer",
     "stage_costs",
     "study",
+    "table",
     "train",
     "validate_search",
 ]
@@ -126,7 +132,9 @@ VERBS = {
     "evaluate": "compound.verbs.evaluate",
     "explain": "compound.verbs.explain",
     "export": "compound.verbs.export",
+    "figure": "compound.verbs.figure",
     "fit": "compound.verbs.fit",
+    "forecast": "compound.verbs.forecast",
     "measure": "compound.verbs.measure",
     "measure_device": "compound.verbs.measure",
     "plan": "compound.verbs.plan",
@@ -139,6 +147,7 @@ VERBS = {
     "search_coefficients": "compound.verbs.coefficients",
     "search_transfer": "compound.verbs.transfer",
     "study": "compound.verbs.study",
+    "table": "compound.paper.tables",
     "train": "compound.verbs.train",
     "validate_search": "compound.verbs.architecture",
 }

@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from compound.cli.common import Json, RuleName, answer
-from compound.errors import UsageError
-from compound.verbs.given import find_network, find_rule
+from compound.verbs import figure as verb
 
 
 def figure(
@@ -22,24 +21,5 @@ def figure(
     json: Json = False,
 ) -> None:
     """Draw a figure of the paper (Tan & Le 2019)."""
-    from compound.files import ending
-    from compound.reporting.paper_figures import paper_figure
-    from compound.reporting.picture import FILES, Picture, write_picture
-    from compound.reporting.study_figures import study_figure
-    from compound.studies import read_study
-
-    path = out or Path(f"figure-{number}.svg")
-    ending(path, FILES, "picture")
-    if network and number != 2:
-        raise UsageError(f"--network is for figure 2, and figure {number} was asked for; leave it out")
-    picture: Picture
-    if study is not None and number != 2:
-        picture = study_figure(read_study(study), number)
-    elif study is not None:
-        raise UsageError("figure 2 is drawn from networks, not from a study; use --network, repeatable")
-    else:
-        networks = [find_network(name) for name in network or ["efficientnet-b0"]]
-        picture = paper_figure(number, networks, phi, find_rule(rule))
-    write_picture(picture, path)
-    value = {"figure": number, "title": picture.title, "caption": picture.caption, "out": str(path)}
-    answer(json, value, f"{picture.caption}\nwritten to {path}")
+    drawn = verb.figure(number, study, networks=network or (), phi=phi, rule=rule, out=out)
+    answer(json, drawn.to_json(), f"{drawn.picture.caption}\nwritten to {drawn.out}")

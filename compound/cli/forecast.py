@@ -1,22 +1,14 @@
 """`compound forecast`: what larger networks of a family will reach, from studies of smaller ones."""
 
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from compound.cli.common import Json, RuleName, answer
-from compound.cost import cost
-from compound.errors import UsageError
-from compound.notation import load_network
 from compound.quantity import quantity, short
-from compound.scaling import Rule, scale
-from compound.verbs.given import find_rule
-
-if TYPE_CHECKING:
-    from compound.studies import Study
-    from compound.studies.forecast import Forecast, Law, Observation
+from compound.verbs import forecast as verb
 
 Studies = Annotated[list[Path], typer.Argument(metavar="STUDY…", help="Folders of `compound study` (or study.json).")]
 Phis = Annotated[list[float] | None, typer.Option("--phi", help="φ to forecast; may be given several times.")]
@@ -33,41 +25,16 @@ def forecast(
     json: Json = False,
 ) -> None:
     """Fit error = a + b · MACs^−c to what studies found, and read off what larger networks will reach."""
-    from compound.studies import read_study
-    from compound.studies.forecast import fit, held_out, points_of
-    from compound.studies.forecast import forecast as predict
-
-    read = [read_study(path) for path in studies]
-    points = points_of(read, dimension)
-    law = fit(points)
-    wanted = {f"φ {one:g}": scaled_macs(read[0], studies[0], find_rule(rule), one) for one in phi or ()}
-    wanted |= {text: quantity(text, "--macs") for text in macs or ()}
-    if not wanted:
-        raise UsageError("nothing to forecast; give --phi, e.g. 3, or --macs, e.g. 400M")
-    found = dict(zip(wanted, predict(points, list(wanted.values()), seed), strict=True))
-    check = held_out(points, seed)
-    value = {
-        "law": {"a": law.a, "b": law.b, "c": law.c, "unit": law.unit},
-        "points": [asdict(point) for point in points],
-        "forecasts": [{"of": name} | asdict(one) for name, one in found.items()],
-        "held_out": {"network": check[0].name, "top1": 1 - check[0].error, **_renamed(check[1])} if check else None,
-    }
-    answer(json, value, text(law, points, found, check))
+    costs = {text: quantity(text, "--macs") for text in macs or ()}
+    found = verb.forecast(studies, phi or (), tuple(costs.values()), rule=rule, dimension=dimension, seed=seed)
+    names = {verb.cost_name(value): text for text, value in costs.items()}  # a cost as it was written
+    found = replace(found, found={names.get(name, name): one for name, one in found.found.items()})
+    answer(json, found.to_json(), forecast_text(found))
 
 
-def scaled_macs(study: "Study", path: Path, rule: Rule, phi: float) -> float:
-    """The counted multiply-adds of the study's baseline at φ."""
-    folder = path if path.is_dir() else path.parent
-    baseline = next((v for v in study.variants if v.dimension == "baseline"), None)
-    if baseline is None:
-        raise UsageError(f"study {path} has no baseline to scale to φ {phi:g}; give --macs instead")
-    network = load_network(folder / baseline.network).with_(classes=study.classes, channels=study.channels)
-    return cost(scale(network, rule(phi))).macs
-
-
-def text(
-    law: "Law", points: "list[Observation]", found: "dict[str, Forecast]", check: "tuple[Observation, Forecast] | None"
-) -> str:
+def forecast_text(forecasts: verb.Forecasts) -> str:
+    """The law, a line a forecast, and the check."""
+    law, points, found, check = forecasts.law, forecasts.points, forecasts.found, forecasts.held_out
     lines = [
         f"error = {law.a:.2%} + {law.b:.2%} · (MACs / {short(law.unit)})^−{law.c:.3g}, through {len(points)} networks "
         f"of {short(points[0].macs)} to {short(points[-1].macs)} MACs"
@@ -84,7 +51,3 @@ def text(
             f"forecast, {1 - largest.error:.2%} found"
         )
     return "\n".join(lines)
-
-
-def _renamed(guess: "Forecast") -> dict[str, float]:
-    return {"forecast": guess.top1, "low": guess.low, "high": guess.high}

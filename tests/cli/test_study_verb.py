@@ -153,6 +153,11 @@ def test_a_forecast_of_a_family(cli, words, tmp_path):
     value = cli.json("forecast", "s", "--phi", 4, "--macs", "1G")
     macs = cli.json("scale", "my.yaml", "--phi", 4, "--classes", 3, "--channels", 1)["macs"]
     of_phi, of_macs = value["forecasts"]
+    found = compound.forecast("s", [4], [1e9]).to_json()
+    assert {name: found[name] for name in ("law", "points", "held_out")} == {
+        name: value[name] for name in ("law", "points", "held_out")
+    }
+    assert [one | {"of": ""} for one in found["forecasts"]] == [one | {"of": ""} for one in value["forecasts"]]
     assert (of_phi["macs"], of_macs["macs"]) == (macs, 1e9)
     assert of_phi["top1"] == pytest.approx(0.95 - 0.1 * (macs / 1e5) ** -0.4, abs=1e-3)
     assert of_phi["low"] <= of_phi["top1"] <= of_phi["high"]
