@@ -1,5 +1,6 @@
 """Frozen dataclasses from and to plain mappings (YAML, JSON), with errors that name place, field, value and remedy."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
@@ -63,6 +64,14 @@ def from_mapping(cls: type[T], given: Any, where: str, error: type[UsageError] =
             raise error(f"{where}: field {path[-1]!r} is missing; give it a value") from None
         said = first["msg"][0].lower() + first["msg"][1:]
         raise error(f"{where}: {'.'.join(path)} {shown(first['input'])} is not valid: {said}") from None
+
+
+def refuse_infinite(value: Any, error: type[UsageError] = UsageError) -> None:
+    """Raise `error` where a field of a dataclass, or a number of one, is not finite."""
+    for name, item in vars(value).items():
+        for number in item if isinstance(item, tuple | list) else (item,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise error(f"{name} {number} is not a number; use a finite one")
 
 
 def to_mapping(value: Any) -> dict[str, Any]:

@@ -128,8 +128,11 @@ class TrainingOptions:
         str, typer.Option(help="Save within epochs too: a time such as 10m or 30s, or a number of steps.")
     ] = "10m"
     on_nan: Annotated[
-        Literal["stop", "retry"],
-        typer.Option(help="When loss or gradients are no numbers: stop, or go back and halve the rate."),
+        Literal["stop", "retry", "go-on"],
+        typer.Option(
+            help="When loss or gradients are no numbers, or the loss explodes: stop; go back and halve the rate; or "
+            "say it and go on while they are numbers."
+        ),
     ] = "stop"
     sync_norm: Annotated[
         bool, typer.Option("--sync-norm", help="Batch norm over the images of all processes (GPUs).")

@@ -1,5 +1,6 @@
 """The question that opens a data set, as a value: a data set remembers it, and a run stores it whole."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,9 @@ class DataSpec:
     by: Identity | None = None
 
     def __post_init__(self) -> None:
-        if self.holdout < 0 or (self.holdout >= 1 and self.holdout != int(self.holdout)):
+        if not (math.isfinite(self.holdout) and self.holdout >= 0) or (
+            self.holdout >= 1 and self.holdout != int(self.holdout)
+        ):
             raise DataError(
                 f"holdout {self.holdout} is neither a share nor a number; use 0 for none, 0.05, or e.g. 500"
             )

@@ -1,5 +1,7 @@
-"""A loss or gradient that is no number stops the training before it reaches the weights."""
+"""A loss or gradient that is no number, or a loss that explodes, stops the training before it reaches the weights."""
 
+import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +16,30 @@ from compound.files import write_json
 from compound.parallel import gathered, highest, is_first
 from compound.training.sharding import share
 
+EXPLODED = 1000  # times the loss of guessing; the worst of a training that recovers is some ten times
 NAMED = 5  # images the message names; diverged.json has all
 
 
 class Diverged(CompoundError):
-    """The loss, a gradient or a weight is no longer a number."""
+    """The loss, a gradient or a weight is no longer a number, or the loss has exploded."""
+
+
+def highest_loss(classes: int, loss: str) -> float:
+    """Beyond it a loss has exploded: guessing costs ln K for K classes, and ln 2 where each is asked for by itself."""
+    return EXPLODED * math.log(2 if loss == "bce" else max(classes, 2))
 
 
 class Watch(Callback):
-    """Raises `Diverged` before the update; `record` gets step, rate and the images of the batch."""
+    """Raises `Diverged` before the update; `record` gets step, rate and the images of the batch.
 
-    def __init__(self, source: Source, record: Path) -> None:
+    A loss beyond `most` is said once and nothing more where the training shall `go_on`.
+    """
+
+    def __init__(self, source: Source, record: Path, most: float = math.inf, go_on: bool = False) -> None:
         self.source = source
         self.record = record
+        self.most = most
+        self.go_on = go_on
         self.loss = torch.tensor(0.0)
         self.indices: list[Tensor] = []  # of the batches since the last update
 
@@ -42,13 +55,21 @@ class Watch(Callback):
         # The largest of each: unlike a sum of squares it cannot overflow by itself.
         largest = torch._foreach_norm(gradients, float("inf")) if gradients else []
         values = torch.stack([self.loss.float(), *(value.float() for value in largest)])
-        if not highest(int(not torch.isfinite(values).all())):  # the one wait for the device
+        wrong = torch.stack([~torch.isfinite(values).all(), values[0] > self.most])
+        lost, exploded = wrong.tolist()  # the one wait for the device
+        kind = highest(2 * lost or int(exploded))
+        if kind == 1 and self.go_on:
+            if is_first():
+                print(f"warning: {self._exploded()} at step {trainer.global_step}", file=sys.stderr)
+            self.most, kind = math.inf, 0
+        if not kind:
             self.indices = []
             return
         loss, step, rate = self.loss.item(), trainer.global_step, optimizer.param_groups[0]["lr"]
         indices = [i for process in gathered(torch.cat(self.indices).tolist()) for i in process]
         images = [self.source.path(i) for i in indices]
-        said = "the gradients are no longer numbers" if torch.isfinite(self.loss) else f"the loss became {loss}"
+        finite = "the gradients are no longer numbers" if kind == 2 else self._exploded()
+        said = finite if torch.isfinite(self.loss) else f"the loss became {loss}"
         value: dict[str, Any] = {"reason": said, "step": step, "rate": rate, "images": images}
         if is_first():
             write_json(self.record, value)
@@ -57,3 +78,6 @@ class Watch(Callback):
             f"{said} at step {step} with rate {rate:.4g} on {', '.join(images[:NAMED])}{more}; nothing of this step "
             "was kept; lower --rate, look at the images, or let --on-nan retry halve the rate"
         )
+
+    def _exploded(self) -> str:
+        return f"the loss became {self.loss.item():.3g}, more than {EXPLODED:,} times that of guessing"

@@ -18,6 +18,7 @@ from compound.training.open import going_on, refuse_undivided
 from compound.training.run import Run
 from compound.training.session import Safeguards, Session
 from compound.training.start import FRESH, Start
+from compound.training.threads import own_threads
 
 RETRIES = 3  # halvings of the rate after which a training that diverges is given up
 
@@ -58,6 +59,7 @@ def train(
             raise UsageError(f"--sync-norm needs GPUs: torch's SyncBatchNorm does not run on {kind}; leave it out")
         if execution.shard:
             refuse_undivided(run.recipe, world)
+        run = stack.enter_context(own_threads(run, execution))
         data = going_on(run, data, say=True)
         from_first(lambda: refuse_unreadable(data, execution.damaged_limit))
         while True:
@@ -65,7 +67,7 @@ def train(
             try:
                 return session.result(session.fit(start), final)
             except Diverged as error:
-                if safeguards.on_nan == "stop" or run.lowered == RETRIES:
+                if safeguards.on_nan != "retry" or run.lowered == RETRIES:
                     raise
                 run = replace(run, lowered=run.lowered + 1)
                 if is_first():

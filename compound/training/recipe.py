@@ -6,6 +6,7 @@ from typing import Literal
 
 from compound.data.augment import Augment
 from compound.errors import UsageError
+from compound.mapping import refuse_infinite
 from compound.training.transfer import Transfer
 
 Compile = Literal["auto", "never", "always", "graphs"]
@@ -69,6 +70,7 @@ class Recipe:
     compile: Compile = "never"
 
     def __post_init__(self) -> None:
+        refuse_infinite(self)
         if self.epochs < 1:
             raise UsageError(f"epochs {self.epochs} trains nothing; use 1 or more")
         if self.batch < 2:
@@ -89,7 +91,13 @@ class Recipe:
         for name in ("label_smoothing", "teacher_weight", "ema"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} {getattr(self, name)} is not between 0 and 1; use 0 for none")
-        for name in ("mixup", "cutmix", "weight_decay"):
+        if not 0 <= self.momentum < 1:
+            raise UsageError(f"momentum {self.momentum} is not from 0 to below 1; use e.g. 0.9, or 0 for none")
+        if self.rate_batch < 1:
+            raise UsageError(f"rate_batch {self.rate_batch} is no number of images; use 1 or more, usually 256")
+        if min(self.class_weights, default=0) < 0:
+            raise UsageError(f"class_weights has {min(self.class_weights)}; use numbers from 0, or leave it out")
+        for name in ("mixup", "cutmix", "weight_decay", "warmup_epochs"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise UsageError(f"{name} {getattr(self, name)} is not a number from 0; use 0 for none")
         if not 0 < self.grow_from <= 1:

@@ -29,6 +29,8 @@ from compound.notation import load_run_network, save_network
 from compound.parallel import is_first
 from compound.training.recipe import Recipe
 
+MOST_THREADS = 1024  # that a run.yaml may ask for
+
 
 @dataclass(frozen=True)
 class Run:
@@ -41,6 +43,7 @@ class Run:
     seed: int
     state: str = "created"  # created, training, stopped, done
     lowered: int = 0  # times the rate was halved because the training diverged
+    threads: int | None = None  # of the processor; None before the first step, and in runs of older versions
 
     @property
     def spec(self) -> DataSpec:
@@ -80,6 +83,7 @@ class Run:
             "state": self.state,
             "seed": self.seed,
             "lowered": self.lowered,
+            **({"threads": self.threads} if self.threads else {}),
             "data": self.data,
             "recipe": to_mapping(self.recipe),
             "versions": versions(),
@@ -103,7 +107,10 @@ def open_run(path: str | Path) -> Run:
     network = load_run_network(path)
     with damaged(file, remedy):
         recipe = from_mapping(Recipe, given["recipe"], f"{file}: recipe")
-        return Run(path, network, recipe, given["data"], given["seed"], given["state"], given.get("lowered", 0))
+        lowered, threads = given.get("lowered", 0), given.get("threads")
+        if threads is not None and not 1 <= int(threads) <= MOST_THREADS:
+            raise ValueError
+        return Run(path, network, recipe, given["data"], given["seed"], given["state"], lowered, threads)
 
 
 def data_fields(data: DataSet) -> dict[str, Any]:

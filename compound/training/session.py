@@ -20,7 +20,7 @@ from compound.quantity import Interval
 from compound.training.averaging import Averaging
 from compound.training.checkpoints import Checkpoints, Stopped
 from compound.training.display import Display
-from compound.training.divergence import Watch
+from compound.training.divergence import Watch, highest_loss
 from compound.training.final import keep_result
 from compound.training.metrics import Damage, Metrics
 from compound.training.module import Training
@@ -40,16 +40,20 @@ class Interrupted(CompoundError):
     exit_code = 130
 
 
+OnNan = Literal["stop", "retry", "go-on"]
+
+
 @dataclass(frozen=True)
 class Safeguards:
     """What a training does so that little is lost.
 
     `save_every` is for checkpoints within an epoch; each epoch ends with one. `on_nan`: when loss or gradients are no
-    longer numbers, "stop", or "retry": go back to the newest checkpoint and halve the rate.
+    longer numbers, or the loss has exploded, "stop", or "retry": go back to the newest checkpoint and halve the rate.
+    "go-on" says of a loss that has exploded, and stops for what is no number.
     """
 
     save_every: Interval = Interval(seconds=600)
-    on_nan: Literal["stop", "retry"] = "stop"
+    on_nan: OnNan = "stop"
 
 
 class Session:
@@ -59,7 +63,7 @@ class Session:
         self, run: Run, data: DataSet, execution: Execution, world: World, safeguards: Safeguards, quiet: bool
     ) -> None:
         self.run, self.data, self.execution, self.world, self.quiet = run, data, execution, world, quiet
-        recipe = run.recipe
+        self.safeguards, recipe = safeguards, run.recipe
         self.loaders: tuple[DataLoader[Batch], ...] = ()
         self.damage = execution.damage_log()
         self.checkpoints = Checkpoints(run.checkpoints, safeguards.save_every)
@@ -134,7 +138,12 @@ class Session:
             # In this order: what a checkpoint holds comes before the one that writes it.
             self.best,
             self.averaging,
-            Watch(self.data.train, run.path / "diverged.json"),
+            Watch(
+                self.data.train,
+                run.path / "diverged.json",
+                highest_loss(run.network.classes, run.recipe.loss),
+                self.safeguards.on_nan == "go-on",
+            ),
             Damage(self.damage),
             Metrics(run.metrics),
             Pace(recipe.minutes) if recipe.minutes else None,
