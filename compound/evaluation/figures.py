@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from compound.evaluation.calibration import reliability
 from compound.evaluation.result import BINS, Evaluation
 from compound.files import ending, write_with
+from compound.lettering import lettered
 
 FORMATS = ("svg", "png", "pdf")
 ACCURACY, INK = "#4a7de8", "#444444"
@@ -30,7 +31,8 @@ def reliability_diagram(result: Evaluation, title: str) -> Figure:
         above.bar(middle, gap, width, bottom=one.accuracy, **GAP_STYLE)
         below.bar(middle, one.images, width, color=INK, alpha=0.6)
     above.set(ylabel="share right", ylim=(0, 1), xlim=(0, 1))
-    above.set_title(f"{title}\n{result.images:,} images, calibration error {result.calibration_error:.2%}", fontsize=11)
+    words = lettered(f"{title}\n{result.images:,} images, calibration error {result.calibration_error:.2%}")
+    above.set_title(words.text, fontsize=11, **words.style)
     meanings = [Patch(color=ACCURACY, label="share right"), Patch(label="gap to the confidence", **GAP_STYLE)]
     above.legend(handles=meanings, loc="upper left", frameon=False)
     below.set(xlabel="confidence", ylabel="images")

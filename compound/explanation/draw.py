@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from compound.files import write_with
+from compound.lettering import lettered
 
 # Nothing stays transparent, so that the image is seen; lightness grows with the value, for every kind of eye.
 HEAT = LinearSegmentedColormap.from_list(
@@ -62,9 +63,11 @@ def sheet(rows: Sequence[Sequence[Panel]], footer: str = "") -> Figure:
     for line, panels in zip(grid, rows, strict=True):
         for axes, panel in zip(line, panels, strict=False):
             axes.imshow(panel.pixels.clip(0, 1), interpolation="antialiased")
-            axes.set_title(panel.title, fontsize=8.5)
+            title = lettered(panel.title)
+            axes.set_title(title.text, fontsize=8.5, **title.style)
     if footer:
-        figure.supxlabel(footer, fontsize=8.5)
+        words = lettered(footer)
+        figure.supxlabel(words.text, fontsize=8.5, **words.style)
     return figure
 
 

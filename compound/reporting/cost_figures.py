@@ -82,7 +82,8 @@ def draw_curves(axes: Axes, palette: Palette, curves: Sequence[Curve], cost: Cos
     axes.set_xlabel(AXES[cost])
     axes.set_ylabel("top-1 accuracy")
     if any(curve.label for curve in curves):
-        axes.legend(loc="best")
+        for name in axes.legend(loc="best").get_texts():
+            name.set_parse_math(False)
 
 
 def _errors(middles: Sequence[float], ends: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]] | None:
