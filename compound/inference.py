@@ -12,6 +12,7 @@ from torch import Tensor
 
 from compound.cost import cost
 from compound.data import DamageLog, Preprocessing, Source, loading, make_loader
+from compound.errors import CompoundError
 from compound.execution import Execution
 from compound.network import Network
 from compound.nn import ConvNet, evaluating
@@ -97,7 +98,19 @@ def run_over(
             damage.add(one)
             if len(one.labels):
                 places = (one.indices - number * batch * world - rank) // world
-                yield in_chunks(classifier, one.images, places, chunk, one.labels.ndim == 2), one.labels, one.indices
+                found = in_chunks(classifier, one.images, places, chunk, one.labels.ndim == 2)
+                refuse_no_numbers(classifier.network, found, [source.path(i) for i in one.indices.tolist()])
+                yield found, one.labels, one.indices
+
+
+def refuse_no_numbers(network: Network, probabilities: Tensor, names: list[str]) -> None:
+    """Raise `CompoundError` where an answer is no number: nothing can be said of such an image, nor counted."""
+    wrong = (~torch.isfinite(probabilities).all(1)).nonzero()[:, 0].tolist()
+    if wrong:
+        raise CompoundError(
+            f"{network.name} answers {len(wrong)} of {len(names)} images, such as {names[wrong[0]]}, with NaN, "
+            "which is no number; its weights have diverged or are damaged: train again, with a lower rate or for longer"
+        )
 
 
 def in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: int, several: bool = False) -> Tensor:

@@ -12,7 +12,7 @@ from compound.evaluation.comparison import Comparison, compare
 from compound.evaluation.judge import evaluate
 from compound.evaluation.layouts import LAYOUTS, open_layout
 from compound.evaluation.predictions import Submission, read_numbers, write_predictions, write_submission
-from compound.evaluation.resolutions import recalibrate, sweep
+from compound.evaluation.resolutions import recalibrate, saw_little, sweep
 from compound.evaluation.result import Evaluation
 from compound.evaluation.several import SeveralLabels
 from compound.evaluation.statistics import bootstrap, mcnemar, wilson
@@ -36,6 +36,7 @@ __all__ = [
     "read_numbers",
     "recalibrate",
     "reliability",
+    "saw_little",
     "sweep",
     "wilson",
     "write_predictions",

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from compound.data import Batch, DataSet, Preprocessing, end_workers, loading, make_loader
 from compound.errors import CompoundError
-from compound.evaluation import Evaluation, evaluate
+from compound.evaluation import Evaluation, evaluate, recalibrate, saw_little
 from compound.execution import Execution
 from compound.nn import ConvNet, save_weights
 from compound.parallel import World, from_first, gathered, is_first, rank, share_of, share_statistics, together
@@ -174,8 +174,19 @@ class Session:
         if self.best and self.run.recipe.select == "best":
             self.best.apply(module)
         model = unsharded(module.model)
+        if self._estimates_norms(model):
+            recalibrate(model, self.data.train, self.execution, seed=self.run.seed)
         share_statistics(model)
         return model
+
+    def _estimates_norms(self, model: ConvNet) -> bool:
+        """Whether all norms learned, for so few steps that their statistics are mostly those they began with.
+
+        A run of an older version, which has no list of its images, ends as it was to end.
+        """
+        transfer = self.run.recipe.transfer
+        learned = transfer.train == "all" and transfer.norm_mode == "train" and not transfer.unfreeze
+        return learned and self.run.images.exists() and saw_little(model)
 
     def told(self, seconds: float) -> dict[str, Any]:
         """What is told of a training beside its accuracy."""

@@ -84,6 +84,9 @@ def unsharded(model: ConvNet) -> ConvNet:
     plain.several = model.several
     state = {n: t.full_tensor() if isinstance(t, DTensor) else t for n, t in model.state_dict().items()}
     plain.load_state_dict(state)
+    for name, norm in model.named_modules():  # the recipe's
+        if isinstance(norm, nn.BatchNorm2d):
+            cast(nn.BatchNorm2d, plain.get_submodule(name)).momentum = norm.momentum
     return plain
 
 
