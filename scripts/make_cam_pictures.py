@@ -13,7 +13,7 @@ from PIL import Image
 
 from compound import ZOO
 from compound.data import DamageLog, FileSource
-from compound.explanation import Asked, Panel, look, overlay, plain, save_sheet, sheet
+from compound.explanation import MapRequest, Panel, look, overlay, plain, save_sheet, sheet
 from compound.nn import load_model
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
@@ -26,7 +26,7 @@ def main() -> None:
     model, described = load_model(weights, ZOO["efficientnet-lite0"])
     photos = [Path(skimage.__file__).parent / "data" / name for name in PHOTOS.values()]
     source = FileSource(photos, [0] * len(photos), described.channels)
-    for name, seen in zip(PHOTOS, look(model, source, DamageLog(), Asked(top=2), "cpu"), strict=True):
+    for name, seen in zip(PHOTOS, look(model, source, DamageLog(), MapRequest(top=2), "cpu"), strict=True):
         panels = [Panel(plain(seen.image), name)]
         for number, probability, heat in zip(seen.classes, seen.probabilities, seen.heat, strict=True):
             panels.append(Panel(overlay(seen.image, heat), f"{described.classes[number]}  {probability:.0%}"))

@@ -20,7 +20,7 @@ SAMPLE = 20_000  # images of a part that are hashed and measured; larger parts a
 
 
 @dataclass(frozen=True)
-class Part:
+class PartFindings:
     """One part of a data set. `hashes` (n,) and `thumbnails` (n, 256) of the images at `positions` (n,); flat ones are
     left out.
     """
@@ -68,7 +68,7 @@ def dhash(image: torch.Tensor) -> int | None:
     return int(np.packbits(bits).view(">u8")[0])
 
 
-def look_through(source: Source, classes: tuple[str, ...]) -> Part:
+def look_through(source: Source, classes: tuple[str, ...]) -> PartFindings:
     """Counts of all images; sizes, damage and hashes of up to `SAMPLE` of them."""
     chosen = np.unique(np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64))
     sizes: Counter[tuple[int, int]] = Counter()
@@ -87,7 +87,7 @@ def look_through(source: Source, classes: tuple[str, ...]) -> Part:
             hashed.append((code, index, small.flatten().to(torch.int16).numpy()))
     counted = source.labels.sum(0) if source.labels.ndim == 2 else np.bincount(source.labels, minlength=len(classes))
     counts = counted.tolist()
-    return Part(
+    return PartFindings(
         len(source),
         dict(zip(classes, counts, strict=True)),
         sizes,
@@ -100,7 +100,7 @@ def look_through(source: Source, classes: tuple[str, ...]) -> Part:
     )
 
 
-def duplicates(part: Part, other: Part) -> list[tuple[int, int]]:
+def duplicates(part: PartFindings, other: PartFindings) -> list[tuple[int, int]]:
     """Positions (in `part`, in `other`) of images that look the same: by `ALIKE` and by `CLOSE`."""
     pairs = []
     for start in range(0, len(part.hashes), 512):

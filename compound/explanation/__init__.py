@@ -2,7 +2,7 @@
 
 from compound.explanation.boxes import read_regions
 from compound.explanation.draw import Panel, in_bytes, overlay, plain, save_sheet, sheet
-from compound.explanation.look import SCORES, Asked, Look, explain_prepared, look, mean_scores
+from compound.explanation.look import SCORES, Look, MapRequest, explain_prepared, look, mean_scores
 from compound.explanation.maps import METHODS, Explanation, explain, has_class_maps
 from compound.explanation.pictures import write_comparison, write_pictures
 from compound.explanation.score import Areas, deletion_insertion, energy_inside
@@ -12,9 +12,9 @@ __all__ = [
     "METHODS",
     "SCORES",
     "Areas",
-    "Asked",
     "Explanation",
     "Look",
+    "MapRequest",
     "Named",
     "Panel",
     "SideBySide",

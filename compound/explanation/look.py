@@ -45,7 +45,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Asked:
+class MapRequest:
     """What is asked about images: `classes` (images of the source, K), or else the `top` most probable ones of each.
 
     `regions` by file name and `areas` say which scores are counted.
@@ -58,7 +58,7 @@ class Asked:
     areas: bool = False
 
 
-def look(model: ConvNet, source: Source, damage: DamageLog, asked: Asked, device: str = "auto") -> Iterator[Look]:
+def look(model: ConvNet, source: Source, damage: DamageLog, asked: MapRequest, device: str = "auto") -> Iterator[Look]:
     """Every readable image of `source` in order; damaged ones go to `damage`."""
     where = pick_device(device)
     preprocessing = Preprocessing.of(model.network)

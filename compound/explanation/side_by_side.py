@@ -12,7 +12,7 @@ from compound.data import DamageLog, FileSource
 from compound.errors import CompoundError, UsageError
 from compound.execution import Execution
 from compound.explanation.draw import Panel, overlay, plain
-from compound.explanation.look import Asked, Look, look, mean_scores
+from compound.explanation.look import Look, MapRequest, look, mean_scores
 from compound.inference import classify
 from compound.nn import ConvNet
 
@@ -58,7 +58,7 @@ class SideBySide:
 
 
 def side_by_side(
-    networks: Sequence[Named], photos: Sequence[Path], damage: DamageLog, asked: Asked, device: str = "auto"
+    networks: Sequence[Named], photos: Sequence[Path], damage: DamageLog, asked: MapRequest, device: str = "auto"
 ) -> SideBySide:
     """Every network on all readable photos; damaged ones go to `damage`.
 

@@ -1,6 +1,16 @@
 """How long a network runs on a device, from a table of units timed there. Nothing is built, nothing is run."""
 
 from compound.latency.table import DeviceTable, Latency, call_seconds, latency, load_table, save_table
-from compound.latency.units import Part, Unit, units
+from compound.latency.units import PlacedUnit, Unit, units
 
-__all__ = ["DeviceTable", "Latency", "Part", "Unit", "call_seconds", "latency", "load_table", "save_table", "units"]
+__all__ = [
+    "DeviceTable",
+    "Latency",
+    "PlacedUnit",
+    "Unit",
+    "call_seconds",
+    "latency",
+    "load_table",
+    "save_table",
+    "units",
+]

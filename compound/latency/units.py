@@ -41,7 +41,7 @@ class Unit(NamedTuple):
     size: Size
 
 
-class Part(NamedTuple):
+class PlacedUnit(NamedTuple):
     """A unit in its block, and the operators it is made of."""
 
     unit: Unit
@@ -49,7 +49,7 @@ class Part(NamedTuple):
 
 
 @lru_cache(maxsize=1024)
-def units(trace: Trace) -> tuple[Part, ...]:
+def units(trace: Trace) -> tuple[PlacedUnit, ...]:
     """The units of one block, in order of execution. Dropout and flattening take no time of their own."""
     found: list[list[Step]] = []
     for step in trace.steps:
@@ -58,7 +58,7 @@ def units(trace: Trace) -> tuple[Part, ...]:
             found[-1].append(step)
         elif not isinstance(step.operator, Dropout | Flatten):
             found.append([step])
-    return tuple(Part(unit(trace, steps), tuple(steps)) for steps in found)
+    return tuple(PlacedUnit(unit(trace, steps), tuple(steps)) for steps in found)
 
 
 def follows(first: Operator, second: Operator) -> bool:

@@ -37,7 +37,7 @@ ROUNDS = 3  # at the least
 
 
 @dataclass(frozen=True)
-class Choice:
+class TimedNetwork:
     """A network to run, and whether it is left out of the table."""
 
     network: Network
@@ -66,10 +66,10 @@ USUAL = Sampling()
 
 
 @dataclass
-class Sample:
+class TimedSample:
     """A choice in the session, and its times in seconds."""
 
-    choice: Choice
+    choice: TimedNetwork
     runner: Runner
     calls: list[float]
     laps: list[Laps]
@@ -104,7 +104,7 @@ def measure_device(
     return replace(table, margin=margin, environment=table.environment | {"left_out": checked})
 
 
-def choose(families: Sequence[Network], samples: int, span: float, seed: int) -> list[Choice]:
+def choose(families: Sequence[Network], samples: int, span: float, seed: int) -> list[TimedNetwork]:
     """Scaled networks, evenly spread over the logarithms of width and resolution.
 
     Those that are left out have any depth, too. Classes and image channels vary, for the linear layers and the stems.
@@ -121,7 +121,7 @@ def choose(families: Sequence[Network], samples: int, span: float, seed: int) ->
         fixed = {dimension for dimension, _ in family.unscalable}
         scaling = Scaling(**{name: 1.0 if name in fixed else value for name, value in wanted.items()})
         about = {"classes": rng.choice((10, 100, 1000)), "channels": rng.choice((1, 3, 3))}
-        chosen.append(Choice(scale(family, scaling).with_(**about), left_out))
+        chosen.append(TimedNetwork(scale(family, scaling).with_(**about), left_out))
     return chosen
 
 
@@ -136,7 +136,7 @@ def refuse_more_than_memory(networks: Sequence[Network], held: int) -> None:
         )
 
 
-def prepare(choice: Choice, runtime: MakeRunner, threads: int, batch: int) -> Sample:
+def prepare(choice: TimedNetwork, runtime: MakeRunner, threads: int, batch: int) -> TimedSample:
     """The built network, ready to run."""
     images = torch.randn(batch, choice.network.channels, choice.network.resolution, choice.network.resolution)
     model = build(choice.network).eval()
@@ -144,10 +144,10 @@ def prepare(choice: Choice, runtime: MakeRunner, threads: int, batch: int) -> Sa
     if runner.laps is None:
         raise UsageError("this runtime does not tell where its time goes; use another one, such as channels-last")
     runner.run()
-    return Sample(choice, runner, [], [])
+    return TimedSample(choice, runner, [], [])
 
 
-def run_rounds(running: Sequence[Sample], seconds: float, seed: int) -> int:
+def run_rounds(running: Sequence[TimedSample], seconds: float, seed: int) -> int:
     """Rounds over all networks in changing order until the time is up; the number of rounds."""
     rng, order = random.Random(seed), list(running)
     end, rounds = time.perf_counter() + seconds, 0
@@ -163,7 +163,7 @@ def run_rounds(running: Sequence[Sample], seconds: float, seed: int) -> int:
 
 
 def tabulate(
-    running: Sequence[Sample], runtime: str, threads: int, batch: int, about: dict[str, object]
+    running: Sequence[TimedSample], runtime: str, threads: int, batch: int, about: dict[str, object]
 ) -> DeviceTable:
     """The median of every unit's times over the networks it stands in."""
     times: dict[Unit, list[float]] = defaultdict(list)
@@ -176,7 +176,7 @@ def tabulate(
     return DeviceTable(runtime, threads, batch, 0.0, kinds, about)
 
 
-def unit_times(one: Sample) -> list[tuple[Unit, float]]:
+def unit_times(one: TimedSample) -> list[tuple[Unit, float]]:
     """Microseconds of every unit of a network; their sum is the lower quartile of its calls without laps.
 
     Taking laps costs every module the same small time, which is taken off before the rest is brought to that sum.
@@ -199,7 +199,7 @@ def unit_times(one: Sample) -> list[tuple[Unit, float]]:
     return [(unit, sum(micro * spent[lap] * work / shared[lap] for lap, work in parts)) for unit, parts in placed]
 
 
-def place_units(choice: Choice, names: set[str]) -> list[tuple[Unit, list[tuple[str, float]]]]:
+def place_units(choice: TimedNetwork, names: set[str]) -> list[tuple[Unit, list[tuple[str, float]]]]:
     """Every unit in order of execution, with the lap and the work of each of its operators.
 
     An operator without a lap of its own is in that of the combination whose values it joins (`body.add` in `body`), of
@@ -241,7 +241,7 @@ def enclosing(place: str, names: set[str]) -> str:
     return place
 
 
-def slower(one: Sample, table: DeviceTable) -> float:
+def slower(one: TimedSample, table: DeviceTable) -> float:
     """By which share a network was slower than predicted."""
     predicted = latency(one.choice.network, table)
     return lower_quartile(one.calls) * 1e6 / predicted.microseconds - 1

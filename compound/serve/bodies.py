@@ -41,7 +41,7 @@ async def images_of(request: Request, most: int) -> list[bytes]:
 
 
 @dataclass
-class Part:
+class FormPart:
     """A part of a form: what its headers say, by name in small letters, and its bytes."""
 
     headers: dict[bytes, bytes] = field(default_factory=dict)
@@ -57,16 +57,16 @@ class Part:
         return kind.startswith(b"image/") or kind == b"application/octet-stream"
 
 
-def parts_of(body: bytes, boundary: bytes, most: int) -> list[Part]:
+def parts_of(body: bytes, boundary: bytes, most: int) -> list[FormPart]:
     """The parts of a form, in memory: nothing of a request is ever written to a disk."""
-    parts: list[Part] = []
+    parts: list[FormPart] = []
     name, value = bytearray(), bytearray()
     ended = False
 
     def begin() -> None:
         if len(parts) == most:
             raise HTTPException(413, f"the form has more than {most} parts")
-        parts.append(Part())
+        parts.append(FormPart())
 
     def end_header() -> None:
         parts[-1].headers[bytes(name).lower()] = bytes(value)

@@ -73,7 +73,7 @@ def balanced(costs: list[int], parts: int) -> list[int]:
     return cuts[::-1]
 
 
-class Part(nn.Module):
+class ConsecutiveBlocks(nn.Module):
     """Some consecutive blocks of a model: (x) or (x, previous) in, the same out, logits from the last part.
 
     The map before x travels along where the network's cells read it.
@@ -125,7 +125,7 @@ class Pipeline:
     ) -> None:
         self.model, self.device, self.microbatches = model, device, microbatches
         self.split = split(model.network, size())
-        self.part = Part(model, self.split.parts[rank()]).to(device)
+        self.part = ConsecutiveBlocks(model, self.split.parts[rank()]).to(device)
         stage = PipelineStage(self.part, rank(), size(), device)
         self.schedule = SCHEDULES[schedule](stage, microbatches, loss_fn=loss)
 

@@ -83,7 +83,7 @@ def features(model: ConvNet, source: Source, execution: Execution = SOME) -> Fea
 
 
 @dataclass(frozen=True)
-class Linear:
+class LinearProbe:
     """Logits of features: values @ weight.T + bias; weight (K, F), bias (K,)."""
 
     weight: Tensor
@@ -112,7 +112,9 @@ def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="sum") / len(logits)
 
 
-def fit_path(given: Features, classes: int, penalties: tuple[float, ...] = PENALTIES) -> Iterator[tuple[float, Linear]]:
+def fit_path(
+    given: Features, classes: int, penalties: tuple[float, ...] = PENALTIES
+) -> Iterator[tuple[float, LinearProbe]]:
     """Logistic regressions with mean cross-entropy + penalty / (2 N) · ‖W‖², from the largest penalty to the smallest.
 
     Features are first centred and divided by their common deviation; what is returned reads them as they are.
@@ -135,10 +137,10 @@ def fit_path(given: Features, classes: int, penalties: tuple[float, ...] = PENAL
 
         optimizer.step(closure)
         w, b = weight.detach() / scale, bias.detach()
-        yield penalty, Linear(w.clone(), b - w @ centre)
+        yield penalty, LinearProbe(w.clone(), b - w @ centre)
 
 
-def fit_linear(given: Features, classes: int, penalty: float) -> Linear:
+def fit_linear(given: Features, classes: int, penalty: float) -> LinearProbe:
     """The regression of one penalty."""
     return next(fit_path(given, classes, (penalty,)))[1]
 

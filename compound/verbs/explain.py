@@ -77,7 +77,7 @@ def explain(
     """
     from compound.data import DamageLog
     from compound.deploy import find_images
-    from compound.explanation import METHODS, Asked, read_regions, side_by_side, write_comparison, write_pictures
+    from compound.explanation import METHODS, MapRequest, read_regions, side_by_side, write_comparison, write_pictures
 
     chosen_method = next((one for one in METHODS if one == method), None)
     if method is not None and chosen_method is None:
@@ -89,7 +89,7 @@ def explain(
     regions = read_regions(Path(boxes)) if boxes else None
     if regions is not None and not regions.keys() & {path.name for path in found}:
         raise UsageError(f"{boxes} names none of the images; its column path holds their file names")
-    asked = Asked(_for_all(chosen, len(found)), top, chosen_method, regions, areas=several)
+    asked = MapRequest(_for_all(chosen, len(found)), top, chosen_method, regions, areas=several)
     damage = DamageLog(limit=1.0)
     if several:
         seen = side_by_side(networks, found, damage, asked, device)

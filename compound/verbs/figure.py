@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class PaperFigure:
     """A figure by its number in the paper, and where it is."""
 
     number: int
@@ -37,7 +37,7 @@ def figure(
     phi: float = 2.0,
     rule: Rule | str = "compound",
     out: Place | None = None,
-) -> Drawn:
+) -> PaperFigure:
     """Draw a figure of the paper, from print and counted cost, or from a study.
 
     Args:
@@ -66,4 +66,4 @@ def figure(
         found = [find_network(one) for one in given or ["efficientnet-b0"]]
         picture = paper_figure(number, found, phi, find_rule(rule))
     write_picture(picture, path)
-    return Drawn(number, picture, path)
+    return PaperFigure(number, picture, path)

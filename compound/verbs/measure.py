@@ -15,11 +15,11 @@ from compound.verbs.given import Place, Say, find_network, silent
 if TYPE_CHECKING:
     from compound.measurement import Sampling, Session, Subject, Turns
 
-Named = Network | Place
+NetworkOrPlace = Network | Place
 
 
 def measure(
-    networks: Named | Sequence[Named],
+    networks: NetworkOrPlace | Sequence[NetworkOrPlace],
     runtimes: Sequence[str] = ("channels-last",),
     batches: Sequence[int] = (1,),
     *,
@@ -68,7 +68,7 @@ def measure(
 
 
 def measure_device(
-    families: Named | Sequence[Named] = "efficientnet-b0",
+    families: NetworkOrPlace | Sequence[NetworkOrPlace] = "efficientnet-b0",
     runtime: str = "channels-last",
     *,
     threads: int = 1,
@@ -96,7 +96,7 @@ def measure_device(
     return run_session(found, runtime, threads=threads, batch=batch, sampling=sampling or USUAL, say=say)
 
 
-def find_subject(given: Named) -> "Subject":
+def find_subject(given: NetworkOrPlace) -> "Subject":
     """A network, a run with its accuracy, or a model of timm or torchvision."""
     from compound.measurement import LIBRARIES, of_library, of_network, of_run
 

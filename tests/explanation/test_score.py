@@ -9,7 +9,7 @@ from torch import nn
 from compound import UsageError
 from compound.data import DamageLog, FileSource, Preprocessing
 from compound.explanation import (
-    Asked,
+    MapRequest,
     Panel,
     deletion_insertion,
     energy_inside,
@@ -129,7 +129,7 @@ def test_looking_leaves_damaged_images_out(tmp_path):
     damage = DamageLog(limit=1.0)
     model = build(ZOO["efficientnet-mini"].with_(classes=4, channels=3), seed=0)
     chosen = torch.tensor([[0, 1], [2, 3], [3, 2]])
-    found = list(look(model, source, damage, Asked(chosen, areas=True), "cpu"))
+    found = list(look(model, source, damage, MapRequest(chosen, areas=True), "cpu"))
     assert [one.path for one in found] == [str(tmp_path / "a.png"), str(tmp_path / "c.png")]
     assert [one.classes for one in found] == [[0, 1], [3, 2]]
     assert list(damage.damaged) == [str(tmp_path / "b.png")]

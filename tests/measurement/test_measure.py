@@ -26,8 +26,8 @@ from compound.measurement import (
     training_peak,
 )
 from compound.measurement.device import (
-    Choice,
-    Sample,
+    TimedNetwork,
+    TimedSample,
     canonical,
     choose,
     place_units,
@@ -105,7 +105,7 @@ def test_every_unit_of_any_network_has_a_module(network: Network) -> None:
     model = build(network.with_(classes=7)).eval()
     images = torch.randn(1, 3, network.resolution, network.resolution)
     names = set(map(canonical, module_laps(model, lambda: model(images))))
-    placed = place_units(Choice(network.with_(classes=7), False), names)
+    placed = place_units(TimedNetwork(network.with_(classes=7), False), names)
     assert [unit for unit, _ in placed] == [
         unit for row in network.with_(classes=7).blocks() for unit, _ in units(row.trace)
     ]
@@ -116,9 +116,9 @@ def test_every_unit_of_any_network_has_a_module(network: Network) -> None:
 
 
 def test_units_share_the_time_of_what_runs_as_one() -> None:
-    choice = Choice(TINY.with_(classes=10), False)
+    choice = TimedNetwork(TINY.with_(classes=10), False)
     names = {"stem", "stage1", "stage1.block2.body.fused", "stage2.block1", "stage2.block2", "features", "classifier"}
-    sample = Sample(choice, Runner(lambda: None), [0.010], [dict.fromkeys([*names, "stage2.block1.se"], 0.001)])
+    sample = TimedSample(choice, Runner(lambda: None), [0.010], [dict.fromkeys([*names, "stage2.block1.se"], 0.001)])
     times = unit_times(sample)
     assert sum(microseconds for _, microseconds in times) == pytest.approx(10_000)
     rows = [row.label for row in TINY.with_(classes=10).blocks() for _ in units(row.trace)]
@@ -129,7 +129,7 @@ def test_units_share_the_time_of_what_runs_as_one() -> None:
 def test_a_lap_that_is_not_in_every_profile() -> None:
     names = ["stem", "stage1", "stage2.block1", "stage2.block2", "features", "classifier"]
     laps = [dict.fromkeys(names[:-1], 0.002), dict.fromkeys(names, 0.002), dict.fromkeys(names, 0.002)]
-    times = unit_times(Sample(Choice(TINY.with_(classes=10), False), Runner(lambda: None), [0.012], laps))
+    times = unit_times(TimedSample(TimedNetwork(TINY.with_(classes=10), False), Runner(lambda: None), [0.012], laps))
     assert sum(microseconds for _, microseconds in times) == pytest.approx(12_000)
     assert sum(times[-2:][i][1] for i in (0, 1)) == pytest.approx(2_000)  # pooling and linear layer
 
