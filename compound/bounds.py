@@ -7,8 +7,8 @@ from compound.quantity import quantity, seconds
 
 # name: (value, unit or "s" for a time, what it bounds)
 BOUNDS: dict[str, tuple[str, str]] = {
-    "COMPOUND_MAX_JSON": ("64MiB", "bytes of a JSON file; the confusion matrix of 1,000 classes takes ten million"),
-    "COMPOUND_MAX_INDEX": ("1GiB", "bytes of the index of a decoded data set"),
+    "COMPOUND_MAX_JSON": ("64MiB", "bytes of a JSON file; what is said of 21,841 classes takes three million"),
+    "COMPOUND_MAX_INDEX": ("1GiB", "bytes of the index of a decoded data set, or of a run's list of images"),
     "COMPOUND_MAX_YAML": ("1MiB", "bytes of a YAML file, and characters of it once its aliases are followed"),
     "COMPOUND_MAX_MODEL": ("16GiB", "bytes of a file of weights, or of an exported network"),
     "COMPOUND_MAX_SIDE": ("8192", "pixels of a side of the images that a weights file asks for"),

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from compound.bounds import bound
 from compound.data import DataError, DataSet, Source, subset
 from compound.data.chance import Hashes
 from compound.data.shard_source import ShardSource
 from compound.data.source import Labels, concatenated
 from compound.documents import FORMULA
 from compound.errors import UsageError
-from compound.files import write_bytes
+from compound.files import read_regular, write_bytes
 
 PARTS = ("train", "holdout", "test")
 HEADER = ("part", "identity", "name")
@@ -88,7 +89,7 @@ def read_seen(path: Path) -> Seen | None:
     if not path.exists():
         return None
     try:
-        text = path.read_bytes().decode("utf-8", "surrogateescape")
+        text = read_regular(path, bound("COMPOUND_MAX_INDEX")).decode("utf-8", "surrogateescape")
         first, *rows = csv.reader(io.StringIO(text, newline=""))
         if tuple(first) != HEADER:
             raise ValueError(f"its first line is {','.join(first)}")

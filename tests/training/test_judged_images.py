@@ -12,17 +12,21 @@ from PIL import Image
 
 import compound.inference
 import compound.training.session
+import compound.training.short
 from compound import UsageError
 from compound.data import DataSpec, open_data
+from compound.execution import Execution
 from compound.nn import build, save_weights
 from compound.search.evaluators.shared import SharedWeights
 from compound.search.evaluators.shared import _sources as shared_sources
 from compound.search.supernet_file import seen_beside
+from compound.studies.result import Variant
+from compound.studies.training import WholeTraining
 from compound.training import RECIPES, open_run, start_run, train
 from compound.training.judging import Asked, data_of_run, images_to_judge, parts_as_in, unlearned
 from compound.training.open import going_on
 from compound.training.seen import read_seen, seen_in, write_seen
-from compound.training.short import opened
+from compound.training.short import ShortTraining, opened
 from compound.verbs.probe import apart_from
 from tests.data.photos import drawn, write_pictures
 
@@ -312,3 +316,52 @@ def test_test_images_are_looked_at_once_whether_the_data_is_named_or_not(run, ph
     run.held_out.write_text("{}")
     with pytest.raises(UsageError, match="keeps its test images for the end"):
         images_to_judge(Asked(spec, ("a", "b")), run)
+
+
+@pytest.fixture
+def loaders(monkeypatch):
+    """The pixels that every loader of a search or a study gives: what is learned from, and all else."""
+    found: dict[str, set[str]] = {"learned": set(), "judged": set()}
+
+    def recording(make):
+        def call(source, *arguments, **options):
+            names = {f"{path} {Path(path).stat().st_ino}" for path in source.paths()}
+            found["learned" if options.get("shuffle") else "judged"] |= names
+            return make(source, *arguments, **options)
+
+        return call
+
+    for module in (compound.inference, compound.training.session, compound.training.short):
+        monkeypatch.setattr(module, "make_loader", recording(module.make_loader))
+    return found
+
+
+def test_a_search_judges_by_what_it_did_not_train_on(photos, network, recipe, loaders):
+    one_renamed(photos)
+    opened.cache_clear()
+    evaluator = ShortTraining(DataSpec(str(photos), 1, holdout=0.2), recipe, Execution("cpu", workers=0))
+    evaluator(network, 0, lambda epoch, accuracy: None)
+    assert loaders["learned"]
+    assert loaders["judged"]
+    assert not loaders["learned"] & loaders["judged"]
+
+
+def test_a_run_of_a_study_goes_on_with_its_own_images(photos, network, recipe, loaders, tmp_path):
+    """Its worker died, a class lost the one image that was held out, and another worker goes on."""
+    spec = DataSpec(str(photos), 1, holdout=0.001)
+    training = WholeTraining(spec, recipe, tmp_path / "study", Execution("cpu", workers=0))
+    variant = Variant("tiny", "baseline", "", "", 1.0, 1.0, 1.0, 12, 0, 0)
+    opened.cache_clear()
+    first = start_run(network, opened(spec), recipe, tmp_path / "study" / "tiny-seed-0").now("training")
+    five_that_sort_first(photos)
+    (photos / "b" / "004.png").rename(photos / "b" / "zzz.png")
+    opened.cache_clear()
+    done = training(variant, network, 0, lambda epoch, accuracy: None)
+    assert not loaders["learned"] & loaders["judged"]
+    assert (done.images, len(loaders["learned"])) == (read_seen(first.images).counts["test"], 50)
+    first.now("training")
+    data = opened(spec)
+    Path(data.holdout.path(0)).unlink()
+    opened.cache_clear()
+    with pytest.raises(UsageError, match=r"cannot go on: since the training 5 images .* 1 image .* went"):
+        training(variant, network, 0, lambda epoch, accuracy: None)
