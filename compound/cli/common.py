@@ -1,11 +1,11 @@
 """What several verbs share: options, the choice of network and rule, and the two ways to answer."""
 
 import json
-import sys
 from typing import Annotated, Any
 
 import typer
 
+from compound.notes import aloud
 from compound.scaling import RULES
 
 NetworkName = Annotated[
@@ -22,6 +22,4 @@ def answer(as_json: bool, value: dict[str, Any], text: str) -> None:
     print(json.dumps(value, ensure_ascii=False) if as_json else text)
 
 
-def note(text: str) -> None:
-    """Something beside the answer, on standard error."""
-    print(text, file=sys.stderr)
+note = aloud  # something beside the answer

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer
+from compound.cli.common import Json, answer, note
 from compound.cli.evaluate import ForeignWeights
 from compound.cli.execution import Device
 from compound.errors import CompoundError, UsageError
@@ -40,7 +40,7 @@ def explain(
     """Show where a network sees a class: maps over photos; with --compare, several networks and their scores."""
     models, images = split_places(places, weights, compare)
     found = verb.explain(
-        models, images, weights=weights, classes=classes, method=method, boxes=boxes, out=out, device=device
+        models, images, weights=weights, classes=classes, method=method, boxes=boxes, out=out, device=device, say=note
     )
     lines = compared_text(found) if compare else explained_text(found, asked=method)
     answer(json, found.to_json(), "\n".join(lines))

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from compound.cli.common import Json, answer
+from compound.cli.common import Json, answer, note
 from compound.cli.evaluate import ForeignWeights, Model
 from compound.errors import UsageError
 from compound.verbs import export as verb
@@ -51,6 +51,7 @@ def export(
     found = verb.export(
         model, to,
         weights=weights, out=out, batch=batch_size(batch), takes=takes, int8=int8, most_drop=most_drop, images=images,
+        say=note,
     )  # fmt: skip
     answer(json, found.to_json(), text(found))
 

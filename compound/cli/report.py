@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer
+from compound.cli.common import Json, answer, note
 from compound.cli.execution import Device
 from compound.verbs import report as verb
 
@@ -25,5 +25,5 @@ def report(
     json: Json = False,
 ) -> None:
     """Write one self-contained page of what was run: figures, tables with intervals, and how to repeat it."""
-    made = verb.report(places, out, files=files, images=images or (), device=device)
+    made = verb.report(places, out, files=files, images=images or (), device=device, say=note)
     answer(json, made.to_json(), f"report {out}" + (f"\nfigures and tables {files}" if files else ""))

@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +23,7 @@ from compound.data.members import Members, read_members
 from compound.data.shard_source import ShardSource, is_local, reach, said, stamp_of
 from compound.data.tables import Tables
 from compound.files import make_folder, write_json
+from compound.notes import note
 
 SUFFIX = ".tar"
 BESIDE = "{}.index.json"
@@ -154,7 +154,7 @@ def indices(shards: list[str], kept: Path) -> list[Members]:
     ]
     missing = [number for number, members in enumerate(found) if members is None]
     if missing:
-        print(f"{len(missing):,} of {len(shards):,} shards have no index; reading through them once", file=sys.stderr)
+        note(f"{len(missing):,} of {len(shards):,} shards have no index; reading through them once")
 
     def make(number: int) -> None:
         found[number] = members = make_index(shards[number])

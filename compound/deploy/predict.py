@@ -1,7 +1,6 @@
 """Classes of photos, with the preprocessing that travels in the weights."""
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
@@ -24,6 +23,7 @@ from compound.errors import UsageError
 from compound.execution import Execution
 from compound.inference import classify, run_over
 from compound.nn import ConvNet, Weights
+from compound.notes import note
 from compound.runtimes import Runtime
 
 FEW = Execution(batch=32, workers=0)  # for a few images no process is worth its start
@@ -63,7 +63,7 @@ def find_images(places: list[Path]) -> list[Path]:
             if not inside.files:
                 raise UsageError(f"folder {place} holds no images ({told or ', '.join(sorted(SUFFIXES))})")
             if told:
-                print(f"{place}: left out: {told}", file=sys.stderr)
+                note(f"{place}: left out: {told}")
             found += map(Path, inside.files)
         elif place.is_file():
             found.append(place)

@@ -7,7 +7,6 @@ training scripts leave their options.
 
 import argparse
 import hashlib
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from torch import Tensor
 from compound.bounds import bound
 from compound.files import open_regular
 from compound.nn.foreign import WeightsError
+from compound.notes import note
 
 DIGEST = "digest"  # its name in a file's metadata
 # Where training scripts keep weights, in the order of timm's `load_state_dict`: averages first, for they are what was
@@ -69,10 +69,10 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     if taken:
         others = [place for place in PLACES if place != taken and isinstance(loaded.get(place), Mapping)]
         beside = f", not {', '.join(others)}, which it holds too" if others else ""
-        print(f"{path}: the weights under {taken} are taken{beside}", file=sys.stderr)
+        note(f"{path}: the weights under {taken} are taken{beside}")
     kept, left = without_losses(state) if taken and "pytorch-lightning_version" in loaded else (state, [])
     if left:
-        print(f"{path}: left out, as no part of a network: {', '.join(left)[:200]}", file=sys.stderr)
+        note(f"{path}: left out, as no part of a network: {', '.join(left)[:200]}")
     if not (kept and all(isinstance(value, Tensor) for value in kept.values())):
         raise WeightsError(f"{path} does not hold a state dict (names to tensors)")
     return kept

@@ -1,7 +1,6 @@
 """When a checkpoint is written, and stopping on request."""
 
 import signal
-import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -11,6 +10,7 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from compound.data import Batch
+from compound.notes import note
 from compound.parallel import gathered, highest
 from compound.quantity import Interval
 from compound.training.averaging import Averaging
@@ -83,7 +83,7 @@ class Checkpoints(Callback):
                 raise KeyboardInterrupt
             return
         self._ask(signal.Signals(number).name)
-        print(f"\n{self.asked}: finishing this step, then saving", file=sys.stderr)
+        note(f"\n{self.asked}: finishing this step, then saving")
 
     def _ask(self, who: str) -> None:
         self.asked, self._asked_at = who, time.perf_counter()

@@ -1,6 +1,5 @@
 """Training steps as compiled code, by `torch.compile`."""
 
-import sys
 from collections.abc import Collection
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from compound.nn import ConvNet, lean
 from compound.nn.lean import plain
+from compound.notes import note
 
 VARIANTS = 64  # of one network's code: sizes of images and of parts, and what learns; torch stops after 8
 
@@ -48,7 +48,7 @@ class Compiled:
         self.works = False
         lean(model)
         reason = first_line(getattr(error, "inner_exception", error))
-        print(f"warning: training steps cannot be compiled ({reason}) and go on uncompiled", file=sys.stderr)
+        note(f"warning: training steps cannot be compiled ({reason}) and go on uncompiled")
 
 
 def _logits(model: ConvNet, images: Tensor) -> Tensor:

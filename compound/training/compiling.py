@@ -1,7 +1,6 @@
 """Whether compiled training steps pay within a run: tried only where that costs next to nothing, then measured."""
 
 import statistics
-import sys
 import time
 
 import torch
@@ -10,6 +9,7 @@ from compound.cost import cost
 from compound.data import DataSet
 from compound.execution import Execution
 from compound.network import Network
+from compound.notes import note
 from compound.parallel import size
 from compound.training.compiled import first_line
 from compound.training.finders import free_memory
@@ -52,13 +52,13 @@ def find_compile(
     predicted = len(modes) * compile_seconds(network, recipe)
     if predicted > MOST * left or not fits(network, data, recipe, execution.where):
         return "never", 0.0
-    print(f"compiling training steps on trial, which may take {predicted:.0f} s", file=sys.stderr)
+    note(f"compiling training steps on trial, which may take {predicted:.0f} s")
     times = race(network, data, recipe, execution, modes)
     if "graphs" in modes:
         torch.compiler.reset()  # gives back the memory that CUDA graphs hold; what was compiled is found on disk
     chosen = fastest(times)
     said = [f"{name} {1e3 * times[mode]:.0f} ms" for mode, name in NAMES.items() if mode in times]
-    print(f"a training step takes {', '.join(said)}: taken {NAMES[chosen]}", file=sys.stderr)
+    note(f"a training step takes {', '.join(said)}: taken {NAMES[chosen]}")
     return chosen, times["never"] - times[chosen]
 
 
@@ -98,7 +98,7 @@ def race(
             except RuntimeError as error:  # no memory for it, or no CUDA graph of it
                 if mode == "never":
                     raise
-                print(f"steps {NAMES[mode]} fail ({first_line(error)})", file=sys.stderr)
+                note(f"steps {NAMES[mode]} fail ({first_line(error)})")
                 del trials[mode]
             times[mode].append(time.perf_counter() - begun)
         counted = times["never"][WARM_UP:]

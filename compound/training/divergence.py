@@ -1,7 +1,6 @@
 """A loss or gradient that is no number, or a loss that explodes, stops the training before it reaches the weights."""
 
 import math
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch.optim import Optimizer
 from compound.data import Batch, Source
 from compound.errors import CompoundError
 from compound.files import write_json
+from compound.notes import note
 from compound.parallel import gathered, highest, is_first
 from compound.training.sharding import share
 
@@ -60,7 +60,7 @@ class Watch(Callback):
         kind = highest(2 * lost or int(exploded))
         if kind == 1 and self.go_on:
             if is_first():
-                print(f"warning: {self._exploded()} at step {trainer.global_step}", file=sys.stderr)
+                note(f"warning: {self._exploded()} at step {trainer.global_step}")
             self.most, kind = math.inf, 0
         if not kind:
             self.indices = []

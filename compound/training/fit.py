@@ -1,6 +1,5 @@
 """`train`: a run on its data, from where it stands to its evaluation."""
 
-import sys
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from compound.evaluation import Evaluation
 from compound.execution import Execution
 from compound.files import clear_leftovers, locked, make_folder
 from compound.measurement.machine import keep_freed_memory
+from compound.notes import note
 from compound.parallel import from_first, is_first, join
 from compound.training.divergence import Diverged
 from compound.training.final import refuse_second, refuse_unseen
@@ -71,7 +71,7 @@ def train(
                     raise
                 run = replace(run, lowered=run.lowered + 1)
                 if is_first():
-                    print(f"{error}; going back, with the rate × {0.5**run.lowered:g}", file=sys.stderr)
+                    note(f"{error}; going back, with the rate × {0.5**run.lowered:g}")
             finally:
                 session.close()
 

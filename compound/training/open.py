@@ -1,6 +1,5 @@
 """The run directory of a training: a fresh one, or the one to go on with."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from compound.execution import Execution
 from compound.files import make_folder
 from compound.network import Network
 from compound.notation import load_network, save_network
+from compound.notes import note
 from compound.parallel import World, from_first, is_first, join
 from compound.training.changes import described, differences
 from compound.training.memory import Crew
@@ -85,7 +85,7 @@ def going_on(run: Run, data: DataSet, say: bool = False) -> DataSet:
     if changes.went or changes.edited:
         raise UsageError(f"{run.path} cannot go on: {changes}; restore them, or choose another --out")
     if say and str(changes) and is_first():
-        print(f"{run.path}: {changes}", file=sys.stderr)
+        note(f"{run.path}: {changes}")
     return data
 
 

@@ -1,6 +1,5 @@
 """A session of a training: from where its run stands to the last step, and what comes of it."""
 
-import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ from compound.errors import CompoundError
 from compound.evaluation import Evaluation, evaluate, recalibrate, saw_little
 from compound.execution import Execution
 from compound.nn import ConvNet, save_weights
+from compound.notes import note
 from compound.parallel import World, from_first, gathered, is_first, rank, share_of, share_statistics, together
 from compound.quantity import Interval
 from compound.training.averaging import Averaging
@@ -217,4 +217,4 @@ def tell(found: Found | None, quiet: bool) -> None:
     """On standard error, which checkpoint a resumed run goes on from; what is damaged is said in any case."""
     if found and is_first() and (found.wrong or not quiet):
         reasons = "".join(f"warning: {said}\n" for said in found.wrong)
-        print(f"{reasons}going on from {found.path} at step {found.step}", file=sys.stderr)
+        note(f"{reasons}going on from {found.path} at step {found.step}")

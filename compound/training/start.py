@@ -1,6 +1,5 @@
 """What a training starts from: fresh weights, given ones, or those of a network it was scaled from."""
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from compound.errors import UsageError
 from compound.execution import Execution
 from compound.network import Network
 from compound.nn import ConvNet, build, inherit, load_weights, with_channels
+from compound.notes import note
 from compound.parallel import is_first
 from compound.training.probe import SOME, choose_penalty, features, fit_linear
 from compound.training.transfer import Transfer
@@ -97,7 +97,7 @@ def _probe(model: ConvNet, data: DataSet, execution: Execution, seed: int) -> No
         if is_first():
             name = model.network.name
             said = f"{name} does not end in a linear layer, so its classifier starts fresh instead of from a probe"
-            print(f"warning: {said}", file=sys.stderr)
+            note(f"warning: {said}")
         return
     execution = replace(execution, batch=SOME.batch)
     learned = features(model, at_most(PROBED, data.train, seed), execution)

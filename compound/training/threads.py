@@ -1,6 +1,5 @@
 """The threads of a training: sums are divided among them, so their number is part of its bits."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,6 +7,7 @@ from dataclasses import replace
 import torch
 
 from compound.execution import Execution
+from compound.notes import note
 from compound.parallel import is_first
 from compound.training.run import Run
 
@@ -23,7 +23,7 @@ def own_threads(run: Run, execution: Execution) -> Iterator[Run]:
             said = f"going on with {taken} threads as it began, not {before}: another number ends in other bits"
         else:
             said = f"going on with {taken} threads and not {run.threads} as it began: it ends in other bits"
-        print(f"{run.path}: {said}", file=sys.stderr)
+        note(f"{run.path}: {said}")
     torch.set_num_threads(taken)
     try:
         # What an older version began says nothing, and nothing is claimed of it.

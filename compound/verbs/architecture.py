@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compound.trials.sharing import Sharing, carry_out, folder_of
-from compound.verbs.given import Place, Say, silent
+from compound.verbs.given import Place, Say, heard, silent
 
 if TYPE_CHECKING:
     from compound.search.architecture import ArchitectureSearch
@@ -63,6 +63,7 @@ class Validation:
         return {name: value for name, value in self.figures.items() if name != "rows"} | {"out": str(self.file)}
 
 
+@heard
 def search_architecture(
     plan: "ArchitecturePlan",
     space: "Space | Place" = "mnasnet",
@@ -121,6 +122,7 @@ def search_architecture(
     return FoundArchitecture(winner, problem, entries, folder)
 
 
+@heard
 def validate_search(
     folder: Place,
     sample: int = 20,

@@ -8,7 +8,7 @@ from compound.files import make_folder, write_json
 from compound.network import Network
 from compound.scaling import CompoundRule
 from compound.trials.sharing import Sharing, best_of, carry_out, folder_of, median_pruner
-from compound.verbs.given import Place, Say, find_network, silent
+from compound.verbs.given import Place, Say, find_network, heard, silent
 
 if TYPE_CHECKING:
     from compound.data import DataSpec
@@ -71,6 +71,7 @@ class PreparedCoefficients:
     workers: int
 
 
+@heard
 def search_coefficients(
     network: Network | Place,
     data: "DataSpec | Place",

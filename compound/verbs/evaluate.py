@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compound.errors import UsageError
 from compound.files import ending
 from compound.verbs.calibration import keep_calibration, run_calibration
-from compound.verbs.given import Place, Say, silent
+from compound.verbs.given import Place, Say, heard, silent
 from compound.verbs.models import find_model
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Compared:
         return head | self.comparison.summary()
 
 
+@heard
 def evaluate(
     model: Place,
     data: "DataSpec | Place | None" = None,
@@ -111,8 +112,7 @@ def evaluate(
         judging: which images, where it is not simply the test images. sweep: other resolutions.
         calibrate: fit a temperature on the held-out images and keep it in the weights (Guo et al. 2017).
         predictions: write a CSV file with a row an image. reliability: draw accuracy by confidence, .svg, .png or .pdf.
-        execution: where it runs.
-        say: told of warnings.
+        execution: where it runs. say: told of warnings.
 
     Raises `UsageError` for what says nothing together, and for a look at test images that is one too many.
     """
@@ -160,6 +160,7 @@ def _written(found: Evaluated, name: str, predictions: Place | None, reliability
     return found
 
 
+@heard
 def compare(
     first: Place,
     second: Place,

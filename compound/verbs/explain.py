@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from compound.errors import UsageError
 from compound.mapping import nearest
-from compound.verbs.given import Place, paths
+from compound.verbs.given import Place, Say, heard, paths, silent
 from compound.verbs.models import find_model
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class Explained:
         return {"picture": str(self.pictures[0]), "models": models, "damaged": damaged}
 
 
+@heard
 def explain(
     models: Place | Sequence[Place],
     images: Place | Sequence[Place],
@@ -63,6 +64,7 @@ def explain(
     boxes: Place | None = None,
     out: Place = "explanations",
     device: str = "auto",
+    say: Say = silent,
 ) -> Explained:
     """Draw where a network sees classes on photos, or several networks side by side with their scores (Figure 7).
 
@@ -73,7 +75,8 @@ def explain(
         classes: names, or one `top:K`; by default the three most probable, and side by side the most probable one.
         method: `cam` or `grad-cam`; by default `cam` where the network has it.
         boxes: a CSV of path,left,top,right,bottom or path,mask: the heat inside is scored.
-        out: the folder of the pictures.
+        out: the folder of the pictures. device: where they are computed.
+        say: told what is left out of folders.
     """
     from compound.data import DamageLog
     from compound.deploy import find_images

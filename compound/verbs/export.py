@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from compound.documents import read_json
 from compound.errors import UsageError
-from compound.verbs.given import Place
+from compound.verbs.given import Place, Say, heard, silent
 from compound.verbs.models import find_model
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Export:
         }
 
 
+@heard
 def export(
     model: Place,
     to: str | Sequence[str],
@@ -49,6 +50,7 @@ def export(
     int8: bool = False,
     most_drop: float = 0.1,
     images: Place | None = None,
+    say: Say = silent,
 ) -> Export:
     """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, torch.export or the Hugging Face hub.
 
@@ -58,11 +60,10 @@ def export(
             measured, and the fastest chosen, which `compound.predict` and the server then use.
         weights: another library's weights, or a published name, for the network `model`.
         out: a folder; by default `export` in the run, or beside the weights file.
-        batch: images a call; None: any number.
-        takes: `uint8`: pixels (N, C, R, R), normalised inside; `float`: normalised ones.
-        int8: quantised files, too.
-        most_drop: with `auto`, points of accuracy that speed may cost.
+        batch: images a call; None: any number. takes: `uint8`: pixels (N, C, R, R); `float`: normalised ones.
+        int8: quantised files, too. most_drop: with `auto`, points of accuracy that speed may cost.
         images: photos to check and calibrate on; by default what the run was trained on.
+        say: told what is left out of weights and folders.
 
     Every file is checked before it is kept: raises `compound.runtimes.ExportError` where it computes other logits,
     `UsageError` for what says nothing together.
@@ -95,8 +96,7 @@ def export(
         chosen = choose(done, most_drop)
         write_choice(place, chosen, done, weights_file(name))
     if "hub" in wanted:
-        measured = Path(name) / "evaluation.json"
-        hub = write_hub_folder(net, described.classes, place / "hub", read_evaluation(measured))
+        hub = write_hub_folder(net, described.classes, place / "hub", read_evaluation(Path(name) / "evaluation.json"))
     return Export(place, tuple(done), chosen, hub)
 
 

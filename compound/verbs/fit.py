@@ -8,7 +8,7 @@ from compound.budget import Budget, Plan, save_plan
 from compound.errors import UsageError
 from compound.network import Network
 from compound.scaling import Rule
-from compound.verbs.given import Place, Say, find_network, silent
+from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.plan import plan as find_plan
 from compound.verbs.plan import plan_text
 from compound.verbs.train import Trained, carry_out, find_data, find_recipe
@@ -33,6 +33,7 @@ class Fitted:
         return self.trained.figures() | {"report": str(self.report)}
 
 
+@heard
 def fit(
     data: "DataSet | DataSpec | Place",
     budget: Budget | None = None,

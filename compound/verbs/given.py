@@ -1,21 +1,35 @@
 """What a user may name instead of a value: networks, rules, files. What is trained is in `compound.verbs.models`."""
 
 from collections.abc import Callable, Iterable
+from functools import wraps
 from os import PathLike, fspath
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 from compound.errors import UsageError
 from compound.network import Network
 from compound.notation import load_network, load_run_network
+from compound.notes import Say as Say
+from compound.notes import heard_by
+from compound.notes import silent as silent
 from compound.scaling import RULES, CompoundRule, Rule, load_rule
 from compound.zoo import ZOO
 
 Place = str | PathLike[str]
-Say = Callable[[str], None]  # told what a verb warns of, and how it goes
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-def silent(text: str) -> None:
-    """Tell nobody."""
+def heard(verb: Callable[P, T]) -> Callable[P, T]:
+    """A verb whose rooms are heard by its own `say`, and not on standard error."""
+
+    @wraps(verb)
+    def called(*args: P.args, **given: P.kwargs) -> T:
+        say = given.get("say")
+        with heard_by(say if callable(say) else silent):
+            return verb(*args, **given)
+
+    return called
 
 
 def find_network(given: Network | Place, classes: int | None = None, channels: int | None = None) -> Network:

@@ -10,7 +10,7 @@ from compound.errors import UsageError
 from compound.files import ending
 from compound.latency import DeviceTable
 from compound.network import Network
-from compound.verbs.given import Place, Say, find_network, silent
+from compound.verbs.given import Place, Say, find_network, heard, silent
 
 if TYPE_CHECKING:
     from compound.measurement import Sampling, Session, Subject, Turns
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NetworkOrPlace = Network | Place
 
 
+@heard
 def measure(
     networks: NetworkOrPlace | Sequence[NetworkOrPlace],
     runtimes: Sequence[str] = ("channels-last",),
@@ -67,6 +68,7 @@ def measure(
     return session
 
 
+@heard
 def measure_device(
     families: NetworkOrPlace | Sequence[NetworkOrPlace] = "efficientnet-b0",
     runtime: str = "channels-last",

@@ -6,9 +6,10 @@ from compound.latency import latency
 from compound.network import Network
 from compound.quantity import brief_seconds, limit_text
 from compound.scaling import Rule
-from compound.verbs.given import Place, Say, find_network, find_rule, silent
+from compound.verbs.given import Place, Say, find_network, find_rule, heard, silent
 
 
+@heard
 def plan(
     network: Network | Place, budget: Budget, rule: Rule | str = "compound", *, fill: bool = False, say: Say = silent
 ) -> Plan:

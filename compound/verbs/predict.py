@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from compound.errors import UsageError
-from compound.verbs.given import Place, Say, paths, silent
+from compound.verbs.given import Place, Say, heard, paths, silent
 from compound.verbs.models import find_runner
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Predicted:
         }
 
 
+@heard
 def predict(
     model: Place,
     images: Place | Sequence[Place],
@@ -81,6 +82,7 @@ def predict(
     return Predicted(best_above(predictions, top, threshold), dict(bad), threshold)
 
 
+@heard
 def predict_frames(
     model: Place,
     stream: BinaryIO,
@@ -97,9 +99,9 @@ def predict_frames(
     from compound.deploy.predict import FEW
 
     net, described = find_runner(model, weights, runtime, say)
-    top, threshold = limits(described, top, threshold)
-    for predictions, bad in run_prediction(net, described, stream, execution or FEW, top=top):
-        yield Predicted(best_above(predictions, top, threshold), dict(bad), threshold)
+    most, least = limits(described, top, threshold)
+    answers = run_prediction(net, described, stream, execution or FEW, top=most)
+    return (Predicted(best_above(some, most, least), dict(bad), least) for some, bad in answers)
 
 
 def limits(described: "Weights", top: int | None, threshold: float | None) -> tuple[int, float]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compound.errors import UsageError
-from compound.verbs.given import Place, Say, find_network, silent
+from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.models import find_model
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Probed:
         return value | {"penalties": found.penalties} | ({"out": str(self.out)} if self.out else {})
 
 
+@heard
 def probe(
     network: Place,
     data: "DataSpec | Place",

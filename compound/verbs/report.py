@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compound.verbs.given import Place, paths
+from compound.verbs.given import Place, Say, heard, paths, silent
 
 if TYPE_CHECKING:
     from compound.reporting.page import Report
@@ -31,6 +31,7 @@ class Reported:
         }
 
 
+@heard
 def report(
     places: Place | Sequence[Place],
     out: Place = "report.html",
@@ -38,6 +39,7 @@ def report(
     files: Place | None = None,
     images: Place | Sequence[Place] = (),
     device: str = "auto",
+    say: Say = silent,
 ) -> Reported:
     """Write one self-contained page of what was run: figures, tables with intervals, and how to repeat it.
 
@@ -46,6 +48,7 @@ def report(
         out: the page.
         files: a folder for every figure (SVG, PNG) and table (CSV, LaTeX).
         images: photos, to show where all runs look (Figure 7). device: where maps of them are computed.
+        say: told what is left out of folders.
 
     Raises `UsageError` for a place that is none of these.
     """

@@ -10,7 +10,7 @@ from compound.network import Network
 from compound.scaling import Rule
 from compound.trials.sharing import Sharing, folder_of
 from compound.verbs.coefficients import find_spec
-from compound.verbs.given import Place, Say, find_network, find_rule, silent
+from compound.verbs.given import Place, Say, find_network, find_rule, heard, silent
 
 if TYPE_CHECKING:
     from compound.data import DataSpec
@@ -62,6 +62,7 @@ class PreparedStudy:
     out: Path
 
 
+@heard
 def study(
     network: Network | Place,
     data: "DataSpec | Place",

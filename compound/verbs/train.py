@@ -8,7 +8,7 @@ from compound.cost import cost, cost_fields
 from compound.errors import UsageError
 from compound.network import Network
 from compound.quantity import short
-from compound.verbs.given import Place, Say, find_network, silent
+from compound.verbs.given import Place, Say, find_network, heard, silent
 
 if TYPE_CHECKING:
     from compound.data import DataSet, DataSpec
@@ -41,6 +41,7 @@ class Trained:
         }
 
 
+@heard
 def train(
     network: Network | Place,
     data: "DataSet | DataSpec | Place",
@@ -73,6 +74,7 @@ def train(
     )  # fmt: skip
 
 
+@heard
 def resume(run: Place, *, setup: "Setup | None" = None, say: Say = silent) -> Trained:
     """Go on with a run that was stopped, from its newest checkpoint to its end: the same bits as without the stop.
 

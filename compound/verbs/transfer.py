@@ -8,7 +8,7 @@ from compound.files import make_folder, write_json
 from compound.network import Network
 from compound.trials.sharing import Sharing, best_of, carry_out, folder_of, median_pruner
 from compound.verbs.coefficients import HOLDOUT, find_spec
-from compound.verbs.given import Place, Say, find_network, silent
+from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.train import Trained
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ class PreparedTransfer:
     workers: int
 
 
+@heard
 def search_transfer(
     network: Network | Place,
     data: "DataSpec | Place",

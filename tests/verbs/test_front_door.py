@@ -10,6 +10,8 @@ import pytest
 
 import compound
 from compound import cli
+from compound.notes import Say, note, silent
+from compound.verbs.given import heard
 
 WITHOUT_TORCH = "import sys; sys.modules.update(torch=None, torchvision=None, numpy=None, pytorch_lightning=None); "
 
@@ -59,3 +61,17 @@ def test_every_verb_and_its_module_stand_on_the_page():
     told = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
     words = {word for cell in told for word in re.findall(r"`(\w+)", cell)}
     assert set(cli.VERBS) - {"search"} <= words
+
+
+def test_what_rooms_note_is_heard_by_the_verb_that_was_called(capsys):
+    @heard
+    def verb(text: str, *, say: Say = silent) -> str:
+        note(text)
+        return text.upper()
+
+    told: list[str] = []
+    assert verb("one", say=told.append) == "ONE"
+    assert verb("two") == "TWO"
+    assert (told, capsys.readouterr()) == (["one"], ("", ""))
+    note("nobody listens")
+    assert capsys.readouterr() == ("", "nobody listens\n")
