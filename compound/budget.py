@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from compound.cost import Cost, cost, cost_fields
-from compound.errors import BudgetError, NetworkError, UsageError
+from compound.errors import BudgetError, NetworkError, TooLargeError, UsageError
 from compound.files import write_json
 from compound.latency import DeviceTable, call_seconds
 from compound.network import Network
@@ -144,7 +144,10 @@ def fit_budget(
         return scaled, budget.cost(scaled)
 
     def fits(phi: float) -> bool:
-        return budget.admits(at(phi)[1])
+        try:
+            return budget.admits(at(phi)[1])
+        except TooLargeError:  # the line ends where no network may be larger
+            return False
 
     lowest = _lowest_phi(network, rule)
     if not fits(lowest):
@@ -158,7 +161,10 @@ def fit_budget(
     inside, outside = _bracket(fits, lowest)
     phi = _fewest_digits(inside, lambda candidate: at(candidate)[1] == at(inside)[1])
     scaled, spent = at(phi)
-    next_network, next_cost = at(outside) if outside is not None else (None, None)
+    try:
+        next_network, next_cost = at(outside) if outside is not None else (None, None)
+    except TooLargeError:
+        outside = next_network = next_cost = None
     plan = Plan(network, budget, phi, rule(phi), scaled, spent, outside, next_network, next_cost)
     return _filled(plan) if fill else plan
 

@@ -14,11 +14,14 @@ from typing import Any
 from compound.bounds import bound
 from compound.errors import CompoundError, UsageError
 from compound.files import read_regular, write_text
+from compound.mapping import LONGEST
 
 MOST_VALUES = 100_000  # of a YAML file, once aliases are followed
 LONGEST_VALUE = 1 << 16  # characters of one: reading 1:59:59:… as a number takes time that grows as its square
+LONGEST_NUMBER = 64  # characters of a number; no figure of ours has more than 24
 DEEPEST = 64  # lists and mappings within each other
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a cell that begins so is a formula to a spreadsheet
+PLAIN_NUMBER = re.compile(r"[+-]?[0-9.][0-9a-fA-FxXoO_.:+-]*")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 Failure = type[CompoundError]
@@ -57,7 +60,7 @@ def parse_yaml(text: str, where: str, error: Failure = UsageError) -> Any:
         raise error(f"{where}{_line(much.event.start_mark)}: {much}; write less, or divide it") from None
     except yaml.YAMLError as wrong:
         problem = getattr(wrong, "problem", None) or getattr(wrong, "reason", None) or "it cannot be read"
-        raise error(f"{where}{_line(getattr(wrong, 'problem_mark', None))}: not valid YAML: {problem}") from None
+        raise error(f"{where}{_line(getattr(wrong, 'problem_mark', None))}: not valid YAML: {_cut(problem)}") from None
     except Exception as wrong:  # a tag such as !!int or !!timestamp fails in as many ways as there are values
         raise error(f"{where}: not valid YAML: a value is not what its tag says ({type(wrong).__name__})") from None
 
@@ -139,17 +142,23 @@ def _measure(events: Iterable[Any]) -> None:
                 sizes[name] = values - before, characters - written
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor in (name for name, _, _ in open_):
-                raise _TooMuchError(event, f"*{event.anchor} stands within itself")
+                raise _TooMuchError(event, f"*{_cut(event.anchor)} stands within itself")
             more, long = sizes.get(event.anchor or "", (0, 0))  # of an unknown name the loader complains
             values, characters = values + more, characters + long
         elif isinstance(event, yaml.ScalarEvent):
             if len(event.value) > LONGEST_VALUE:
                 raise _TooMuchError(event, f"a value of more than {LONGEST_VALUE:,} characters")
+            if len(event.value) > LONGEST_NUMBER and event.implicit[0] and PLAIN_NUMBER.fullmatch(event.value):
+                raise _TooMuchError(event, f"a number of more than {LONGEST_NUMBER} digits")
             values, characters = values + 1, characters + len(event.value)
             if event.anchor is not None:
                 sizes[event.anchor] = 1, len(event.value)
         if values > MOST_VALUES or characters > longest:
             raise _TooMuchError(event, f"more than {MOST_VALUES:,} values or {int(longest):,} characters")
+
+
+def _cut(text: object) -> str:
+    return str(text)[:LONGEST]
 
 
 def _line(mark: Any) -> str:

@@ -17,5 +17,9 @@ class NetworkError(UsageError):
     """A network, stage or block that is not valid; the message names stage, field, value and remedy."""
 
 
+class TooLargeError(NetworkError):
+    """A network beyond the bounds of `compound.bounds`; the message names the bound."""
+
+
 class BudgetError(UsageError):
     """No network of the asked kind fits the budget."""

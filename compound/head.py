@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from compound.blocks import Style
-from compound.errors import NetworkError
+from compound.bounds import check_numbers, check_parts
+from compound.errors import NetworkError, TooLargeError
 from compound.ops import Activation, Chain, Conv, Dropout, Flatten, Function, GlobalPool, Linear, Operator, Shape, Trace
 
 
@@ -30,6 +31,11 @@ class Head:
 
     def check(self) -> None:
         """Raise `NetworkError` when a field is impossible."""
+        try:
+            check_numbers(self)
+            check_parts("hidden", len(self.hidden))
+        except TooLargeError as error:
+            raise TooLargeError(f"head: {error}") from None
         if self.channels is not None and self.channels < 1:
             raise NetworkError(f"head: channels {self.channels} is less than one; use e.g. 1280, or leave it out")
         if min(self.hidden, default=1) < 1:

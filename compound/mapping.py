@@ -32,8 +32,17 @@ def nearest(given: str, known: Iterable[str], kind: str, otherwise: str = "", ke
     return f"did you mean {hint}?" if near else otherwise or f"known {kind}: {', '.join(reversed(names.values()))}"
 
 
+def shown_number(value: float) -> str:
+    """A number in an error: as it is written, or by its size where that has many digits."""
+    if abs(value) < 1e15:
+        return f"{value:,}"
+    return f"{value:.3g}" if abs(value) < 1e300 or isinstance(value, float) else "of hundreds of digits"
+
+
 def shown(value: Any) -> str:
     """A value in an error, cut where it is long."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) >= 1e15:
+        return shown_number(value)
     text = repr(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 

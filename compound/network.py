@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol
 
 from compound.blocks import Block, SqueezeExcite, Style, block_name, place
+from compound.bounds import check_blocks, check_number, check_numbers, check_operators
 from compound.errors import NetworkError
 from compound.head import Head, place_head
 from compound.ops import Operator, Shape, Trace
@@ -41,6 +42,7 @@ class Stage:
 
     def out_channels(self, inp: int) -> int:
         """Channels that leave the last repeat."""
+        check_blocks(self.layers, self.layers)  # a factor may have made more than can be counted through
         for repeat in range(self.layers):
             inp = self.block.out_channels(inp, self.channels, 1 if repeat else self.stride)
         return inp
@@ -87,6 +89,16 @@ class Row(NamedTuple):
     previous: int | None = None
 
 
+LARGE_RESOLUTION = 2048  # px; the largest published is 800 (EfficientNet-L2)
+LARGE_WINDOW = 11  # positions of the widest usual kernel (AlexNet), which small maps may be smaller than
+
+
+def widest_window(row: Row) -> int:
+    """Positions of the longest side of a window in the block."""
+    kernels = [getattr(step.operator, "kernel", 1) for step in row.trace.steps]
+    return max((max(kernel) if isinstance(kernel, tuple) else kernel for kernel in kernels), default=1)
+
+
 class Labelled(Protocol):
     """What a network is made for: names of classes, and images of so many channels. Data sets and weights have both."""
 
@@ -122,13 +134,19 @@ class Network:
     channels: int = 3
 
     def __post_init__(self) -> None:
-        inp = self.stem.channels
+        inp, blocks = self.stem.channels, 0
         for number, stage in enumerate((self.stem, *self.stages)):
+            blocks += stage.layers
             try:
+                check_blocks(blocks, stage.layers)
+                check_numbers(stage.block)
+                check_numbers(stage)
                 stage.check(inp)
             except NetworkError as error:
-                raise NetworkError(f"{f'stage {number}' if number else 'stem'}: {error}") from None
+                raise type(error)(f"{f'stage {number}' if number else 'stem'}: {error}") from None
             inp = stage.out_channels(inp)
+        for name in ("resolution", "divisor", "classes", "channels"):
+            check_number(name, getattr(self, name))
         if not self.stages:
             raise NetworkError(f"network {self.name!r} has no stages; give at least one")
         if self.resolution < 1:
@@ -168,7 +186,7 @@ class Network:
     def _blocks(self) -> Iterator[Row]:
         shape: Shape = (self.channels, self.resolution, self.resolution)
         total = sum(stage.layers for stage in self.stages)
-        index = 0
+        index = operators = 0
         reads = [*(stage.block.reads_previous for stage in (self.stem, *self.stages)), False]
         second: tuple[int, Shape] | None = None  # the map before the input, after the row whose input it is
         for number, stage in enumerate((self.stem, *self.stages)):
@@ -184,8 +202,10 @@ class Network:
                 outlives = int(keep) if number and reads[number + (repeat == stage.layers)] else None
                 try:
                     operator, trace = place(block, stage.channels, stride, self.style, shape, previous, outlives)
+                    operators += len(trace.steps)
+                    check_operators(operators)
                 except NetworkError as error:
-                    raise NetworkError(f"{self.name} at {self.resolution} px: {label}: {error}") from None
+                    raise type(error)(f"{self.name} at {self.resolution} px: {label}: {error}") from None
                 output = trace.shapes[trace.output]
                 survival = 1 - (1 - self.survival) * index / total if number else 1.0
                 yield Row(number, label, repeat, block, operator, trace, shape, output, survival, source)
@@ -197,13 +217,24 @@ class Network:
 
     def warnings(self) -> list[str]:
         """What is valid but unlikely to be meant, one sentence each."""
-        (*_, last) = self.blocks()
-        if last.input[1] > 1:
-            return []
-        return [
-            f"{self.name}: the last map is 1×1 at {self.resolution} px, so {self.total_stride}-fold striding leaves "
-            "nothing to pool; use fewer strides, a larger resolution, or efficientnet-mini"
-        ]
+        rows, said = self.blocks(), []
+        if rows[-1].input[1] <= 1:
+            said.append(
+                f"{self.name}: the last map is 1×1 at {self.resolution} px, so {self.total_stride}-fold striding "
+                "leaves nothing to pool; use fewer strides, a larger resolution, or efficientnet-mini"
+            )
+        if self.resolution > LARGE_RESOLUTION:
+            said.append(
+                f"{self.name}: {self.resolution:,} px are more than an image classifier has been trained at; "
+                "check the resolution, or scale by less"
+            )
+        wide = next((row for row in rows if widest_window(row) > max(LARGE_WINDOW, 2 * row.input[1])), None)
+        if wide:
+            said.append(
+                f"{self.name}: {wide.label}: a window of {widest_window(wide):,} positions on a map of "
+                f"{wide.input[1]}×{wide.input[2]} sees mostly padding; use a smaller kernel or a larger resolution"
+            )
+        return said
 
     def table(self) -> str:
         """The network as the paper's Table 1 prints one: a line a stage, with the resolution it *receives*."""

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from compound.blocks import Block, Style, all_blocks, block_name
-from compound.documents import parse_yaml, read_yaml
+from compound.documents import damaged, parse_yaml, read_yaml
 from compound.errors import NetworkError
 from compound.files import write_text
 from compound.head import Head
-from compound.mapping import check_names, from_mapping, nearest, plain_value, to_mapping
+from compound.mapping import LONGEST, check_names, from_mapping, nearest, plain_value, shown, to_mapping
 from compound.network import Inputs, Network, Stage
 
 STAGE_FIELDS = ("layers", "channels", "stride", "fixed")
@@ -58,19 +58,18 @@ def dump_architecture(network: Network) -> str:
 
 def load_run_network(folder: str | Path) -> Network:
     """The network in a run's or a search's folder; where run.yaml says classes and channels of the data, for those."""
-    import yaml  # only reading or writing a file needs it
-
     folder = Path(folder)
     network, file = load_network(folder / "network.yaml"), folder / "run.yaml"
     if not file.is_file():
         return network
+    remedy = "check the path, or copy the folder again"
+    given = read_yaml(file, remedy, error=NetworkError)
+    with damaged(file, remedy, error=NetworkError):
+        classes, channels = len(given["data"]["classes"]), int(given["data"]["channels"])
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))["data"]
-        return network.with_(classes=len(data["classes"]), channels=int(data["channels"]))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise NetworkError(f"{file} is damaged: {type(error).__name__} {error}") from None
+        return network.with_(classes=classes, channels=channels)
     except NetworkError as error:
-        raise NetworkError(f"{file}: {error}") from None
+        raise type(error)(f"{file}: {error}") from None
 
 
 def save_network(network: Network, path: str | Path) -> Path:
@@ -102,8 +101,10 @@ def network_of(given: Mapping[str, Any], where: str = "network") -> Network:
     if "stem" not in given:
         raise NetworkError(f"{where}: stem is missing; write e.g. stem: {{block: conv, channels: 32, stride: 2}}")
     rest = {name: value for name, value in given.items() if name not in ("stem", "stages", *PARTS)}
-    rest.setdefault("name", Path(where).stem)
+    rest.setdefault("name", Path(where).stem[:LONGEST])
     plain: Any = from_mapping(PlainFields, rest, where, NetworkError)
+    if len(plain.name) > LONGEST:
+        raise NetworkError(f"{where}: name {shown(plain.name)} is longer than {LONGEST} characters; shorten it")
     parts: dict[str, Any] = {
         name: from_mapping(cls, given[name], f"{where}: {name}", NetworkError)
         for name, cls in PARTS.items()
@@ -114,7 +115,7 @@ def network_of(given: Mapping[str, Any], where: str = "network") -> Network:
     try:
         return Network(stem=stem, stages=stages, **vars(plain), **parts)
     except NetworkError as error:
-        raise NetworkError(f"{where}: {error}") from None
+        raise type(error)(f"{where}: {error}") from None
 
 
 def block_class(name: str, where: str) -> type[Block]:
@@ -123,7 +124,7 @@ def block_class(name: str, where: str) -> type[Block]:
     wanted = str(name).lower().replace("_", "-")
     if wanted not in classes:
         hint = nearest(wanted, classes, "blocks")
-        raise NetworkError(f"{where}: there is no block {name!r}; {hint}")
+        raise NetworkError(f"{where}: there is no block {shown(name)}; {hint}")
     return classes[wanted]
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 Pair = tuple[int, int]
 Padding = str | int | Pair
+PADDINGS = ("symmetric", "same", "valid")  # besides the `shifted` of factorised reductions
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:

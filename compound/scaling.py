@@ -4,6 +4,8 @@ N(d, w, r): layers d · L_i, channels w · C_i, resolution r · H.  F_i never ch
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -39,6 +41,15 @@ class Scaling:
         return {"depth": self.depth, "width": self.width, "resolution_factor": self.resolution}
 
 
+@contextmanager
+def within_numbers(phi: float) -> Iterator[None]:
+    """Factors beyond what a number holds, or so near zero that none is left, as one sentence."""
+    try:
+        yield
+    except (OverflowError, UsageError):
+        raise UsageError(f"φ {phi:g} gives factors that no network can have; use e.g. 1, 0.5 or -2") from None
+
+
 class Rule(Protocol):
     """One knob to three factors. φ = 0 is the network itself; cost grows with φ, about 2^φ."""
 
@@ -64,7 +75,8 @@ class CompoundRule:
             raise UsageError("alpha, beta and gamma are all 1, so φ would change nothing; raise at least one of them")
 
     def __call__(self, phi: float) -> Scaling:
-        return Scaling(self.alpha**phi, self.beta**phi, self.gamma**phi)
+        with within_numbers(phi):
+            return Scaling(self.alpha**phi, self.beta**phi, self.gamma**phi)
 
 
 @dataclass(frozen=True)
@@ -86,8 +98,9 @@ class FastRule:
             raise UsageError(f"fast rule weights {given} are not shares of one; use e.g. 0.1, 0.8, 0.1")
 
     def __call__(self, phi: float) -> Scaling:
-        s = 2.0**phi
-        return Scaling(s**self.depth, s ** (self.width / 2), s ** (self.resolution / 2))
+        with within_numbers(phi):
+            s = 2.0**phi
+            return Scaling(s**self.depth, s ** (self.width / 2), s ** (self.resolution / 2))
 
 
 # One dimension alone (Section 3.2, Fig. 3): the rule that gives it the whole cost.

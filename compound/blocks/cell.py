@@ -6,7 +6,9 @@ from typing import ClassVar
 
 from compound.blocks.base import Block
 from compound.blocks.style import Style
+from compound.bounds import check_parts
 from compound.errors import NetworkError
+from compound.mapping import shown
 from compound.ops import Chain, Concat, Conv, Depthwise, Graph, Operator, Pool, Shape
 
 Node = tuple[tuple[int, int], tuple[str, str]]
@@ -34,6 +36,8 @@ class Cell(Block):
 
     def check(self, inp: int, out: int) -> None:
         super().check(inp, out)
+        check_parts("nodes", len(self.nodes))
+        check_parts("joined", len(self.joined))
         if not self.joined:
             raise NetworkError("joined names no state, so nothing leaves the cell; list at least one, such as 2")
         for number, (states, operations) in enumerate(self.nodes, 2):
@@ -101,15 +105,15 @@ class BareConv(Block):
 def check_operation(name: str) -> None:
     """Raise `NetworkError` for an operation that cells do not know."""
     if name != "identity" and not re.fullmatch(r"(average|max)-([2357])x\2|conv-1x([37])-\3x1", name):
-        odd = re.fullmatch(r"(separable|dilated|conv)-(\d+)x\2", name)
+        odd = re.fullmatch(r"(separable|dilated|conv)-(\d{1,2})x\2", name)
         if not odd or int(odd[2]) % 2 == 0:
-            raise NetworkError(f"there is no operation {name!r}; use e.g. {OPERATIONS}")
+            raise NetworkError(f"there is no operation {shown(name)}; use e.g. {OPERATIONS}")
 
 
 def operation(name: str, inp: int, out: int, stride: int, style: Style) -> Chain:
     """One operation of a cell, from `inp` to `out` channels."""
     kind, _, rest = name.partition("-")
-    kernel = int(rest[-1]) if rest else 1
+    kernel = int(rest.partition("x")[0]) if rest else 1
     if kind == "identity":
         return Chain() if stride == 1 and inp == out else fitted(out, stride, style)
     if kind in ("average", "max"):

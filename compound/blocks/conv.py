@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from compound.blocks.base import Block
 from compound.blocks.style import Style
+from compound.errors import NetworkError
+from compound.mapping import shown
 from compound.ops import Chain, Operator, Pool
-from compound.rounding import Padding
+from compound.rounding import PADDINGS, Padding
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,11 @@ class ConvBlock(Block):
     kernel: int = 3
     pool: bool = False
     padding: Padding | None = None
+
+    def check(self, inp: int, out: int) -> None:
+        super().check(inp, out)
+        if isinstance(self.padding, str) and self.padding not in PADDINGS:
+            raise NetworkError(f"padding {shown(self.padding)} is unknown; use {', '.join(PADDINGS)}, or positions")
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         conv = style.conv(out, self.kernel, stride, padding=self.padding)

@@ -5,6 +5,7 @@ from typing import Literal
 
 from compound.blocks.base import Block, keeps_shape
 from compound.blocks.style import Style
+from compound.bounds import check_parts
 from compound.errors import NetworkError
 from compound.ops import Chain, Concat, Conv, Operator, Poly, Pool, Residual, Scale
 from compound.rounding import Padding, Pair, round_channels
@@ -47,6 +48,7 @@ class Branch:
             raise NetworkError("a branch is empty; give it convs such as [[1, 64]], or a pool")
         if self.ends and not self.convs:
             raise NetworkError("a branch has ends but no convs; write its only convolutions as branches of their own")
+        check_parts("a branch", len(self.convs) + len(self.ends))
         for window, channels in self.convs + self.ends:
             if min(window if isinstance(window, tuple) else (window,)) < 1:
                 raise NetworkError(f"window {window} of a branch is not positive; use 1, 3 or [1, 7]")
@@ -87,6 +89,7 @@ class Inception(Block):
 
     def check(self, inp: int, out: int) -> None:
         super().check(inp, out)
+        check_parts("branches", len(self.branches))
         if not self.branches:
             raise NetworkError("branches is empty; give at least one, such as [{convs: [[1, 0]]}]")
         for branch in self.branches:
@@ -143,12 +146,14 @@ class InceptionResidual(Block):
 
     def check(self, inp: int, out: int) -> None:
         super().check(inp, out)
+        check_parts("branches", len(self.branches))
         if not self.branches or not self.units:
             raise NetworkError(f"{'units' if self.branches else 'branches'} is empty; give at least one")
         for branch in self.branches:
             branch.check()
             if any(channels == 0 for _, channels in branch.outputs):
                 raise NetworkError("a branch ends in 0 channels, but the projection leaves none open; use e.g. 64")
+        check_parts("units", sum(ways * order for ways, order in self.units))
         for ways, order in self.units:
             if ways < 1 or order < 1:
                 raise NetworkError(f"unit {[ways, order]} has less than one way or order; use [1, 1]")

@@ -5,6 +5,7 @@ from typing import Literal
 
 from compound.blocks.base import Block, keeps_shape
 from compound.blocks.style import Style
+from compound.bounds import check_parts
 from compound.errors import NetworkError
 from compound.ops import Chain, Depthwise, Operator, Pool, Residual
 
@@ -24,6 +25,7 @@ class Xception(Block):
 
     def check(self, inp: int, out: int) -> None:
         super().check(inp, out)
+        check_parts("repeats", self.repeats)
         if self.repeats < 1:
             raise NetworkError(f"repeats {self.repeats} is less than one; use 3, or 2 as in the entry flow")
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from compound.network import Network
 from compound.notes import aloud
 from compound.scaling import RULES
 
@@ -23,3 +24,9 @@ def answer(as_json: bool, value: dict[str, Any], text: str) -> None:
 
 
 note = aloud  # something beside the answer
+
+
+def doubt(network: Network) -> None:
+    """Say what is valid but unlikely to be meant."""
+    for warning in network.warnings():
+        note(f"warning: {warning}")

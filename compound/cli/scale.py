@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Channels, Classes, Json, NetworkName, RuleName, answer
+from compound.cli.common import Channels, Classes, Json, NetworkName, RuleName, answer, doubt
 from compound.cost import CONVENTION, cost, cost_fields
 from compound.errors import UsageError
 from compound.notation import save_network
@@ -39,6 +39,7 @@ def scale(
     scaling = find_rule(rule)(phi) if phi is not None else Scaling(*(f if f is not None else 1.0 for f in factors))
     scaled = scale_network(baseline, scaling)
     before, after = cost(baseline), cost(scaled)
+    doubt(scaled)
     if out:
         save_network(scaled, out)
     value = cost_fields(scaled, after) | {"phi": phi} | scaling.to_json()

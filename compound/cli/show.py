@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Channels, Classes, Json, NetworkName, answer, note
+from compound.cli.common import Channels, Classes, Json, NetworkName, answer, doubt
 from compound.cost import CONVENTION, Cost, cost, cost_fields, operator_costs, row_cost, stage_costs
 from compound.network import Network
 from compound.notation import dump_network
@@ -27,8 +27,7 @@ def show(
     if by not in LINES:
         raise typer.BadParameter(f"{by!r}; use stage, block or operator", param_hint="--by")
     total = cost(found)
-    for warning in found.warnings():
-        note(f"warning: {warning}")
+    doubt(found)
     lines = LINES[by](found)
     value = cost_fields(found, total) | {
         "classes": found.classes,

@@ -20,11 +20,13 @@ def plan(
         budget: multiply-adds, parameters and activations as numbers, memory in bytes, latency in seconds.
         rule: how it is scaled: a rule, its name, three coefficients such as `1.2,1.1,1.15`, or a YAML file.
         fill: spend on resolution what the rule's last step leaves.
-        say: told where a latency is extrapolated beyond its device's table.
+        say: told what is valid but hardly meant, and where a latency is extrapolated beyond its device's table.
 
     Raises `BudgetError` where not even the smallest network fits, `UsageError` for unknown names.
     """
     found = fit_budget(find_network(network), budget, find_rule(rule), fill=fill)
+    for warning in found.network.warnings():
+        say(f"warning: {warning}")
     if budget.device is not None:
         beyond = latency(found.network, budget.device).extrapolated
         if beyond:

@@ -27,7 +27,7 @@ MERGED = "a0: &a0 {k: v, l: w}\n" + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i
         ("? " * 100_000, "more than 64 lists and mappings within each other"),
         ("- a\n" * (MOST_VALUES + 1), "more than 100,000 values"),
         ("1" + ":59" * 100_000, "a value of more than 65,536 characters"),
-        ("1" + ":59" * 20_000 + ".5", "not valid YAML: a value is not what its tag says (OverflowError)"),
+        ("1" + ":59" * 20_000 + ".5", "a number of more than 64 digits"),
         (
             "a: &a '" + "y" * 60_000 + "'\nb: [" + "*a, " * 1000 + "]",
             "more than 100,000 values or 1,048,576 characters",
@@ -37,7 +37,7 @@ MERGED = "a0: &a0 {k: v, l: w}\n" + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i
         ("!!python/object/apply:os.system [id]", "not valid YAML: could not determine a constructor"),
         ("!!timestamp no", "not valid YAML: a value is not what its tag says"),
         ("2020-13-45", "not valid YAML: a value is not what its tag says (ValueError)"),
-        ("9" * 5000, "not valid YAML: a value is not what its tag says (ValueError)"),
+        ("9" * 5000, "a number of more than 64 digits"),
     ],
 )
 def test_yaml_that_is_too_much_is_refused_within_a_second(text, said):
