@@ -190,7 +190,7 @@ def _scan(folder: Path, left_out: dict[str, str]) -> list[Entry]:
             if first.label != label:
                 raise DataError(f"{path} and {first.path} are one file in two classes; remove one of them")
         skipped += found.skipped
-        left_out.update(dict.fromkeys(found.circles, CIRCLE))
+        left_out.update(found.twice())
         if not found.files:
             empty.append(label)
     told = unread(skipped)

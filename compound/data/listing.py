@@ -22,19 +22,31 @@ Inode = tuple[int, int]  # device and number: what a folder or file is, whatever
 
 @dataclass
 class Listing:
-    """`files` in order of path; `skipped` counts other files by ending, `circles` are links that lead back.
+    """`files` in order of path; `skipped` counts other files by ending, `circles` are links that lead back, and
+    `again` counts other names of listed files.
 
     `inodes` has which file each is, so that one that is listed twice is known.
     """
 
+    folder: str = ""
     files: list[str] = field(default_factory=list)
     inodes: list[Inode] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     circles: list[str] = field(default_factory=list)
+    again: int = 0
 
     def left_out(self) -> dict[str, str]:
         """What is not used, and why."""
-        return unread(self.skipped) | dict.fromkeys(self.circles, CIRCLE)
+        return unread(self.skipped) | self.twice()
+
+    def twice(self) -> dict[str, str]:
+        """What leads to files that are listed already."""
+        told = dict.fromkeys(self.circles, CIRCLE)
+        if self.again:
+            told[f"{self.again:,} other name{'s' * (self.again > 1)} of files below {self.folder}"] = (
+                "a file counts once"
+            )
+        return told
 
 
 def unread(skipped: Counter[str]) -> dict[str, str]:
@@ -56,14 +68,16 @@ def listed(folder: str | os.PathLike[str]) -> Listing:
     A folder is entered once, and none that `folder` itself is within: by device and inode, so that links in a circle
     end. A folder that cannot be read has no images.
     """
-    place, found = os.fspath(folder), Listing()
+    place, found = os.fspath(folder), Listing(os.fspath(folder))
     above, entered = os.path.realpath(place), set()
     while above != (above := os.path.dirname(above)):
         entered.add(_inode(above))
     pairs = sorted(_below(place, found, entered))
     names: set[Inode] = set()
     for path, inode in pairs:
-        if inode not in names:
+        if inode in names:
+            found.again += 1
+        else:
             names.add(inode)
             found.files.append(path)
             found.inodes.append(inode)

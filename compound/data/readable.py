@@ -1,6 +1,7 @@
 """A look at images before they are trained on: what cannot be read is said before the first step."""
 
 import numpy as np
+import torch
 
 from compound.data.errors import DamagedImage
 from compound.data.open import DataSet
@@ -31,6 +32,17 @@ def refuse_unreadable(data: DataSet, limit: float) -> None:
                 f"{len(damaged):,} of {of} images to {part} cannot be read ({first}{'; …' * (len(damaged) > 3)}); "
                 f"that is more than {limit:.1%}, so repair or remove them, or raise the limit"
             )
+
+
+def first_readable(source: Source) -> torch.Tensor:
+    """The first image that can be read, uint8 (C, H, W). Raises `DamagedImage`, of the first, where none can."""
+    wrong = None
+    for index in range(len(source)):
+        try:
+            return source.load(index)
+        except DamagedImage as error:
+            wrong = wrong or error
+    raise wrong or CompoundError("there is no image to look at; give some")
 
 
 def _damaged(source: Source, chosen: np.ndarray[tuple[int], np.dtype[np.int64]]) -> list[DamagedImage]:

@@ -4,7 +4,6 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from compound.data import DataSet
-from compound.data.readable import refuse_unreadable
 from compound.errors import UsageError
 from compound.evaluation import Evaluation
 from compound.execution import Execution
@@ -61,7 +60,6 @@ def train(
             refuse_undivided(run.recipe, world)
         run = stack.enter_context(own_threads(run, execution))
         data = going_on(run, data, say=True)
-        from_first(lambda: refuse_unreadable(data, execution.damaged_limit))
         while True:
             session = Session(run, data, execution, world, safeguards, quiet)
             try:

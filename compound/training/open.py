@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from compound.data import DataSet
+from compound.data.readable import refuse_unreadable
 from compound.errors import UsageError
 from compound.execution import Execution
 from compound.files import make_folder
@@ -55,6 +56,7 @@ def start_run(
             raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
         data_now = going_on(existing, data)
         refuse_changes(existing, replace(asked, data=data_fields(data_now)), data_now)
+        refuse_unreadable(data_now, execution.damaged_limit)
         return existing
 
     return from_first(begin)
@@ -62,6 +64,7 @@ def start_run(
 
 def fresh(asked: Run, data: DataSet, execution: Execution, crew: Crew) -> Run:
     """The run as asked, with all settled that its recipe leaves to the machine, saved."""
+    refuse_unreadable(data, execution.damaged_limit)
     find_teacher(asked.recipe, data)  # one that cannot be used is said before anything is written
     make_folder(asked.path)  # before the measurement: an unwritable place is said at once
     run = replace(asked, recipe=settle(asked.network, data, asked.recipe, execution, crew))

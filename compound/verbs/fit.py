@@ -104,7 +104,9 @@ def refuse_unshown(images: "DataSet") -> None:
 
 def default_baseline(images: "DataSet") -> Network:
     """The small-image baseline where images are small, EfficientNet-B0 otherwise."""
-    _, height, width = images.test.load(0).shape
+    from compound.data.readable import first_readable
+
+    _, height, width = first_readable(images.test).shape
     return ZOO["efficientnet-mini" if max(height, width) <= SMALL_IMAGES else "efficientnet-b0"]
 
 

@@ -1,6 +1,7 @@
 """Which files are the data: each once, whatever it is called, and the rest said."""
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from compound.data import DataError, open_data
+from compound.data import DamagedImage, DataError, open_data
 from compound.data.check import check
 from compound.data.listing import listed
+from compound.data.readable import first_readable
 from compound.deploy import find_images
 from tests.data.photos import drawn, write_pictures
 
@@ -48,6 +50,11 @@ def test_a_link_to_pictures_elsewhere_is_followed_once(photos, tmp_path):
     found = everything(photos)
     assert len(found) == 23
     assert len({os.path.realpath(path) for path in found}) == 23
+    box = photos / "box"
+    os.link(box / "003.png", box / "again.png")
+    said = open_data(str(photos)).left_out
+    assert said.pop(f"2 other names of files below {box}") == "a file counts once"
+    assert len(everything(photos)) == 23
 
 
 def test_one_file_in_two_classes_is_refused(photos):
@@ -155,3 +162,13 @@ def test_a_link_to_nothing_is_a_damaged_image(photos):
     parts = check(data)["parts"].values()
     assert sum(len(part["damaged"]) for part in parts) == 2
     assert np.sum([part["images"] for part in parts]) == 22
+
+
+def test_the_first_picture_that_can_be_read_is_looked_at(photos):
+    source = open_data(str(photos)).train
+    Path(source.path(0)).write_text("no picture")
+    assert first_readable(source).shape == (3, 32, 32)
+    for path in source.paths():
+        Path(path).write_text("no picture")
+    with pytest.raises(DamagedImage, match=re.escape(source.path(0))):
+        first_readable(source)
