@@ -30,7 +30,7 @@ def check(
     """Count images, and find damaged files, unequal classes, sizes, and pictures that stand in two parts."""
     from compound.data import DataSpec
     from compound.data.check import check as look
-    from compound.data.check import contact_sheet
+    from compound.data.check import write_contact_sheet
 
     images = DataSpec(data, channels, seed=seed, root=root, download=download).open()
     found = look(images)
@@ -50,12 +50,7 @@ def check(
         for pair in twins[:10]
     ]
     if sheet is not None:
-        from torchvision.transforms.v2.functional import to_pil_image
-
-        from compound.files import write_with
-
-        picture = to_pil_image(contact_sheet(images))
-        write_with(sheet, lambda temporary: picture.save(temporary, format="PNG"))
+        write_contact_sheet(images, sheet)
         found["sheet"] = str(sheet)
         lines.append(f"contact sheet {sheet}")
     answer(json, found, "\n".join(lines))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from compound.data.decode import to_channels
 from compound.data.errors import DamagedImage
 from compound.data.open import DataSet
 from compound.data.source import Source
+from compound.files import write_with
 
 ALIKE = 2  # bits of 64 that may differ: the same picture at another size or compression
 CLOSE = 4  # of 255: the mean difference of the 16×16 grey images; small pictures of one kind share hashes
@@ -131,6 +133,12 @@ def check(data: DataSet) -> dict[str, Any]:
         "duplicates": twins,
         "left_out": dict(data.left_out),
     }
+
+
+def write_contact_sheet(data: DataSet, path: Path) -> Path:
+    """`contact_sheet` as a PNG file."""
+    picture = F.to_pil_image(contact_sheet(data))
+    return write_with(path, lambda temporary: picture.save(temporary, format="PNG"))
 
 
 def contact_sheet(data: DataSet, *, columns: int = 8, side: int = 64) -> torch.Tensor:
