@@ -4,12 +4,13 @@ A stranger's file may be long, deep, or a few lines that name each other until t
 refused before anything is made of it. Every error says which file, what is wrong with it, and what to do.
 """
 
+import io
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from compound.bounds import bound
 from compound.errors import CompoundError, UsageError
@@ -78,6 +79,18 @@ def damaged(path: str | Path, remedy: str, what: str = "", error: Failure = Usag
 
 def damage(path: str | Path, reason: str, remedy: str, what: str = "", error: Failure = UsageError) -> CompoundError:
     return error(f"{what} {path} is damaged: {reason}; {remedy}".lstrip())
+
+
+def open_table(path: Path) -> IO[str]:
+    """The text of a CSV file, for the module `csv`. Raises `OSError` and `UnicodeDecodeError`."""
+    return io.StringIO(read_regular(path, bound("COMPOUND_MAX_TABLE")).decode("utf-8-sig"), newline="")
+
+
+def table_fault(error: Exception) -> str:
+    """Why a CSV file cannot be read, in words of our own."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not text in UTF-8"
+    return getattr(error, "strerror", None) or "its quotes or its columns are damaged"
 
 
 def csv_text(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

@@ -1,16 +1,17 @@
 """What is noted while something goes on: on standard error, unless somebody listens."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+
+from compound.terminal import tell
 
 Say = Callable[[str], None]
 
 
 def aloud(text: str) -> None:
     """On standard error, where answers are not looked for."""
-    print(text, file=sys.stderr)
+    tell(text)
 
 
 def silent(text: str) -> None:

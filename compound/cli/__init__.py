@@ -10,6 +10,7 @@ from importlib import import_module
 import typer
 
 from compound.errors import CompoundError
+from compound.terminal import tell_error
 
 VERBS = (
     "zoo",
@@ -108,14 +109,14 @@ def run(arguments: list[str], debug: bool = False) -> int:
     except CompoundError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        tell_error(str(error))
         return error.exit_code
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("compound"):
             raise
         extra = EXTRAS.get((error.name or "").partition(".")[0], "train")
         remedy = f"run: pip install 'compound[{extra}]'"
-        print(f"error: this verb needs {error.name}, which is not installed; {remedy}", file=sys.stderr)
+        tell_error(f"this verb needs {error.name}, which is not installed; {remedy}")
         return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -125,6 +126,6 @@ def run(arguments: list[str], debug: bool = False) -> int:
     except Exception as error:
         if debug:
             raise
-        print(f"error: {type(error).__name__}: {error} (run again with --debug for the traceback)", file=sys.stderr)
+        tell_error(f"{type(error).__name__}: {error} (run again with --debug for the traceback)")
         return 1
     return 0

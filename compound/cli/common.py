@@ -8,6 +8,7 @@ import typer
 from compound.network import Network
 from compound.notes import aloud
 from compound.scaling import RULES
+from compound.terminal import printable
 
 NetworkName = Annotated[
     str, typer.Argument(metavar="NETWORK", help="A name from `compound zoo`, a network YAML file, or a run directory.")
@@ -20,7 +21,7 @@ RuleName = Annotated[str, typer.Option("--rule", help=f"{', '.join(RULES)}; Î±,Î
 
 def answer(as_json: bool, value: dict[str, Any], text: str) -> None:
     """Print `value` as the one JSON object, or else `text`."""
-    print(json.dumps(value, ensure_ascii=False) if as_json else text)
+    print(printable(json.dumps(value, ensure_ascii=False) if as_json else text))
 
 
 note = aloud  # something beside the answer

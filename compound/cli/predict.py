@@ -13,6 +13,7 @@ from compound.cli.common import Json, answer, note
 from compound.cli.evaluate import ForeignWeights, Model
 from compound.cli.execution import Device
 from compound.errors import CompoundError, UsageError
+from compound.terminal import printable
 from compound.verbs import predict as verb
 from compound.verbs.predict import Predicted
 
@@ -92,7 +93,7 @@ def predict_stream(
             if csv or json:  # an endless stream is not kept
                 every.predictions.extend(some.predictions)
             if some.predictions and not json:
-                print(prediction_text(some), flush=True)
+                print(printable(prediction_text(some)), flush=True)
     if csv:
         write_table(csv, every.predictions)
     if json:

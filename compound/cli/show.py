@@ -8,6 +8,7 @@ from compound.cli.common import Channels, Classes, Json, NetworkName, answer, do
 from compound.cost import CONVENTION, Cost, cost, cost_fields, operator_costs, row_cost, stage_costs
 from compound.network import Network
 from compound.notation import dump_network
+from compound.terminal import printable
 from compound.verbs.given import find_network
 
 
@@ -22,7 +23,7 @@ def show(
     """Show a network as the paper's Table 1 does, with its cost by stage, block or operator."""
     found = find_network(network, classes, channels)
     if yaml and not json:
-        print(dump_network(found), end="")
+        print(printable(dump_network(found)), end="")
         return
     if by not in LINES:
         raise typer.BadParameter(f"{by!r}; use stage, block or operator", param_hint="--by")

@@ -6,28 +6,36 @@ of both are optional, and so are the names in `classes`; a file of one part may 
 """
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from compound.bounds import bound
 from compound.data.errors import DataError
 from compound.data.source import ArraySource
 from compound.data.tables import Tables
+from compound.files import open_regular
 
+REMEDY = "write it with numpy.savez and plain arrays"
 PARTS = {"train": "train", "holdout": "val", "test": "test"}
 
 
 def open_arrays(path: Path) -> Tables:
     """The parts of an .npz file. Raises `DataError`; pickled arrays are refused, never loaded."""
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            given = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {path}: {error}; write it with numpy.savez and plain arrays") from None
+        with open_regular(path, bound("COMPOUND_MAX_ARRAYS")) as stream:
+            refuse_bomb(stream, path)
+            with np.load(stream, allow_pickle=False) as file:
+                given = {name: file[name] for name in file.files}
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}; write it with numpy.savez") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise DataError(f"cannot read {path}: it is damaged, or holds more than plain arrays; {REMEDY}") from error
     parts = {part: _part(given, prefix, path) for part, prefix in PARTS.items()}
     train = parts["train"] or _part(given, "", path)
     lacking = ""
@@ -42,6 +50,17 @@ def open_arrays(path: Path) -> Tables:
         raise DataError(f"{path} has parts of {' and '.join(map(str, sorted(channels)))} channels; give all the same")
     classes = _classes(given, found, path)
     return Tables(path.stem, classes, channels.pop(), train, parts["holdout"], parts["test"], lacking=lacking)
+
+
+def refuse_bomb(stream: BinaryIO, path: Path) -> None:
+    """Raise `DataError` where the arrays take more than COMPOUND_MAX_ARRAYS once they are unpacked."""
+    if zipfile.is_zipfile(stream):
+        stream.seek(0)
+        with zipfile.ZipFile(stream) as file:
+            size, most = sum(one.file_size for one in file.infolist()), bound("COMPOUND_MAX_ARRAYS")
+        if size > most:
+            raise DataError(f"{path} unpacks to {size:,} bytes, and {int(most):,} are allowed; {REMEDY}")
+    stream.seek(0)
 
 
 def _part(given: Mapping[str, NDArray[Any]], prefix: str, path: Path) -> ArraySource | None:
@@ -77,6 +96,8 @@ def _classes(given: Mapping[str, NDArray[Any]], parts: list[ArraySource], path: 
     if len(several) > 1:
         raise DataError(f"{path} has one label an image in one part and several in another; give all alike")
     count = several.pop() or 1 + max(int(source.labels.max(initial=-1)) for source in parts)
+    if count > bound("COMPOUND_MAX_CLASSES"):
+        raise DataError(f"{path}: its labels go to {count - 1:,}; count classes from 0, or raise COMPOUND_MAX_CLASSES")
     if "classes" not in given:
         return tuple(str(number) for number in range(count))
     names = tuple(str(name) for name in given["classes"])

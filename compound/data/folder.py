@@ -15,6 +15,7 @@ from compound.data.identity import MOST_READ, Identity
 from compound.data.listing import CIRCLE, Inode, is_image, listed, unread
 from compound.data.source import FileSource, Source
 from compound.data.tables import Tables
+from compound.documents import open_table, table_fault
 
 # What people call the three parts, in the order of preference.
 TRAIN, HOLDOUT, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
@@ -206,7 +207,7 @@ def _scan(folder: Path, left_out: dict[str, str]) -> list[Entry]:
 def _rows(path: Path) -> Iterator[tuple[str, Entry, bool]]:
     """(part, entry, whether an image may have several labels) for each row of the CSV file."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with open_table(path) as file:
             reader = csv.DictReader(file, strict=True, skipinitialspace=True)  # of path, "cat"
             header = list(reader.fieldnames or ())
             at, label, split = (_column(header, names) for names in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
@@ -223,7 +224,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Entry, bool]]:
                 part = _part((row[split] or "") if split else None, f"{path} line {reader.line_num}")
                 yield part, Entry(os.path.join(path.parent, row[at]), (row[label] or "").strip()), several
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {error}; give a CSV file in UTF-8") from None
+        raise DataError(f"cannot read {path}: {table_fault(error)}; give a CSV file in UTF-8") from None
 
 
 def _part(word: str | None, where: str) -> str:

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from compound.bounds import bound
 from compound.data.errors import DataError
 from compound.data.folder import HOLDOUT, TEST, TRAIN, as_parts, numbered
 from compound.data.members import Members, read_members
 from compound.data.shard_source import ShardSource, is_local, reach, said, stamp_of
 from compound.data.tables import Tables
-from compound.files import make_folder, write_json
+from compound.files import make_folder, read_regular, write_json
 from compound.notes import note
 
 SUFFIX = ".tar"
@@ -148,8 +149,9 @@ def indices(shards: list[str], kept: Path) -> list[Members]:
             data if _follows(BESIDE.format(path), path) else None for data, path in zip(beside, paths, strict=True)
         ]
     files = [kept / f"{hashlib.sha256(_absolute(shard).encode()).hexdigest()[:24]}.json" for shard in shards]
+    most = bound("COMPOUND_MAX_INDEX")
     found = [
-        _valid(data, size) or _valid(file.read_bytes() if file.is_file() else None, size, tag)
+        _valid(data, size) or _valid(read_regular(file, most) if file.is_file() else None, size, tag)
         for data, file, (size, tag) in zip(beside, files, stamps, strict=True)
     ]
     missing = [number for number, members in enumerate(found) if members is None]

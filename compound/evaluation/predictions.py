@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from compound.bounds import bound
 from compound.data import Source
 from compound.documents import write_csv
 from compound.errors import UsageError
 from compound.evaluation.result import Evaluation
-from compound.files import write_text
+from compound.files import read_regular, write_text
 
 GUESSES = 5  # a line of an ImageNet submission
 
@@ -60,9 +61,10 @@ def write_submission(wanted: Submission, best: dict[str, list[int]]) -> Path:
 def read_numbers(path: Path) -> tuple[int, ...]:
     """Class numbers in the order of the WordNet ids, from the challenge's map_clsloc.txt: `n02119789 1 kit_fox`."""
     try:
-        rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return tuple(int(row[1]) for row in sorted(rows))
-    except (OSError, UnicodeDecodeError, IndexError, ValueError) as error:
-        raise UsageError(
-            f"cannot read class numbers from {path}: {error}; give lines of `WORDNET-ID NUMBER NAME`"
-        ) from None
+        text = read_regular(path, bound("COMPOUND_MAX_TABLE")).decode("utf-8")
+        return tuple(int(row[1]) for row in sorted(line.split() for line in text.splitlines() if line.strip()))
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except (IndexError, ValueError):  # text that is no UTF-8 is a ValueError too
+        reason = "a line has no number"
+    raise UsageError(f"cannot read class numbers from {path}: {reason}; give lines of `WORDNET-ID NUMBER NAME`")

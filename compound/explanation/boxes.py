@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
+from compound.bounds import bound
+from compound.data.unpack import PIXEL_LIMIT, Unreadable, opened
+from compound.documents import open_table, table_fault
 from compound.errors import UsageError
+from compound.files import read_regular
 
 SIDES = ("left", "top", "right", "bottom")
 
@@ -32,10 +35,11 @@ class Region:
             canvas[:, top:bottom, left:right] = 255
         if self.mask:
             try:
-                with Image.open(self.mask) as picture:
-                    pixels = torch.from_numpy(np.array(picture.convert("L")))
-            except (OSError, ValueError) as error:
-                raise UsageError(f"{self.where}: cannot read the mask {self.mask}: {error}") from None
+                picture = opened(read_regular(self.mask, bound("COMPOUND_MAX_IMAGE")), PIXEL_LIMIT)
+                pixels = torch.from_numpy(np.array(picture.convert("L")))
+            except (OSError, ValueError, Unreadable) as error:
+                reason = getattr(error, "strerror", None) or "it is no image, or a damaged one"
+                raise UsageError(f"{self.where}: cannot read the mask {self.mask}: {reason}") from None
             if pixels.shape != canvas.shape[1:]:
                 found = f"{pixels.shape[1]}×{pixels.shape[0]}"
                 raise UsageError(f"{self.where}: mask {self.mask} has {found} px and the image {width}×{height}")
@@ -50,7 +54,7 @@ def read_regions(path: Path) -> dict[str, list[Region]]:
     """
     found: dict[str, list[Region]] = {}
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with open_table(path) as file:
             reader = csv.DictReader(file, strict=True)
             columns = set(reader.fieldnames or ())
             if "path" not in columns or not ("mask" in columns or set(SIDES) <= columns):
@@ -59,7 +63,7 @@ def read_regions(path: Path) -> dict[str, list[Region]]:
                 where = f"{path} line {reader.line_num}"
                 found.setdefault(Path(row["path"]).name, []).append(_region(row, path.parent, where))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read {path}: {error}; give a CSV file in UTF-8") from None
+        raise UsageError(f"cannot read {path}: {table_fault(error)}; give a CSV file in UTF-8") from None
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from compound.cost import Cost, cost
-from compound.documents import damage, read_yaml
+from compound.documents import damage, open_table, read_yaml, table_fault
 from compound.reporting import figures
 from compound.reporting.drawing import Drawing
 from compound.reporting.making import commands, recipe_fields
@@ -190,9 +190,12 @@ def _metrics(file: Path) -> dict[str, list[float]] | None:
     """metrics.csv by column, None without a finished epoch."""
     if not file.is_file():
         return None
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    try:
+        with open_table(file) as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise damage(file, table_fault(error), REMEDY) from None
     try:
         return {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else None
-    except (TypeError, ValueError) as error:
-        raise damage(file, str(error), REMEDY) from None
+    except (TypeError, ValueError):
+        raise damage(file, "a cell is no number, or is missing", REMEDY) from None

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from compound.bounds import bound
+from compound.files import open_regular, read_regular
 from compound.runtimes.graphs import TELLS, ExportError, need
 from compound.runtimes.laps import Laps, onnxruntime_laps, openvino_laps
 
@@ -51,7 +54,7 @@ def open_onnx(path: Path, precision: str, threads: int) -> Opened:
         try:
             return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no class
-            raise ExportError(f"{path} is not a model that ONNX Runtime takes: {first_line(error)}") from None
+            raise refused(path, "a model that ONNX Runtime takes") from error
 
     session = start(checked_onnx(path))
     (given,) = session.get_inputs()
@@ -67,11 +70,12 @@ def open_openvino(path: Path, precision: str, threads: int) -> Opened:
     need("openvino")
     import openvino as ov
 
+    check_file(path)
     core = ov.Core()
     try:
         model = core.read_model(path)
     except Exception as error:
-        raise ExportError(f"{path} is not a model that OpenVINO takes: {first_line(error)}") from None
+        raise refused(path, "a model that OpenVINO takes") from error
     keys = ("format", "network", "classes", "preprocessing", "labels", "input", "batch")
     known = {key: ["compound", key] for key in keys if model.has_rt_info(["compound", key])}
     settings = {
@@ -100,7 +104,7 @@ def open_executorch(path: Path, precision: str, threads: int) -> Opened:
         from executorch.extension.pybindings import portable_lib
         from executorch.runtime import Runtime as ExecuTorch
 
-    data = path.read_bytes()
+    data = read_file(path)
     if data[4:6] != b"ET":  # the runtime ends the process over a file that is not its own
         raise ExportError(f"{path} is no program of ExecuTorch")
     if portable_lib._threadpool_get_thread_count() != threads:
@@ -109,7 +113,7 @@ def open_executorch(path: Path, precision: str, threads: int) -> Opened:
         program = ExecuTorch.get().load_program(data)
         program.load_method("forward")
     except (RuntimeError, KeyError) as error:
-        raise ExportError(f"{path} is damaged: {first_line(error)}; export it again") from None
+        raise refused(path, "a program that ExecuTorch takes") from error
     told = sorted(name for name in program.method_names if name.startswith(TELLS))
     # By way of the program, which must live as long as its method; methods are loaded once.
     return Opened(
@@ -122,15 +126,15 @@ def checked_onnx(path: Path) -> bytes:
     """The file's bytes, if it is whole by itself: data in other files could be any file of this machine."""
     import onnx
 
-    data = path.read_bytes()
+    data = read_file(path)
     try:
         model = onnx.load_model_from_string(data)
     except Exception as error:
-        raise ExportError(f"{path} is damaged or not an ONNX file: {first_line(error)}") from None
+        raise refused(path, "an ONNX file") from error
     for tensor in messages_in(model, onnx.TensorProto):
         if tensor.data_location != onnx.TensorProto.DEFAULT or tensor.external_data:
             raise ExportError(
-                f"{path}: tensor {tensor.name} lies in another file, which is never read; export it whole"
+                f"{path}: tensor {tensor.name[:100]} lies in another file, which is never read; export it whole"
             )
     return data
 
@@ -146,5 +150,25 @@ def messages_in(message: Any, kind: type) -> Iterator[Any]:
                 yield from messages_in(inner, kind)
 
 
-def first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def refused(path: Path, what: str) -> ExportError:
+    """What the library said is kept as the cause, which --debug shows."""
+    return ExportError(f"{path} is damaged or not {what}; export it again")
+
+
+def read_file(path: Path) -> bytes:
+    with readable(path):
+        return read_regular(path, bound("COMPOUND_MAX_MODEL"))
+
+
+def check_file(path: Path) -> None:
+    """For a library that opens the file itself: a pipe would let it wait, a device would have no end."""
+    with readable(path):
+        open_regular(path, bound("COMPOUND_MAX_MODEL")).close()
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as wrong:
+        raise ExportError(f"cannot read {path}: {wrong.strerror or wrong}; give an exported file") from None
