@@ -7,7 +7,7 @@ import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 from compound.errors import CompoundError, UsageError
 
@@ -59,10 +59,18 @@ def read_regular(path: str | Path, most: float) -> bytes:
     Raises `OSError` with a reason in words.
     """
     with open_regular(path, most) as file:
-        data = file.read(int(most) + 1)
-    if len(data) > most:
-        raise too_long(most)
-    return data
+        return read_bounded(file, most, os.fstat(file.fileno()).st_size)
+
+
+def read_bounded(file: IO[bytes], most: float, likely: int = 0) -> bytes:
+    """All bytes of a file, `likely` so many. Raises `OSError` where they are more than `most`."""
+    parts, size = [file.read(likely)], likely
+    while part := file.read(2**20):  # never all that is allowed at once: memory would be taken for it
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise too_long(most)
+    return b"".join(parts)
 
 
 def open_regular(path: str | Path, most: float) -> BinaryIO:

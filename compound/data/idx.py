@@ -15,7 +15,7 @@ from compound.bounds import bound
 from compound.data.errors import DataError
 from compound.data.source import ArraySource
 from compound.data.tables import Tables
-from compound.files import read_regular, too_long, write_bytes
+from compound.files import read_bounded, read_regular, write_bytes
 
 CLASSES = (
     "T-shirt/top",
@@ -37,13 +37,11 @@ UINT8 = 0x08  # the only element type MNIST's relatives use
 def read_idx(path: Path) -> NDArray[np.uint8]:
     """The array of an idx file, in the shape that its header states."""
     try:
-        most = int(bound("COMPOUND_MAX_ARRAYS"))
+        most = bound("COMPOUND_MAX_ARRAYS")
         data = read_regular(path, most)
         if path.suffix == ".gz":
             with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-                data = file.read(most + 1)
-        if len(data) > most:
-            raise too_long(most)
+                data = read_bounded(file, most)
     except (OSError, EOFError, zlib.error) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"cannot read {path}: {reason}; restore the file") from None
