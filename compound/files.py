@@ -6,8 +6,9 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase, BufferedReader
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any
 
 from compound.errors import CompoundError, UsageError
 
@@ -62,7 +63,7 @@ def read_regular(path: str | Path, most: float) -> bytes:
         return read_bounded(file, most, os.fstat(file.fileno()).st_size)
 
 
-def read_bounded(file: IO[bytes], most: float, likely: int = 0) -> bytes:
+def read_bounded(file: BufferedIOBase, most: float, likely: int = 0) -> bytes:
     """All bytes of a file, `likely` so many. Raises `OSError` where they are more than `most`."""
     parts, size = [file.read(likely)], likely
     while part := file.read(2**20):  # never all that is allowed at once: memory would be taken for it
@@ -73,7 +74,7 @@ def read_bounded(file: IO[bytes], most: float, likely: int = 0) -> bytes:
     return b"".join(parts)
 
 
-def open_regular(path: str | Path, most: float) -> BinaryIO:
+def open_regular(path: str | Path, most: float) -> BufferedReader:
     """A regular file of at most `most` bytes, to be read. Raises `OSError` with a reason in words."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe waits for its writer
