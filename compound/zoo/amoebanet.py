@@ -125,4 +125,10 @@ NETWORKS = (
     amoebanet("c", 6, 228, 331),
     amoebanet("d", 6, 256, 299),  # the reference code's own size
 )
-ALIASES = {"amoebanet-b-18-512": "amoebanet-b-6-512"}  # GPipe counts normal cells, not cells a stack
+ALIASES = {
+    "amoebanet-b-18-512": "amoebanet-b-6-512",  # GPipe counts normal cells, not cells a stack
+    # Table 2 of the EfficientNet paper
+    "GPipe": "amoebanet-b-6-512",
+    "AmoebaNet-A": "amoebanet-a-6-190",
+    "AmoebaNet-C": "amoebanet-c-6-228",
+}

@@ -3,6 +3,7 @@
 from compound.blocks import ConvBlock, MBConv, Style
 from compound.head import Head
 from compound.network import Network, Stage
+from compound.scaling import Scaling, scale
 
 
 def mnasnet(name: str, stem: int, stages: tuple[Stage, ...]) -> Network:
@@ -49,9 +50,30 @@ SMALL = mnasnet("mnasnet-small", 8, (
     Stage(MBConv(3, expand=6, se=0),    1,      144,      1),
 ))  # fmt: skip
 
-NETWORKS = (A1, B1, SMALL)
+
+def wide(network: Network, width: float) -> Network:
+    """Section 5.3: the depth multiplier scales all but the head, which keeps its 1280 channels in the code."""
+    return scale(network, Scaling(width=width), f"{network.name}-x{width:g}").with_(head=network.head)
+
+
+NETWORKS = (
+    A1,
+    *(wide(A1, width) for width in (0.5, 0.75, 1.4)),
+    B1,
+    *(wide(B1, width) for width in (0.5, 0.75, 1.3, 1.4)),
+    SMALL,
+)
 ALIASES = {  # timm, torchvision
+    "semnasnet_050": "mnasnet-a1-x0.5",
+    "semnasnet_075": "mnasnet-a1-x0.75",
     "semnasnet_100": "mnasnet-a1",
+    "semnasnet_140": "mnasnet-a1-x1.4",
+    "mnasnet_050": "mnasnet-b1-x0.5",
+    "mnasnet_075": "mnasnet-b1-x0.75",
     "mnasnet_100": "mnasnet-b1",
+    "mnasnet_140": "mnasnet-b1-x1.4",
+    "mnasnet0_5": "mnasnet-b1-x0.5",
+    "mnasnet0_75": "mnasnet-b1-x0.75",
     "mnasnet1_0": "mnasnet-b1",
+    "mnasnet1_3": "mnasnet-b1-x1.3",
 }

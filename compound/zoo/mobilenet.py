@@ -1,8 +1,11 @@
 """MobileNetV1 (Howard et al. 2017, Table 1) and MobileNetV2 (Sandler et al. 2018, Table 2)."""
 
+from dataclasses import replace
+
 from compound.blocks import ConvBlock, MBConv, Separable, Style
 from compound.head import Head
 from compound.network import Inputs, Network, Stage
+from compound.scaling import Scaling, scale
 
 RELU6 = Style(activation="relu6", norm_decay=0.9, norm_eps=1e-5)
 BILINEAR = Inputs(interpolation="bilinear")
@@ -42,5 +45,42 @@ V2 = Network(
     inputs=BILINEAR,
 )  # fmt: skip
 
-NETWORKS = (V1, V2)
-ALIASES = {"mobilenetv1_100": "mobilenet-v1", "mobilenetv2_100": "mobilenet-v2"}  # timm
+
+def v1_wide(width: float) -> Network:
+    """Table 7 of Howard et al. 2017: every layer is `width` times as wide."""
+    return scale(V1, Scaling(width=width), f"mobilenet-v1-x{width:g}")
+
+
+def v2_wide(width: float) -> Network:
+    """Section 6.1 of Sandler et al. 2018: a head narrower than 1280 is not published."""
+    wide = scale(V2, Scaling(width=width), f"mobilenet-v2-x{width:g}")
+    return wide if width > 1 else wide.with_(head=V2.head)
+
+
+def v2_deep(width: float, depth: float) -> Network:
+    """timm's `mobilenetv2_110d` and `_120d`: deeper, too; stem, head and the layers of the outer stages stay."""
+    deep = scale(V2, Scaling(depth, width), f"mobilenet-v2-x{width:g}d")
+    first, *rows, last = deep.stages
+    outer = (replace(first, layers=1), *rows, replace(last, layers=1))
+    return deep.with_(stem=V2.stem, stages=outer, head=V2.head)
+
+
+NETWORKS = (
+    V1,
+    *map(v1_wide, (0.25, 0.5, 0.75, 1.25)),
+    V2,
+    *map(v2_wide, (0.35, 0.5, 0.75, 1.4)),
+    v2_deep(1.1, 1.2),
+    v2_deep(1.2, 1.4),
+)
+ALIASES = {  # timm
+    "mobilenetv1_100": "mobilenet-v1",
+    "mobilenetv1_125": "mobilenet-v1-x1.25",
+    "mobilenetv2_035": "mobilenet-v2-x0.35",
+    "mobilenetv2_050": "mobilenet-v2-x0.5",
+    "mobilenetv2_075": "mobilenet-v2-x0.75",
+    "mobilenetv2_100": "mobilenet-v2",
+    "mobilenetv2_110d": "mobilenet-v2-x1.1d",
+    "mobilenetv2_120d": "mobilenet-v2-x1.2d",
+    "mobilenetv2_140": "mobilenet-v2-x1.4",
+}

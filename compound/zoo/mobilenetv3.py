@@ -1,8 +1,12 @@
 """MobileNetV3 (Howard et al. 2019, Tables 1 and 2)."""
 
+from dataclasses import replace
+
 from compound.blocks import Block, ConvBlock, MBConv, SqueezeExcite, Style
 from compound.head import Head
 from compound.network import Inputs, Network, Stage
+from compound.rounding import round_channels
+from compound.scaling import Scaling, scale
 
 SE = SqueezeExcite(0.25, of="expanded", divisor=8, activation="relu", gate="hard_sigmoid")
 
@@ -49,5 +53,23 @@ SMALL = mobilenet_v3("mobilenet-v3-small", (
     Stage(MBConv(5, 6, SE),       3,       96,      2),
 ), channels=576, hidden=1024)  # fmt: skip
 
-NETWORKS = (LARGE, SMALL)
-ALIASES = {"mobilenetv3_large_100": "mobilenet-v3-large", "mobilenetv3_small_100": "mobilenet-v3-small"}  # timm
+
+def wide(network: Network, width: float) -> Network:
+    """Section 6.1.1: channels scale, the hidden layer of the head does not; inner channels are multiples of 8, too."""
+    scaled = scale(network, Scaling(width=width), f"{network.name}-x{width:g}")
+    rows, inp = [], scaled.stem.channels
+    for row in scaled.stages:
+        assert isinstance(row.block, MBConv)
+        expand = round_channels(inp * row.block.expand) / inp
+        rows.append(replace(row, block=replace(row.block, expand=expand)))
+        inp = row.channels
+    return scaled.with_(stages=tuple(rows), head=replace(scaled.head, hidden=network.head.hidden))
+
+
+NETWORKS = (LARGE, wide(LARGE, 0.75), SMALL, wide(SMALL, 0.75))
+ALIASES = {  # timm
+    "mobilenetv3_large_075": "mobilenet-v3-large-x0.75",
+    "mobilenetv3_large_100": "mobilenet-v3-large",
+    "mobilenetv3_small_075": "mobilenet-v3-small-x0.75",
+    "mobilenetv3_small_100": "mobilenet-v3-small",
+}

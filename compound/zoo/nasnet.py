@@ -107,3 +107,4 @@ NETWORKS = (
     pnasnet("pnasnet-5-large", layers=4, filters=216, stem=96, resolution=331, survival=0.6),
     pnasnet("pnasnet-5-mobile", layers=3, filters=54, stem=32, resolution=224, survival=1.0),
 )
+ALIASES = {"NASNet-A": "nasnet-a-large", "PNASNet": "pnasnet-5-large"}  # Table 2 of the EfficientNet paper

@@ -34,3 +34,4 @@ NETWORKS = (
     resnet("resnext-101-32x8d", Bottleneck(reduce=1, groups=32), (3, 4, 23, 3), WIDE),
     resnet("resnext-101-64x4d", Bottleneck(reduce=1, groups=64), (3, 4, 23, 3), WIDE),
 )
+ALIASES = {"ResNeXt-101": "resnext-101-64x4d"}  # Table 2 of the EfficientNet paper

@@ -30,3 +30,4 @@ NETWORKS = (
     senet("se-resnext-101-32x4d", RESNEXT, (3, 4, 23, 3)),
     SENET_154,
 )
+ALIASES = {"SENet": "senet-154"}  # Table 2 of the EfficientNet paper

@@ -23,7 +23,9 @@ def test_zoo_lists_every_network_with_its_cost(cli: Cli) -> None:
     assert {row["name"]: row["params"] for row in listed}["resnet-50"] == 25_557_032
     assert [row["name"] for row in cli.json("zoo", "MobileNet-V3")["networks"]] == [
         "mobilenet-v3-large",
+        "mobilenet-v3-large-x0.75",
         "mobilenet-v3-small",
+        "mobilenet-v3-small-x0.75",
     ]
     code, out, _ = cli("zoo")
     assert code == 0

@@ -3,17 +3,21 @@
 Parameters and MACs were counted on timm 1.0.31's models with torch's FlopCounterMode, at the networks' resolutions.
 """
 
+import csv
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+import compound.paper
 from compound import ZOO, Network, NetworkError, Scaling, cost, dump_network, parse_network, scale
 from compound.blocks import Block, Bottleneck, DeepStem, Grouped, HalvedBottleneck, SqueezeExcite
 from compound.nn import build
 
+PAPER = [*csv.DictReader((Path(compound.paper.__file__).parent / "networks.csv").read_text("utf-8").splitlines())]
 # network: parameters, MACs with 1000 classes
 EXACT = {
     "efficientnetv2-b0": (7_139_704, 718_086_176),
@@ -203,3 +207,40 @@ def test_names_of_other_libraries() -> None:
         "regnet_x_800mf": "regnetx-008",
     }
     assert {given: ZOO[given].name for given in names} == names
+
+
+# Parameters of the models of these names in timm 1.0.31.
+WIDTHS = {
+    "mobilenetv1_125": 6_270_840,
+    "mobilenetv2_035": 1_677_128,
+    "mobilenetv2_050": 1_968_680,
+    "mobilenetv2_075": 2_636_424,
+    "mobilenetv2_110d": 4_516_520,
+    "mobilenetv2_120d": 5_831_144,
+    "mobilenetv2_140": 6_108_776,
+    "mobilenetv3_large_075": 3_993_528,
+    "mobilenetv3_small_075": 2_041_872,
+    "semnasnet_050": 2_082_006,
+    "semnasnet_075": 2_912_278,
+    "semnasnet_140": 6_105_992,
+    "mnasnet_050": 2_218_512,
+    "mnasnet_075": 3_170_208,
+    "mnasnet_140": 7_115_728,
+}
+
+
+@pytest.mark.parametrize(("name", "params"), WIDTHS.items())
+def test_published_widths_have_published_parameters(name: str, params: int) -> None:
+    assert cost(ZOO[name]).params == params
+
+
+@pytest.mark.parametrize(("width", "params", "macs"), [(0.75, 2.6, 325), (0.5, 1.3, 149), (0.25, 0.5, 41)])
+def test_widths_of_mobilenet_v1_as_its_table_prints_them(width: float, params: float, macs: int) -> None:
+    """Howard et al. 2017, Table 6."""
+    counted = cost(ZOO[f"mobilenet-v1-x{width:g}"])
+    assert (round(counted.params / 1e6, 1), round(counted.macs / 1e6)) == (params, macs)
+
+
+@pytest.mark.parametrize("row", PAPER, ids=lambda row: row["model"])
+def test_every_network_of_the_papers_tables_is_found_by_its_name_there(row: dict[str, str]) -> None:
+    assert ZOO[row["model"]] == ZOO[row["network"]]
