@@ -160,8 +160,9 @@ def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
         f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",
     ]
     if images.left_out:
-        first = "; ".join(f"{what}: {why}" for what, why in list(images.left_out.items())[:5])
-        lines.append(f"{len(images.left_out):,} pieces of the data cannot be used: {first}")
+        told = [f"{what}: {why}" for what, why in images.left_out.items()]
+        more = f"; and {len(told) - 5:,} more, see compound data check" if len(told) > 5 else ""
+        lines.append(f"not used: {'; '.join(told[:5])}{more}")
     lines += [f"{name} {getattr(recipe, name):.4g}, by a sweep" for name in recipe.find]
     if recipe.compile in ("always", "graphs"):
         lines.append("steps are compiled, the first of a process within a minute or more")

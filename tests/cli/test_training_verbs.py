@@ -244,7 +244,8 @@ def test_damaged_images_are_named_counted_and_stop_the_run_when_many(cli, yaml, 
     assert "boot/" in err
     assert "the file is empty" in err
     assert "more than 1.0%" in err
-    code, out, err = cli("train", *words, "--resume", "--damaged-limit", "0.5", "--json")
+    assert not (tmp_path / "run").exists()  # it is said before anything is begun
+    code, out, err = cli("train", *words, "--damaged-limit", "0.5", "--json")
     assert code == 0, err
     told = json.loads((tmp_path / "run" / "evaluation.json").read_text())
     named = {Path(one["path"]).name for one in told["damaged"] + told["damaged_training"]}
