@@ -6,12 +6,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINUTES ?= 3
 FULL ?=
 
-.PHONY: help demo check check-tests base minimum test test-resume test-deploy lint docs test-slow test-oracle faults bench clean
+.PHONY: help demo check check-tests base minimum coverage test test-resume test-deploy lint docs test-slow test-oracle faults bench clean
 
 help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
 	@echo "make check        lint, types, floors and the tests that take no half second: in 90 seconds, before every commit"
 	@echo "make base         an install without extras, in an environment of its own: it plans, and needs no torch"
+	@echo "make minimum      the same with the lowest versions of dependencies"
+	@echo "make coverage     the lines that the ordinary tests reach, in build/coverage.txt"
 	@echo "make test         lint, types, floors, the ordinary tests and the documentation"
 	@echo "make docs         the documentation, in build/site"
 	@echo "make test-slow    the tests that take minutes: accuracy in a time budget"
@@ -54,6 +56,24 @@ base:
 	build/base/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt .
 	cd build/base && bin/python $(CURDIR)/scripts/base_install.py bin/compound
 	rm -rf build/base
+
+# The same with the lowest versions that pyproject.toml allows.
+minimum:
+	rm -rf build/minimum
+	$(PYTHON) -m venv build/minimum
+	$(PYTHON) scripts/minimum_versions.py > build/minimum/constraints.txt
+	build/minimum/bin/python -m pip --disable-pip-version-check install --quiet --constraint build/minimum/constraints.txt .
+	cd build/minimum && bin/python $(CURDIR)/scripts/base_install.py bin/compound
+	rm -rf build/minimum
+
+# How much of the package the ordinary tests reach; the table goes to build/coverage.txt.
+coverage: export OMP_NUM_THREADS = 1
+coverage: $(VENV)/ready-dev
+	$(PIP) install --quiet --constraint constraints.txt coverage
+	mkdir -p build
+	$(BIN)/python -m coverage run --source compound -m pytest --ignore tests/training/test_resume.py --ignore tests/deploy
+	$(BIN)/python -m coverage report --skip-covered > build/coverage.txt
+	tail -1 build/coverage.txt
 
 # One thread a process: two processes of two threads each would wait for each other. The tests of stopping and resuming
 # send signals to their own process, so they have one to themselves; and the runtimes of deployment, all loaded at once,

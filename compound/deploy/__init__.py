@@ -1,4 +1,4 @@
-"""Floor 6: a trained network in use."""
+"""A trained network in use."""
 
 from compound.deploy.choose import CHOICE, export_folder, open_choice, open_model
 from compound.deploy.export import Exported, export

@@ -1,4 +1,4 @@
-"""Floor 4: networks as torch modules, their initialisation, and their weights in and out."""
+"""Networks as torch modules, their initialisation, and their weights in and out."""
 
 from compound.nn.adapt import with_channels
 from compound.nn.build import ConvNet, build

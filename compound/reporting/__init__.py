@@ -1,4 +1,4 @@
-"""Floor 8: pages and figures, from what runs, searches and studies left on disk."""
+"""Pages and figures, from what runs, searches and studies left on disk."""
 
 from compound.reporting.gather import read_report, write_report, write_run_report
 

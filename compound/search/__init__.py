@@ -1,1 +1,1 @@
-"""Floor 7: searches over networks, as one Optuna study that any number of processes share."""
+"""Searches over networks, as one Optuna study that any number of processes share."""

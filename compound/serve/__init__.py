@@ -1,4 +1,4 @@
-"""Floor 8: trained networks behind HTTP, for programs and for people."""
+"""Trained networks behind HTTP, for programs and for people."""
 
 from compound.serve.app import make_app
 from compound.serve.batching import Batcher, Busy

@@ -1,4 +1,4 @@
-"""Floor 7: studies of scaling, several networks trained with several seeds, and what their results say."""
+"""Studies of scaling, several networks trained with several seeds, and what their results say."""
 
 from compound.studies.result import SeedRun, Study, Variant, read_study, write_study
 

@@ -1,4 +1,4 @@
-"""Floor 6: recipe, optimiser, engine, run directory."""
+"""Recipe, optimiser, engine, run directory."""
 
 from compound.training.fit import train
 from compound.training.open import start_run
