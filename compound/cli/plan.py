@@ -10,7 +10,6 @@ from compound.cli.common import (
     Channels,
     Classes,
     Json,
-    NetworkName,
     RuleName,
     answer,
     note,
@@ -21,6 +20,7 @@ from compound.notation import save_network
 from compound.quantity import quantity, seconds
 from compound.verbs import plan as verb
 from compound.verbs.given import find_network
+from compound.verbs.published import plan_published, published_text
 
 Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (print says FLOPS).")]
 Params = Annotated[str | None, typer.Option(help="Parameters, e.g. 5M.")]
@@ -55,7 +55,9 @@ def budget_of(batch: int, device: Path | None = None, **limits: str | None) -> B
 
 
 def plan(
-    network: NetworkName,
+    network: Annotated[
+        str | None, typer.Argument(metavar="[NETWORK]", help="As for `compound show`; not needed with --published.")
+    ] = None,
     macs: Macs = None,
     params: Params = None,
     activations: Activations = None,
@@ -66,6 +68,9 @@ def plan(
     batch: Batch = 32,
     rule: RuleName = "compound",
     fill: Fill = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="The most accurate published weights within the budget, NETWORK beside.")
+    ] = False,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the network as YAML.")] = None,
     classes: Classes = None,
     channels: Channels = None,
@@ -77,7 +82,15 @@ def plan(
         macs=macs, params=params, activations=activations, memory=memory, training_memory=training_memory,
         latency=latency,
     )  # fmt: skip
+    if published:
+        if out or fill:
+            raise UsageError("--published lists weights that exist, so it takes neither --out nor --fill")
+        baseline = find_network(network, classes, channels) if network is not None else None
+        listed = plan_published(budget, baseline, rule, say=note)
+        return answer(json, listed.to_json(), published_text(listed))
+    if network is None:
+        raise UsageError("no network given; name one, e.g. efficientnet-b0, or list published weights: --published")
     found = verb.plan(find_network(network, classes, channels), budget, rule, fill=fill, say=note)
     if out:
         save_network(found.network, out)
-    answer(json, found.to_json(), verb.plan_text(found) + (f"\nwritten to {out}" if out else ""))
+    return answer(json, found.to_json(), verb.plan_text(found) + (f"\nwritten to {out}" if out else ""))

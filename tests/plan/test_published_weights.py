@@ -1,0 +1,96 @@
+"""The table of published weights, and what is best of it within a budget."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from compound import ZOO, Budget, BudgetError, cost
+from compound.paper.published import best_first, front, published
+from compound.verbs.published import plan_published, published_text
+
+
+def test_every_row_is_a_network_of_the_zoo_with_its_counted_cost() -> None:
+    assert len({row.network for row in published()}) > 100
+    assert len({(row.weights, row.pixels) for row in published()}) == len(published())
+    for row in published()[::7]:
+        counted = cost(row.sized())
+        figures = (row.params, row.macs, row.activations, row.memory)
+        assert figures == (counted.params, counted.macs, counted.activations, counted.memory()), row.weights
+        assert row.source.startswith(row.weights.partition("/")[0])
+    assert all(0.5 < row.top1 < 0.9 for row in published())
+
+
+# From timm's results-imagenet table and from the documentation of torchvision's weights.
+PRINTED = {
+    ("timm/efficientnet_b0.ra4_e3600_r224_in1k", 224): 0.78568,
+    ("timm/efficientnet_b1.ra4_e3600_r240_in1k", 240): 0.80404,
+    ("torchvision/resnet50.IMAGENET1K_V1", 224): 0.76130,
+    ("torchvision/resnet50.IMAGENET1K_V2", 224): 0.80858,
+    ("torchvision/efficientnet_b0.IMAGENET1K_V1", 224): 0.77692,
+}
+
+
+@pytest.mark.parametrize("key", PRINTED)
+def test_accuracy_is_that_of_the_publisher(key: tuple[str, int]) -> None:
+    found = {(row.weights, row.pixels): row.top1 for row in published()}
+    assert found[key] == pytest.approx(PRINTED[key], abs=1e-4)
+
+
+def test_nothing_beyond_the_budget_is_listed_and_nothing_within_it_is_missed() -> None:
+    found = plan_published(Budget(macs=600e6, params=8e6))
+    within = [row for row in published() if row.macs <= 600e6 and row.params <= 8e6]
+    assert list(found.within) == best_first(within)
+    assert found.within[0].top1 == max(row.top1 for row in within)
+    best = front(found.within, "macs")
+    for row in within:
+        assert any(other.macs <= row.macs and other.top1 >= row.top1 for other in best)
+    assert [row.top1 for row in best] == sorted(row.top1 for row in best)
+    assert best[-1].top1 == found.within[0].top1
+    training = plan_published(Budget(training_memory=2e9, batch=32)).within
+    assert training
+    assert all(cost(row.sized()).training_memory(32) <= 2e9 for row in training)
+    with pytest.raises(BudgetError, match=r"^no published weights fit macs 1.00M; raise the budget"):
+        plan_published(Budget(macs=1e6))
+
+
+def test_a_baseline_stands_beside_and_other_sizes_are_said() -> None:
+    found = plan_published(Budget(macs=600e6), ZOO["resnet-18"])
+    assert found.baseline is not None
+    assert found.baseline.cost.macs <= 600e6
+    text = published_text(found)
+    assert "scaled to the same budget and yet to be trained" in text
+    other = next(row for row in found.within if row.other_size)
+    assert f" {other.pixels}* " in text
+    assert text.endswith(f"--weights {found.within[0].weights}")
+
+
+def test_the_answer_needs_no_torch_and_few_modules() -> None:
+    code = (
+        "import sys; sys.argv = ['compound', 'plan', '--published', '--macs', '600M', '--json']\n"
+        "from compound.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "heavy = {'torch', 'numpy', 'matplotlib', 'pandas', 'yaml'} & set(sys.modules)\n"
+        "print(sorted(heavy), len(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    value = json.loads(done.stdout)
+    assert value["baseline"] is None
+    assert value["published"][0]["macs"] <= 600e6
+    heavy, modules = done.stderr.split("] ")
+    assert heavy == "["
+    assert int(modules) < 450
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [((), "no network given"), (("--published", "--out", "x.yaml"), "neither --out nor --fill")],
+)
+def test_what_does_not_go_together_is_said(words: tuple[str, ...], said: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "compound", "plan", "--macs", "600M", *words], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert said in done.stderr
