@@ -72,10 +72,10 @@ class TrainingOptions:
     batch: BatchSize = None
     rate: Rate = None
     accumulate: Annotated[
-        int | None, typer.Option(help="Parts in which a step's images go through; norms see one part at a time.")
+        int | None, typer.Option(help="Gradient accumulation: parts of a step's images; norms see one at a time.")
     ] = None
     memory: Annotated[
-        str | None, typer.Option(help="Bytes a step may take, e.g. 8G: stages are recomputed, batches divided to fit.")
+        str | None, typer.Option(help="Bytes a step may take, e.g. 8G, by activation checkpointing and accumulation.")
     ] = None
     compile: Annotated[
         Literal["auto", "never", "always", "graphs"] | None,
@@ -84,7 +84,7 @@ class TrainingOptions:
         ),
     ] = None
     teacher: Annotated[str | None, typer.Option(help="A run or .safetensors file whose answers are learned.")] = None
-    patience: Annotated[int | None, typer.Option(help="Stop after so many epochs without a better holdout.")] = None
+    patience: Annotated[int | None, typer.Option(help="Early stopping: epochs without a better holdout.")] = None
     holdout: Annotated[
         float | None, typer.Option(help="Images held out of training to choose by: a share, or from 1 on a number.")
     ] = None
