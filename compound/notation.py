@@ -11,13 +11,15 @@
 Fields left out have the defaults of `Network`, `Stage` and the block.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, field, fields, make_dataclass
 from pathlib import Path
 from typing import Any
 
 from compound.blocks import Block, Style, all_blocks, block_name
-from compound.documents import damaged, parse_yaml, read_yaml
+from compound.bounds import bound
+from compound.documents import damage, damaged, parse_yaml, read_yaml
 from compound.errors import NetworkError
 from compound.files import write_text
 from compound.head import Head
@@ -70,6 +72,31 @@ def load_run_network(folder: str | Path) -> Network:
         return network.with_(classes=classes, channels=channels)
     except NetworkError as error:
         raise type(error)(f"{file}: {error}") from None
+
+
+def load_weights_network(path: str | Path) -> Network:
+    """The network that a weights file says it holds, for its classes and channels; no weight is read.
+
+    A safetensors file begins with the length of its header, 8 bytes, and the header, JSON with what the file says of
+    itself under `__metadata__`. Raises `NetworkError` where the file is damaged or not one of `save_weights`.
+    """
+    remedy = "save or copy it again"
+    try:
+        with Path(path).open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > bound("COMPOUND_MAX_JSON"):
+                raise damage(path, "its header is too long", remedy, "weights file", NetworkError)
+            header = file.read(length)
+    except OSError as wrong:
+        raise NetworkError(f"cannot read {path}: {wrong.strerror}; check the path") from None
+    try:
+        said = json.loads(header)["__metadata__"]
+        text, classes = said["network"], len(json.loads(said["classes"]))
+        channels = int(json.loads(said["preprocessing"])["channels"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        reason = "does not say which network it belongs to"
+        raise NetworkError(f"{path} {reason}; name the network, or give a file that compound saved") from None
+    return parse_network(text, f"{path} (network)").with_(classes=classes, channels=channels)
 
 
 def save_network(network: Network, path: str | Path) -> Path:

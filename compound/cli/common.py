@@ -11,7 +11,8 @@ from compound.scaling import RULES
 from compound.terminal import printable
 
 NetworkName = Annotated[
-    str, typer.Argument(metavar="NETWORK", help="A name from `compound zoo`, a network YAML file, or a run directory.")
+    str,
+    typer.Argument(metavar="NETWORK", help="A name from `compound zoo`, a network file, a weights file, or a run."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Classes = Annotated[int | None, typer.Option(min=1, help="Classes that are counted; default those of NETWORK.")]

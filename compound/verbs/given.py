@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.notation import load_network, load_run_network
+from compound.notation import load_network, load_run_network, load_weights_network
 from compound.notes import Say as Say
 from compound.notes import heard_by
 from compound.notes import silent as silent
@@ -33,7 +33,7 @@ def heard(verb: Callable[P, T]) -> Callable[P, T]:
 
 
 def find_network(given: Network | Place, classes: int | None = None, channels: int | None = None) -> Network:
-    """A network, or the one of a YAML file, a run directory or the zoo; with `classes` and `channels` where given.
+    """A network, or that of a YAML or weights file, a run or the zoo; with `classes` and `channels` where given.
 
     Raises `NetworkError` for a file that holds none, `UsageError` for an unknown name.
     """
@@ -47,6 +47,8 @@ def _named(given: Network | Place) -> Network:
     path = Path(given)
     if path.suffix in (".yaml", ".yml"):
         return load_network(path)
+    if path.suffix == ".safetensors":
+        return load_weights_network(path)
     if (path / "network.yaml").is_file():
         return load_run_network(path)
     return ZOO[fspath(given)]

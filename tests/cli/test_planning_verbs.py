@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 from cli.conftest import Cli
 
-from compound import ZOO, Budget, CompoundRule, cost, fit_budget, load_network, parse_network, scale, stage_costs
+from compound import (
+    ZOO,
+    Budget,
+    CompoundRule,
+    Scaling,
+    cost,
+    fit_budget,
+    load_network,
+    parse_network,
+    scale,
+    stage_costs,
+)
 
 COST_FIELDS = {"name", "resolution", "params", "macs", "activations", "memory"}
 SCALING_FIELDS = {"phi", "depth", "width", "resolution_factor"}
@@ -62,6 +73,29 @@ def test_a_network_file_is_counted_with_its_classes_unless_others_are_asked_for(
     assert (asked["params"], asked["channels"]) == (cost(ten.with_(classes=7)).params, 1)
     plan = cli.json("plan", file, "--params", cost(ten).params)
     assert (plan["phi"], plan["params"]) == (0, cost(ten).params)
+
+
+def test_a_weights_file_is_counted_with_its_classes_and_channels(cli: Cli, tmp_path: Path) -> None:
+    from compound.nn import build, save_weights
+
+    network = ZOO["mobilenet-v3-small"].with_(classes=3, channels=1, resolution=64)
+    file = save_weights(build(network), tmp_path / "w.safetensors", ("a", "b", "c"))
+    value = cli.json("show", file)
+    assert (value["params"], value["classes"], value["channels"]) == (cost(network).params, 3, 1)
+    assert cli.json("scale", file, "--width", 2)["params"] == cost(scale(network, Scaling(width=2))).params
+    assert cli.json("plan", file, "--params", cost(network).params)["phi"] == 0
+    whole = file.read_bytes()
+    for text, said in (
+        (whole[:40], "does not say which network it belongs to"),
+        (b"\xff" * 40, "its header is too long"),
+        (b"\x02" + b"\0" * 7 + b"{}", "does not say which network it belongs to"),
+    ):
+        file.write_bytes(text)
+        code, message = cli.error("show", file)
+        assert code == 2
+        assert said in message
+    code, message = cli.error("show", tmp_path / "none.safetensors")
+    assert (code, "No such file or directory; check the path" in message) == (2, True)
 
 
 def test_show_prints_table_and_convention_and_warns_beside(cli: Cli, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from strategies import networks
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from compound import ZOO, Basic, ConvBlock, Head, Network, Stage, cost
+from compound import ZOO, Basic, ConvBlock, Head, Network, Stage, cost, dump_network, parse_network
 from compound.nn import build
 
 RUNS = settings(max_examples=40, deadline=None)
@@ -20,6 +20,7 @@ def image(network, channels=3, batch=1):
 
 def counts_are_traced(network, channels):
     network = network.with_(classes=7, channels=channels)
+    assert parse_network(dump_network(network)) == network
     model, counted = build(network).eval(), cost(network)
     assert counted.params == sum(p.numel() for p in model.parameters())
     assert counted.buffers == sum(b.numel() for b in model.buffers() if b.dim())
