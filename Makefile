@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINUTES ?= 3
 FULL ?=
 
-.PHONY: help demo check check-tests base minimum coverage test test-resume test-deploy lint docs test-slow test-oracle faults bench clean
+.PHONY: help demo check check-tests base minimum coverage test test-resume test-deploy lint docs test-slow test-oracle faults attack bench clean
 
 help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
@@ -19,6 +19,7 @@ help:
 	@echo "make test-slow    the tests that take minutes: accuracy in a time budget"
 	@echo "make test-oracle  against torchvision, timm, fvcore and real pretrained weights"
 	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
+	@echo "make attack       what strangers send, against a server and the verbs, under 10 minutes"
 	@echo "make bench        training, loading and latency against other libraries, under 10 minutes; FULL=1 for all"
 
 $(BIN)/python:
@@ -106,6 +107,9 @@ test-oracle: $(VENV)/ready-oracles
 
 faults: $(VENV)/ready-dev
 	$(BIN)/python -m benchmarks.faults
+
+attack: $(VENV)/ready-dev
+	$(BIN)/python -m benchmarks.attack
 
 bench: $(VENV)/ready-oracles
 	$(BIN)/python -m benchmarks $(if $(FULL),--full)

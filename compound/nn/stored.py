@@ -7,6 +7,7 @@ training scripts leave their options.
 
 import argparse
 import hashlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The state dict of a file of `torch.save`, by itself or where training scripts leave it (see `PLACES`)."""
     check_regular(path)
     try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a file could make torch say any number of things
             loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged or hostile pickle fails in as many ways as there are bytes
         raise WeightsError(
