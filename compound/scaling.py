@@ -103,6 +103,27 @@ class FastRule:
             return Scaling(s**self.depth, s ** (self.width / 2), s ** (self.resolution / 2))
 
 
+@dataclass(frozen=True)
+class SnappedRule:
+    """`rule`, with the resolution of a network of `resolution` px moved to the nearest multiple of `multiple`.
+
+    A map whose side is no multiple of the network's stride is filled up at every halving: EfficientNet-B0 counts 14 %
+    more multiply-adds at 257 px than at 256.
+    """
+
+    rule: Rule
+    resolution: int
+    multiple: int
+
+    def __call__(self, phi: float) -> Scaling:
+        factors = self.rule(phi)
+        return replace(factors, resolution=self.snapped(factors.resolution) / self.resolution)
+
+    def snapped(self, factor: float) -> int:
+        """Pixels, at least one multiple."""
+        return self.multiple * max(1, round_resolution(self.resolution * factor / self.multiple))
+
+
 # One dimension alone (Section 3.2, Fig. 3): the rule that gives it the whole cost.
 DEPTH_RULE = FastRule(1, 0, 0)
 WIDTH_RULE = FastRule(0, 1, 0)

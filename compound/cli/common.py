@@ -18,6 +18,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and no
 Classes = Annotated[int | None, typer.Option(min=1, help="Classes that are counted; default those of NETWORK.")]
 Channels = Annotated[int | None, typer.Option(min=1, help="Image channels that are counted; default those of NETWORK.")]
 RuleName = Annotated[str, typer.Option("--rule", help=f"{', '.join(RULES)}; α,β,γ; or a rule file (YAML).")]
+Snap = Annotated[
+    int | None,
+    typer.Option(min=1, help="Move the resolution to the nearest multiple, e.g. of 32."),
+]
 
 
 def answer(as_json: bool, value: dict[str, Any], text: str) -> None:

@@ -11,6 +11,7 @@ from compound.cli.common import (
     Classes,
     Json,
     RuleName,
+    Snap,
     answer,
     note,
 )
@@ -18,8 +19,9 @@ from compound.errors import UsageError
 from compound.latency import load_table
 from compound.notation import save_network
 from compound.quantity import quantity, seconds
+from compound.scaling import SnappedRule
 from compound.verbs import plan as verb
-from compound.verbs.given import find_network
+from compound.verbs.given import find_network, find_rule
 from compound.verbs.published import plan_published, published_text
 
 Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (print says FLOPS).")]
@@ -68,6 +70,7 @@ def plan(
     batch: Batch = 32,
     rule: RuleName = "compound",
     fill: Fill = False,
+    snap: Snap = None,
     published: Annotated[
         bool, typer.Option("--published", help="The most accurate published weights within the budget, NETWORK beside.")
     ] = False,
@@ -90,7 +93,11 @@ def plan(
         return answer(json, listed.to_json(), published_text(listed))
     if network is None:
         raise UsageError("no network given; name one, e.g. efficientnet-b0, or list published weights: --published")
-    found = verb.plan(find_network(network, classes, channels), budget, rule, fill=fill, say=note)
+    baseline = find_network(network, classes, channels)
+    if snap and fill:
+        raise UsageError("--fill spends on single pixels and --snap on multiples; leave one out")
+    line = SnappedRule(find_rule(rule), baseline.resolution, snap) if snap else rule
+    found = verb.plan(baseline, budget, line, fill=fill, say=note)
     if out:
         save_network(found.network, out)
     return answer(json, found.to_json(), verb.plan_text(found) + (f"\nwritten to {out}" if out else ""))

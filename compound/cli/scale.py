@@ -1,15 +1,16 @@
 """`compound scale`: Equation 3 applied, and the gap between formula and published variants."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from compound.cli.common import Channels, Classes, Json, NetworkName, RuleName, answer, doubt
+from compound.cli.common import Channels, Classes, Json, NetworkName, RuleName, Snap, answer, doubt
 from compound.cost import CONVENTION, cost, cost_fields
 from compound.errors import UsageError
 from compound.notation import save_network
-from compound.scaling import Scaling
+from compound.scaling import CompoundRule, Scaling, SnappedRule
 from compound.scaling import scale as scale_network
 from compound.verbs.given import find_network, find_rule
 
@@ -22,6 +23,7 @@ def scale(
     width: Annotated[float | None, typer.Option(help="Width factor w, instead of φ.")] = None,
     resolution: Annotated[float | None, typer.Option(help="Resolution factor r, instead of φ.")] = None,
     published: Annotated[bool, typer.Option("--published", help="The published variants beside the formula.")] = False,
+    snap: Snap = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the scaled network as YAML.")] = None,
     classes: Classes = None,
     channels: Channels = None,
@@ -37,6 +39,9 @@ def scale(
     if (phi is None) == (factors == (None, None, None)):
         raise UsageError("give either --phi, or --depth, --width and --resolution factors; e.g. --phi 1")
     scaling = find_rule(rule)(phi) if phi is not None else Scaling(*(f if f is not None else 1.0 for f in factors))
+    if snap:
+        pixels = SnappedRule(CompoundRule(), baseline.resolution, snap).snapped(scaling.resolution)
+        scaling = replace(scaling, resolution=pixels / baseline.resolution)
     scaled = scale_network(baseline, scaling)
     before, after = cost(baseline), cost(scaled)
     doubt(scaled)

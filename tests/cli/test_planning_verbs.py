@@ -135,6 +135,20 @@ def test_scale_by_factors_and_rules(cli: Cli) -> None:
     assert "params 9,109,994 (1.72×), MACs 992,629,472 (2.57× counted, 1.92× by d·w²·r²)" in text
 
 
+def test_resolutions_are_snapped_where_asked(cli: Cli) -> None:
+    value = cli.json("scale", "efficientnet-b0", "--phi", 1, "--snap", 32)
+    assert (value["resolution"], value["resolution_factor"]) == (256, 256 / 224)
+    assert cli.json("scale", "efficientnet-b0", "--resolution", 0.01, "--snap", 32)["resolution"] == 32
+    at = {pixels: cost(ZOO["efficientnet-b0"].with_(resolution=pixels)).macs for pixels in (256, 257, 288)}
+    assert at[257] > 1.1 * at[256]
+    for limit in ("150M", "500M", "3G"):
+        plan = cli.json("plan", "efficientnet-b0", "--macs", limit, "--snap", 32)
+        assert plan["resolution"] % 32 == 0
+        assert 0.5 * plan["budget"]["macs"] < plan["macs"] <= plan["budget"]["macs"]
+    code, message = cli.error("plan", "efficientnet-b0", "--macs", "1G", "--snap", 32, "--fill")
+    assert (code, "leave one out" in message) == (2, True)
+
+
 def test_scale_published_shows_formula_and_print_beside_each_other(cli: Cli) -> None:
     variants = {row["name"]: row for row in cli.json("scale", "efficientnet-b0", "--published")["variants"]}
     assert set(variants) == {*(f"efficientnet-b{i}" for i in range(9)), "efficientnet-l2"}
