@@ -23,3 +23,8 @@ def environment():
 def run(program, folder, count=0):
     """`program` in `folder`, to its end."""
     return subprocess.run(words(program, count), cwd=folder, env=environment(), capture_output=True, text=True)
+
+
+def run_forked(script, folder, count):
+    """`script` (a file and its arguments) in so many processes, without torchrun: torch is imported once for all."""
+    return run([HERE / "forked.py", count, *script], folder)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from processes import run
+from processes import run_forked
 
 from compound import ZOO, Scaling, scale
 from compound.errors import UsageError
@@ -82,7 +82,7 @@ def trained_alone(name):
 def test_two_processes_train_as_one(tmp_path, name, schedule):
     script = tmp_path / "process.py"
     script.write_text(PROCESS)
-    done = run([script, name, schedule], tmp_path, 2)
+    done = run_forked([script, name, schedule], tmp_path, 2)
     assert done.returncode == 0, done.stderr
     found = torch.load(tmp_path / "pipelined.pt", weights_only=True)
     losses, state = trained_alone(name)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from processes import run
+from processes import run_forked
 from pytorch_lightning import Callback
 from safetensors.torch import load_file
 from training.conftest import CLASSES, pictures
@@ -95,7 +95,7 @@ if __name__ == "__main__":
 
 
 def processes(folder, what):
-    done = run([__file__, what], folder, 2)
+    done = run_forked([__file__, what], folder, 2)
     assert done.returncode == 0, done.stderr
 
 
