@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
+from compound.cli.common import note
+from compound.errors import UsageError
+
 Verb = Callable[..., None]
 
 
@@ -38,3 +41,13 @@ def with_options(kind: type) -> Callable[[Verb], Verb]:
         return called
 
     return of
+
+
+def renamed(old: str, new: str, by_old: str | None, by_new: str | None) -> str | None:
+    """The value of a renamed option, given by either name; the old one works for one version, with a warning."""
+    if by_old is None:
+        return by_new
+    if by_new is not None:
+        raise UsageError(f"{old} is the old name of {new}, and both are given; leave {old} out")
+    note(f"warning: {old} is now {new}; the old name goes with the next version")
+    return by_old

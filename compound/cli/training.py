@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from compound.cli.execution import DamagedLimit, Device, Workers
-from compound.cli.options import with_options
+from compound.cli.options import renamed, with_options
 from compound.errors import UsageError
 from compound.mapping import from_mapping, to_mapping
 from compound.quantity import interval, quantity
@@ -74,9 +74,10 @@ class TrainingOptions:
     accumulate: Annotated[
         int | None, typer.Option(help="Gradient accumulation: parts of a step's images; norms see one at a time.")
     ] = None
-    memory: Annotated[
+    training_memory: Annotated[
         str | None, typer.Option(help="Bytes a step may take, e.g. 8G, by activation checkpointing and accumulation.")
     ] = None
+    memory: Annotated[str | None, typer.Option("--memory", hidden=True)] = None  # the old name of --training-memory
     compile: Annotated[
         Literal["auto", "never", "always", "graphs"] | None,
         typer.Option(
@@ -183,8 +184,9 @@ class TrainingOptions:
                 given |= {} if value == "auto" else {name: _number(value, name, kind)}
         if self.final is not None:
             given["select"] = "best"
-        if self.memory is not None:
-            given["memory"] = quantity(self.memory, "--memory")
+        memory = renamed("--memory", "--training-memory", self.memory, self.training_memory)
+        if memory is not None:
+            given["training_memory"] = quantity(memory, "--training-memory")
         return replace(recipe, find=tuple(sorted(find)), **given)
 
     def setup(self, progress: bool) -> "Setup":

@@ -162,5 +162,5 @@ def memory_fields(subject: Subject, batch: int) -> dict[str, Any]:
     if subject.network is not None:
         counted = cost(subject.network)
         value["inference"]["predicted"] = counted.memory(batch)
-        value["training"]["predicted"] = counted.training_memory(batch)
+        value["training"]["predicted"] = counted.autograd_memory(batch)
     return value

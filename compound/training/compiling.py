@@ -42,7 +42,7 @@ def find_compile(
     autograd would keep is more than the memory that is free.
     """
     steps = recipe.epochs * max(len(data.train) // recipe.batch, 1)
-    if size() > 1 or recipe.memory is not None or (recipe.minutes is None and steps < FEW):
+    if size() > 1 or recipe.training_memory is not None or (recipe.minutes is None and steps < FEW):
         return "never", 0.0
     if recipe.minutes is not None:
         left = 60 * recipe.minutes
@@ -79,7 +79,7 @@ def fits(network: Network, data: DataSet, recipe: Recipe, where: torch.device) -
     """Whether a step of plain autograd, which keeps more than a compiled one, fits into the memory that is free."""
     counted = cost(network)
     images = -(-recipe.batch // recipe.accumulate)
-    needed = counted.training_memory(images, SLOTS[recipe.optimizer], recipe.ema > 0)
+    needed = counted.autograd_memory(images, SLOTS[recipe.optimizer], recipe.ema > 0)
     return needed <= RESERVE * free_memory(where)
 
 

@@ -65,7 +65,7 @@ def find_batch(network: Network, data: DataSet, recipe: Recipe, execution: Execu
     go through. The rate scales with the batch.
     """
     precision = "fp32" if recipe.precision == "auto" else recipe.precision
-    limit = RESERVE * (recipe.memory or free_memory(execution.where))
+    limit = RESERVE * (recipe.training_memory or free_memory(execution.where))
     best, speed = 0, 0.0
     batch = FIRST_BATCH
     while batch <= min(LAST_BATCH, len(data.train)):

@@ -5,32 +5,19 @@ Numbers are for one image unless said; bytes where it says bytes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations, groupby
+from itertools import combinations
 from typing import NamedTuple
 
-from compound.cost import Cost, cost, numbers, part
+from compound.cost import Child, Cost, children, cost, most_kept
 from compound.errors import BudgetError
 from compound.network import Network
 from compound.quantity import short
-from compound.training.kept import Kept, joined, kept
 from compound.training.recipe import Recipe
 
 # Of the memory given, what is planned: convolutions need room to work in, and allocators lose some.
 RESERVE = 0.9
 SLOTS = {"rmsprop": 2, "adamw": 2, "lamb": 2, "sgd": 1}  # numbers an optimiser remembers of a weight
-NOTHING = Kept(0, False, False, False, False)  # before the first child, and of one that is recomputed
 MOST_PARTS = 12  # children of which every combination is tried
-
-
-@dataclass(frozen=True)
-class Part:
-    """A child of the built network (stem, stage1, …, head) as training's memory sees it."""
-
-    name: str
-    input: int  # numbers of the maps it reads
-    macs: int
-    params: int  # of its largest block
-    kept: Kept
 
 
 class Crew(NamedTuple):
@@ -44,54 +31,13 @@ ALONE = Crew()
 
 
 @dataclass(frozen=True)
-class Choice:
+class Savings:
     """What a step recomputes and in how many parts it goes through, with the bytes predicted for it."""
 
     recompute: tuple[str, ...]
     accumulate: int
     bytes: int
     extra_macs: float  # of the recomputed forward pass, as a share of a step's
-
-
-def parts(network: Network) -> list[Part]:
-    """The children in order; the head is one of them, and is never recomputed."""
-    found = []
-    for label, group in groupby(network.blocks(), key=lambda row: row.label):
-        rows = list(group)
-        counted = [kept(row.trace) for row in rows]
-        first, last = counted[0], counted[-1]
-        inputs = numbers(rows[0].input)
-        if rows[0].previous is not None:
-            inputs += numbers(rows[0].trace.shapes[rows[0].trace.previous])
-        inside = sum(one.inside for one in counted)
-        for before, one, row in zip(counted, counted[1:], rows[1:], strict=False):
-            inside += numbers(row.input) if joined(before, one) else 0
-        costs = [part(row.trace).cost for row in rows]
-        macs, largest = sum(each.macs for each in costs), max(each.params for each in costs)
-        whole = Kept(inside, first.keeps_input, first.reads_input, last.keeps_output, last.output_follows)
-        found.append(Part(label.replace(" ", ""), inputs, macs, largest, whole))
-    return found
-
-
-def moments(children: list[Part], recompute: frozenset[str]) -> list[int]:
-    """Numbers kept when each child is at work in the backward pass, and at the end of the forward pass.
-
-    A child at work has been recomputed, if it must be: all before it still keep what they do, all after it have let go.
-    """
-    found, held = [], 0
-    before = NOTHING
-    for child in children:
-        again = child.name in recompute
-        held += child.input if again or joined(before, child.kept) else 0
-        found.append(held + child.kept.inside)
-        held += 0 if again else child.kept.inside
-        before = NOTHING if again else child.kept
-    return [*found, held]
-
-
-def fullest(children: list[Part], recompute: frozenset[str]) -> int:
-    """Numbers kept at the fullest moment of a step when these children are recomputed."""
-    return max(moments(children, recompute))
 
 
 def step_bytes(counted: Cost, held: int, recipe: Recipe, accumulate: int, crew: Crew = ALONE, largest: int = 0) -> int:
@@ -103,29 +49,29 @@ def step_bytes(counted: Cost, held: int, recipe: Recipe, accumulate: int, crew: 
     images = -(-recipe.batch // (accumulate * crew.processes))
     # Under autocast convolutions and what follows them are in two bytes, and so is a copy of the weights.
     each, copies = (2, 2 * counted.params) if recipe.precision == "bf16" else (4, 0)
-    state = counted.training_memory(0, SLOTS[recipe.optimizer], recipe.ema > 0)
+    state = counted.state_memory(SLOTS[recipe.optimizer], recipe.ema > 0)
     if crew.divided:
         state = -(-state // crew.processes) + 4 * 2 * 2 * largest  # two blocks' weights and gradients
     return state + copies + images * each * (held + counted.live)
 
 
-def fit_memory(network: Network, recipe: Recipe, limit: float, crew: Crew = ALONE) -> Choice:
+def fit_memory(network: Network, recipe: Recipe, limit: float, crew: Crew = ALONE) -> Savings:
     """The cheapest way to take a step within `limit` bytes: nothing, recomputing some children, or parts as well.
 
     Recomputing gives the same bits for at most a third more time. Going through in parts costs little time, but norms
     then see fewer images, which changes what is learned; so the batch is divided only as far as it must be. Several
     processes divide it already, and no further. `limit` is of each process.
     """
-    children, counted = parts(network), cost(network)
-    ways = sorted(_ways(children), key=lambda way: (way[0], len(way[1])))
-    largest = max(child.params for child in children)
+    able, counted = children(network), cost(network)
+    ways = sorted(_ways(able), key=lambda way: (way[0], len(way[1])))
+    largest = max(child.params for child in able)
     most = recipe.batch // 2 if crew.processes == 1 else 1
     for accumulate in range(1, max(most, 1) + 1):
         for macs, names, held in ways:
             needed = step_bytes(counted, held, recipe, accumulate, crew, largest)
             if needed <= RESERVE * limit:
                 # A step is a forward pass and twice that backward.
-                return Choice(names, accumulate, needed, macs / max(3 * counted.macs, 1))
+                return Savings(names, accumulate, needed, macs / max(3 * counted.macs, 1))
     least = min(step_bytes(counted, held, recipe, max(most, 1), crew, largest) for _, _, held in ways) / RESERVE
     if crew.processes == 1:
         what, else_ = "two images at a time", "or a smaller network or resolution"
@@ -140,26 +86,26 @@ def fit_memory(network: Network, recipe: Recipe, limit: float, crew: Crew = ALON
 
 def with_memory(network: Network, recipe: Recipe, crew: Crew = ALONE) -> Recipe:
     """The recipe with `recompute` and `accumulate` for its `memory`, if it has one."""
-    if recipe.memory is None:
+    if recipe.training_memory is None:
         return recipe
-    choice = fit_memory(network, replace(recipe, accumulate=1, recompute=()), recipe.memory, crew)
+    choice = fit_memory(network, replace(recipe, accumulate=1, recompute=()), recipe.training_memory, crew)
     return replace(recipe, recompute=choice.recompute, accumulate=choice.accumulate)
 
 
 def predicted_bytes(network: Network, recipe: Recipe, crew: Crew = ALONE) -> int:
     """Bytes of a step as the recipe has it, in each process."""
-    children = parts(network)
-    held, largest = fullest(children, frozenset(recipe.recompute)), max(child.params for child in children)
+    able = children(network)
+    held, largest = most_kept(able, frozenset(recipe.recompute)), max(child.params for child in able)
     return step_bytes(cost(network), held, recipe, recipe.accumulate, crew, largest)
 
 
-def _ways(children: list[Part]) -> Iterator[tuple[int, tuple[str, ...], int]]:
+def _ways(given: list[Child]) -> Iterator[tuple[int, tuple[str, ...], int]]:
     """(multiply-adds, names, numbers kept) of what can be recomputed: every combination, of many children every run."""
-    able = children[:-1]
+    able = given[:-1]
     if len(able) <= MOST_PARTS:
         sets = [chosen for count in range(len(able) + 1) for chosen in combinations(able, count)]
     else:
         sets = [(), *(tuple(able[a:b]) for a, b in combinations(range(len(able) + 1), 2))]
     for chosen in sets:
         names = tuple(child.name for child in chosen)
-        yield sum(child.macs for child in chosen), names, fullest(children, frozenset(names))
+        yield sum(child.macs for child in chosen), names, most_kept(given, frozenset(names))

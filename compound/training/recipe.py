@@ -1,12 +1,13 @@
 """A recipe is data: how a network is trained, with its source. The presets are in `RECIPES`."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from compound.data.augment import Augment
 from compound.errors import UsageError
-from compound.mapping import refuse_infinite
+from compound.mapping import from_mapping, refuse_infinite
 from compound.training.transfer import Transfer
 
 Compile = Literal["auto", "never", "always", "graphs"]
@@ -33,7 +34,7 @@ class Recipe:
     accumulate: int = 1
     # Children of the built network (stem, stage1, …) whose activations are computed again in the backward pass.
     recompute: tuple[str, ...] = ()
-    memory: float | None = None  # bytes a training may take; then `recompute` and `accumulate` follow
+    training_memory: float | None = None  # bytes a training may take; then `recompute` and `accumulate` follow
     find: tuple[Literal["rate", "batch"], ...] = ()  # fields that a short sweep decides
     optimizer: Literal["rmsprop", "sgd", "adamw", "lamb"] = "sgd"
     rate: float = 0.1
@@ -84,7 +85,12 @@ class Recipe:
                 f"accumulate {self.accumulate} does not leave two images a part of a batch of {self.batch}; "
                 f"use 1 to {self.batch // 2}"
             )
-        for name, example in (("minutes", "3"), ("rate", "0.1"), ("memory", "8e9"), ("teacher_temperature", "4")):
+        for name, example in (
+            ("minutes", "3"),
+            ("rate", "0.1"),
+            ("training_memory", "8e9"),
+            ("teacher_temperature", "4"),
+        ):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{name} {value} is not a positive number; use e.g. {example}")
@@ -113,13 +119,13 @@ class Recipe:
 
     @property
     def settled(self) -> tuple[str, ...]:
-        """The fields that are measured or follow from the memory, instead of being taken as they stand."""
+        """The fields that are measured or follow from the memory given, instead of being taken as they stand."""
         return (
             *self.find,
             *(("epochs",) if self.minutes is not None else ()),
             *(("precision",) if self.precision == "auto" else ()),
             *(("compile",) if self.compile == "auto" else ()),
-            *(("accumulate", "recompute") if self.memory is not None else ()),
+            *(("accumulate", "recompute") if self.training_memory is not None else ()),
         )
 
     @property
@@ -171,3 +177,13 @@ def rate_at(recipe: Recipe, step: int, steps_per_epoch: int, timeline: Timeline 
         return recipe.peak_rate * 0.97 ** math.floor(epoch / 2.4)
     left = (timeline or recipe.timeline).left(epoch)
     return recipe.peak_rate * (left if recipe.schedule == "linear" else (1 - math.cos(math.pi * left)) / 2)
+
+
+RENAMED = {"memory": "training_memory"}  # fields by the names that older recipes and runs have for them
+
+
+def read_recipe(given: Any, where: str) -> Recipe:
+    """A recipe from its fields as a file has them; `where` begins every message."""
+    if isinstance(given, Mapping):
+        given = {RENAMED.get(name, name): value for name, value in given.items()}
+    return from_mapping(Recipe, given, where)

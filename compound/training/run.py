@@ -23,11 +23,11 @@ from compound.data import DataSet, DataSpec
 from compound.documents import damaged, read_yaml
 from compound.errors import UsageError
 from compound.files import make_folder, write_text
-from compound.mapping import from_mapping, to_mapping
+from compound.mapping import to_mapping
 from compound.network import Network
 from compound.notation import load_run_network, save_network
 from compound.parallel import is_first
-from compound.training.recipe import Recipe
+from compound.training.recipe import Recipe, read_recipe
 
 MOST_THREADS = 1024  # that a run.yaml may ask for
 
@@ -106,7 +106,7 @@ def open_run(path: str | Path) -> Run:
     given = read_yaml(file, remedy)
     network = load_run_network(path)
     with damaged(file, remedy):
-        recipe = from_mapping(Recipe, given["recipe"], f"{file}: recipe")
+        recipe = read_recipe(given["recipe"], f"{file}: recipe")
         lowered, threads = given.get("lowered", 0), given.get("threads")
         if threads is not None and not 1 <= int(threads) <= MOST_THREADS:
             raise ValueError

@@ -166,9 +166,10 @@ def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
     lines += [f"{name} {getattr(recipe, name):.4g}, by a sweep" for name in recipe.find]
     if recipe.compile in ("always", "graphs"):
         lines.append("steps are compiled, the first of a process within a minute or more")
-    if recipe.memory is not None:
+    if recipe.training_memory is not None:
         needed = predicted_bytes(network, recipe, crew)
         how = [f"{', '.join(recipe.recompute)} computed again in the backward pass"] if recipe.recompute else []
         how += [f"steps in {recipe.accumulate} parts"] if recipe.accumulate > 1 else []
-        lines.append(f"memory {short(needed)}B predicted of {short(recipe.memory)}B: {'; '.join(how) or 'as it is'}")
+        given = short(recipe.training_memory)
+        lines.append(f"memory {short(needed)}B predicted of {given}B: {'; '.join(how) or 'as it is'}")
     return "\n".join(lines)

@@ -82,7 +82,7 @@ def test_a_run_is_not_overwritten_and_resumes_only_as_itself(cli, trained, yaml,
 def test_what_the_machine_decides_is_said_and_written(cli, yaml, photos, tmp_path):
     out = tmp_path / "decided"
     words = (
-        "--recipe", yaml.parent / "recipe.yaml", "--epochs", 1, "--rate", "auto", "--memory", "600k", "--holdout", 12,
+        "--recipe", yaml.parent / "recipe.yaml", "--epochs", 1, "--rate", "auto", "--training-memory", "600k", "--holdout", 12,
         "--patience", 3, "-o", out,
     )  # fmt: skip
     code, _, err = cli("train", yaml, photos, *words)
@@ -187,11 +187,20 @@ def test_weights_of_another_library_predict_under_a_networks_name(cli, tmp_path,
             "--batch '1.5' is neither a number nor auto",
         ),
         (
-            ("train", "efficientnet-mini", "fashion6k", "--memory", "lots"),
+            ("train", "efficientnet-mini", "fashion6k", "--training-memory", "lots"),
             2,
-            "--memory 'lots' is not a positive quantity",
+            "--training-memory 'lots' is not a positive quantity",
         ),
-        (("train", "efficientnet-mini", "fashion6k", "--memory", "1MB"), 2, "does not train in 1.00MB of memory"),
+        (
+            ("train", "efficientnet-mini", "fashion6k", "--training-memory", "1MB"),
+            2,
+            "does not train in 1.00MB of memory",
+        ),
+        (
+            ("train", "efficientnet-mini", "fashion6k", "--memory", "1MB", "--training-memory", "1MB"),
+            2,
+            "both are given; leave --memory out",
+        ),
         (("train", "efficientnet-mini", "fashion6k", "--accumulate", "33"), 2, "use 1 to 32"),
         (("train", "efficientnet-mini", "fashion6k", "--holdout", "1.5"), 2, "holdout 1.5 is neither a share nor"),
         (("train", "efficientnet-mini", "fashion6k", "--patience", "0"), 2, "patience 0 stops before"),
@@ -222,6 +231,14 @@ def test_bad_requests_are_one_sentence_and_leave_nothing(cli, tmp_path, monkeypa
     assert said in lines[-1]
     left = set(tmp_path.rglob("*")) - set(before)
     assert not [path for path in left if path.is_file()]
+
+
+def test_the_old_name_of_an_option_works_with_a_warning(cli, tmp_path):
+    code, err = cli.error("train", "efficientnet-mini", "fashion6k", "--memory", "1MB", "-o", tmp_path / "run")
+    assert code == 2
+    warning, error = err.splitlines()
+    assert warning == "warning: --memory is now --training-memory; the old name goes with the next version"
+    assert "does not train in 1.00MB of memory" in error
 
 
 def test_unwritable_out(cli):

@@ -167,7 +167,7 @@ def test_memory_of_inference_and_training_is_predicted(name: str) -> None:
     model, images, counted = build(network), torch.randn(2, 3, 64, 64), cost(network)
     weights = 4 * (counted.params + counted.buffers)
     assert counted.memory(2) - weights == pytest.approx(inference_peak(model, images) - weights, rel=0.02)
-    assert counted.training_memory(2) == pytest.approx(training_peak(model, images, 1000), rel=0.1)
+    assert counted.autograd_memory(2) == pytest.approx(training_peak(model, images, 1000), rel=0.1)
 
 
 @pytest.mark.long

@@ -112,5 +112,5 @@ def test_memory_is_stated_in_bytes() -> None:
     assert counted.memory() == 4 * (100 + 10 + 20)
     assert counted.memory(batch=3, bytes_each=2) == 2 * (100 + 10 + 60)
     # weights, gradients, two slots and EMA; statistics and their EMA; what 8 images keep
-    assert counted.training_memory(8) == 4 * (5 * 100 + 2 * 10 + 8 * 70)
-    assert counted.training_memory(8, slots=1, ema=False) == 4 * (3 * 100 + 10 + 8 * 70)
+    assert counted.autograd_memory(8) == 4 * (5 * 100 + 2 * 10 + 8 * 70)
+    assert counted.autograd_memory(8, slots=1, ema=False) == 4 * (3 * 100 + 10 + 8 * 70)

@@ -38,7 +38,7 @@ def test_a_batch_is_doubled_while_it_pays_and_fits(network, data, recipe, monkey
     monkeypatch.setattr(Trial, "seconds", lambda self, _: 1.0)
     assert find_batch(network, data, recipe, CPU) == 64
     needed = finders.predicted_bytes(network.with_(classes=3, channels=1), replace(recipe, batch=32))
-    assert find_batch(network, data, replace(recipe, memory=needed / 0.9 + 1), CPU) == 32
+    assert find_batch(network, data, replace(recipe, training_memory=needed / 0.9 + 1), CPU) == 32
 
 
 def test_what_was_found_is_written_and_not_sought_again(tmp_path, network, data, recipe, monkeypatch):

@@ -9,11 +9,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torchvision.models import efficientnet_b0
 
-from compound import ZOO, cost
+from compound import ZOO, Budget, cost
+from compound.cost import children, keeping, most_kept
 from compound.errors import BudgetError
 from compound.nn import build, lean
 from compound.training import RECIPES
-from compound.training.memory import Crew, fit_memory, fullest, moments, parts, predicted_bytes, step_bytes, with_memory
+from compound.training.memory import Crew, fit_memory, predicted_bytes, step_bytes, with_memory
+from compound.training.recipes import load_recipe
 
 RECIPE = replace(RECIPES["small"], batch=8, precision="fp32")
 
@@ -75,19 +77,19 @@ NETS = {
 def test_what_is_kept_beside_recomputed_stages(name):
     """Within 1 %: at the end of the forward pass, of the recomputed children only the inputs."""
     network = ZOO[name].with_(resolution=64, classes=10, dropout=0.0, survival=1.0)
-    children = parts(network)
+    order = children(network)
     model, images = build(network).train(), torch.randn(1, 3, 64, 64)
     lean(model)
     for chosen in ((), NETS[name]):
         model.recompute(chosen)
-        expected = moments(children, frozenset(chosen))[-1] - children[0].input  # the images are there anyway
+        expected = keeping(order, frozenset(chosen))[-1] - order[0].input  # the images are there anyway
         assert 4 * expected == pytest.approx(saved_bytes(model, images), rel=0.01), chosen
 
 
 def test_less_is_kept_than_without_sources():
     """B0 at 224 px keeps little more than what its convolutions put out: a third of what plain autograd keeps."""
     network = ZOO["efficientnet-b0"]
-    counted, lean_ = cost(network), fullest(parts(network), frozenset())
+    counted, lean_ = cost(network), most_kept(children(network), frozenset())
     assert 1 < (lean_ - 3 * 224**2) / counted.activations < 1.04
     assert lean_ / counted.kept < 0.33
 
@@ -97,7 +99,7 @@ def test_less_is_kept_than_without_sources():
 def test_the_prediction_holds_the_measured_peak(name):
     network = ZOO[name].with_(resolution=64, classes=10)
     counted = cost(network)
-    for chosen in ((), NETS[name], tuple(child.name for child in parts(network)[:-1])):
+    for chosen in ((), NETS[name], tuple(child.name for child in children(network)[:-1])):
         model, images = build(network).train(), torch.randn(8, 3, 64, 64)
         model.recompute(chosen)
         lean(model)
@@ -124,21 +126,21 @@ def test_the_cheapest_way_is_taken():
     assert taken[0].extra_macs <= taken[1].extra_macs < taken[2].extra_macs
     tight = fit_memory(network, recipe, whole / 4)
     assert tight.accumulate > 1
-    kept = fullest(parts(network), frozenset(tight.recompute))
+    kept = most_kept(children(network), frozenset(tight.recompute))
     assert tight.bytes == step_bytes(cost(network), kept, recipe, tight.accumulate) <= 0.9 * whole / 4
 
 
 def test_several_processes_divide_batch_and_network_and_no_further():
     network, recipe = ZOO["efficientnet-b0"].with_(resolution=96, classes=10), replace(RECIPE, batch=64)
-    counted, children = cost(network), parts(network)
+    counted, order = cost(network), children(network)
     alone, four = (
         predicted_bytes(network, recipe),
         predicted_bytes(network, recipe, Crew(4)),
     )
-    state = counted.training_memory(0, 1, ema=False)
+    state = counted.state_memory(1, ema=False)
     assert alone - state == pytest.approx(4 * (four - state), rel=1e-9)
     divided = predicted_bytes(network, recipe, Crew(4, True))
-    largest = max(child.params for child in children)
+    largest = max(child.params for child in order)
     assert divided - (four - state) == pytest.approx(state / 4 + 16 * largest, abs=4)
     assert largest == sum(p.numel() for p in efficientnet_b0().features[7].parameters())
     assert fit_memory(network, recipe, alone / 3, Crew(4)).accumulate == 1
@@ -149,12 +151,12 @@ def test_several_processes_divide_batch_and_network_and_no_further():
 def test_what_does_not_fit_says_how_much_would():
     network = ZOO["resnet-50"].with_(resolution=96, classes=10)
     with pytest.raises(BudgetError, match=r"resnet-50 does not train in 100MB of memory.* take \d+MB"):
-        with_memory(network, replace(RECIPE, memory=100e6))
+        with_memory(network, replace(RECIPE, training_memory=100e6))
 
 
 def test_a_recipe_with_memory_is_settled():
     network = ZOO["efficientnet-mini"].with_(classes=10, channels=1)
-    given = replace(RECIPE, batch=256, memory=60e6)
+    given = replace(RECIPE, batch=256, training_memory=60e6)
     settled = with_memory(network, given)
     assert settled.recompute or settled.accumulate > 1
     assert predicted_bytes(network, settled) <= 60e6
@@ -164,3 +166,20 @@ def test_a_recipe_with_memory_is_settled():
     assert predicted_bytes(network, replace(given, precision="bf16")) < 0.6 * predicted_bytes(
         network, replace(given, precision="fp32")
     )
+
+
+def test_one_memory_of_a_step_in_every_answer():
+    """What `train` predicts is what costs, budgets and `show` say: B0 with 32 images takes 1.38 GB, not autograd's 2.95."""
+    network = ZOO["efficientnet-b0"]
+    counted = cost(network)
+    step = predicted_bytes(network, replace(RECIPES["paper"], batch=32, precision="fp32"))
+    assert counted.training_memory(32) == step == pytest.approx(1.38e9, rel=0.01)
+    assert counted.autograd_memory(32) == pytest.approx(2.95e9, rel=0.01)
+    assert Budget(training_memory=step, batch=32).admits(counted)
+    assert not Budget(training_memory=step - 1, batch=32).admits(counted)
+
+
+def test_older_recipes_and_runs_name_the_memory_otherwise(tmp_path):
+    file = tmp_path / "old.yaml"
+    file.write_text("base: small\nmemory: 8e9\n")
+    assert load_recipe(file).training_memory == 8e9

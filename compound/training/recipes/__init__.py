@@ -5,8 +5,8 @@ from typing import Any
 
 from compound.documents import read_yaml
 from compound.errors import UsageError
-from compound.mapping import from_mapping, to_mapping
-from compound.training.recipe import Recipe
+from compound.mapping import to_mapping
+from compound.training.recipe import Recipe, read_recipe
 
 NAMES = ("paper", "modern", "transfer", "kornblith", "small", "fast")
 
@@ -20,7 +20,7 @@ def _fields(path: Path) -> dict[str, Any]:
 
 def _preset(name: str) -> Recipe:
     path = Path(__file__).parent / f"{name}.yaml"
-    return from_mapping(Recipe, {"name": name} | _fields(path), str(path))
+    return read_recipe({"name": name} | _fields(path), str(path))
 
 
 RECIPES = {name: _preset(name) for name in NAMES}
@@ -42,4 +42,4 @@ def load_recipe(path: str | Path) -> Recipe:
     if base is not None and base not in RECIPES:
         raise UsageError(f"{path}: there is no preset {base!r}; use {', '.join(RECIPES)}")
     start = to_mapping(RECIPES[base]) if base else {}
-    return from_mapping(Recipe, start | {"name": Path(path).stem} | given, str(path))
+    return read_recipe(start | {"name": Path(path).stem} | given, str(path))

@@ -7,7 +7,7 @@ again from there, so convolutions that read them keep nothing more.
 from functools import lru_cache
 from typing import NamedTuple
 
-from compound.cost import numbers
+from compound.cost.figures import numbers
 from compound.ops import Activation, Conv, Depthwise, Multiply, Norm, Trace
 
 COMPUTED_AGAIN = ("relu", "relu6", "swish", "hard_swish")
@@ -27,7 +27,7 @@ class Kept(NamedTuple):
 
 @lru_cache(maxsize=256)
 def kept(trace: Trace) -> Kept:
-    """Fold the leaf operators of one block. A trace is compared by identity, as in `compound.cost.part`."""
+    """Fold the leaf operators of one block. A trace is compared by identity, as in `compound.cost.block`."""
     origins: dict[int, frozenset[int]] = {INPUT: frozenset((SOURCE,))}
     normed: dict[int, str] = {}  # what norms put out, and their chains
     values: set[int] = set()

@@ -1,0 +1,88 @@
+"""The figures of a network's cost, and what they mean.
+
+Counting convention: multiply-adds (MACs) of convolutions and linear layers for one image; biases, normalisation,
+activations, pooling and element-wise joins count none. The paper prints this figure as "FLOPS". Parameters are the
+learnable ones. Activations are the outputs of convolutions and linear layers (as in Dollár et al. 2021). Memory is
+in bytes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from compound.network import Network
+from compound.ops import Shape
+
+CONVENTION = (
+    "MACs = multiply-adds of convolutions and linear layers for one image (print says FLOPS); "
+    "norms, activations, pooling and joins count none"
+)
+
+
+def numbers(shape: Shape) -> int:
+    """How many numbers a value of this shape holds."""
+    channels, height, width = shape
+    return channels * height * width
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counts for one image. `kept`, `live`, `training` and `step` are numbers (not bytes); see the memory methods."""
+
+    params: int = 0
+    macs: int = 0
+    activations: int = 0
+    buffers: int = 0  # running statistics of norms
+    kept: int = 0  # numbers that plain autograd keeps for the backward pass
+    live: int = 0  # numbers that inference holds at its fullest moment
+    training: int = 0  # numbers that plain autograd holds at its fullest moment: what is kept so far, and a block's own
+    step: int = 0  # numbers that a step of our training holds at its fullest moment; of a whole network only
+    latency: float = 0.0  # seconds on a budget's device; 0 where none is asked for
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.params + other.params,
+            self.macs + other.macs,
+            self.activations + other.activations,
+            self.buffers + other.buffers,
+            self.kept + other.kept,
+            max(self.live, other.live),
+            max(self.training, self.kept + other.training),
+            max(self.step, other.step),
+            self.latency + other.latency,
+        )
+
+    def memory(self, batch: int = 1, bytes_each: int = 4) -> int:
+        """Bytes of inference: weights, running statistics, and the values alive at the fullest moment."""
+        return bytes_each * (self.params + self.buffers + batch * self.live)
+
+    def state_memory(self, slots: int = 2, ema: bool = True, bytes_each: int = 4) -> int:
+        """Bytes of training whatever the batch: weights, gradients, `slots` optimiser numbers a weight, and the EMA.
+
+        RMSProp with momentum and Adam have two slots, SGD with momentum one.
+        """
+        return bytes_each * (self.params * (2 + slots + ema) + self.buffers * (1 + ema))
+
+    def training_memory(self, batch: int, slots: int = 2, ema: bool = True, bytes_each: int = 4) -> int:
+        """Bytes of a training step of `batch` images as `compound train` takes it, with the state.
+
+        It keeps less than plain autograd would: see `compound.nn.lean`. The working space of single operators (a
+        convolution's columns) is not in it.
+        """
+        return self.state_memory(slots, ema, bytes_each) + bytes_each * batch * self.step
+
+    def autograd_memory(self, batch: int, slots: int = 2, ema: bool = True, bytes_each: int = 4) -> int:
+        """The same of the plain model in a loop of one's own, or compiled: all that autograd keeps."""
+        return self.state_memory(slots, ema, bytes_each) + bytes_each * batch * max(self.kept, self.training)
+
+
+def cost_fields(network: Network, counted: Cost) -> dict[str, Any]:
+    """A network's cost as plain values, under the names that every answer and file uses; memory in bytes."""
+    return {
+        "name": network.name,
+        "resolution": network.resolution,
+        "params": counted.params,
+        "macs": counted.macs,
+        "activations": counted.activations,
+        "memory": counted.memory(),
+        **({"latency": counted.latency} if counted.latency else {}),
+    }
