@@ -78,7 +78,7 @@ def test_what_takes_less_than_fifty_times_the_compiling_is_not_tried(network, da
     assert compile_seconds(network, replace(long, accumulate=4)) == seconds
 
 
-@pytest.mark.parametrize("fields", [{"epochs": 100}, {"minutes": 5.0}, {"memory": 8e9}])
+@pytest.mark.parametrize("fields", [{"epochs": 100}, {"minutes": 5.0}, {"training_memory": 8e9}])
 def test_a_short_training_and_one_with_a_memory_are_not_even_measured(network, data, long, monkeypatch, fields):
     monkeypatch.setattr(Trial, "seconds", lambda *_: pytest.fail("measured"))
     monkeypatch.setattr(compiling, "race", lambda *_, **__: pytest.fail("tried"))

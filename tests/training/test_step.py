@@ -140,7 +140,7 @@ def test_a_start_too_small_for_the_network_is_named(recipe):
         ({"mixup": -1.0}, "mixup -1.0 is not a number from 0"),
         ({"teacher_temperature": 0.0}, "teacher_temperature 0.0 is not a positive number"),
         ({"label_smoothing": 1.5}, "label_smoothing 1.5 is not between 0 and 1"),
-        ({"memory": -1.0}, "memory -1.0 is not a positive number"),
+        ({"training_memory": -1.0}, "training_memory -1.0 is not a positive number"),
     ],
 )
 def test_what_a_recipe_cannot_be(recipe, fields, said):
