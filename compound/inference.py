@@ -1,7 +1,8 @@
 """Running a model over images: what evaluation and prediction share.
 
-The network always computes chunks of one size, so that no result depends on how many images were asked for at once:
-libraries choose another kernel for another batch size, and with it other last digits.
+The network computes chunks of one size, so that no result depends on how many images were asked for at once: libraries
+choose another kernel for another batch size, and with it other last digits. Smaller ones are computed where they were
+found to give the same digits (`compound.digits`).
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from compound.cost import cost
 from compound.data import DamageLog, Preprocessing, Source, loading, make_loader
+from compound.digits import FilledRows, equal_sizes
 from compound.errors import CompoundError
 from compound.execution import Execution
 from compound.network import Network
@@ -36,6 +38,10 @@ class Classifier(Protocol):
     @property
     def channels(self) -> int: ...
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Images that are computed at once, smaller than a chunk, with the digits of a whole one; ascending."""
+
     def logits(self, pixels: Tensor) -> Tensor:
         """uint8 (N, channels, R, R), resized by the network's preprocessing, to (N, classes) on the CPU."""
 
@@ -48,9 +54,17 @@ class Eager:
         self.network, self.channels = model.network, model.channels
         self.device = device
         self.preprocessing = Preprocessing.of(model.network)
+        self.sizes: tuple[int, ...] = ()
+        self._filled = FilledRows(model)
+
+    def try_sizes(self) -> None:
+        """Find the `sizes`, which pays where lone images are asked for again and again."""
+        side = self.network.resolution
+        chunk = chunk_size(self.network, self.device)
+        self.sizes = equal_sizes(self.logits, (self.channels, side, side), chunk)[:-1]
 
     def logits(self, pixels: Tensor) -> Tensor:
-        with torch.inference_mode():
+        with torch.inference_mode(), self._filled():
             images = self.preprocessing.normalise(pixels.to(self.device)).contiguous(memory_format=torch.channels_last)
             result: Tensor = self.model(images).float().cpu()
         return result
@@ -118,8 +132,9 @@ def in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: i
 
     With `several` labels an image every class has a probability of its own.
     """
-    size = -(-(int(places[-1]) + 1) // chunk) * chunk
-    images = readable.new_zeros(size, *readable.shape[1:])
+    whole, rest = divmod(int(places[-1]) + 1, chunk)
+    last = next((size for size in classifier.sizes if size >= rest), chunk) if rest else 0
+    images = readable.new_zeros(whole * chunk + last, *readable.shape[1:])
     images[places] = readable
     logits = torch.cat([classifier.logits(part) for part in images.split(chunk)])[places]
     return logits.sigmoid() if several else logits.softmax(1)

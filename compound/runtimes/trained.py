@@ -26,6 +26,7 @@ class Runtime:
         self.name = name
         self.precision = precision
         self.described = described
+        self.sizes: tuple[int, ...] = ()  # its chunk is one image already
         self._compute = compute
 
     @property

@@ -61,7 +61,7 @@ class Batcher:
         self._pace = 0.0  # seconds an image
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
-        self._closed = False
+        self._closed = self._ended = False
         self._thread = threading.Thread(target=self._run, name="compound-batcher", daemon=True)
         self._thread.start()
 
@@ -105,6 +105,8 @@ class Batcher:
 
     def _put(self, job: Job) -> Future[Any]:
         with self._changed:
+            if self._ended:
+                raise Busy("the server is ending; ask again in a moment")
             self._jobs.append(job)
             self._changed.notify()
         return job.answer
@@ -135,6 +137,7 @@ class Batcher:
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closed)
             if not self._jobs:
+                self._ended = True
                 return []
             first = self._jobs.popleft()
             if first.network is None:

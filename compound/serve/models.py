@@ -56,6 +56,11 @@ class Loaded:
         """uint8 (N, C, R, R) to (N, classes)."""
         return in_chunks(self.classifier, pixels, torch.arange(len(pixels)), self.chunk)
 
+    def try_sizes(self) -> None:
+        """Let lone images be computed as such, where they get the digits of a whole chunk: see `compound.digits`."""
+        if isinstance(self.classifier, Eager):
+            self.classifier.try_sizes()
+
     def map_of(self, pixels: Tensor, index: int | None) -> tuple[bytes, int, str]:
         """The map of a class, or of the most probable one, over uint8 (C, R, R): PNG, class and method."""
         assert self.net is not None
@@ -106,8 +111,13 @@ class ServedModel:
         self._lock = threading.Lock()
         self._stamp = self._seen = stamp(place)
         self.version = checksum(place)
-        self.loaded = load(place, runtime, device)
+        self.loaded = self._load()
         self.problem: str | None = None
+
+    def _load(self) -> Loaded:
+        loaded = load(self.place, self._runtime, self._device)
+        self.batcher.call(loaded.try_sizes).result()  # in the thread that computes, whose threads are those of answers
+        return loaded
 
     def refresh(self, force: bool = False) -> bool | None:
         """Take up files that have changed: True if so, False if they are no network, None where nothing is new.
@@ -126,7 +136,7 @@ class ServedModel:
                 if version == self.version:
                     self.problem = None
                     return None
-                self.loaded = load(self.place, self._runtime, self._device)
+                self.loaded = self._load()
             except Exception as error:  # whatever is wrong with the new one, the old one answers
                 LOG.warning("%s: %s has changed but is not used: %s", self.name, self.place, error)
                 self.problem = "its file has changed but is not used: it does not load"
