@@ -1,6 +1,7 @@
-"""Write into README and docs what their commands print now."""
+"""Write into README and docs what their commands print now, and make the pages that scripts make."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +19,8 @@ def main() -> None:
         if text != page.read_text(encoding="utf-8"):
             page.write_text(text, encoding="utf-8")
             print(page.relative_to(ROOT))
+    for script in ("make_verbs", "make_evidence"):
+        subprocess.run([sys.executable, f"scripts/{script}.py"], check=True)
 
 
 if __name__ == "__main__":
