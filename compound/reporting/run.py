@@ -107,6 +107,25 @@ class RunReport:
         value, epoch = max(known, default=(math.nan, 0))
         return (-epoch, value) if known else None
 
+    def epochs_text(self) -> str:
+        """How many epochs were trained, and of how many, where it ended earlier."""
+        planned = self.run.recipe.epochs
+        done = len(self.metrics["epoch"]) if self.metrics else planned
+        many = f"{done:,} epoch{'s' if done != 1 else ''}"
+        return many if done == planned else f"{many} of {planned:,}"
+
+    def kept_text(self) -> str:
+        """Which epoch's weights a finished run kept, and why; runs of older versions kept the last after patience."""
+        if not self.metrics or self.run.state != "done":
+            return ""
+        recipe, done = self.run.recipe, len(self.metrics["epoch"])
+        chosen = ((self.evaluation or self.held_out) or {}).get("chosen")
+        kept = f"those of epoch {chosen['epoch']}, the best" if chosen else f"those of the last epoch, {done}"
+        said = f"The weights kept are {kept}."
+        if recipe.patience is not None and done < recipe.epochs:
+            said += f" Training stopped after {done} of {recipe.epochs} epochs, {recipe.patience} without a better one."
+        return said
+
     def confusion_map(self) -> Plot | None:
         """The colour map of many classes; few ones have a table of numbers."""
         many = self.confusion is not None and len(self.classes) > MATRIX

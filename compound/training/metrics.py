@@ -1,27 +1,36 @@
-"""The metrics file, and the count of damaged images."""
+"""The metrics file, what TensorBoard is told, and the count of damaged images."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
 
 from compound.data import Batch, DamageLog
 from compound.documents import write_records
 from compound.parallel import is_first, summed
+from compound.training.run import Run
 
 
 class Metrics(Callback):
     """metrics.csv: epoch, step, rate, train_loss, train_top1, val_loss, val_top1.
 
     Rows and the sums of the running epoch are part of the checkpoint, so a resumed run writes the same file.
+    TensorBoard is told each row once, and `setting` as the hyperparameters they are to be compared by.
     """
 
     COLUMNS = ("epoch", "step", "rate", "train_loss", "train_top1", "val_loss", "val_top1")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, setting: dict[str, Any]) -> None:
         self.path = path
+        self.setting = setting
         self.rows: list[dict[str, float]] = []
         self.loss = self.right = self.images = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if is_first() and isinstance(trainer.logger, TensorBoardLogger):
+            tell_hyperparameters(trainer.logger, self.setting, self.COLUMNS[3:])
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -51,9 +60,8 @@ class Metrics(Callback):
         if is_first():
             write_records(self.path, self.rows, self.COLUMNS)
         if trainer.logger:
-            trainer.logger.log_metrics(
-                {n: v for n, v in row.items() if n not in ("epoch", "step")}, trainer.global_step
-            )
+            known = {name: row[name] for name in self.COLUMNS[2:] if row[name] == row[name]}  # NaN: no held-out images
+            trainer.logger.log_metrics(known, trainer.global_step)
 
     def state_dict(self) -> dict[str, Any]:
         loss, right, images = summed([self.loss, self.right, self.images])
@@ -63,6 +71,24 @@ class Metrics(Callback):
         vars(self).update(state_dict)
         if not is_first():  # the sums are everyone's
             self.loss = self.right = self.images = 0.0
+
+
+def hyperparameters(run: Run) -> dict[str, Any]:
+    """What decides a training, as TensorBoard takes it: names to numbers, words, yes and no."""
+    network, recipe = run.network, asdict(run.recipe)  # defaults too: they change between versions
+    found = {"network": network.name, "resolution": network.resolution, "data": run.data["name"], "seed": run.seed}
+    for name, value in recipe.items():
+        found |= {f"{name}.{part}": one for part, one in value.items()} if isinstance(value, dict) else {name: value}
+    return {name: value if isinstance(value, bool | int | float) else str(value) for name, value in found.items()}
+
+
+def tell_hyperparameters(logger: TensorBoardLogger, setting: dict[str, Any], figures: tuple[str, ...]) -> None:
+    """Write what the tab HPARAMS shows. Lightning's own call adds points to the curves that nobody measured."""
+    from torch.utils.tensorboard.summary import hparams
+
+    writer: Any = logger.experiment._get_file_writer()
+    for summary in hparams(setting, dict.fromkeys(figures, 0)):
+        writer.add_summary(summary)
 
 
 class Damage(Callback):

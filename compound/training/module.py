@@ -46,7 +46,8 @@ class Training(LightningModule):
                 norm.momentum = 1 - (1 - norm.momentum) ** (1 / recipe.accumulate)
         if recipe.grow_from < 1:
             model.network.with_(resolution=self._side(0)).blocks()  # an error names the stage that is too small
-        self.accuracy = MeanMetric()  # of whether each image is right
+        # Sums over images, of all processes: a mean of their means would weigh images by the process that had them.
+        self.accuracy, self.held_loss = MeanMetric(), MeanMetric()
 
     def take_steps(self, how: Compile, batch: int) -> None:
         """From now on, take steps of `batch` images by compiled code or not; validation is never compiled."""
@@ -140,6 +141,6 @@ class Training(LightningModule):
         else:
             loss = F.cross_entropy(logits, batch.labels)
         self.accuracy(hits(logits, batch.labels).float())
-        size = len(batch.labels)
-        self.log("val_loss", loss, on_epoch=True, batch_size=size, sync_dist=True)
-        self.log("val_top1", self.accuracy, on_epoch=True, batch_size=size, sync_dist=True)
+        self.held_loss(loss, weight=len(batch.labels))
+        for name, metric in (("val_loss", self.held_loss), ("val_top1", self.accuracy)):
+            self.log(name, metric, on_epoch=True, logger=False)  # `Metrics` tells the logger, once an epoch

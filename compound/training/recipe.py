@@ -57,7 +57,7 @@ class Recipe:
     grow_stages: int = 4
     ema: float = 0.0  # decay of the weights' moving average; 0 for none
     select: Literal["last", "best"] = "last"  # best: the epoch with the highest accuracy on the holdout
-    patience: int | None = None  # epochs without a better one after which training stops
+    patience: int | None = None  # epochs without a better one after which training stops, and the best is kept
     # Batch norm's decay by the length of an epoch, max(1 − 10 / steps, 0.9) (Kornblith et al. 2019): the paper's 0.99
     # would not have forgotten its start after a few hundred steps.
     adapt_norm: bool = False
@@ -116,6 +116,11 @@ class Recipe:
     def comparable(self) -> "Recipe":
         """The recipe without a precision that is measured: it must not decide between candidates of a search."""
         return replace(self, precision="fp32") if self.precision == "auto" else self
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether the weights kept are the best epoch's by the holdout: asked for, or training stops early by it."""
+        return self.select == "best" or self.patience is not None
 
     @property
     def settled(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ import yaml
 
 from compound import __version__
 from compound.data import DataSet, DataSpec
-from compound.documents import damaged, read_yaml
+from compound.documents import damaged, open_table, read_yaml
 from compound.errors import UsageError
 from compound.files import make_folder, write_text
 from compound.mapping import to_mapping
@@ -73,6 +73,13 @@ class Run:
     @property
     def held_out(self) -> Path:
         return self.path / "holdout.json"
+
+    def epochs_done(self) -> int:
+        """Finished epochs: the lines of metrics.csv."""
+        if not self.metrics.is_file():
+            return 0
+        with open_table(self.metrics) as lines:
+            return max(sum(1 for _ in lines) - 1, 0)
 
     def save(self) -> "Run":
         if not is_first():

@@ -22,7 +22,7 @@ from compound.training.checkpoints import Checkpoints, Stopped
 from compound.training.display import Display
 from compound.training.divergence import Watch, highest_loss
 from compound.training.final import keep_result
-from compound.training.metrics import Damage, Metrics
+from compound.training.metrics import Damage, Metrics, hyperparameters
 from compound.training.module import Training
 from compound.training.pace import Pace
 from compound.training.run import Run
@@ -68,8 +68,7 @@ class Session:
         self.damage = execution.damage_log()
         self.checkpoints = Checkpoints(run.checkpoints, safeguards.save_every)
         self.averaging = Averaging(recipe.ema) if recipe.ema else None
-        chosen = recipe.select == "best" or recipe.patience is not None
-        self.best = Best(run.checkpoints / "best.ckpt", recipe.patience) if chosen else None
+        self.best = Best(run.checkpoints / "best.ckpt", recipe.patience) if recipe.keeps_best else None
 
     def fit(self, start: Start) -> Training:
         """Train to the last step. Raises `Interrupted` with the checkpoint saved, or `Diverged`."""
@@ -133,7 +132,7 @@ class Session:
         return module
 
     def trainer(self, found: Found | None) -> Trainer:
-        run, recipe = self.run, self.run.recipe
+        run, recipe, setting = self.run, self.run.recipe, hyperparameters(self.run)
         callbacks: list[Callback | None] = [
             # In this order: what a checkpoint holds comes before the one that writes it.
             self.best,
@@ -145,12 +144,13 @@ class Session:
                 self.safeguards.on_nan == "go-on",
             ),
             Damage(self.damage),
-            Metrics(run.metrics),
+            Metrics(run.metrics, setting),
             Pace(recipe.minutes) if recipe.minutes else None,
             Display(self.quiet),
             self.checkpoints,
         ]
-        logger = TensorBoardLogger(run.path, name="", version="tensorboard")
+        logger = TensorBoardLogger(run.path, name="", version="tensorboard", default_hp_metric=False)
+        logger.log_hyperparams(setting)  # kept as hparams.yaml; `Metrics` tells TensorBoard
         given = [one for one in callbacks if one]
         return make_trainer(recipe, self.execution, given, world=self.world, plugins=[Storage(found)], logger=logger)
 
@@ -171,7 +171,7 @@ class Session:
         """The network with the weights to keep, the same in all processes."""
         if self.averaging:
             self.averaging.apply(module)
-        if self.best and self.run.recipe.select == "best":
+        if self.best:
             self.best.apply(module)
         model = unsharded(module.model)
         if self._estimates_norms(model):
@@ -193,7 +193,7 @@ class Session:
         damaged = {path: reason for process in gathered(self.damage.damaged) for path, reason in process.items()}
         told: dict[str, Any] = {"training_seconds": round(seconds, 1)}
         told["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damaged.items()]
-        if self.best and self.run.recipe.select == "best" and self.best.epoch:
+        if self.best and self.best.epoch:
             images = len(self.data.holdout)
             told["chosen"] = {"epoch": self.best.epoch, "top1": self.best.accuracy, "images": images}
         return told

@@ -36,7 +36,7 @@ class Trained:
         return cost_fields(run.network, cost(run.network)) | {
             "out": str(run.path),
             "weights": str(run.weights),
-            "epochs": run.recipe.epochs,
+            "epochs": run.epochs_done(),
             **{name: summary[name] for name in FIELDS if name in summary},
         }
 

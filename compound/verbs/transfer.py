@@ -59,7 +59,7 @@ class FoundTransfer:
             "weight_decay": run.recipe.weight_decay,
             "decay": self.best.parameters["decay"],
             "holdout": self.best.values[0] if self.best.values else None,
-            "epochs": run.recipe.epochs,
+            "epochs": run.epochs_done(),
             "batch": run.recipe.batch,
             "top1": result.top(1),
             "top1_interval": list(result.interval()),

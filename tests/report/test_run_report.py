@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,19 @@ def test_best_epoch_and_curves(make_run: MakeRun) -> None:
         assert name in ids
     assert "<metadata" not in made.source  # it holds the date
     assert not re.search(r"#01020\d", made.source)  # every stand-in colour became the theme's
+
+
+def test_which_weights_are_kept_and_after_how_many_epochs(make_run: MakeRun) -> None:
+    path = make_run()
+    assert "The weights kept are those of the last epoch, 3." in page(path).text("training")
+    run = open_run(path)
+    replace(run, recipe=replace(run.recipe, epochs=12, patience=1)).save()
+    told = json.loads(run.evaluation.read_text()) | {"chosen": {"epoch": 2, "top1": 0.777, "images": 40}}
+    run.evaluation.write_text(json.dumps(told))
+    made = page(path)
+    assert "Training 1.2 min 3 epochs of 12, recipe small" in made.text("top")
+    kept = "The weights kept are those of epoch 2, the best. Training stopped after 3 of 12 epochs, 1 without a better one."
+    assert kept in made.text("training")
 
 
 def test_confusion_recall_and_confused_pairs(make_run: MakeRun) -> None:

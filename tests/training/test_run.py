@@ -8,7 +8,8 @@ import yaml
 
 from compound import UsageError
 from compound.data import DataSpec, open_data
-from compound.training import open_run, start_run
+from compound.execution import Execution
+from compound.training import open_run, start_run, train
 
 
 def rewritten(path: Path, change) -> None:
@@ -48,3 +49,19 @@ def test_where_images_are_looked_for_may_change(tmp_path, network, recipe):
     run = start_run(network, data, recipe, tmp_path / "run").now("training")
     moved = replace(data, asked=replace(data.spec, root=tmp_path, download=True))
     assert start_run(network, moved, recipe, run.path, resume=True).spec == data.spec
+
+
+@pytest.mark.long
+def test_tensorboard_is_told_each_figure_once_an_epoch_and_what_the_run_was(tmp_path, network, data, recipe):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = start_run(network, data, replace(recipe, epochs=2), tmp_path / "run", seed=3)
+    train(run, data, execution=Execution("cpu"), quiet=True)
+    told = EventAccumulator(str(run.path / "tensorboard")).Reload()
+    assert set(told.Tags()["scalars"]) == {"rate", "train_loss", "train_top1", "val_loss", "val_top1"}
+    for name in told.Tags()["scalars"]:
+        assert [event.step for event in told.Scalars(name)] == [6, 12], name
+    plugin = told.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    assert all(word in plugin for word in (b"resolution", b"augment.flip", b"pictures", b"seed"))
+    hparams = yaml.safe_load((run.path / "tensorboard" / "hparams.yaml").read_text())
+    assert (hparams["network"], hparams["seed"], hparams["ema"]) == ("tiny", 3, 0.9)

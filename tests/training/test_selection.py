@@ -1,6 +1,7 @@
 """The best epoch by the holdout is kept and evaluated; training stops when nothing gets better."""
 
 import csv
+import json
 from dataclasses import replace
 
 import pytest
@@ -82,8 +83,12 @@ def test_patience_ends_the_training_and_resuming_does_not_prolong_it(
     scripted(0.3, 0.6, 0.5, 0.6, 0.9, 0.9, 0.9, 0.9)
     patient = replace(recipe, epochs=8, patience=2)
     run, _ = run_once(tmp_path / "run", network, data, patient)
-    assert epochs_of(run) == 4
+    assert epochs_of(run) == run.epochs_done() == 4
     assert run.state == "done"
+    assert json.loads(run.evaluation.read_text())["chosen"]["epoch"] == 2
+    best = torch.load(run.path / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+    weights = load_file(run.weights)
+    assert all(torch.equal(weights[name], tensor) for name, tensor in best.items())
 
     class StopAtTheEnd(session.Checkpoints):
         def on_train_epoch_end(self, trainer, pl_module):
