@@ -14,7 +14,8 @@ class Head:
     """1×1 convolution to `channels` (none without), pooling, `hidden` linear layers, dropout, linear classifier.
 
     `norm` puts norm and activation on the last maps, for networks whose blocks begin with them (DenseNet), `act` the
-    activation alone (NASNet), `norm_pooled` a norm on what is pooled (ConvNeXt). Pooling leaves `pool` × `pool`
+    activation alone (NASNet), `norm_pooled` a norm on what is pooled (ConvNeXt). With `norm_hidden` a norm follows each
+    hidden layer in place of bias and dropout (MobileNetV4). Pooling leaves `pool` × `pool`
     positions, one unless the hidden layers read more (VGG: 7). `classify_maps` turns the order round: a 1×1 convolution
     to the classes, then pooling (SqueezeNet).
     """
@@ -28,6 +29,7 @@ class Head:
     activation: Function | None = None  # of the hidden layers; None: the network's
     act: bool = False
     norm_pooled: bool = False
+    norm_hidden: bool = False
 
     def check(self) -> None:
         """Raise `NetworkError` when a field is impossible."""
@@ -42,6 +44,8 @@ class Head:
             raise NetworkError(f"head: hidden {list(self.hidden)} has a layer of no features; use e.g. [4096]")
         if self.pool < 1:
             raise NetworkError(f"head: pool {self.pool} is less than one position; use 1")
+        if self.norm_hidden and self.pool > 1:
+            raise NetworkError(f"head: norm_hidden needs one position, and pool {self.pool} leaves more; use pool 1")
         if self.classify_maps and (self.hidden or self.pool > 1 or self.norm_pooled):
             raise NetworkError("head: classify_maps pools class scores; leave out hidden, pool and norm_pooled")
 
@@ -65,8 +69,12 @@ class Head:
         if norm:
             parts.append(("norm", norm))
         for number, features in enumerate(self.hidden, 1):
+            if self.norm_hidden:
+                normed = style.with_activation(self.activation).conv(features)
+                parts.append((f"hidden{number}", normed))
+                continue
             parts += [(f"hidden{number}", Linear(features)), (f"act{number}", act), (f"dropout{number}", drop)]
-        if not self.hidden:
+        if not self.hidden or self.norm_hidden:
             parts.append(("dropout", drop))
         return Chain((*parts, ("linear", Linear(classes))))
 

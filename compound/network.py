@@ -265,10 +265,10 @@ class Network:
 def describe(block: Block) -> str:
     """`mbconv 3×3, expand 6, se 0.25`: the block's name and its fields as the tables print them."""
     words: list[str] = []
-    usual = (("se", 0), ("groups", 1), ("of", "input"), ("depth", 0))
+    usual = (("se", 0), ("groups", 1), ("of", "input"), ("depth", 0), ("kernel", 0), ("before", 0))
     for name, value in vars(block).items():
         value = value.ratio if isinstance(value, SqueezeExcite) else value
-        if name == "kernel":
+        if name == "kernel" and value:
             words.insert(0, f"{value}×{value}")
         elif value is not None and value is not False and (name, value) not in usual:
             shown = f"{value:g}" if isinstance(value, float) else value

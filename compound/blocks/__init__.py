@@ -11,7 +11,7 @@ from compound.blocks.dense import Dense
 from compound.blocks.fire import Fire
 from compound.blocks.grouped import DeepStem, Grouped, HalvedBottleneck
 from compound.blocks.inception import Branch, Inception, InceptionResidual
-from compound.blocks.mobile import FusedMBConv, MBConv, Separable
+from compound.blocks.mobile import FusedMBConv, MBConv, Separable, UniversalMBConv
 from compound.blocks.normfree import NormFree, TieredStem
 from compound.blocks.pool import MaxPool
 from compound.blocks.residual import Basic, Bottleneck
@@ -44,6 +44,7 @@ __all__ = [
     "SqueezeExcite",
     "Style",
     "TieredStem",
+    "UniversalMBConv",
     "Xception",
     "all_blocks",
     "block_name",

@@ -5,6 +5,7 @@ from typing import Literal
 
 from compound.blocks.base import Block, keeps_shape
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
+from compound.errors import NetworkError
 from compound.ops import Chain, Depthwise, Function, Operator, Pool, Residual
 
 Skip = bool | Literal["pool"]
@@ -67,6 +68,38 @@ class FusedMBConv(Block):
             project=None if single else style.conv(out, act=False),
         )
         return skipping(self.skip, body, inp, out, stride, style)
+
+
+@dataclass(frozen=True)
+class UniversalMBConv(Block):
+    """MBConv with a depthwise convolution before the expansion, within it, both or neither (Qin et al. 2024).
+
+    `before` is the kernel of the one on the input, `kernel` of the one on the expanded map; 0 leaves it out. Without
+    the first it is MBConv, without the second ConvNeXt-like, without both a feed-forward block, which cannot stride.
+    The stride is on the expanded map where there is a convolution. The one before has no activation.
+    """
+
+    kernel: int = 3
+    before: int = 0
+    expand: float = 4
+
+    def check(self, inp: int, out: int) -> None:
+        for name in ("kernel", "before"):
+            if (size := getattr(self, name)) < 0 or (size and size % 2 == 0):
+                raise NetworkError(f"{name} {size} is {'even' if size > 0 else 'negative'}; use 3 or 5, or 0 for none")
+        MBConv(expand=self.expand).check(inp, out)
+
+    def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
+        if stride > 1 and not (self.kernel or self.before):
+            raise NetworkError(f"a block without depthwise convolution cannot have stride {stride}; give it a kernel")
+        first = 1 if self.kernel else stride
+        body = Chain.of(
+            before=style.depthwise(self.before, first, act=False) if self.before else None,
+            expand=style.conv(round(inp * self.expand)),
+            depthwise=style.depthwise(self.kernel, stride) if self.kernel else None,
+            project=style.conv(out, act=False),
+        )
+        return skipping(True, body, inp, out, stride, style)
 
 
 @dataclass(frozen=True)

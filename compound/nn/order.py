@@ -14,6 +14,8 @@ from torch import Tensor
 # number and `*` any word, one or several in the order of their numbers.
 LINES = """
 conv_stem bn1 blocks conv_head? bn2? classifier             | timm: EfficientNet and all MobileNets
+conv_stem bn1 blocks conv_head norm_head classifier         | timm: MobileNetV4
+dw_start? pw_exp dw_mid? pw_proj
 conv_dw bn1 se? conv_pw bn2
 conv_pw bn1 conv_dw bn2 se? conv_pwl bn3
 conv_exp bn1 se? conv_pwl bn2

@@ -37,6 +37,7 @@ FAMILIES = (
     "polynet",
     "nasnet",
     "amoebanet",
+    "mobilenetv4",
 )
 
 

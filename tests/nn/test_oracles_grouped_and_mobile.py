@@ -36,6 +36,7 @@ TIMM = {
     "mnasnet-b1-x0.5": "mnasnet_050",
     "mnasnet-b1-x0.75": "mnasnet_075",
     "mnasnet-b1-x1.4": "mnasnet_140",
+    **{f"mobilenet-v4-conv-{size}": f"mobilenetv4_conv_{size}" for size in ("small", "medium", "large")},
     **{f"tinynet-{size}": f"tinynet_{size}" for size in "abcde"},
     "resnet-200": "resnet200",
     "wide-resnet-50-2": "wide_resnet50_2",

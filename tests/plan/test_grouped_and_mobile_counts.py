@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import compound.paper
 from compound import ZOO, Network, NetworkError, Scaling, cost, dump_network, parse_network, scale
-from compound.blocks import Block, Bottleneck, DeepStem, Grouped, HalvedBottleneck, SqueezeExcite
+from compound.blocks import Block, Bottleneck, DeepStem, Grouped, HalvedBottleneck, SqueezeExcite, UniversalMBConv
 from compound.nn import build
 
 PAPER = [*csv.DictReader((Path(compound.paper.__file__).parent / "networks.csv").read_text("utf-8").splitlines())]
@@ -36,6 +36,9 @@ EXACT = {
     "mnasnet-small": (2_030_264, 68_339_184),
     "mobilenet-v3-large": (5_483_032, 216_589_760),
     "mobilenet-v3-small": (2_542_856, 56_510_400),
+    "mobilenet-v4-conv-small": (3_774_024, 186_005_568),
+    "mobilenet-v4-conv-medium": (9_715_512, 1_080_244_224),
+    "mobilenet-v4-conv-large": (32_590_864, 6_376_220_672),
     "tinynet-a": (6_187_972, 336_867_712),
     "tinynet-b": (3_730_562, 200_709_360),
     "tinynet-c": (2_457_234, 99_536_432),
@@ -83,6 +86,7 @@ ONE_EACH = (
     "efficientnet-edgetpu-s",
     "mnasnet-a1",
     "mobilenet-v3-small",
+    "mobilenet-v4-conv-small",
     "tinynet-e",
     "resnext-50-32x4d",
     "wide-resnet-50-2",
@@ -174,6 +178,8 @@ MESSAGES = [
         "groups 16 do not divide the 24 channels of the first convolution; use channels that are a multiple of 32",
     ),
     (DeepStem(3), 1, "channels 1 cannot be halved for the first convolutions; use e.g. 64"),
+    (UniversalMBConv(4), 48, "kernel 4 is even; use 3 or 5, or 0 for none"),
+    (UniversalMBConv(3, before=-1), 48, "before -1 is negative; use 3 or 5, or 0 for none"),
     (Bottleneck(se=SqueezeExcite(2)), 48, "se 2 is not a ratio; use 0 for none or up to 1, usually 0.25"),
 ]
 
@@ -191,6 +197,13 @@ def test_tables_show_what_differs_from_the_usual() -> None:
     assert "fused-mbconv 3×3, expand 4, of output " in ZOO["efficientnet-edgetpu-s"].table()
 
 
+def test_a_block_that_cannot_stride_says_so() -> None:
+    small = ZOO["mobilenet-v4-conv-small"]
+    row = replace(small.stages[4], block=UniversalMBConv(0))
+    with pytest.raises(NetworkError, match=r"stage 5: .* cannot have stride 2; give it a kernel$"):
+        small.with_(stages=(*small.stages[:4], row)).blocks()
+
+
 def test_names_of_other_libraries() -> None:
     names = {
         "efficientnet_v2_s": "efficientnetv2-s",
@@ -200,6 +213,7 @@ def test_names_of_other_libraries() -> None:
         "mnasnet1_0": "mnasnet-b1",
         "mobilenetv3_large_100": "mobilenet-v3-large",
         "mobilenet_v3_small": "mobilenet-v3-small",
+        "mobilenetv4_conv_large": "mobilenet-v4-conv-large",
         "wide_resnet50_2": "wide-resnet-50-2",
         "resnext101_64x4d": "resnext-101-64x4d",
         "seresnext50_32x4d": "se-resnext-50-32x4d",

@@ -65,6 +65,7 @@ def heads(graph: Graph, start: int) -> Iterable[Head]:
         "pool": pooled,
         "norm": kinds[0] == "norm",
         "act": kinds[0] == "act",
+        "norm_hidden": "norm" in kinds[kinds.index("linear") :],
         "norm_pooled": "layer_norm" in kinds[kinds.index("global") :] if "global" in kinds else False,
     }
     return [Head(**first, activation=act) for act in (None, *acts[:1])]

@@ -24,6 +24,7 @@ from compound.blocks import (
     Separable,
     ShuffleV1,
     ShuffleV2,
+    UniversalMBConv,
     Xception,
 )
 from compound.nn.reading.ahead import Ahead, Proposal, channels, gates, groups, kernel, ratio, stride
@@ -66,6 +67,20 @@ def mobile(a: Ahead) -> Iterator[Proposal]:
             expand = ratio(mid, a.inp[0])
             yield Proposal(MBConv(kernel(depthwise), expand, se, skip, act), out, stride(depthwise))
     yield from fused(a)
+
+
+def universal(a: Ahead) -> Iterator[Proposal]:
+    """Inverted bottlenecks with depthwise convolutions in other places."""
+    three = a.convs(4)
+    depthwise = [groups(node) == channels(node) > 1 for node in three]
+    first = 1 if depthwise[:1] == [True] else 0
+    last = first + (2 if depthwise[first + 1 : first + 2] == [True] else 1)
+    if last >= len(three) or any(depthwise[i] for i in (first, last)):
+        return
+    before, within = (kernel(three[0]) if first else 0), (kernel(three[first + 1]) if last > first + 1 else 0)
+    by = max(stride(node) for node in three[: last + 1])
+    expand = ratio(channels(three[first]), a.inp[0])
+    yield Proposal(UniversalMBConv(within, before, expand), channels(three[last]), by)
 
 
 def fused(a: Ahead) -> Iterator[Proposal]:
@@ -143,7 +158,7 @@ def dense(a: Ahead) -> Iterator[Proposal]:
 
 def proposals(ahead: Ahead) -> Iterator[Proposal]:
     """Every reading worth trying at a place, the likelier first."""
-    for read in (residual, plain, mobile, joined, shuffled):
+    for read in (residual, plain, mobile, universal, joined, shuffled):
         yield from read(ahead)
     strides = dict.fromkeys((ahead.stride, 2))  # windows without padding shrink small maps by more than they stride
     for block, by in product(inceptions(ahead.graph, ahead.start, ahead.end), strides):
