@@ -6,35 +6,17 @@ import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
+from compound import __version__
+from compound.cli.arrangement import VERBS as VERBS
+from compound.cli.arrangement import arranged, arranged_group, epilog, group_of
 from compound.errors import CompoundError
 from compound.terminal import tell_error
 
-VERBS = (
-    "zoo",
-    "show",
-    "scale",
-    "plan",
-    "table",
-    "train",
-    "probe",
-    "evaluate",
-    "compare",
-    "predict",
-    "explain",
-    "fit",
-    "export",
-    "serve",
-    "measure",
-    "data",
-    "search",
-    "report",
-    "figure",
-    "study",
-    "forecast",
-)
+SAME = {"val": "evaluate"}  # names that other libraries have for a verb
 
 # Which extra brings a package; all others come with `train`.
 EXTRAS = {
@@ -56,8 +38,17 @@ EXTRAS = {
 }
 
 
-def application(verbs: Iterable[str] = VERBS) -> typer.Typer:
-    """The command with the given verbs; the function (or `Typer`) of a verb goes by the name of its file."""
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"compound {__version__}")
+        raise typer.Exit
+
+
+def application(verbs: Iterable[str] = VERBS, full: bool = False) -> typer.Typer:
+    """The command with the given verbs; the function (or `Typer`) of a verb goes by the name of its file.
+
+    Help shows all options of the verbs that train where `full` asks for it, else the everyday ones.
+    """
     app = typer.Typer(
         name="compound",
         help="Scale a ConvNet to a budget, train it, and use it. Start with: compound fit fashion6k",
@@ -65,14 +56,22 @@ def application(verbs: Iterable[str] = VERBS) -> typer.Typer:
         add_completion=True,
         pretty_exceptions_enable=False,
     )
-    app.callback()(lambda: None)  # without it, Typer takes a single verb for the whole command
+    app.callback()(_before_verbs)  # without it, Typer takes a single verb for the whole command
     for verb in verbs:
         found = getattr(import_module(f"compound.cli.{verb}"), verb)
         if isinstance(found, typer.Typer):  # a verb with verbs of its own
-            app.add_typer(found, name=verb)
+            app.add_typer(arranged_group(verb, found, full), name=verb, rich_help_panel=group_of(verb))
         else:
-            app.command()(found)
+            app.command(rich_help_panel=group_of(verb), epilog=epilog(verb, full))(arranged(verb, found, full))
     return app
+
+
+def _before_verbs(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """What stands before a verb."""
 
 
 def before_torch() -> None:
@@ -101,9 +100,13 @@ def main() -> None:
 
 def run(arguments: list[str], debug: bool = False) -> int:
     """The exit code of a command. Raises what went wrong where `debug` asks for it."""
+    arguments = [SAME.get(word, word) if place == 0 else word for place, word in enumerate(arguments)]
+    full = "--help" in arguments and "--all" in arguments
+    if full:
+        arguments.remove("--all")
     try:
         # One verb is imported where it is named; help, completion and a misspelt verb need all of them.
-        application(arguments[:1] if arguments and arguments[0] in VERBS else VERBS)(arguments)
+        application(arguments[:1] if arguments and arguments[0] in VERBS else VERBS, full)(arguments)
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else 1 if left.code else 0
     except CompoundError as error:

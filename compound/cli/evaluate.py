@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
+from compound.cli.common import Json, answer, in_order, note
 from compound.cli.evaluated import evaluated_lines
 from compound.cli.execution import ExecutionOptions, with_execution
 from compound.cli.training import Download, Root
@@ -57,6 +57,8 @@ def evaluate(
     """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class, confusion."""
     from compound.data import DataSpec
 
+    if data is not None and not weights:
+        in_order("evaluate", model, data)
     sizes = tuple(parse_resolutions(resolutions))
     given = DataSpec(data or "", root=root, download=download)
     found = verb.evaluate(

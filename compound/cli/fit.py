@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, RuleName, answer, note
+from compound.cli.common import Json, RuleName, answer, is_network, note
 from compound.cli.plan import Activations, Fill, Latency, Macs, Memory, Params, TrainingMemory, budget_of
 from compound.cli.train import only_first, result_text
 from compound.cli.training import Data, Devices, TrainingOptions, which_devices, with_training
+from compound.errors import UsageError
 from compound.verbs import fit as verb
 
 
@@ -29,6 +30,8 @@ def fit(
     json: Json = False,
 ) -> None:
     """Plan within a budget, train, evaluate, predict on samples and write report.html."""
+    if is_network(data):
+        raise UsageError(f"{data!r} is a network, not data; use: compound fit DATA --baseline {data}")
     recipe = training.find_recipe()
     limits = {
         "macs": macs,

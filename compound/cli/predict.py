@@ -9,7 +9,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from compound.cli.common import Json, answer, note
+from compound.cli.common import Json, answer, in_order, note
 from compound.cli.evaluate import ForeignWeights, Model
 from compound.cli.execution import Device
 from compound.errors import CompoundError, UsageError
@@ -57,6 +57,8 @@ def predict(
     from compound.deploy import write_table
     from compound.execution import Execution
 
+    if not weights:
+        in_order("predict", model, str(images[0]))
     asked: dict[str, Any] = {"weights": weights, "top": top, "threshold": threshold, "runtime": runtime, "say": note}
     asked["execution"] = Execution(device, workers=0, batch=batch)
     if any(is_stream(place) for place in images):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
+from compound.cli.common import Json, answer, in_order, note
 from compound.cli.execution import ExecutionOptions, with_execution
 from compound.cli.training import Data, Download, Root
 from compound.verbs import probe as verb
@@ -41,6 +41,7 @@ def probe(
     """Fit a linear classifier on frozen features; test images, k folds or few shots say how good it is."""
     from compound.data import DataSpec
 
+    in_order("probe", network, data)
     found = verb.probe(
         network, DataSpec(data, seed=seed, root=root, download=download),
         weights=weights, folds=folds, shots=shots, draws=draws, seed=seed, out=out,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, RuleName, answer, note
+from compound.cli.common import Json, RuleName, answer, in_order, note
 from compound.cli.options import with_options
 from compound.cli.searches.estimates import study_estimate
 from compound.cli.searches.options import SearchOptions, SearchWorkers
@@ -48,6 +48,7 @@ def study(
     from compound.studies.told import study_text
     from compound.trials import masked
 
+    in_order("study", baseline, data)
     given = TrainingOptions(recipe=recipe, epochs=epochs, batch=batch, rate=rate).find_recipe()
     where, table = which_devices(device)
     asked = verb.ScalingQuestion(plan, ratio, rule, seeds, table)

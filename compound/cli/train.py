@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, NetworkName, answer, note
+from compound.cli.common import Json, NetworkName, answer, in_order, note
 from compound.cli.training import Data, TrainingOptions, with_training
 from compound.verbs import train as verb
 from compound.verbs.given import find_network
@@ -19,10 +19,13 @@ def train(
     network: NetworkName,
     data: Data,
     training: TrainingOptions,
-    resolution: Annotated[int | None, typer.Option(min=1, help="Pixels, instead of the network's.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option("--resolution", "--imgsz", min=1, help="Pixels, instead of the network's.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Train a network and evaluate it once on the test images."""
+    in_order("train", network, data)
     found = find_network(network)
     if resolution:
         found = found.with_(resolution=resolution)

@@ -32,10 +32,16 @@ RecipeName = Annotated[
     ),
 ]
 BatchSize = Annotated[
-    str | None, typer.Option(help="Images a step, instead of the recipe's; auto: the largest worth its size.")
+    str | None,
+    typer.Option(
+        "--batch", "--batch-size", help="Images per step, instead of the recipe's; auto: the largest worth its size."
+    ),
 ]
 Rate = Annotated[
-    str | None, typer.Option(help="Peak learning rate per 256 images, instead of the recipe's; auto: by a sweep.")
+    str | None,
+    typer.Option(
+        "--rate", "--lr", help="Peak learning rate per 256 images, instead of the recipe's; auto: by a sweep."
+    ),
 ]
 ImageChannels = Annotated[
     int | None, typer.Option("--channels", help="1 or 3, in an .npz any number; default what the images have.")
@@ -71,6 +77,7 @@ class TrainingOptions:
     minutes: Annotated[float | None, typer.Option(help="As many epochs as fit, by a short measurement.")] = None
     batch: BatchSize = None
     rate: Rate = None
+    weight_decay: Annotated[float | None, typer.Option(min=0, help="Weight decay, instead of the recipe's.")] = None
     accumulate: Annotated[
         int | None, typer.Option(help="Gradient accumulation: parts of a step's images; norms see one at a time.")
     ] = None
@@ -169,7 +176,7 @@ class TrainingOptions:
         recipe = find_recipe(self.recipe or ("transfer" if self.weights else "small"))
         given: dict[str, Any] = {
             name: getattr(self, name)
-            for name in ("epochs", "minutes", "accumulate", "compile", "teacher", "patience")
+            for name in ("epochs", "minutes", "weight_decay", "accumulate", "compile", "teacher", "patience")
             if getattr(self, name) is not None
         }
         transfer = {name: getattr(self, name) for name in ("train", "norm", "depth_decay", "unfreeze")}
