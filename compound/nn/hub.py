@@ -76,6 +76,21 @@ def load_weights(name: str | Path, network: Network | None = None, *, several: b
     return model, weights
 
 
+def weights_file(name: str | Path) -> Path:
+    """The file that holds what `load_weights` gives for `name`; it is in the cache once that was called."""
+    path, name = Path(name), str(name)
+    if path.is_dir():
+        return path / "model.safetensors"
+    if path.exists() or not NAME.fullmatch(name):
+        return path
+    if not name.startswith(TORCHVISION):
+        repo, _, revision = name.partition("@")
+        return _downloaded(repo, "model.safetensors", revision)
+    arch, _, tag = name.removeprefix(TORCHVISION).partition(".")
+    entries = models.get_model_weights(arch)
+    return _fetched((entries[tag] if tag else entries.DEFAULT).url)
+
+
 def best_published(budget: Budget | None = None, network: Network | None = None, data: Labelled | None = None) -> str:
     """The name of torchvision's weights of the highest ImageNet accuracy within `budget`, or of `network`.
 

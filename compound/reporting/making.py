@@ -1,13 +1,15 @@
 """How a run was made and what to type to make it again."""
 
 import shlex
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import yaml
 
 from compound.data.spec import HELD
 from compound.mapping import to_mapping
+from compound.training.final import is_unseen
+from compound.training.origin import start_of
 from compound.training.run import Run
 
 
@@ -25,15 +27,27 @@ def recipe_fields(run: Run) -> list[tuple[str, str]]:
     return [(name, _plain(value)) for name, value in fields.items()]
 
 
+def origin_fields(run: Run) -> list[tuple[str, str]]:
+    """The weights that the run started from."""
+    names = {"weights": "started from", "inherit": "inherited from", "file": "their file", "sha256": "their SHA-256"}
+    return [(names[name], value) for name, value in (run.start or {}).items() if name in names]
+
+
 def commands(run: Run) -> list[Command]:
     """What to type: the recipe as a file first, because a preset may change and its options are not kept by name."""
     out = shlex.quote(str(run.path))
-    recipe = yaml.safe_dump(to_mapping(run.recipe), sort_keys=False, allow_unicode=True, width=100)
+    settled = replace(run.recipe, find=(), minutes=None)  # what was measured stands in it, and is not measured again
+    recipe = yaml.safe_dump(to_mapping(settled), sort_keys=False, allow_unicode=True, width=100)
     spec = run.spec
+    start = start_of(run.start)
     train = (
         f"compound train {shlex.quote(str(run.path / 'network.yaml'))} {shlex.quote(spec.where)}"
         f" --recipe recipe.yaml --seed {run.seed} --channels {spec.channels}"
         + (f" --holdout {spec.holdout:g}" if spec.holdout != HELD else "")
+        + (f" --root {shlex.quote(str(spec.root))}" if spec.root else "")
+        + (f" --weights {shlex.quote(str(start.weights))}" if start.weights else "")
+        + (f" --inherit {shlex.quote(str(start.inherited))}" if start.inherited else "")
+        + (" --no-final" if is_unseen(run) else "")
     )
     return [
         Command("The recipe as a file", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),

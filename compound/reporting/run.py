@@ -11,7 +11,7 @@ from compound.cost import Cost, cost
 from compound.documents import damage, open_table, read_yaml, table_fault
 from compound.reporting import figures
 from compound.reporting.drawing import Drawing
-from compound.reporting.making import commands, recipe_fields
+from compound.reporting.making import commands, origin_fields, recipe_fields
 from compound.reporting.page import REMEDY, Report, Section, read_if_there, rendered
 from compound.reporting.picture import Plot
 from compound.reporting.plan import PlanView, drawable_baseline, view_plan
@@ -184,7 +184,7 @@ class RunReport:
         return Section("examples", "Examples", rendered("run_examples.html", report=self, DAMAGED=DAMAGED))
 
     def _making(self) -> Section:
-        made = {"recipe": recipe_fields(self.run), "lines": commands(self.run)}
+        made = {"recipe": recipe_fields(self.run), "origin": origin_fields(self.run), "lines": commands(self.run)}
         return Section("making", "How it was made", rendered("run_making.html", report=self, **made))
 
     def stage_table(self, name: str) -> Table:

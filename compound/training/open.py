@@ -97,6 +97,8 @@ def refuse_changes(existing: Run, asked: Run, data: DataSet) -> None:
     if "split_by" not in existing.data:  # of an older version
         asked = replace(asked, data=asked.data | {"fingerprint": data.fingerprint_of_labels()})
     recipe = replace(asked.recipe, **{name: getattr(existing.recipe, name) for name in asked.recipe.settled})
+    if recipe.find == () and recipe.minutes is None:  # what was measured then may be written out now
+        recipe = replace(recipe, find=existing.recipe.find, minutes=existing.recipe.minutes)
     then = existing.data | existing.spec.to_mapping()  # an older version's file says less
     if "split_seed" not in existing.data:  # the labels of its parts tell
         then["split_seed"] = asked.data["split_seed"]

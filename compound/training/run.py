@@ -44,6 +44,7 @@ class Run:
     state: str = "created"  # created, training, stopped, done
     lowered: int = 0  # times the rate was halved because the training diverged
     threads: int | None = None  # of the processor; None before the first step, and in runs of older versions
+    start: dict[str, str] | None = None  # the weights it started from, see `compound.training.origin`; None for none
 
     @property
     def spec(self) -> DataSpec:
@@ -91,6 +92,7 @@ class Run:
             "seed": self.seed,
             "lowered": self.lowered,
             **({"threads": self.threads} if self.threads else {}),
+            **({"start": self.start} if self.start else {}),
             "data": self.data,
             "recipe": to_mapping(self.recipe),
             "versions": versions(),
@@ -117,7 +119,10 @@ def open_run(path: str | Path) -> Run:
         lowered, threads = given.get("lowered", 0), given.get("threads")
         if threads is not None and not 1 <= int(threads) <= MOST_THREADS:
             raise ValueError
-        return Run(path, network, recipe, given["data"], given["seed"], given["state"], lowered, threads)
+        start = given.get("start")
+        if start is not None:
+            start = {str(name): str(value) for name, value in start.items()}
+        return Run(path, network, recipe, given["data"], given["seed"], given["state"], lowered, threads, start)
 
 
 def data_fields(data: DataSet) -> dict[str, Any]:

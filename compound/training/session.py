@@ -24,6 +24,7 @@ from compound.training.divergence import Watch, highest_loss
 from compound.training.final import keep_result
 from compound.training.metrics import Damage, Metrics, hyperparameters
 from compound.training.module import Training
+from compound.training.origin import origin, start_of
 from compound.training.pace import Pace
 from compound.training.run import Run
 from compound.training.selection import Best
@@ -75,6 +76,9 @@ class Session:
         found = find_checkpoint(self.run)
         tell(found, self.quiet)
         self.loaders = self.open_loaders(found)
+        if not found:  # a run that was stopped before its first checkpoint starts from what it started from
+            start = start_of(self.run.start) if start == FRESH else start
+            self.run = replace(self.run, start=from_first(lambda: origin(start, self.run.network)))
         module = self.module(FRESH if found else start)  # a checkpoint holds everything that was learned
         trainer = self.trainer(found)
         self.run = self.run.now("training")

@@ -1,12 +1,17 @@
 """train, evaluate, predict and fit as a user runs them, on real images and on everything that can be wrong."""
 
+import hashlib
 import json
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+from compound.nn import read_weights
+from compound.reporting.making import commands
 from compound.training import open_run
 
 NETWORK = """
@@ -95,6 +100,28 @@ def test_what_the_machine_decides_is_said_and_written(cli, yaml, photos, tmp_pat
     assert run.recipe.rate != 0.2
     assert run.recipe.recompute or run.recipe.accumulate > 1
     assert run.recipe.patience == 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["--weights", "--inherit"])
+def test_the_command_that_repeats_a_run_gives_the_same_bits(cli, trained, yaml, photos, tmp_path, monkeypatch, how):
+    """Typed as the report prints it: the weights it started from, and what was measured then, are in it."""
+    out = tmp_path / "a run"
+    words = ("--recipe", yaml.parent / "recipe.yaml", "--epochs", 1, "--rate", "auto", "--holdout", 12, "--no-final")
+    assert cli("train", yaml, photos, *words, how, trained, "-o", out)[0] == 0
+    run = open_run(out)
+    weights = trained / "model.safetensors"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert run.start == {how[2:]: str(trained), "file": str(weights), "sha256": digest}
+    lines = {command.what: command.line for command in commands(run)}
+    monkeypatch.chdir(tmp_path)
+    subprocess.run(["bash", "-c", lines["The recipe as a file"]], check=True)
+    code, _, err = cli(*shlex.split(lines["Repeat"])[1:])
+    assert code == 0, err
+    (_, again), (_, first) = read_weights(tmp_path / "a run-again" / "model.safetensors"), read_weights(run.weights)
+    assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
+    assert not (tmp_path / "a run-again" / "evaluation.json").exists()
+    assert cli(*shlex.split(lines["Resume"])[1:])[0] == 0
 
 
 @pytest.mark.long
