@@ -46,6 +46,11 @@ def plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
+def spaced(name: str) -> str:
+    """A name in torchvision's spelling, whose separators tell `regnet_x_1_6gf` from `regnet_x_16gf`."""
+    return re.sub(r"[^a-z0-9]", "_", name.lower())
+
+
 @lru_cache
 def networks(family: str) -> tuple[Network, ...]:
     """The networks of one family file."""
@@ -55,10 +60,11 @@ def networks(family: str) -> tuple[Network, ...]:
 
 @lru_cache
 def names(family: str) -> dict[str, Network]:
-    """The networks of one family file by their plain names, other libraries' included."""
+    """The networks of one family file by their spaced and plain names, other libraries' included."""
     by_name = {network.name: network for network in networks(family)}
     aliases: dict[str, str] = getattr(import_module(f"compound.zoo.{family}"), "ALIASES", {})
-    return {plain(name): by_name[name] for name in by_name} | {plain(a): by_name[name] for a, name in aliases.items()}
+    named = {**{name: name for name in by_name}, **aliases}
+    return {how(given): by_name[name] for how in (spaced, plain) for given, name in named.items()}
 
 
 class Zoo(Mapping[str, Network]):
@@ -69,7 +75,7 @@ class Zoo(Mapping[str, Network]):
 
     def __getitem__(self, name: str) -> Network:
         wanted = plain(name)
-        if found := _find(wanted):
+        if found := _find(spaced(name)) or _find(wanted):
             return found
         if wanted.startswith("tf") and (found := _find(wanted[2:])):
             return replace(found, style=replace(found.style, padding="same"))

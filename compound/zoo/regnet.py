@@ -5,10 +5,14 @@ to whole groups. Blocks of one width are a stage.
 """
 
 import math
+from collections.abc import Callable
 from itertools import groupby
 
 from compound.blocks import ConvBlock, Grouped, Style
 from compound.network import Network, Stage
+from compound.rounding import round_channels
+
+Numbers = tuple[int, int, float, float, int]
 
 # RegNetX-200MF is 002. depth d, w_0, w_a, w_m, group width
 X = {
@@ -41,33 +45,57 @@ Y = {
 }  # fmt: skip
 
 
-def stages(depth: int, w_0: int, w_a: float, w_m: float, group_width: int, se: float) -> tuple[Stage, ...]:
-    """The rows that the five numbers stand for (Equations 2 to 4)."""
+# torchvision's own: widths become whole groups by EfficientNet's rule, never below 90 %.
+X_ROUNDED = {"400mf": X["004"]}
+Y_ROUNDED = {
+    "800mf": Y["008"],
+    "8gf": Y["080"],
+    "128gf": (27, 456, 160.83, 2.52, 264),
+}
+
+
+def nearest(width: int, group: int) -> int:
+    return round(width / group) * group
+
+
+def stages(numbers: Numbers, se: float, rounded: Callable[[int, int], int] = nearest) -> tuple[Stage, ...]:
+    """The rows that the five numbers stand for (Equations 2 to 4); `rounded` makes whole groups of a width."""
+    depth, w_0, w_a, w_m, group_width = numbers
     steps = [round(math.log((w_0 + w_a * block) / w_0, w_m)) for block in range(depth)]
     rows = []
     for step, blocks in groupby(steps):
         width = round(w_0 * w_m**step / 8) * 8
         group = min(group_width, width)
-        rows.append(Stage(Grouped(3, group, se), len(list(blocks)), round(width / group) * group, stride=2))
+        rows.append(Stage(Grouped(3, group, se), len(list(blocks)), rounded(width, group), stride=2))
     return tuple(rows)
 
 
-def regnet(name: str, numbers: tuple[int, int, float, float, int], se: float) -> Network:
+def regnet(name: str, numbers: Numbers, se: float, rounded: Callable[[int, int], int] = nearest) -> Network:
     return Network(
         name=name,
         stem=Stage(ConvBlock(3), layers=1, channels=32, stride=2),
-        stages=stages(*numbers, se),
+        stages=stages(numbers, se, rounded),
         style=Style(activation="relu", norm_decay=0.9, norm_eps=1e-5),
     )
 
 
 NETWORKS = (
     *(regnet(f"regnetx-{size}", numbers, se=0) for size, numbers in X.items()),
+    *(regnet(f"regnetx-{size}", numbers, se=0, rounded=round_channels) for size, numbers in X_ROUNDED.items()),
     *(regnet(f"regnety-{size}", numbers, se=0.25) for size, numbers in Y.items()),
+    *(regnet(f"regnety-{size}", numbers, se=0.25, rounded=round_channels) for size, numbers in Y_ROUNDED.items()),
 )
-# torchvision. Its 400MF of X and its 800MF and 8GF of Y have other widths; 1_6gf and 16gf differ in punctuation only.
+# torchvision. Without separators 1_6gf and 16gf are one name; the later is then meant.
 ALIASES = {
     "regnet_x_800mf": "regnetx-008",
+    "regnet_x_1_6gf": "regnetx-016",
+    "regnet_x_3_2gf": "regnetx-032",
     "regnet_x_8gf": "regnetx-080",
+    "regnet_x_16gf": "regnetx-160",
+    "regnet_x_32gf": "regnetx-320",
     "regnet_y_400mf": "regnety-004",
+    "regnet_y_1_6gf": "regnety-016",
+    "regnet_y_3_2gf": "regnety-032",
+    "regnet_y_16gf": "regnety-160",
+    "regnet_y_32gf": "regnety-320",
 }

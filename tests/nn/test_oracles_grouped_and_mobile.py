@@ -51,9 +51,25 @@ TIMM = {
     "senet-154": "senet154",
     **{f"regnet{kind}-{size}": f"regnet{kind}_{size}" for kind in "xy" for size in SIZES},
 }
-# The others of torchvision have other widths.
-REGNET_X = {"008": "800mf", "016": "1_6gf", "032": "3_2gf", "080": "8gf", "160": "16gf", "320": "32gf"}
-REGNET_Y = {"004": "400mf", "016": "1_6gf", "032": "3_2gf", "160": "16gf", "320": "32gf"}
+REGNET_X = {
+    "400mf": "400mf",
+    "008": "800mf",
+    "016": "1_6gf",
+    "032": "3_2gf",
+    "080": "8gf",
+    "160": "16gf",
+    "320": "32gf",
+}
+REGNET_Y = {
+    "004": "400mf",
+    "800mf": "800mf",
+    "8gf": "8gf",
+    "128gf": "128gf",
+    "016": "1_6gf",
+    "032": "3_2gf",
+    "160": "16gf",
+    "320": "32gf",
+}
 TORCHVISION = {
     **{f"efficientnetv2-{size}": f"efficientnet_v2_{size}" for size in "sml"},
     "mnasnet-b1": "mnasnet1_0",

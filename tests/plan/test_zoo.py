@@ -36,6 +36,9 @@ def test_tf_names_are_the_network_with_tensorflows_padding() -> None:
     assert cost(network).params == cost(ZOO["efficientnet-b3"]).params
 
 
+REGNETS = ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -57,6 +60,15 @@ def test_the_zoo_is_a_mapping_of_names_to_networks() -> None:
     assert all(network.name == name for name, network in ZOO.items())
     assert len(ZOO) == len(set(ZOO))
     assert [n.name for family in ZOO.families().values() for n in family] == list(ZOO)
+
+
+def test_all_regnets_of_torchvision_are_known_by_their_names() -> None:
+    """Multiply-adds by which torchvision names them; 1_6gf and 16gf differ in punctuation alone."""
+    for kind, size in [("x", s) for s in REGNETS[:-1]] + [("y", s) for s in REGNETS]:
+        network = ZOO[f"regnet_{kind}_{size}"]
+        named = float(size[:-2].replace("_", ".")) * (1e6 if size.endswith("mf") else 1e9)
+        assert cost(network).macs == pytest.approx(named, rel=0.1), (kind, size)
+        assert network.name.startswith(f"regnet{kind}-")
 
 
 def test_no_name_means_two_networks() -> None:
