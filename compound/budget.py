@@ -76,7 +76,7 @@ class Budget:
         return {name: figures[name]() for name in self.limits()}
 
     def shares(self, spent: Cost) -> dict[str, float]:
-        """Used share of each limit; the largest one binds."""
+        """Used share of each limit; the largest one is limiting."""
         return {name: used / self.limits()[name] for name, used in self.use(spent).items()}
 
     def admits(self, spent: Cost) -> bool:
@@ -109,7 +109,7 @@ class Plan:
         return self.budget.shares(self.cost)[self.binding]
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as plain values: the network and its cost, φ and factors, limits, what binds, the next step up."""
+        """As plain values: the network and its cost, φ and factors, limits and the limiting one, the next step up."""
         value = cost_fields(self.network, self.cost) | {"phi": self.phi} | self.scaling.to_json()
         value |= {"budget": self.budget.limits(), "binding": self.binding, "used": self.use, "next": None}
         if self.budget.device is not None:

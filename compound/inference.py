@@ -118,12 +118,13 @@ def run_over(
 
 
 def refuse_no_numbers(network: Network, probabilities: Tensor, names: list[str]) -> None:
-    """Raise `CompoundError` where an answer is no number: nothing can be said of such an image, nor counted."""
+    """Raise `CompoundError` where an answer is not a number: nothing can be said of such an image, nor counted."""
     wrong = (~torch.isfinite(probabilities).all(1)).nonzero()[:, 0].tolist()
     if wrong:
         raise CompoundError(
             f"{network.name} answers {len(wrong)} of {len(names)} images, such as {names[wrong[0]]}, with NaN, "
-            "which is no number; its weights have diverged or are damaged: train again, with a lower rate or for longer"
+            "which is not a number; its weights have diverged or are damaged: train again, with a lower rate or for "
+            "longer"
         )
 
 

@@ -1,4 +1,4 @@
-"""`compound plan`: the largest net within a budget, what binds, and what the next step up costs."""
+"""`compound plan`: the largest net within a budget, the limiting one, and what the next step up costs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,7 +24,7 @@ from compound.verbs import plan as verb
 from compound.verbs.given import find_network, find_rule
 from compound.verbs.published import plan_published, published_text
 
-Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (print says FLOPS).")]
+Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (FLOPS in the paper).")]
 Params = Annotated[str | None, typer.Option(help="Parameters, e.g. 5M.")]
 Activations = Annotated[str | None, typer.Option(help="Activations, e.g. 10M.")]
 Memory = Annotated[str | None, typer.Option(help="Bytes of inference on one image in fp32, e.g. 50MB.")]

@@ -17,7 +17,9 @@ from compound.verbs.given import find_network, find_rule
 
 def scale(
     network: NetworkName,
-    phi: Annotated[float | None, typer.Option(help="The one knob φ, any real number; negative scales down.")] = None,
+    phi: Annotated[
+        float | None, typer.Option(help="The compound coefficient φ, any real number; negative scales down.")
+    ] = None,
     rule: RuleName = "compound",
     depth: Annotated[float | None, typer.Option(help="Depth factor d, instead of φ.")] = None,
     width: Annotated[float | None, typer.Option(help="Width factor w, instead of φ.")] = None,

@@ -138,8 +138,8 @@ class TrainingOptions:
     on_nan: Annotated[
         Literal["stop", "retry", "go-on"],
         typer.Option(
-            help="When loss or gradients are no numbers, or the loss explodes: stop; go back and halve the rate; or "
-            "say it and go on while they are numbers."
+            help="When loss or gradients are NaN or infinite, or the loss explodes: stop; go back and halve the rate; "
+            "or warn and go on while they are finite."
         ),
     ] = "stop"
     sync_norm: Annotated[

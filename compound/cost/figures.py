@@ -13,8 +13,8 @@ from compound.network import Network
 from compound.ops import Shape
 
 CONVENTION = (
-    "MACs = multiply-adds of convolutions and linear layers for one image (print says FLOPS); "
-    "norms, activations, pooling and joins count none"
+    "MACs = multiply-adds of convolutions and linear layers for one image (FLOPS in the paper); "
+    "norms, activations, pooling and joins are not counted"
 )
 
 

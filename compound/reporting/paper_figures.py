@@ -16,12 +16,12 @@ EXCHANGED = "Single dimensions count 12 to 19 % less than the compound network t
 
 
 def paper_figure(number: int, networks: Sequence[Network], phi: float, rule: Rule) -> Picture:
-    """A figure without a study. Raises `UsageError` for those whose curves print gives no numbers of."""
+    """A figure without a study. Raises `UsageError` for those whose curves the paper prints no numbers for."""
     if number == 2:
         return figure_2(networks, phi, rule)
     if number not in PRINTED:
         raise UsageError(
-            f"print gives no numbers for figure {number}: name a study (figures 1, 3, 4, 5, 6 and 8), "
+            f"the paper prints no numbers for figure {number}: name a study (figures 1, 3, 4, 5, 6 and 8), "
             "or ask for figure 1, 2, 5 or 8, which need none"
         )
     return PRINTED[number]()

@@ -65,9 +65,9 @@ def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: 
         found = f"{start}, scaled by the {given['rule']} rule, gives {network.name} ({_brief(plan)}) within {limits}"
     sentence = f"{found[0].upper() if itself else found[0]}{found[1:]}. "
     if following is None:
-        sentence += f"It uses {plan['used']:.1%}; the rule goes no further, so the budget does not bind."
+        sentence += f"It uses {plan['used']:.1%}; the rule goes no further, so the budget is not used up."
     else:
-        sentence += f"It uses {plan['used']:.1%} of the {spoken(binding)}, the limit that binds"
+        sentence += f"It uses {plan['used']:.1%} of the {spoken(binding)}, the limiting budget"
         step = following.get(binding)
         if step and binding == "latency":
             step *= 1 + plan["margin"]
@@ -80,7 +80,7 @@ def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: 
     if following is not None:
         lines.append(_line("next step up", following | {"name": ""}, columns))
     factors = (
-        ("φ", f"{plan['phi']:.4g}", "the knob"),
+        ("φ", f"{plan['phi']:.4g}", "compound coefficient"),
         ("d", f"{plan['depth']:.4g}", "depth: layers"),
         ("w", f"{plan['width']:.4g}", "width: channels"),
         ("r", f"{plan['resolution_factor']:.4g}", "resolution: pixels"),

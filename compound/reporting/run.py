@@ -217,4 +217,4 @@ def _metrics(file: Path) -> dict[str, list[float]] | None:
     try:
         return {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else None
     except (TypeError, ValueError):
-        raise damage(file, "a cell is no number, or is missing", REMEDY) from None
+        raise damage(file, "a cell is not a number, or is missing", REMEDY) from None

@@ -65,7 +65,7 @@ class Desk:
             return error
         probabilities = await asyncio.wrap_future(model.batcher.submit(loaded, pixels))
         if not probabilities.isfinite().all():
-            return DamagedImage(f"image {position}", "the network's answer to it is no number")
+            return DamagedImage(f"image {position}", "the network's answer to it is not a number")
         return Answer(image=position, classes=classes_of(best_classes(probabilities, loaded.classes, top)))
 
 

@@ -128,17 +128,18 @@ def _compared(one: Variant, other: Variant) -> PairedComparison:
 
 def _sentence(best: PairedComparison, rivals: int) -> str:
     found, points = best.difference, abs(best.difference.mean) * 100
-    beats = "beats" if found.mean > 0 else "loses to" if found.mean < 0 else "equals"
-    rival = f"the best of {rivals} others" if rivals > 1 else "the other"
-    said = f"{best.reference} {beats} {rival}, {best.other}, by {points:.2f} points"
-    if best.group:
-        said = f"{best.group}: {said}"
+    rival = f"the best of {rivals} others, {best.other}," if rivals > 1 else f"the other, {best.other},"
     if abs(best.macs - 1) > EQUAL:
-        said += f", which has {best.macs - 1:+.1%} multiply-adds"
+        rival += f" which has {best.macs - 1:+.1%} multiply-adds,"
+    where = f"{best.group}: " if best.group else ""
+    beats = "beats" if found.mean > 0 else "loses to" if found.mean < 0 else "differs from"
+    said = f"{best.reference} {beats} {rival} by {points:.2f} points"
     if found.count < 2:
-        return f"{said} with one seed: nothing is known about other seeds"
+        return f"{where}{said} with one seed: nothing is known about others"
     sign = -1 if found.mean < 0 else 1
     low, high = sorted((sign * found.low * 100, sign * found.high * 100))
     adjusted = " after Holm" if rivals > 1 else ""
-    shown = "shown" if best.shown else "not shown"
-    return f"{said} (95 % {low:.2f} to {high:.2f}, {found.count} seeds), p = {best.adjusted:.2g}{adjusted}: {shown}"
+    doubt = "" if best.shown else "not shown that "
+    return (
+        f"{where}{doubt}{said} (95 % {low:.2f} to {high:.2f}, {found.count} seeds; p = {best.adjusted:.2g}{adjusted})"
+    )

@@ -138,7 +138,7 @@ class Checkpoints(Callback):
 
 
 def check_finite(trainer: Trainer) -> None:
-    """Raise `Diverged` where a weight is no number: such a checkpoint would replace a good one."""
+    """Raise `Diverged` where a weight is not finite: such a checkpoint would replace a good one."""
     module = trainer.lightning_module
     floats = ((name, share(tensor)) for name, tensor in module.state_dict().items() if tensor.is_floating_point())
     wrong = next((name for name, tensor in floats if not torch.isfinite(tensor).all()), None)

@@ -1,4 +1,4 @@
-"""A loss or gradient that is no number, or a loss that explodes, stops the training before it reaches the weights."""
+"""A loss or gradient that is not finite, or a loss that explodes, stops the training before it reaches the weights."""
 
 import math
 from pathlib import Path

@@ -45,7 +45,9 @@ def find_rate(network: Network, data: DataSet, recipe: Recipe, execution: Execut
         rates.append(rate)
         losses.append(loss)
     if not losses:
-        raise CompoundError("no rate can be found: the first loss is no number; give --rate, and look at the images")
+        raise CompoundError(
+            "no rate can be found: the first loss is NaN or infinite; give --rate, and look at the images"
+        )
     return SHARE * turning(rates, losses) * recipe.rate_batch / recipe.batch
 
 

@@ -77,9 +77,7 @@ class Recipe:
         if self.batch < 2:
             raise UsageError(f"batch {self.batch} is too small for batch norm; use 2 or more, usually 64 or 128")
         if not 1 <= self.repeats < self.batch:
-            raise UsageError(
-                f"repeats {self.repeats} of a batch of {self.batch} is no number of times; use 1, or e.g. 3"
-            )
+            raise UsageError(f"repeats {self.repeats} is not below the batch of {self.batch}; use 1, or e.g. 3")
         if not 1 <= self.accumulate <= self.batch // 2:
             raise UsageError(
                 f"accumulate {self.accumulate} does not leave two images a part of a batch of {self.batch}; "
@@ -100,7 +98,7 @@ class Recipe:
         if not 0 <= self.momentum < 1:
             raise UsageError(f"momentum {self.momentum} is not from 0 to below 1; use e.g. 0.9, or 0 for none")
         if self.rate_batch < 1:
-            raise UsageError(f"rate_batch {self.rate_batch} is no number of images; use 1 or more, usually 256")
+            raise UsageError(f"rate_batch {self.rate_batch} is not a number of images; use 1 or more, usually 256")
         if min(self.class_weights, default=0) < 0:
             raise UsageError(f"class_weights has {min(self.class_weights)}; use numbers from 0, or leave it out")
         for name in ("mixup", "cutmix", "weight_decay", "warmup_epochs"):

@@ -50,7 +50,7 @@ class Safeguards:
 
     `save_every` is for checkpoints within an epoch; each epoch ends with one. `on_nan`: when loss or gradients are no
     longer numbers, or the loss has exploded, "stop", or "retry": go back to the newest checkpoint and halve the rate.
-    "go-on" says of a loss that has exploded, and stops for what is no number.
+    "go-on" says of a loss that has exploded, and stops where it is not finite.
     """
 
     save_every: Interval = Interval(seconds=600)

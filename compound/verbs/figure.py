@@ -45,7 +45,7 @@ def figure(
         networks: what Figure 2 draws, beside each scaled by `rule` to `phi`; by default EfficientNet-B0.
         out: an .svg or .png; by default figure-N.svg.
 
-    Raises `UsageError` for a figure that print gives no numbers of, and for a study without the networks for it.
+    Raises `UsageError` for a figure that the paper prints no numbers for, and for a study without the networks for it.
     """
     from compound.reporting.paper_figures import paper_figure
     from compound.reporting.picture import FILES, write_picture

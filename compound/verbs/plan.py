@@ -47,9 +47,9 @@ def plan_text(found: Plan) -> str:
     ]
     for name, used in found.budget.use(counted).items():
         limit = found.budget.limits()[name]
-        binds = ", binds" if name == found.binding else ""
+        limiting = ", limiting" if name == found.binding else ""
         said = f"{name.replace('_', ' ')}: {limit_text(name, used)} of {limit_text(name, limit)}"
-        lines.append(f"{said} ({used / limit:.1%}{binds})")
+        lines.append(f"{said} ({used / limit:.1%}{limiting})")
         if name == "latency" and found.budget.device is not None:
             device = found.budget.device
             lines[-1] += (
@@ -63,5 +63,5 @@ def plan_text(found: Plan) -> str:
         )
         lines.append(f"the next step up, at {found.next_network.resolution} px, would cost {step}")
     else:
-        lines.append("the rule goes no further: the budget does not bind")
+        lines.append("the rule goes no further: the budget is not used up")
     return "\n".join(lines)

@@ -102,7 +102,7 @@ def test_show_prints_table_and_convention_and_warns_beside(cli: Cli, tmp_path: P
     code, out, err = cli("show", "efficientnet-b0")
     assert (code, err) == (0, "")
     assert out.startswith(ZOO["efficientnet-b0"].table())
-    assert "MACs = multiply-adds of convolutions and linear layers for one image (print says FLOPS)" in out
+    assert "MACs = multiply-adds of convolutions and linear layers for one image (FLOPS in the paper)" in out
     (tmp_path / "small.yaml").write_text(cli("show", "efficientnet-b0", "--yaml")[1].replace(": 224", ": 32"))
     code, out, err = cli("show", tmp_path / "small.yaml", "--json")
     assert json.loads(out)["resolution"] == 32
@@ -183,7 +183,7 @@ def test_plan_in_words(cli: Cli) -> None:
     code, out, err = cli("plan", "efficientnet-b0", "--macs", "1G", "--training-memory", "8GiB", "--batch", 8)
     assert (code, err) == (0, "")
     macs = fit_budget(ZOO["efficientnet-b0"], Budget(macs=1e9)).cost.macs
-    assert f"macs: {macs / 1e6:.0f}M of 1.00G ({macs / 1e9:.1%}, binds)" in out
+    assert f"macs: {macs / 1e6:.0f}M of 1.00G ({macs / 1e9:.1%}, limiting)" in out
     assert "training memory: " in out
     assert "the next step up, at " in out
 

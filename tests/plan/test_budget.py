@@ -30,7 +30,7 @@ def test_inside_every_limit_and_none_larger(name: str, rule: str, macs: float, p
     assert plan.cost == cost(scale(ZOO[name], RULES[rule](plan.next_phi - 2e-6)))  # nothing lies between the two
 
 
-def test_the_limit_that_binds() -> None:
+def test_the_limiting_budget() -> None:
     plan = fit_budget(B0, Budget(macs=2e9, params=1e9))
     assert plan.binding == "macs"
     assert plan.use == plan.cost.macs / 2e9

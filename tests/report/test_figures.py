@@ -118,7 +118,7 @@ def test_figure_4_has_a_line_a_setting(tmp_path: Path) -> None:
 
 
 def test_figures_that_cannot_be_drawn_say_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="print gives no numbers for figure 3: name a study"):
+    with pytest.raises(UsageError, match="the paper prints no numbers for figure 3: name a study"):
         paper_figure(3, [], 2, CompoundRule())
     study = write_synthetic(tmp_path, "compound")
     with pytest.raises(UsageError, match="has no networks for figure 4; use plan width-on"):

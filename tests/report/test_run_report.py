@@ -93,8 +93,8 @@ def test_plan_in_words_and_figures(make_run: MakeRun) -> None:
     text = page(path).text("plan")
     assert re.search(r"efficientnet-b0 \(.*\), scaled by the compound rule, gives .* within 600M MACs and 100 MB", text)
     assert plan["binding"] == "macs"
-    assert f"It uses {plan['used']:.1%} of the MACs, the limit that binds" in text
-    assert f"φ {plan['phi']:.4g} the knob d {plan['depth']:.4g} depth: layers" in text
+    assert f"It uses {plan['used']:.1%} of the MACs, the limiting budget" in text
+    assert f"φ {plan['phi']:.4g} compound coefficient d {plan['depth']:.4g} depth: layers" in text
     assert "budget at most 600M 100 MB next step up" in text
 
 

@@ -1,4 +1,4 @@
-"""Answers that are no numbers are an error in every verb, and norms that saw few steps are no source of them."""
+"""Answers that are not numbers are an error in every verb, and norms that saw few steps are no source of them."""
 
 from dataclasses import replace
 
@@ -32,7 +32,9 @@ def broken(network, photos, tmp_path):
 
 def test_no_number_is_a_sentence_in_every_verb(broken):
     (model, weights), data = broken
-    said = r"tiny answers \d+ of \d+ images, such as .*\.png, with NaN, which is no number; its weights have diverged"
+    said = (
+        r"tiny answers \d+ of \d+ images, such as .*\.png, with NaN, which is not a number; its weights have diverged"
+    )
     with pytest.raises(CompoundError, match=said):
         evaluate(model, data.test, data.classes)
     with pytest.raises(CompoundError, match=said):
