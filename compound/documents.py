@@ -6,6 +6,7 @@ refused before anything is made of it. Every error says which file, what is wron
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -73,8 +74,16 @@ def damaged(path: str | Path, remedy: str, what: str = "", error: Failure = Usag
         yield
     except KeyError as missing:
         raise damage(path, f"it has no {missing.args[0]!r}", remedy, what, error) from None
-    except (TypeError, ValueError, AttributeError, IndexError):
+    except (TypeError, ValueError, AttributeError, IndexError, OverflowError):
         raise damage(path, "its fields hold other values than such a file has", remedy, what, error) from None
+
+
+def finite_number(value: Any) -> float:
+    """`value` as a number. Raises `ValueError` where it is not finite, `OverflowError` where it is too large."""
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is not finite")
+    return number
 
 
 def damage(path: str | Path, reason: str, remedy: str, what: str = "", error: Failure = UsageError) -> CompoundError:

@@ -138,6 +138,8 @@ def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables
         if path.suffix.lower() != ".csv":
             raise DataError(f"{spec} is no folder, .csv or .npz file; give one of these or a data set's name")
         return open_csv(path, channels or 3)
+    if path.exists():  # a pipe would be waited for, and a device never ends
+        raise DataError(f"{spec} is no regular file and no folder; give one of these")
     if os.sep in spec or path.suffix:
         raise DataError(f"there is no {spec}; give an existing folder, a CSV file or a data set's name")
     known = ["fashion6k", *NAMED]

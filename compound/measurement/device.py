@@ -44,12 +44,15 @@ class TimedNetwork:
     left_out: bool
 
 
+WIDEST = 16  # times a network's own width or resolution, beyond which none of a family is built
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How many scaled `networks` are timed, a quarter of them to check the table, and for how many `seconds`.
 
     Widths and resolutions lie between 1/`span` and `span` times the family's own. Raises `UsageError` for a span that
-    leaves no range.
+    leaves no range, and for no time.
     """
 
     networks: int = 48
@@ -58,8 +61,10 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.span <= 1:
-            raise UsageError(f"--span {self.span} leaves no range of sizes; use more than 1, usually 2")
+        if not 1 < self.span <= WIDEST:
+            raise UsageError(f"--span {self.span} leaves no range of sizes; use more than 1, to {WIDEST}; usually 2")
+        if not 0 < self.seconds < math.inf:
+            raise UsageError(f"--seconds {self.seconds} is no time to measure in; use e.g. 120")
 
 
 USUAL = Sampling()

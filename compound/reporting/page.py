@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from compound.cost import CONVENTION
-from compound.documents import read_json
+from compound.documents import damage, read_json
 from compound.files import make_folder, write_bytes, write_text
 from compound.quantity import brief_seconds, short
 from compound.reporting.picture import Picture
@@ -101,6 +101,9 @@ def _groups(parts: Sequence[Part]) -> Iterator[tuple[str, list[Part]]]:
         yield "figures", figures
 
 
-def read_if_there(file: Path) -> Any:
-    """The value of a JSON file, None where there is no file."""
-    return read_json(file, REMEDY) if file.is_file() else None
+def read_if_there(file: Path, kind: type = object) -> Any:
+    """The value of a JSON file, None where there is no file. Raises `UsageError` where it is of another kind."""
+    found = read_json(file, REMEDY) if file.is_file() else None
+    if found is not None and not isinstance(found, kind):
+        raise damage(file, "it holds another value than such a file has", REMEDY)
+    return found

@@ -47,7 +47,7 @@ class RunReport:
             {str(name): str(number) for name, number in (given.get("versions") or {}).items()},
             read_if_there(path / "plan.json"),
             _metrics(run.metrics),
-            read_if_there(run.evaluation),
+            read_if_there(run.evaluation, dict),
             read_if_there(run.held_out),
             predictions["predictions"] if predictions else None,
         )
@@ -215,6 +215,11 @@ def _metrics(file: Path) -> dict[str, list[float]] | None:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise damage(file, table_fault(error), REMEDY) from None
     try:
-        return {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else None
+        found = {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else None
+        if found and not all(map(math.isfinite, found["epoch"])):  # a loss may well be no number
+            raise ValueError
+        return found
+    except KeyError:
+        raise damage(file, "it has no column epoch", REMEDY) from None
     except (TypeError, ValueError):
         raise damage(file, "a cell is not a number, or is missing", REMEDY) from None

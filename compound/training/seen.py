@@ -90,6 +90,8 @@ def read_seen(path: Path) -> Seen | None:
         return None
     try:
         text = read_regular(path, bound("COMPOUND_MAX_INDEX")).decode("utf-8", "surrogateescape")
+        if not text.endswith("\n"):
+            raise ValueError("its last line is cut off")
         first, *rows = csv.reader(io.StringIO(text, newline=""))
         if tuple(first) != HEADER:
             raise ValueError(f"its first line is {','.join(first)}")

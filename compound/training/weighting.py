@@ -8,7 +8,7 @@ from torch import Tensor
 
 from compound.data import DataSet
 from compound.data.spec import HELD
-from compound.documents import damaged, read_json
+from compound.documents import damaged, finite_number, read_json
 from compound.errors import UsageError
 from compound.execution import Execution
 from compound.inference import classify
@@ -77,5 +77,5 @@ def find_class_weights(
     remedy = "use balanced, target:DATA, or a JSON file of class names and shares"
     given = read_json(spec, remedy, "--class-weights")
     with damaged(spec, remedy, "--class-weights"):
-        shares = {str(name): float(share) for name, share in given.items()}
+        shares = {str(name): finite_number(share) for name, share in given.items()}
     return importance(data, shares)

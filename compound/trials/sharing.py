@@ -1,11 +1,12 @@
 """Where the trials of a search are kept and who works on them, as a value; and a search carried out with it."""
 
+import math
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compound.errors import CompoundError
+from compound.errors import CompoundError, UsageError
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -22,6 +23,8 @@ class Sharing:
     seconds without a sign after which a worker counts as dead.
     `workers`: processes here; None: one a core, up to four. `threads`: of each; None: the cores shared out.
     `device`: where they run. `progress`: the best trials, or a line a trial, on standard error.
+
+    Raises `UsageError` for a time that is none.
     """
 
     storage: str | None = None
@@ -32,6 +35,12 @@ class Sharing:
     threads: int | None = None
     device: str = "auto"
     progress: bool = False
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and not 0 < self.timeout < math.inf:
+            raise UsageError(f"timeout {self.timeout} is no time for an evaluation; use seconds, e.g. 3600")
+        if not 1 <= self.lease < math.inf:
+            raise UsageError(f"lease {self.lease} is no time to wait for a sign; use 1 second or more, usually 60")
 
     def search(
         self, problem: "Problem", journal: Path, trials: int, strategy: "Strategy", seed: int = 0,

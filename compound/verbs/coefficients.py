@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compound.errors import UsageError
 from compound.files import make_folder, write_json
 from compound.network import Network
 from compound.scaling import CompoundRule
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 MOST_TRIALS = 24  # where none are asked for
 EPOCHS = 6
 HOLDOUT = 0.2  # of the training images, to choose by
+LARGEST_PHI = 32  # a network of 2^32 times its baseline's cost is never built
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class CoefficientSearch:
     of α, β, γ. `sampler`: grid, random, tpe, gp or nsga2. `trials`: configurations; None: all, at most 24. `seeds`:
     trainings a candidate. `prune`: stop candidates below the median of the others. `seed`: of the choices, and of the
     first training of each candidate.
+
+    Raises `UsageError` for a φ or a factor that no network can be scaled by.
     """
 
     phi: float = 1.0
@@ -44,6 +48,12 @@ class CoefficientSearch:
     seeds: int = 2
     prune: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.phi <= LARGEST_PHI:
+            raise UsageError(f"phi {self.phi:g} does not scale up; use 1, as the paper does, or up to {LARGEST_PHI}")
+        if self.factor is not None and not 1 < self.factor <= 2.0**LARGEST_PHI:
+            raise UsageError(f"target cost {self.factor:g}x does not scale up; use e.g. 2x, at most 2^{LARGEST_PHI}")
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,8 @@ def export(
     from compound.runtimes import FORMATS
 
     wanted, name = find_formats(to), fspath(model)
+    if not 0 <= most_drop <= 100:
+        raise UsageError(f"--max-drop {most_drop} is not a number of points of accuracy; use 0 to 100, usually 0.1")
     if "auto" in wanted and weights:
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
     net, described = find_model(model, weights)

@@ -108,6 +108,8 @@ def limits(described: "Weights", top: int | None, threshold: float | None) -> tu
     """How many classes are named, and from which probability on."""
     from compound.evaluation.several import THRESHOLD
 
+    if threshold is not None and not 0 <= threshold <= 1:
+        raise UsageError(f"threshold {threshold} is not a probability; use 0 to 1, e.g. 0.5")
     if described.several:
         return top or len(described.classes), THRESHOLD if threshold is None else threshold
     return top or GUESSES, threshold or 0.0

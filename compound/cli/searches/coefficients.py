@@ -51,7 +51,7 @@ def coefficients(
     """Find α, β, γ (STEP 1 of the paper's Section 3.3) by training candidates of about equal cost."""
     where, table = which_devices(device)
     training = TrainingOptions(
-        recipe=recipe, epochs=epochs or verb.EPOCHS, minutes=minutes, batch=batch, rate=rate
+        recipe=recipe, epochs=verb.EPOCHS if epochs is None else epochs, minutes=minutes, batch=batch, rate=rate
     ).find_recipe()  # fmt: skip
     asked = verb.CoefficientSearch(
         phi, factor_of(target_cost), cost, tolerance, table, step, sampler, trials, seeds, prune, seed
