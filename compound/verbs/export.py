@@ -75,9 +75,7 @@ def export(
     from compound.deploy.hub import write_hub_folder
     from compound.runtimes import FORMATS
 
-    wanted, name = find_formats(to), fspath(model)
-    if not 0 <= most_drop <= 100:
-        raise UsageError(f"--max-drop {most_drop} is not a number of points of accuracy; use 0 to 100, usually 0.1")
+    wanted, name = find_formats(to, most_drop), fspath(model)
     if "auto" in wanted and weights:
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
     net, described = find_model(model, weights)
@@ -102,10 +100,12 @@ def export(
     return Export(place, tuple(done), chosen, hub)
 
 
-def find_formats(to: str | Sequence[str]) -> set[str]:
-    """What is asked for. Raises `UsageError` for what is none of the formats."""
+def find_formats(to: str | Sequence[str], most_drop: float) -> set[str]:
+    """What is asked for. Raises `UsageError` for what is none of the formats, and for a drop that none is chosen by."""
     from compound.runtimes import FORMATS
 
+    if not 0 <= most_drop <= 100:
+        raise UsageError(f"--max-drop {most_drop} is not a number of points of accuracy; use 0 to 100, usually 0.1")
     wanted = {to} if isinstance(to, str) else set(to)
     unknown = sorted(wanted - {*FORMATS, "auto", "hub"})
     if unknown or not wanted:
