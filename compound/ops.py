@@ -203,6 +203,24 @@ class LayerNorm(Operator):
 
 
 @dataclass(frozen=True)
+class ResponseNorm(Operator):
+    """Global response normalisation (Woo et al. 2023, Section 3): x + γ · x · n + β.
+
+    n is the length of a channel over all positions, divided by the mean length of the channels plus `eps`.
+    """
+
+    eps: float = 1e-6
+
+    keeps_input: ClassVar[bool] = True
+
+    def params(self, *shapes: Shape) -> int:
+        return 2 * shapes[0][0]
+
+    def keeps_aside(self, *shapes: Shape) -> int:
+        return 2 * shapes[0][0]  # lengths, and their quotients
+
+
+@dataclass(frozen=True)
 class Activation(Operator):
     """An element-wise function."""
 

@@ -7,6 +7,7 @@ those operators. A block of your own is a frozen dataclass with an `operators` m
 from compound.blocks.base import Block, all_blocks, block_name, keeps_shape, place
 from compound.blocks.cell import BareConv, Cell
 from compound.blocks.conv import ConvBlock
+from compound.blocks.convnext import ConvNext, Patches
 from compound.blocks.dense import Dense
 from compound.blocks.fire import Fire
 from compound.blocks.grouped import DeepStem, Grouped, HalvedBottleneck
@@ -27,6 +28,7 @@ __all__ = [
     "Branch",
     "Cell",
     "ConvBlock",
+    "ConvNext",
     "DeepStem",
     "Dense",
     "Fire",
@@ -38,6 +40,7 @@ __all__ = [
     "MBConv",
     "MaxPool",
     "NormFree",
+    "Patches",
     "Separable",
     "ShuffleV1",
     "ShuffleV2",

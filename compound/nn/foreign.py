@@ -81,7 +81,7 @@ def shortcuts_first(found: list[Layer]) -> list[Layer]:
 def fits(ours: Layer, theirs: Layer) -> bool:
     """Whether the tensors of two layers have the same shapes, or as many numbers where a window covers a whole map."""
     if ours.kind == theirs.kind == "scales":
-        return [*ours.shapes.values()] == [*theirs.shapes.values()]
+        return [math.prod(one) for one in ours.shapes.values()] == [math.prod(one) for one in theirs.shapes.values()]
     if ours.shapes.keys() != theirs.shapes.keys():
         return False
     pairs = [(ours.shapes[word], theirs.shapes[word]) for word in ours.shapes]

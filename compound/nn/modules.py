@@ -72,6 +72,11 @@ def _(operator: ops.LayerNorm, shape: Shape, drop: float = 0.0) -> nn.Module:
 
 
 @make.register
+def _(operator: ops.ResponseNorm, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return ResponseNorm2d(shape[0], operator.eps)
+
+
+@make.register
 def _(operator: ops.Activation, shape: Shape, drop: float = 0.0) -> nn.Module:
     return FUNCTIONS[operator.function]()
 
@@ -266,6 +271,21 @@ class LayerNorm2d(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ResponseNorm2d(nn.Module):
+    """Global response normalisation of (N, C, H, W); the identity until it is trained."""
+
+    def __init__(self, channels: int, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.zeros(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        length: Tensor = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True)
+        share = length / (length.mean(1, keepdim=True) + self.eps)
+        return x + x * share * self.weight[:, None, None] + self.bias[:, None, None]
 
 
 class Slice(nn.Module):

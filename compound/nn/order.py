@@ -31,6 +31,11 @@ features pre_logits head                                    | timm: VGG
 features classifier
 features last_linear
 layers classifier                                           | torchvision: MnasNet
+stem stages norm_pre? head                                  | timm: ConvNeXt
+downsample? blocks
+conv_dw norm mlp
+fc1 grn? fc2
+norm fc
 stem s# head                                                | timm: RegNet
 conv1 conv2 se? conv3 downsample?
 stem trunk_output fc                                        | torchvision: RegNet

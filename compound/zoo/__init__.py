@@ -38,6 +38,7 @@ FAMILIES = (
     "nasnet",
     "amoebanet",
     "mobilenetv4",
+    "convnext",
 )
 
 

@@ -52,16 +52,3 @@ def test_a_family_of_ones_own_in_forty_lines():
     assert larger.stages[1].block.mid == 56  # 48 · 1.1, to a multiple of 8
     assert parse_network(dump_network(larger)) == larger
     assert learns(scale(network.with_(resolution=64), CompoundRule()(-4)))
-
-
-@pytest.mark.long
-def test_convnext_in_forty_lines():
-    assert short("convnext")
-    network = load("convnext").CONVNEXT_TINY
-    counted = cost(network)
-    # torchvision 0.29 `convnext_tiny`: parameters of the live model, multiply-adds by torch's FlopCounterMode.
-    assert (counted.params, counted.macs, counted.buffers) == (28_589_128, 4_455_531_264, 0)
-    larger = scale(network, CompoundRule()(1))
-    assert [(stage.channels, stage.layers) for stage in larger.stages[-2:]] == [(848, 1), (848, 4)]
-    assert parse_network(dump_network(larger)) == larger
-    assert learns(scale(network.with_(resolution=64), CompoundRule()(-4)))

@@ -4,11 +4,10 @@ import importlib
 
 import pytest
 import torch
-from docs.test_examples import load
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from compound import cost
+from compound import ZOO, cost
 from compound.nn import ReadingError, from_module
 
 pytestmark = pytest.mark.oracle
@@ -71,19 +70,16 @@ def test_what_timm_has_and_we_have_not(name, sentence):
         from_module(pytest.importorskip("timm").create_model(name))
 
 
-def test_convnext_is_read_with_the_blocks_of_the_example():
-    example = load("convnext")
-    model = importlib.import_module("torchvision.models").convnext_tiny()
-    for module in model.modules():
-        if hasattr(module, "layer_scale"):
-            torch.nn.init.normal_(module.layer_scale, std=0.5)
-    blocks = (example.Patches(), example.Patches(norm_first=False), example.ConvNext())
-    network, built = from_module(model, blocks=blocks)
-    ours = example.CONVNEXT_TINY
-    assert [(s.block, s.layers, s.channels, s.stride) for s in network.stages] == [
-        (s.block, s.layers, s.channels, s.stride) for s in ours.stages
-    ]
-    assert (network.stem, network.head, network.style.norm) == (ours.stem, ours.head, "layer")
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+def test_convnext_is_read_as_the_zoo_writes_it(library):
+    tiny = importlib.import_module("torchvision.models").convnext_tiny
+    model = tiny() if library == "torchvision" else pytest.importorskip("timm").create_model("convnext_tiny")
+    for name, parameter in model.named_parameters():
+        if name.endswith(("layer_scale", "gamma")):
+            torch.nn.init.normal_(parameter, std=0.5)
+    network, built = from_module(model)
+    ours = ZOO["convnext-tiny"]
+    assert (network.stages, network.head, network.style.norm) == (ours.stages, ours.head, "layer")
     x = torch.randn(1, 3, 224, 224)
     with torch.inference_mode():
         assert torch.allclose(built(x), model.eval()(x), rtol=1e-4, atol=1e-5)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from compound.nn.reading.graph import Node
-from compound.nn.reading.values import Arguments, Capture, NotInAlphabet, Value
+from compound.nn.reading.values import Arguments, Capture, NotInAlphabet, Value, Weight
 
 
 def permute(c: Capture, a: Arguments, output: Any) -> Value:
@@ -23,9 +23,11 @@ def pad(c: Capture, a: Arguments, output: Any) -> Value:
     return Value(c.plain(x), ((top, bottom), (left, right)), float(a["value"] or 0))
 
 
-def regroup(c: Capture, a: Arguments, output: Any) -> Value:
-    """Flattening, and the two ends of a channel shuffle."""
+def regroup(c: Capture, a: Arguments, output: Any) -> Value | Weight:
+    """Flattening, the two ends of a channel shuffle, and weights written with other dimensions."""
     x, before, after = a["self"], tuple(a["self shape"]), tuple(output.shape)
+    if isinstance(x, Weight):
+        return x._replace(shape=after)
     if isinstance(x, Value) and x.swapped and len(after) == 4 and before[3:] == after[2:]:
         return c.put(Node("shuffle", (x.groups,), ()), [Value(x.number)], output)
     number = c.plain(x)

@@ -13,6 +13,7 @@ from compound.blocks import (
     Basic,
     Bottleneck,
     ConvBlock,
+    ConvNext,
     DeepStem,
     Dense,
     Fire,
@@ -21,6 +22,7 @@ from compound.blocks import (
     HalvedBottleneck,
     MaxPool,
     MBConv,
+    Patches,
     Separable,
     ShuffleV1,
     ShuffleV2,
@@ -156,9 +158,24 @@ def dense(a: Ahead) -> Iterator[Proposal]:
         yield Proposal(Dense(kernel(conv), channels(reduce) // growth, compress), growth, by)
 
 
+def convnext(a: Ahead) -> Iterator[Proposal]:
+    """ConvNeXt's stem and blocks, of which one that changes shapes begins with a norm."""
+    kinds = [node.kind for node in a.nodes[:3]]
+    if kinds[:2] == ["conv", "layer_norm"]:
+        yield Proposal(Patches(), channels(a.nodes[0]), stride(a.nodes[0]))
+    fits = kinds[:1] == ["layer_norm"]
+    convs = a.convs(4)[fits : fits + 3]
+    if len(convs) == 3 and groups(convs[0]) == channels(convs[0]) > 1:
+        by = stride(a.convs(1)[0]) if fits else 1
+        expand = ratio(channels(convs[1]), channels(convs[0]))
+        learned = any(node.kind == "scale" for node in a.nodes)
+        start = ConvNext.scale if learned else 0
+        yield Proposal(ConvNext(kernel(convs[0]), expand, start), channels(convs[0]), by)
+
+
 def proposals(ahead: Ahead) -> Iterator[Proposal]:
     """Every reading worth trying at a place, the likelier first."""
-    for read in (residual, plain, mobile, universal, joined, shuffled):
+    for read in (residual, plain, mobile, universal, convnext, joined, shuffled):
         yield from read(ahead)
     strides = dict.fromkeys((ahead.stride, 2))  # windows without padding shrink small maps by more than they stride
     for block, by in product(inceptions(ahead.graph, ahead.start, ahead.end), strides):
