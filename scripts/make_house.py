@@ -17,7 +17,7 @@ ROOMS = {
     "packages and use": "003 034 038",
     "weights": "004 024",
     "data": "005 006 031 032 033 037",
-    "training": "008 009 016 019 023 025 026 030 035",
+    "training": "008 009 016 019 023 025 026 030 035 039",
     "search and studies": "012 015 018 027",
     "running networks": "014 021 022 036-what 029",
     "reports": "028",

@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from compound.kernels import norm_act as kernel
+from compound.kernels import serves
 from compound.nn.depthwise import Geometry, convolution_backward
 
 aten = torch.ops.aten
@@ -61,45 +63,86 @@ POINTWISE: dict[type[nn.Module], Pointwise] = {
 
 
 class Normalised:
-    """A norm's output from its input and the batch's statistics; held from first to last use in a backward pass.
+    """What a batch norm that trains and its activation put out, from the norm's input and the batch's statistics.
 
-    The norm itself comes last, for whatever reads its output has its gradient before.
+    It is held from first to last use in a backward pass; the norm itself comes last, for whatever reads its output has
+    its gradient before.
     """
 
-    def __init__(self, eps: float) -> None:
-        self.eps = eps
+    def __init__(self, eps: float, act: type[nn.Module] | None) -> None:
+        self.eps, self.act = eps, act
         self.held: Tensor | None = None
 
-    def of(self, *leaves: Tensor) -> Tensor:
-        x, mean, variance, weight, bias = leaves
-        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=self.eps)
+    def statistics(self, x: Tensor, running: tuple[Tensor, Tensor], momentum: float) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the batch, which enter the `running` ones."""
+        found: tuple[Tensor, Tensor] = aten.batch_norm_update_stats(x, *running, momentum)
+        return found
+
+    def first(self, *leaves: Tensor) -> Tensor:
+        """The output, as `again` computes it to the last bit."""
+        z = self._normalised(*leaves)
+        return POINTWISE[self.act].forward(z, inplace=True) if self.act else z
 
     def again(self, *leaves: Tensor) -> Tensor:
         if self.held is None:
-            self.held = self.of(*leaves)
+            self.held = self._normalised(*leaves)
+        return POINTWISE[self.act].forward(self.held) if self.act else self.held
+
+    def backward(self, gradient: Tensor, leaves: tuple[Tensor, ...], wanted: list[bool]) -> tuple[Tensor | None, ...]:
+        """Gradients of the norm's input, weight and bias."""
+        x, mean, variance, weight, _bias = leaves
+        if self.act:
+            z = self._normalised(*leaves) if self.held is None else self.held
+            gradient = POINTWISE[self.act].backward(gradient, z, z)
+        self.held, inverse = None, torch.rsqrt(variance + self.eps)
+        found: tuple[Tensor | None, ...] = aten.native_batch_norm_backward(
+            gradient, x, weight, None, None, mean, inverse, True, self.eps, wanted
+        )
+        return found
+
+    def _normalised(self, *leaves: Tensor) -> Tensor:
+        x, mean, variance, weight, bias = leaves
+        return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=self.eps)
+
+
+class InKernels(Normalised):
+    """The same by kernels of our own, norm and activation in one."""
+
+    def statistics(self, x: Tensor, running: tuple[Tensor, Tensor], momentum: float) -> tuple[Tensor, Tensor]:
+        mean, variance = kernel.statistics(x)
+        rows = x.numel() // x.shape[1]
+        running[0].lerp_(mean, momentum)
+        running[1].lerp_(variance * (rows / (rows - 1)), momentum)
+        return mean, variance
+
+    def first(self, *leaves: Tensor) -> Tensor:
+        return kernel.apply(leaves[0], self._folded(*leaves), self.act)
+
+    def again(self, *leaves: Tensor) -> Tensor:
+        if self.held is None:
+            self.held = self.first(*leaves)
         return self.held
 
-    def last(self, *leaves: Tensor) -> Tensor:
-        z, self.held = self.again(*leaves), None
-        return z
+    def backward(self, gradient: Tensor, leaves: tuple[Tensor, ...], wanted: list[bool]) -> tuple[Tensor | None, ...]:
+        self.held = None
+        return kernel.backward(gradient, leaves[0], self._folded(*leaves), self.act, wanted[0])
+
+    def _folded(self, *leaves: Tensor) -> kernel.Folded:
+        _, mean, variance, weight, bias = leaves
+        return kernel.fold(mean, variance, weight, bias, self.eps)
 
 
 def norm_act(norm: nn.BatchNorm2d, act: type[nn.Module] | None, x: Tensor) -> Tensor:
     """act(norm(x)) of a batch norm that trains, with its source."""
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
-    normalised = Normalised(norm.eps)
-    y, mean, variance = NormAct.apply(
-        x, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.momentum, act, normalised
-    )
+    running = cast(tuple[Tensor, Tensor], (norm.running_mean, norm.running_var))
+    in_kernels = serves(x, norm.weight, norm.bias, *running) and x.is_contiguous(memory_format=torch.channels_last)
+    normalised = (InKernels if in_kernels else Normalised)(norm.eps, act)
+    y, mean, variance = NormAct.apply(x, norm.weight, norm.bias, *running, norm.momentum, normalised)
     if not y.requires_grad:  # nobody would come last
         return cast(Tensor, y)
-    return with_source(y, Source(partial(_activated, act, normalised), (x, mean, variance, norm.weight, norm.bias)))
-
-
-def _activated(act: type[nn.Module] | None, normalised: Normalised, *leaves: Tensor) -> Tensor:
-    z = normalised.again(*leaves)
-    return POINTWISE[act].forward(z) if act else z
+    return with_source(y, Source(normalised.again, (x, mean, variance, norm.weight, norm.bias)))
 
 
 class NormAct(Function):
@@ -108,28 +151,19 @@ class NormAct(Function):
     @staticmethod
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, running_mean: Tensor, running_var: Tensor,
-        momentum: float, act: type[nn.Module] | None, normalised: Normalised,
+        momentum: float, normalised: Normalised,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        mean, variance = aten.batch_norm_update_stats(x, running_mean, running_var, momentum)
+        mean, variance = normalised.statistics(x, (running_mean, running_var), momentum)
         ctx.save_for_backward(x, mean, variance, weight, bias)
-        ctx.act, ctx.normalised = act, normalised
+        ctx.normalised = normalised
         ctx.mark_non_differentiable(mean, variance)
-        z = normalised.of(x, mean, variance, weight, bias)  # as it will be again, to the last bit
-        return POINTWISE[act].forward(z, inplace=True) if act else z, mean, variance
+        return normalised.first(x, mean, variance, weight, bias), mean, variance
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        x, mean, variance, weight, _bias = leaves = ctx.saved_tensors
-        if ctx.act:
-            z = ctx.normalised.last(*leaves)
-            gradient = POINTWISE[ctx.act].backward(gradient, z, z)
-        ctx.normalised.held = None
-        inverse, eps = torch.rsqrt(variance + ctx.normalised.eps), ctx.normalised.eps
-        found = aten.native_batch_norm_backward(
-            gradient, x, weight, None, None, mean, inverse, True, eps, ctx.needs_input_grad[:3]
-        )
-        return *found, *[None] * 5
+        found = ctx.normalised.backward(gradient, ctx.saved_tensors, ctx.needs_input_grad[:3])
+        return *found, *[None] * 4
 
 
 def convolve(
