@@ -1,0 +1,41 @@
+"""A step of RMSProp in one pass over memory: see rmsprop.c."""
+
+import ctypes
+
+import torch
+from torch import Tensor
+
+from compound.kernels import library, serves
+
+
+def applies(weights: list[Tensor], *others: list[Tensor]) -> bool:
+    """Whether the tensors of each weight are float32 on the processor and lie in memory in the same order."""
+    return all(
+        serves(*tensors) and len({_order(tensor) for tensor in tensors}) == 1
+        for tensors in zip(weights, *others, strict=True)
+    )
+
+
+def step(
+    weights: list[Tensor],
+    gradients: list[Tensor],
+    squares: list[Tensor],
+    momenta: list[Tensor],
+    *,
+    settings: tuple[float, float, float, float, float],
+) -> None:
+    """Change weights, squares and momenta in place; `settings` are rate, decay, momentum, ε and weight decay."""
+    every = list(zip(weights, gradients, squares, momenta, strict=True))
+    addresses = [number for tensors in every for number in (*(t.data_ptr() for t in tensors), tensors[0].numel())]
+    table = (ctypes.c_size_t * len(addresses))(*addresses)
+    numbers = (ctypes.c_float * 5)(*settings)
+    count, threads = ctypes.c_size_t(len(every)), torch.get_num_threads()
+    getattr(library(), "compound_rmsprop")(table, count, numbers, threads)  # noqa: B009  # no attribute that types know
+    torch.autograd.graph.increment_version([*weights, *squares, *momenta])  # as an operator of torch would
+
+
+def _order(tensor: Tensor) -> tuple[int, ...] | None:
+    """The strides of a tensor without gaps; extents of one have none that matter. None where there are gaps."""
+    strides = tuple(stride if extent > 1 else 0 for extent, stride in zip(tensor.shape, tensor.stride(), strict=True))
+    reach = sum((extent - 1) * stride for extent, stride in zip(tensor.shape, strides, strict=True))
+    return strides if reach + 1 == tensor.numel() else None
