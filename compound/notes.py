@@ -19,6 +19,7 @@ def silent(text: str) -> None:
 
 
 _listener: ContextVar[Say] = ContextVar("listener", default=aloud)
+_told: ContextVar[frozenset[str]] = ContextVar("told", default=frozenset())
 
 
 def note(text: str) -> None:
@@ -26,11 +27,19 @@ def note(text: str) -> None:
     _listener.get()(text)
 
 
+def note_once(text: str) -> None:
+    """Tell it unless it was told to the same listener."""
+    if text not in (told := _told.get()):
+        _told.set(told | {text})
+        note(text)
+
+
 @contextmanager
 def heard_by(say: Say) -> Iterator[None]:
     """Notes go to `say`."""
-    token = _listener.set(say)
+    token, told = _listener.set(say), _told.set(frozenset())
     try:
         yield
     finally:
         _listener.reset(token)
+        _told.reset(told)

@@ -26,17 +26,13 @@ from compound.files import sha256
 from compound.network import Inputs, Labelled, Network
 from compound.nn.build import ConvNet
 from compound.nn.foreign import WeightsError
+from compound.nn.libraries import styled
 from compound.nn.weights import Weights, foreign_model, load_model, read_weights, same_layers
 from compound.zoo import ZOO
 
 AUTO = "auto"
 TORCHVISION = "torchvision/"
 NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
-# Trained in PyTorch with its ε of 1e-5 and symmetric padding, although the network was first TensorFlow's.
-PYTORCH_TRAINED = {
-    "torchvision": re.compile(r"efficientnet_b[0-4]|mnasnet"),
-    "timm": re.compile(r"efficientnet|mnasnet|semnasnet|mobilenetv3|tinynet"),
-}
 # Their torchvision modules turn the usual normalisation into this one (`transform_input`).
 HALVES = ("googlenet", "inception_v3")
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # classifiers that only training has
@@ -177,13 +173,6 @@ def inputs_of(config: Mapping[str, Any]) -> Inputs:
         fit=fits[config.get("crop_mode") or "center"],
         margin=math.floor(size / config.get("crop_pct", 0.875)) - size,
     )
-
-
-def styled(network: Network, arch: str, library: str) -> Network:
-    """`network` with the ε and padding that the weights of this architecture were trained with."""
-    if not PYTORCH_TRAINED[library].match(arch):
-        return network
-    return network.with_(style=replace(network.style, norm_eps=1e-5, padding="symmetric"))
 
 
 def _built(network: Network, state: Mapping[str, Tensor], names: list[str]) -> tuple[ConvNet, Weights]:

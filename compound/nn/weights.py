@@ -19,8 +19,10 @@ from compound.mapping import plain_value
 from compound.network import Network
 from compound.nn.build import ConvNet, build
 from compound.nn.foreign import WeightsError, import_weights, in_order
+from compound.nn.libraries import recognised
 from compound.nn.stored import DIGEST, check_types, digest, read_checkpoint, read_safetensors
 from compound.notation import dump_network, parse_network
+from compound.notes import note_once
 
 FORMAT = "compound-1"
 SEVERAL = "several"
@@ -90,6 +92,11 @@ def load_model(path: str | Path, network: Network | None = None, *, several: boo
     if described is None:
         if network is None:
             raise WeightsError(f"{path} does not say which network it belongs to; name it: NETWORK --weights {path}")
+        network, unknown = recognised(network, state)
+        if unknown:
+            taken = f"{network.style.padding} padding and ε {network.style.norm_eps:g} are taken"
+            said = "does not say with which padding and ε its weights were trained"
+            note_once(f"warning: {path} {said}; {taken}; {unknown}")
         return foreign_model(network, state)
     if network is not None and not same_layers(network, described.network):
         raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")

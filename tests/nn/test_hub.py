@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from compound import ZOO, Budget
 from compound.latency import call_seconds
 from compound.nn import WeightsError, best_published, build, load_weights, save_weights
-from compound.nn.hub import inputs_of, styled
+from compound.nn.hub import inputs_of
+from compound.nn.libraries import styled
 from compound.nn.weights import Weights
 from tests.devices import made_up
 
