@@ -124,6 +124,20 @@ class SnappedRule:
         return self.multiple * max(1, round_resolution(self.resolution * factor / self.multiple))
 
 
+@dataclass(frozen=True)
+class ShrinkRule:
+    """Resolution alone gives way, and nothing grows: r = 2^(φ/2) up to φ = 0, and then 1.
+
+    For a network that has weights: they fit at any resolution, and stay as good only up to the one they were trained
+    at.
+    """
+
+    def __call__(self, phi: float) -> Scaling:
+        with within_numbers(phi):
+            factors = Scaling(resolution=2.0 ** (phi / 2))
+        return factors if factors.resolution < 1 else Scaling()
+
+
 # One dimension alone (Section 3.2, Fig. 3): the rule that gives it the whole cost.
 DEPTH_RULE = FastRule(1, 0, 0)
 WIDTH_RULE = FastRule(0, 1, 0)
@@ -137,6 +151,7 @@ RULES: dict[str, Rule] = {
     "width": WIDTH_RULE,
     "resolution": RESOLUTION_RULE,
     "uniform": UNIFORM_RULE,
+    "shrink": ShrinkRule(),
 }
 
 KINDS: dict[str, type[CompoundRule] | type[FastRule]] = {"compound": CompoundRule, "fast": FastRule}

@@ -5,12 +5,19 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, RuleName, answer, is_network, note
+from compound.cli.common import Json, answer, is_network, note
 from compound.cli.plan import Activations, Fill, Latency, Macs, Memory, Params, TrainingMemory, budget_of
 from compound.cli.train import only_first, result_text
 from compound.cli.training import Data, Devices, TrainingOptions, which_devices, with_training
 from compound.errors import UsageError
 from compound.verbs import fit as verb
+
+FitRule = Annotated[
+    str | None,
+    typer.Option(
+        help="How the baseline is scaled, as for plan; default compound, with --weights resolution as far as it goes."
+    ),
+]
 
 
 @with_training
@@ -24,7 +31,7 @@ def fit(
     memory: Memory = None,
     training_memory: TrainingMemory = None,
     latency: Latency = None,
-    rule: RuleName = "compound",
+    rule: FitRule = None,
     fill: Fill = False,
     device: Devices = ("auto",),  # type: ignore[assignment]
     json: Json = False,

@@ -28,6 +28,10 @@ FORMAT = "compound-1"
 SEVERAL = "several"
 
 
+class Unnamed(WeightsError):
+    """A file of another library, which does not say of which network it is."""
+
+
 @dataclass(frozen=True)
 class Weights:
     """What a weights file holds besides the numbers."""
@@ -91,7 +95,7 @@ def load_model(path: str | Path, network: Network | None = None, *, several: boo
     described, state = read_weights(path)
     if described is None:
         if network is None:
-            raise WeightsError(f"{path} does not say which network it belongs to; name it: NETWORK --weights {path}")
+            raise Unnamed(f"{path} does not say which network it belongs to; name it: NETWORK --weights {path}")
         network, unknown = recognised(network, state)
         if unknown:
             taken = f"{network.style.padding} padding and ε {network.style.norm_eps:g} are taken"

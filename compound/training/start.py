@@ -11,6 +11,7 @@ from compound.errors import UsageError
 from compound.execution import Execution
 from compound.network import Network
 from compound.nn import ConvNet, build, inherit, load_weights, with_channels
+from compound.nn.weights import same_layers
 from compound.notes import note
 from compound.parallel import is_first
 from compound.training.probe import SOME, choose_penalty, features, fit_linear
@@ -22,10 +23,11 @@ PROBED = 10_000  # images that a first classifier is fitted on; with more, train
 @dataclass(frozen=True)
 class Start:
     """Nothing, `weights`, or what `inherited`, a smaller or larger network, has learned: each as `load_weights` takes
-    it. Raises `UsageError` for both."""
+    it. `of`: the network that they are of, where it is not the one to train. Raises `UsageError` for both."""
 
     weights: str | Path | None = None
     inherited: str | Path | None = None
+    of: Network | None = None
 
     def __post_init__(self) -> None:
         if self.weights is not None and self.inherited is not None:
@@ -42,9 +44,10 @@ def at_most(count: int, source: Source, seed: int) -> Source:
     return subset(source, stratified(source.labels, count / len(source), seed)[1])
 
 
-def adopted(network: Network, weights: str | Path) -> Network:
-    """`network` with the style and preprocessing that `weights` were trained with; resolution and dropout stay."""
-    _, given = load_weights(weights, network, several=True)
+def adopted(network: Network, weights: str | Path, of: Network | None = None) -> Network:
+    """`network` with the style and preprocessing that `weights` (of `of`) were trained with; resolution and dropout
+    stay."""
+    _, given = load_weights(weights, of or network, several=True)
     return network.with_(style=given.network.style, inputs=given.network.inputs)
 
 
@@ -64,10 +67,10 @@ def first_model(
     """
     network = network.for_data(data)
     if start.inherited is not None:
-        given, _ = load_weights(start.inherited, several=True)
+        given, _ = load_weights(start.inherited, start.of, several=True)
         model = inherit(with_channels(given, data.channels), network, seed=seed)
     elif start.weights is not None:
-        model = _with_weights(network, data, start.weights, seed)
+        model = _with_weights(network, data, start.weights, start.of, seed)
     else:
         model = build(network, seed=seed)
     model.several = data.several
@@ -76,14 +79,16 @@ def first_model(
     return model
 
 
-def _with_weights(network: Network, data: DataSet, weights: str | Path, seed: int) -> ConvNet:
-    """`network` with what `weights` have of its shapes."""
-    given, _ = load_weights(weights, network, several=True)
+def _with_weights(network: Network, data: DataSet, weights: str | Path, of: Network | None, seed: int) -> ConvNet:
+    """`network` with what `weights` have of its shapes; where its layers differ from theirs, what it inherits."""
+    given, _ = load_weights(weights, of or network, several=True)
     if given.network.style != network.style:
         raise UsageError(
             f"{weights} was trained with {given.network.style} and {network.name} has {network.style}; "
             "take the style of the weights (see `adopted`)"
         )
+    if not same_layers(network, given.network):
+        return inherit(with_channels(given, data.channels), network, seed=seed)
     state = with_channels(given, data.channels).state_dict()
     model = build(network, seed=seed)
     fresh = model.state_dict()

@@ -1,13 +1,13 @@
 """`compound.fit`: the whole way from images and a budget to a trained network and a report."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compound.budget import Budget, Plan, save_plan
-from compound.errors import UsageError
+from compound.budget import Budget, Plan, fit_budget, save_plan
+from compound.errors import BudgetError, UsageError
 from compound.network import Network
-from compound.scaling import Rule
+from compound.scaling import RULES, Rule
 from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.plan import plan as find_plan
 from compound.verbs.plan import plan_text
@@ -41,7 +41,7 @@ def fit(
     out: Place | None = None,
     *,
     baseline: Network | Place | None = None,
-    rule: Rule | str = "compound",
+    rule: Rule | str | None = None,
     fill: bool = False,
     setup: "Setup | None" = None,
     say: Say = silent,
@@ -54,7 +54,9 @@ def fit(
         recipe, out, setup: as for `compound.train`; the folder is named after the baseline.
         baseline: what is scaled; by default by the size of the images: `efficientnet-mini` up to 64 px, beyond it
             `efficientnet-b0`, or with the weights `auto` the best published network within the budget.
-        rule, fill: how it is scaled, as for `compound.plan`.
+            Of given weights: the network that they hold, where they say it.
+        rule, fill: how it is scaled, as for `compound.plan`; by default `compound`, and with given weights the
+            resolution alone as far as it goes (see `default_rule`).
         say: told of doubts and warnings.
 
     Raises `UsageError` for data that the report cannot show (several labels an image, other than 1 or 3 channels),
@@ -71,12 +73,17 @@ def fit(
         raise UsageError("--no-final leaves the test images alone, and the report shows some; use compound train")
     images = find_data(data, setup.seed)
     refuse_unshown(images)
-    start, found = (find_network(baseline) if baseline else default_baseline(images)).for_data(images), None
-    if setup.start.weights == "auto" and not baseline:
+    weights, found = setup.start.weights, None
+    if weights == "auto" and not baseline:
         start = published(budget, images)
-    elif budget is not None:
-        found = find_plan(start, budget, rule, fill=fill, say=say)
+    else:
+        start = baseline_of(images, baseline, weights)
+        if budget is not None:
+            rule = rule or (default_rule(start, budget) if weights is not None else "compound")
+            found = find_plan(start, budget, rule, fill=fill, say=say)
     network = found.network if found else start
+    if found and weights is not None:
+        setup = replace(setup, start=replace(setup.start, of=start))
     if setup.progress:
         say(plan_text(found) if found else network.table())
     place = out if out is not None else Path("runs") / f"{start.name}-{images.name}".replace(" ", "-")
@@ -84,7 +91,7 @@ def fit(
     run = trained.run
     report = run.path / "report.html"
     if is_first():
-        save_plan(run.path / "plan.json", start, found, rule if isinstance(rule, str) else str(rule))
+        save_plan(run.path / "plan.json", start, found, rule if isinstance(rule, str) else str(rule or "compound"))
         write_predictions(run.path, going_on(run, images), trained.result, run.seed)
         report = write_run_report(run.path)
     return Fitted(trained, found, report)
@@ -108,6 +115,35 @@ def default_baseline(images: "DataSet") -> Network:
 
     _, height, width = first_readable(images.test).shape
     return ZOO["efficientnet-mini" if max(height, width) <= SMALL_IMAGES else "efficientnet-b0"]
+
+
+def baseline_of(images: "DataSet", named: Network | Place | None, weights: str | Path | None) -> Network:
+    """What is scaled for `images`: the network that is named, that of `weights`, or the usual one."""
+    if named is not None:
+        return find_network(named).for_data(images)
+    if weights is None:
+        return default_baseline(images).for_data(images)
+    from compound.nn import load_weights
+    from compound.nn.weights import Unnamed
+
+    try:
+        return load_weights(weights, several=True)[1].network.for_data(images)
+    except Unnamed:
+        raise UsageError(f"{weights} does not say which network it belongs to; name it: --baseline NETWORK") from None
+
+
+def default_rule(start: Network, budget: Budget) -> str:
+    """How a network that has weights is scaled: `shrink`, its resolution alone, unless that takes it below a stride.
+
+    A resolution changes no weight, while a width that shrinks cuts channels which few photos cannot learn anew. Where
+    the limit is of parameters, or the images would have fewer pixels than a position of the last map reads,
+    `compound`.
+    """
+    try:
+        resolution = fit_budget(start, budget, RULES["shrink"]).network.resolution
+    except BudgetError:
+        return "compound"
+    return "shrink" if resolution >= start.total_stride else "compound"
 
 
 def published(budget: Budget | None, images: "DataSet") -> Network:

@@ -128,8 +128,9 @@ def carry_out(
     if setup.final is not None and not len(images.holdout):
         raise UsageError(f"--final chooses by held-out images and {images.name} has none; add e.g. --holdout 0.05")
     if weights is not None:
-        network = adopted(network, weights)
-        warnings += doubts(weights, network, images)
+        network, of = adopted(network, weights, setup.start.of), setup.start.of
+        held = adopted(of, weights).with_(resolution=network.resolution) if of is not None else network
+        warnings += doubts(weights, held, images)
     if setup.class_weights is not None:
         found = find_class_weights(setup.class_weights, images, weights, execution)
         recipe = replace(recipe, class_weights=found)

@@ -72,6 +72,31 @@ def test_a_wider_network_starts_as_the_narrow_one_ended(cli, weights, photos, tm
 
 
 @pytest.mark.long
+def test_weights_meet_a_budget_by_resolution_and_where_that_cannot_by_inheriting(cli, weights, photos, tmp_path):
+    """Resolution changes no weight; parameters do not depend on it, so there the channels with the largest filters
+    stay. A file of another library needs the name of its network."""
+    whole, _ = load_weights(weights)
+    theirs = tmp_path / "theirs.pth"
+    torch.save(whole.state_dict(), theirs)
+    still = ("--epochs", 1, "--rate", 1e-9, "--norm", "frozen", "--workers", 0, "--batch", 16, "--channels", 1)
+    foreign = ("--weights", theirs, "--baseline", tmp_path / "my.yaml")
+    smaller = cli.json("fit", photos, *foreign, *still, "--macs", "50k", "-o", tmp_path / "smaller")
+    run = open_run(tmp_path / "smaller")
+    assert run.network.stages == whole.network.stages
+    assert run.network.resolution < whole.network.resolution
+    assert smaller["macs"] <= 50e3
+    kept, _ = load_weights(run.path)
+    assert torch.allclose(kept.stem[0].weight, whole.stem[0].weight, atol=1e-6)
+    narrow = cli.json("fit", photos, "--weights", weights, *still, "--params", "4k", "-o", tmp_path / "narrow")
+    assert narrow["params"] <= 4e3
+    cut, _ = load_weights(tmp_path / "narrow")
+    rows = {tuple(row.flatten().tolist()) for row in whole.stem[0].weight.detach().round(decimals=4)}
+    assert {tuple(row.flatten().tolist()) for row in cut.stem[0].weight.detach().round(decimals=4)} <= rows
+    code, err = cli.error("fit", photos, "--weights", tmp_path / "theirs.pth", "--macs", "80k")
+    assert (code, "theirs.pth does not say which network it belongs to; name it: --baseline" in err) == (2, True)
+
+
+@pytest.mark.long
 def test_auto_takes_the_published_weights_of_the_network(cli, photos, tmp_path, monkeypatch):
     from torchvision.models import squeezenet1_1
 
