@@ -23,11 +23,12 @@ from benchmarks.environment import RESULTS, write_result
 from benchmarks.pictures import sort_pictures
 from compound import ZOO, Network
 from compound.data import DataSet, Source, open_data, subset
+from compound.data.folds import fold_of
 from compound.data.source import concatenated
 from compound.evaluation import wilson
 from compound.nn import ConvNet, build, load_weights
 from compound.training import RECIPES, Start, start_run, train
-from compound.training.probe import Draws, choose_penalty, cross_validate, features, few_shot, fit_linear, fold_of
+from compound.training.probe import Draws, choose_penalty, cross_validate, features, few_shot, fit_linear
 
 
 def figures(found: Draws) -> dict[str, Any]:

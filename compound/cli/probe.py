@@ -8,7 +8,7 @@ import typer
 
 from compound.cli.common import Json, answer, in_order, note
 from compound.cli.execution import ExecutionOptions, with_execution
-from compound.cli.training import Data, Download, Root
+from compound.cli.training import Data, Download, Group, Root, folds_of
 from compound.verbs import probe as verb
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ def probe(
         str | None, typer.Option(help="The weights of NETWORK: a file or a published name; random: fresh ones.")
     ] = None,
     folds: Annotated[int | None, typer.Option(min=2, help="Cross-validate over all images, e.g. 5.")] = None,
+    group: Group = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="Write what folds say of every image, an .npz for compound data audit.")
+    ] = None,
     shots: Annotated[int | None, typer.Option(min=1, help="Learn from so many images a class, e.g. 5.")] = None,
     draws: Annotated[int, typer.Option(min=1, help="Random choices of --shots.")] = 20,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the network with the new classifier.")] = None,
@@ -44,10 +48,10 @@ def probe(
     in_order("probe", network, data)
     found = verb.probe(
         network, DataSpec(data, seed=seed, root=root, download=download),
-        weights=weights, folds=folds, shots=shots, draws=draws, seed=seed, out=out,
+        weights=weights, folds=folds_of(folds, group, predictions), shots=shots, draws=draws, seed=seed, out=out,
         execution=replace(running.execution(), batch=batch), say=note,
     )  # fmt: skip
-    low, high = found.draws.interval()
+    low, high = found.interval()
     text = f"probe {found.draws.mean:.2%} (95 % interval {low:.2%} to {high:.2%}), {found.how}"
     text += f"; majority {found.majority:.1%}"
     if found.out:

@@ -15,6 +15,7 @@ from compound.quantity import interval, quantity
 
 if TYPE_CHECKING:
     from compound.data import DataSpec
+    from compound.data.folds import Folds
     from compound.execution import Execution
     from compound.training import Recipe, Setup
 
@@ -52,8 +53,26 @@ Devices = Annotated[
         help="Where to train (auto, cpu, cuda, …), and a device's table FILE.json for latency; once or twice."
     ),
 ]
+Group = Annotated[
+    str | None,
+    typer.Option(
+        help="What --folds must not divide: a column of a CSV, or a regular expression such as '(patient[0-9]+)_'."
+    ),
+]
 Root = Annotated[Path | None, typer.Option(help="Where torchvision's data sets lie.")]
 Download = Annotated[bool, typer.Option("--download", help="Let torchvision fetch the data set.")]
+
+
+def folds_of(count: int | None, group: str | None, predictions: Path | None = None) -> "Folds | None":
+    """What the options of folds ask for."""
+    from compound.data.folds import Folds
+
+    if count is None:
+        for option, value in {"--group": group, "--predictions": predictions}.items():
+            if value is not None:
+                raise UsageError(f"{option} belongs to --folds; add e.g. --folds 5")
+        return None
+    return Folds(count, group, predictions)
 
 
 def which_devices(given: Sequence[str]) -> tuple[str, Path | None]:

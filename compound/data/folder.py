@@ -210,9 +210,9 @@ def _rows(path: Path) -> Iterator[tuple[str, Entry, bool]]:
         with open_table(path) as file:
             reader = csv.DictReader(file, strict=True, skipinitialspace=True)  # of path, "cat"
             header = list(reader.fieldnames or ())
-            at, label, split = (_column(header, names) for names in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
+            at, label, split = (find_column(header, names) for names in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
             several = label is None
-            label = label or _column(header, SEVERAL_COLUMNS)
+            label = label or find_column(header, SEVERAL_COLUMNS)
             if at is None or label is None:
                 shown = ", ".join(header) if header else "none"
                 raise DataError(
@@ -234,7 +234,8 @@ def _part(word: str | None, where: str) -> str:
     raise DataError(f"{where}: split {word!r} is unknown; write train, val or test")
 
 
-def _column(header: list[str], names: tuple[str, ...]) -> str | None:
+def find_column(header: list[str], names: tuple[str, ...]) -> str | None:
+    """The first of `names`, in small letters, that the header of a CSV file has, as it is written there."""
     known = {name.strip().lower(): name for name in header}
     return next((known[name] for name in names if name in known), None)
 

@@ -65,7 +65,10 @@ class Source(ABC):
 
 
 class ArraySource(Source):
-    """Images of one size in memory, uint8 (n, C, H, W). `name` is what messages call the whole."""
+    """Images of one size in memory, uint8 (n, C, H, W). `name` is what messages call the whole.
+
+    Of images that come from several arrays, `names` has what each is called and `owners` (n,) whose each image is.
+    """
 
     def __init__(self, images: torch.Tensor, labels: ArrayLike, name: str, numbers: Labels | None = None) -> None:
         self.labels = _labels(labels, len(images), name)
@@ -74,11 +77,12 @@ class ArraySource(Source):
                 f"{name}: images are {images.dtype} of shape {tuple(images.shape)}; give uint8 of shape (n, C, H, W)"
             )
         self.images = images
-        self.name = name
+        self.names: tuple[str, ...] = (name,)
+        self.owners = np.zeros(len(images), dtype=np.int16)
         self._numbers = np.arange(len(images)) if numbers is None else numbers  # positions in the original
 
     def path(self, index: int) -> str:
-        return f"{self.name}[{self._numbers[index]}]"
+        return f"{self.names[self.owners[index]]}[{self._numbers[index]}]"
 
     def identities(self) -> Hashes:
         head = str(tuple(self.images.shape[1:])).encode()
@@ -90,19 +94,28 @@ class ArraySource(Source):
 
     def subset(self, indices: Labels) -> "ArraySource":
         chosen = torch.from_numpy(np.asarray(indices, dtype=np.int64))
-        return ArraySource(self.images[chosen], self.labels[indices], self.name, self._numbers[indices])
+        return self._of(self.images[chosen], self.labels[indices], self.owners[indices], self._numbers[indices])
 
     def joined(self, other: Self) -> "ArraySource | None":
-        if self.name != other.name:
+        if self.images.shape[1:] != other.images.shape[1:]:
             return None
-        labels, numbers = (
-            np.concatenate(each) for each in ((self.labels, other.labels), (self._numbers, other._numbers))
-        )
-        return ArraySource(torch.cat([self.images, other.images]), labels, self.name, numbers)
+        names = list(dict.fromkeys((*self.names, *other.names)))
+        place = np.array([names.index(name) for name in other.names], dtype=np.int16)
+        labels = np.concatenate([self.labels, other.labels])
+        owners = np.concatenate([self.owners, place[other.owners]])
+        numbers = np.concatenate([self._numbers, other._numbers])
+        found = self._of(torch.cat([self.images, other.images]), labels, owners, numbers)
+        found.names = tuple(names)
+        return found
 
     def to_channels(self, channels: int) -> "ArraySource":
         """The same images in grey (1) or RGB (3)."""
-        return ArraySource(to_channels(self.images, channels), self.labels, self.name, self._numbers)
+        return self._of(to_channels(self.images, channels), self.labels, self.owners, self._numbers)
+
+    def _of(self, images: torch.Tensor, labels: Labels, owners: NDArray[np.int16], numbers: Labels) -> "ArraySource":
+        found = ArraySource(images, labels, self.names[0], numbers)
+        found.names, found.owners = self.names, owners
+        return found
 
 
 class FileSource(Source):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from compound.data import Preprocessing, Source, make_loader
 from compound.data.chance import Purpose, hashes
+from compound.data.folds import fold_of
 from compound.data.source import Labels
 from compound.data.split import stratified
 from compound.errors import CompoundError, UsageError
@@ -195,26 +196,25 @@ def probe_test(parts: list[Features], classes: int, seed: int = 0) -> Draws:
     return Draws((fit_linear(joined(learned), classes, penalty).accuracy(test),), (penalty,), len(test))
 
 
-def fold_of(labels: Labels, folds: int, seed: int = 0) -> Labels:
-    """Which of `folds` parts each image is in, (N,): at random, and of every class about as many in each."""
-    if folds < 2 or folds > len(labels):
-        raise UsageError(f"folds {folds} is not possible with {len(labels)} images; use 2 or more, usually 5")
-    order = np.argsort(hashes(seed, 0, np.arange(len(labels)), Purpose.SPLIT), kind="stable")
-    order = order[np.argsort(labels[order], kind="stable")]  # class by class, at random within
-    fold = np.empty(len(labels), dtype=np.int64)
-    fold[order] = np.arange(len(labels)) % folds
-    return fold
+def out_of_fold(given: Features, classes: int, fold: Labels, seed: int = 0) -> tuple[Draws, Tensor]:
+    """Accuracies by fold, and the probabilities (N, K) that each image has from the classifier that never saw it.
+
+    `fold` (N,) says which part each is in; the penalty of each fold is chosen within its training part.
+    """
+    accuracies, penalties = [], []
+    probabilities = torch.empty(len(given), classes)
+    for number in range(int(fold.max()) + 1):
+        train, tested = given[np.flatnonzero(fold != number)], np.flatnonzero(fold == number)
+        penalties.append(choose_penalty(train, classes, seed))
+        fitted = fit_linear(train, classes, penalties[-1])
+        accuracies.append(fitted.accuracy(given[tested]))
+        probabilities[tested] = fitted.logits(given[tested]).softmax(1)
+    return Draws(tuple(accuracies), tuple(penalties), len(given)), probabilities
 
 
 def cross_validate(given: Features, classes: int, folds: int, seed: int = 0) -> Draws:
-    """k-fold cross-validation, stratified; the penalty of each fold is chosen within its training part."""
-    fold = fold_of(given.labels.numpy(), folds, seed)
-    accuracies, penalties = [], []
-    for number in range(folds):
-        train, test = given[np.flatnonzero(fold != number)], given[np.flatnonzero(fold == number)]
-        penalties.append(choose_penalty(train, classes, seed))
-        accuracies.append(fit_linear(train, classes, penalties[-1]).accuracy(test))
-    return Draws(tuple(accuracies), tuple(penalties), len(given))
+    """k-fold cross-validation, stratified."""
+    return out_of_fold(given, classes, fold_of(given.labels.numpy(), folds, seed), seed)[0]
 
 
 def few_shot(given: Features, classes: int, shots: int, draws: int, seed: int = 0, penalty: float = 1.0) -> Draws:

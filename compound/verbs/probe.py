@@ -11,6 +11,8 @@ from compound.verbs.models import find_model
 
 if TYPE_CHECKING:
     from compound.data import DataSet, DataSpec, Source
+    from compound.data.folds import Folds
+    from compound.evaluation.folds import OutOfFold
     from compound.execution import Execution
     from compound.nn import ConvNet
     from compound.training.probe import Draws, Features
@@ -23,6 +25,7 @@ class Probed:
     """The accuracies of linear classifiers on the features of `network`, and `how` they were measured.
 
     `majority`: the share of the most frequent class. `out`: the network with the classifier of all images.
+    `folded`: what was said of each image by the classifier of folds that never saw it.
     """
 
     network: str
@@ -34,12 +37,17 @@ class Probed:
     draws: "Draws"
     how: str
     out: Path | None = None
+    folded: "OutOfFold | None" = None
 
     def to_json(self) -> dict[str, Any]:
         found, names = self.draws, ("network", "weights", "data", "classes", "images", "majority")
         value: dict[str, Any] = {name: getattr(self, name) for name in names}
-        value |= {"accuracy": found.mean, "interval": list(found.interval()), "accuracies": found.accuracies}
+        value |= {"accuracy": found.mean, "interval": list(self.interval()), "accuracies": found.accuracies}
         return value | {"penalties": found.penalties} | ({"out": str(self.out)} if self.out else {})
+
+    def interval(self) -> tuple[float, float]:
+        """95 % of the accuracy; of images in groups the groups count, not the images."""
+        return self.folded.interval() if self.folded else self.draws.interval()
 
 
 @heard
@@ -48,7 +56,7 @@ def probe(
     data: "DataSpec | Place",
     *,
     weights: Place | None = None,
-    folds: int | None = None,
+    folds: "Folds | int | None" = None,
     shots: int | None = None,
     draws: int = 20,
     seed: int = 0,
@@ -62,7 +70,8 @@ def probe(
         network: a run or a published name; with `weights`, the name of a network.
         data: the question that opens the images, or only where they lie.
         weights: of `network`: a file or a published name; `random`: fresh ones.
-        folds: cross-validate over all images. shots: learn from so many images a class, `draws` times.
+        folds: cross-validate over all images; how many, or also what must not be divided and where the probabilities
+            go. shots: learn from so many images a class, `draws` times.
         seed: of folds, shots and random weights.
         out: write the network with the classifier of all images.
         execution: where it runs; by default 64 images at once.
@@ -70,10 +79,12 @@ def probe(
 
     Raises `UsageError` for folds and shots together, and for data with several labels an image.
     """
+    from compound.data.folds import Folds
+    from compound.evaluation.folds import write_folds
     from compound.execution import Execution
     from compound.nn import build, save_weights
     from compound.training.doubts import doubts
-    from compound.training.probe import classified, features, joined
+    from compound.training.probe import classified
 
     if folds is not None and shots is not None:
         raise UsageError("--folds and --shots are two ways to measure; give one of them")
@@ -87,15 +98,17 @@ def probe(
             say(f"warning: {doubt}")
     running, given = execution or Execution(batch=BATCH), fspath(weights or network)
     images, sources = apart_from(given, images, whole=folds is not None or shots is not None, say=say)
-    parts = [features(model, part, running) for part in sources if len(part)]
-    everything = joined(parts)
-    found, how = _measure(parts, everything, len(images.classes), (folds, shots, draws), seed)
+    asked = Folds(folds) if isinstance(folds, int) else folds
+    everything, found, how, folded = _measured(model, images, sources, (asked, shots, draws), seed, running)
     written = None
     if out is not None:
         written = save_weights(classified(model, everything, len(images.classes), seed), Path(out), images.classes)
+    if folded is not None and asked and asked.out:
+        write_folds(Path(asked.out), folded)
     majority = everything.labels.bincount().max().item() / len(everything)
     return Probed(
-        model.network.name, given, images.name, len(images.classes), len(everything), majority, found, how, written
+        model.network.name, given, images.name, len(images.classes), len(everything), majority, found, how, written,
+        folded,
     )  # fmt: skip
 
 
@@ -127,17 +140,43 @@ def _open(data: "DataSpec | Place", model: "ConvNet", seed: int) -> "DataSet":
     return images
 
 
-def _measure(
-    parts: "list[Features]", everything: "Features", classes: int, asked: tuple[int | None, int | None, int], seed: int
-) -> "tuple[Draws, str]":
-    """Accuracies by folds, shots or the test images, and which of these."""
-    from compound.training.probe import cross_validate, few_shot, probe_test
+def _measured(
+    model: "ConvNet",
+    images: "DataSet",
+    sources: "list[Source]",
+    asked: "tuple[Folds | None, int | None, int]",
+    seed: int,
+    running: "Execution",
+) -> "tuple[Features, Draws, str, OutOfFold | None]":
+    """Features of all images, accuracies by folds, shots or the test images, which of these, and what folds said."""
+    from compound.training.probe import features, few_shot, joined, probe_test
 
     folds, shots, draws = asked
     if folds is not None:
-        found = cross_validate(everything, classes, folds, seed)
-        return found, f"{folds}-fold cross-validation of {len(everything):,} images"
+        return _cross_validated(model, images, sources, folds, seed, running)
+    parts = [features(model, part, running) for part in sources if len(part)]
+    everything, classes = joined(parts), len(images.classes)
     if shots is not None:
         found = few_shot(everything, classes, shots, draws, seed)
-        return found, f"{shots} images a class, {draws} draws, tested on all others"
-    return probe_test(parts, classes, seed), f"{len(parts[-1]):,} test images"
+        return everything, found, f"{shots} images a class, {draws} draws, tested on all others", None
+    return everything, probe_test(parts, classes, seed), f"{len(parts[-1]):,} test images", None
+
+
+def _cross_validated(
+    model: "ConvNet", images: "DataSet", sources: "list[Source]", asked: "Folds", seed: int, running: "Execution"
+) -> "tuple[Features, Draws, str, OutOfFold]":
+    from compound.data.folds import folded
+    from compound.evaluation import Evaluation
+    from compound.evaluation.folds import of_all
+    from compound.training.probe import features, out_of_fold
+
+    divided = folded(images, asked.count, seed, asked.group, sources)
+    everything = features(model, divided.source, running)
+    fold = divided.fold[everything.indices.numpy()]
+    found, probabilities = out_of_fold(everything, len(images.classes), fold, seed)
+    result = Evaluation(images.classes, probabilities, everything.labels, everything.indices, [])
+    how = f"{asked.count}-fold cross-validation of {len(everything):,} images"
+    told = of_all(divided, result, f"linear probe of {model.network.name}")
+    if told.groups < len(everything):
+        how += f" in {told.groups:,} groups"
+    return everything, found, how, told

@@ -9,6 +9,7 @@ from PIL import Image
 
 from compound import Scaling, load_network, save_network, scale
 from compound.data import open_data
+from compound.evaluation.folds import read_folds
 from compound.nn import build, load_weights, save_weights
 from compound.training import open_run
 
@@ -45,6 +46,16 @@ def test_a_probe_by_folds_by_shots_and_as_a_network(cli, weights, photos, tmp_pa
     assert len(folds["accuracies"]) == 3
     assert folds["accuracy"] > 0.6  # even of random features
     assert folds["accuracy"] == pytest.approx(sum(folds["accuracies"]) / 3)
+    kept = tmp_path / "said.npz"
+    grouped = cli.json("probe", weights, photos, "--folds", 3, "--group", r"([0-9])\.png", "--predictions", kept)
+    table = read_folds(kept)
+    assert grouped["accuracy"] == pytest.approx(sum(table.accuracies()) / 3)
+    assert grouped["interval"] == list(table.interval())
+    for digit in range(10):  # the images whose names end in it
+        of = [i for i, name in enumerate(table.names) if name.endswith(f"{digit}.png")]
+        assert len(set(table.fold[of].tolist())) == 1
+    code, err = cli.error("probe", weights, photos, "--group", "x")
+    assert (code, "--group belongs to --folds" in err) == (2, True)
     shots = cli.json("probe", weights, photos, "--shots", 5, "--draws", 4, "--workers", 0)
     assert len(set(shots["accuracies"])) > 1
     written = cli.json("probe", weights, photos, "--workers", 0, "-o", tmp_path / "probed.safetensors")
