@@ -14,6 +14,7 @@ from compound import __version__
 from compound.cli.absurd import hold_finite, refuse_empty
 from compound.cli.arrangement import VERBS as VERBS
 from compound.cli.arrangement import arranged, arranged_group, epilog, group_of
+from compound.cli.imports import spare_imports
 from compound.errors import CompoundError
 from compound.terminal import tell_error
 
@@ -83,6 +84,7 @@ def before_torch() -> None:
     # torch, torchvision and Lightning make a million objects and no garbage; looking for it every 700 objects was a
     # quarter of the 5 s that importing them takes.
     gc.set_threshold(50_000, 10, 10)
+    spare_imports()
 
 
 def main() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from compound.cost import cost
 from compound.documents import damaged, read_json
@@ -63,6 +62,8 @@ def of_run(path: str | Path) -> Subject:
 
 def of_library(name: str) -> Subject:
     """`timm:efficientnet_b0` or `torchvision:resnet50`, with random weights, at its own evaluation size."""
+    from torch.utils.flop_counter import FlopCounterMode  # brings Triton
+
     library, _, model_name = name.partition(":")
     if find_spec(library) is None:
         raise CompoundError(f"{name} needs {library}, which is not installed; run: pip install {library}")

@@ -4,6 +4,7 @@ process holds a share only, and a block's weights are whole in a process while t
 Checkpoints are those of any other training: whole tensors in one file, whatever number of processes goes on with it.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -11,9 +12,6 @@ import torch
 from pytorch_lightning import LightningModule
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_map
 
@@ -22,8 +20,21 @@ from compound.nn.sources import forget_source
 from compound.parallel import is_first, size
 
 
+def _loaded(module: str, name: str) -> Any:
+    """A class of torch's, for `isinstance`; without an import of its module nothing is of that class, and that import
+    takes half a second of every start."""
+    return getattr(sys.modules.get(module), name, ())
+
+
+def _is_divided(value: Any) -> bool:
+    return isinstance(value, _loaded("torch.distributed.tensor", "DTensor"))
+
+
 def shard(model: ConvNet) -> None:
     """Leave a share of every parameter of `model` in this process; block by block, in all processes alike."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
     device = next(model.parameters()).device
     mesh = init_device_mesh(device.type, (size(),))
     model.to(memory_format=torch.contiguous_format)  # what is divided must be; maps stay channels-last
@@ -41,12 +52,12 @@ def _alike(module: nn.Module, inputs: Any, outputs: Any) -> None:
 
 
 def is_sharded(model: nn.Module) -> bool:
-    return isinstance(model, FSDPModule)
+    return isinstance(model, _loaded("torch.distributed.fsdp", "FSDPModule"))
 
 
 def share(tensor: Tensor) -> Tensor:
     """What this process holds of `tensor`: its share where it is divided."""
-    return tensor.to_local() if isinstance(tensor, DTensor) else tensor
+    return cast(Any, tensor).to_local() if _is_divided(tensor) else tensor
 
 
 def whole(values: Any) -> Any:
@@ -56,7 +67,7 @@ def whole(values: Any) -> Any:
     """
 
     def together(value: Any) -> Any:
-        if not isinstance(value, DTensor):
+        if not _is_divided(value):
             return value
         full = value.full_tensor()
         return full.cpu() if is_first() else full.new_empty(0)
@@ -70,8 +81,10 @@ def divided(state: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _as(value: Any, like: Any) -> Any:
-    if not (isinstance(like, DTensor) and isinstance(value, Tensor) and value.shape == like.shape):
+    if not (_is_divided(like) and isinstance(value, Tensor) and value.shape == like.shape):
         return value
+    from torch.distributed.tensor import distribute_tensor
+
     # Every process has read the whole tensor, so nothing needs to be sent.
     return distribute_tensor(value.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
@@ -82,7 +95,7 @@ def unsharded(model: ConvNet) -> ConvNet:
         return model
     plain = build(model.network)
     plain.several = model.several
-    state = {n: t.full_tensor() if isinstance(t, DTensor) else t for n, t in model.state_dict().items()}
+    state = {n: t.full_tensor() if _is_divided(t) else t for n, t in model.state_dict().items()}
     plain.load_state_dict(state)
     for name, norm in model.named_modules():  # the recipe's
         if isinstance(norm, nn.BatchNorm2d):
