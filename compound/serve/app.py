@@ -32,6 +32,8 @@ from compound.serve.watching import Watcher
 
 Top = Annotated[int, Query(ge=1, le=1000, description="Classes to name for each image.")]
 Index = Annotated[int | None, Query(alias="class", ge=0, description="Its number; default the most probable.")]
+PREDICT = "The most probable classes of one image, or of every image of a form."
+EXPLAIN = "Where in one image the network sees a class, as a picture."
 ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem} for code in (400, 401, 403, 404, 413, 422, 429, 503)
 }
@@ -138,9 +140,10 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
     }
     for prefix in ("", "/models/{model}"):
         options: dict[str, Any] = {"methods": ["POST"], "openapi_extra": DOCUMENTED}
-        app.add_api_route(f"{prefix}/predict", predict, responses=ERRORS, **options)
+        app.add_api_route(f"{prefix}/predict", predict, description=PREDICT, responses=ERRORS, **options)
         app.add_api_route(
-            f"{prefix}/explain", explain, response_class=Response, responses={**ERRORS, **png}, **options
+            f"{prefix}/explain", explain, description=EXPLAIN, response_class=Response,
+            responses={**ERRORS, **png}, **options,
         )  # fmt: skip
 
 
@@ -151,7 +154,11 @@ def add_operations(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
     async def home() -> HTMLResponse:
         return page.home()
 
-    @app.get("/models")
+    @app.get("/docs", include_in_schema=False)
+    async def reference(request: Request) -> HTMLResponse:
+        return page.reference(app.openapi(), str(request.base_url).rstrip("/"))
+
+    @app.get("/models", description="The served networks: what they take, and what they cost.")
     async def models() -> list[About]:
         return [about(model) for model in desk.models.values()]
 
@@ -161,18 +168,18 @@ def add_operations(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
         drawing = Drawing((loaded.network,))
         return HTMLResponse(network_part(drawing, loaded.network))
 
-    @app.get("/healthz")
+    @app.get("/healthz", description="Whether every network still answers; else status 503.")
     async def healthz(response: Response) -> dict[str, bool]:
         alive = all(model.batcher.alive for model in desk.models.values())
         response.status_code = 200 if alive else 503
         return {"alive": alive}
 
-    @app.get("/readyz")
+    @app.get("/readyz", description="Whether requests are taken; status 503 while the server stops.")
     async def readyz(response: Response) -> dict[str, bool]:
         response.status_code = 503 if desk.draining else 200
         return {"ready": not desk.draining}
 
-    @app.get("/metrics")
+    @app.get("/metrics", description="Counters and times, as Prometheus reads them.")
     async def figures() -> Response:
         return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 SAFE = ("GET", "HEAD", "OPTIONS")  # that change nothing, and whose answers a page of another site cannot read
-OPEN = ("/", "/healthz", "/readyz")  # paths that need no token: they say nothing of the networks
+OPEN = ("/", "/docs", "/healthz", "/readyz")  # paths that need no token: they say nothing of the networks
 
 
 @dataclass(frozen=True)

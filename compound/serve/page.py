@@ -4,6 +4,7 @@ import base64
 import hashlib
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
@@ -22,3 +23,21 @@ def home() -> HTMLResponse:
     )
     page = environment("serve").get_template("page.html").render(script=Markup(script))
     return HTMLResponse(page, headers={"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"})
+
+
+def reference(schema: dict[str, Any], address: str) -> HTMLResponse:
+    """What an OpenAPI schema says, as a page without scripts; `address` stands in its examples."""
+    page = environment("serve").get_template("reference.html").render(schema=schema, address=address, kind=kind_of)
+    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy, "Referrer-Policy": "no-referrer"})
+
+
+def kind_of(schema: dict[str, Any]) -> str:
+    """The type of a value in JSON Schema, in words."""
+    if "anyOf" in schema:
+        return " or ".join(map(kind_of, schema["anyOf"]))
+    if "$ref" in schema:
+        return str(schema["$ref"].rpartition("/")[2])
+    if schema.get("type") == "array":
+        return f"list of {kind_of(schema['items'])}"
+    return str(schema.get("type", "any"))

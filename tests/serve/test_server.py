@@ -120,7 +120,7 @@ def test_a_token_opens_everything_but_says_nothing_before(start: Start, weights:
     for path in ("/models", "/metrics", "/openapi.json", "/models/tiny/network"):
         assert ask(path, "Accept: */*") == ask(path, f"Authorization: Bearer {TOKEN}x") == 401
         assert ask(path, f"Authorization: Bearer {TOKEN}") == 200
-    assert [ask(path, "Accept: */*") for path in ("/", "/healthz", "/readyz")] == [200, 200, 200]
+    assert [ask(path, "Accept: */*") for path in ("/", "/docs", "/healthz", "/readyz")] == [200] * 4
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.4", "::", "example.org"])
