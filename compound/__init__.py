@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from compound.verbs.architecture import search_architecture, validate_search
     from compound.verbs.coefficients import CoefficientSearch as CoefficientSearch
     from compound.verbs.coefficients import search_coefficients
+    from compound.verbs.doctor import doctor
     from compound.verbs.evaluate import Judging as Judging
     from compound.verbs.evaluate import Sweep as Sweep
     from compound.verbs.evaluate import compare, evaluate
@@ -95,6 +96,7 @@ __all__ = [
     "UsageError",
     "compare",
     "cost",
+    "doctor",
     "dump_network",
     "evaluate",
     "explain",
@@ -129,6 +131,7 @@ __all__ = [
 # Where names are found that are imported when they are first asked for.
 VERBS = {
     "compare": "compound.verbs.evaluate",
+    "doctor": "compound.verbs.doctor",
     "evaluate": "compound.verbs.evaluate",
     "explain": "compound.verbs.explain",
     "export": "compound.verbs.export",

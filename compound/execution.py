@@ -8,7 +8,7 @@ import torch
 
 from compound.data import ArraySource, DamageLog, Source
 from compound.errors import CompoundError, UsageError
-from compound.measurement.machine import cores
+from compound.machine import cores
 
 WORKERS_A_CORE, ALWAYS = 8, 64  # loading processes: more than so many a core is a slip of the pen, up to 64 never
 

@@ -11,6 +11,7 @@ PLANS = (
     "scale efficientnet-b0 --phi 1 --json",
     "plan efficientnet-b0 --macs 1G --json",
     "show efficientnet-b0 --json",
+    "doctor --json",
     "table 2",
     "zoo",
     "--help",

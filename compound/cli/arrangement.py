@@ -14,7 +14,7 @@ from compound.cli.completion import COMPLETION
 from compound.cli.examples import EXAMPLES
 
 GROUPS = {
-    "Start": ("fit",),
+    "Start": ("fit", "doctor"),
     "Plan": ("zoo", "show", "scale", "plan", "measure"),
     "Train": ("data", "train", "probe"),
     "Use": ("predict", "export", "serve"),

@@ -67,6 +67,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "compound study efficientnet-mini fashion6k --estimate",
         "compound study efficientnet-mini fashion6k --plan width-on --seeds 3",
     ),
+    "doctor": ("compound doctor", "compound doctor efficientnet-b0 --resolution 96 --threads 1"),
     "forecast": ("compound forecast runs/study --phi 3", "compound forecast runs/study --macs 100M"),
     "table": ("compound table 2", "compound table 1 --csv"),
     "figure": ("compound figure 1", "compound figure 8 runs/study -o figure-8.svg"),

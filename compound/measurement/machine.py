@@ -1,21 +1,19 @@
 """The machine a figure belongs to: what it is, how fast it can be, and memory that is kept rather than returned."""
 
 import ctypes
-import os
 import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import conv2d
 
 from compound import __version__
+from compound.machine import cores, instructions, processor
 from compound.measurement.timing import seconds_of
 
-FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_tile", "amx_bf16", "asimd", "sve")
 PACKAGES = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
 
@@ -35,11 +33,9 @@ def keep_freed_memory() -> bool:
 
 def environment(threads: int) -> dict[str, Any]:
     """What a measured time depends on besides the network."""
-    info = _cpuinfo()
-    present = set(info.get("flags", info.get("Features", "")).split())
     return {
-        "cpu": info.get("model name", platform.processor() or platform.machine()),
-        "flags": [flag for flag in FLAGS if flag in present],
+        "cpu": processor(),
+        "flags": instructions(),
         "cores": cores(),
         "threads": threads,
         "system": platform.system(),
@@ -47,11 +43,6 @@ def environment(threads: int) -> dict[str, Any]:
         "versions": _versions(),
         "freed_memory_is_kept": keep_freed_memory(),
     }
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def peak_gflops(threads: int, seconds: float = 0.5) -> float:
@@ -88,13 +79,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _cpuinfo() -> dict[str, str]:
-    """The first processor's lines of /proc/cpuinfo, where there is one."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return {}
-    lines = (line.partition(":") for line in text.split("\n\n")[0].splitlines())
-    return {name.strip(): value.strip() for name, _, value in lines}

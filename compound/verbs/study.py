@@ -125,7 +125,7 @@ def prepare(
 ) -> PreparedStudy:
     """The networks of a study, and who trains them. Raises `UsageError` for more processes than there are cores."""
     from compound.execution import share_cores
-    from compound.measurement.machine import cores
+    from compound.machine import cores
     from compound.studies.plan import find_plan
     from compound.studies.problem import StudyProblem
     from compound.studies.training import WholeTraining
