@@ -104,6 +104,11 @@ def ending(path: str | Path, known: Iterable[str], what: str) -> str:
     return found
 
 
+def name_of(path: Path) -> str:
+    """What a run or a file is called: a folder's whole name, a file's without its ending."""
+    return path.stem if path.is_file() else path.name
+
+
 def sha256(path: str | Path) -> str:
     """The digest of a file in hexadecimal digits."""
     import hashlib

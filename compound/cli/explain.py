@@ -43,7 +43,8 @@ def explain(
         models, images, weights=weights, classes=classes, method=method, boxes=boxes, out=out, device=device, say=note
     )
     lines = compared_text(found) if compare else explained_text(found, asked=method)
-    answer(json, found.to_json(), "\n".join(lines))
+    if lines or json:
+        answer(json, found.to_json(), "\n".join(lines))
     if found.damaged:
         named = "; ".join(f"{path}: {reason}" for path, reason in found.damaged.items())
         seen = len(found.looks[0]) + len(found.damaged)

@@ -79,7 +79,7 @@ def predict(
 
 
 def is_stream(place: Path) -> bool:
-    return str(place) == "-" or place.suffix.lower() in STREAMS
+    return str(place) == "-" or (place.suffix.lower() in STREAMS and not place.is_dir())
 
 
 def predict_stream(

@@ -19,7 +19,7 @@ from compound.data.listing import SUFFIXES, listed
 from compound.data.source import Labels
 from compound.deploy.stream import frames
 from compound.documents import write_csv
-from compound.errors import UsageError
+from compound.errors import CompoundError, UsageError
 from compound.execution import Execution
 from compound.inference import classify, run_over
 from compound.nn import ConvNet, Weights
@@ -98,12 +98,19 @@ def predict_frames(
     *,
     top: int = 5,
 ) -> Iterator[tuple[list[Prediction], list[tuple[str, str]]]]:
-    """What `predict` says of each batch of frames of a stream of JPEG images, as they come; `path` numbers them."""
+    """What `predict` says of each batch of frames of a stream of JPEG images, as they come; `path` numbers them.
+
+    Raises `CompoundError` at the end of a stream that had none.
+    """
     coming, first = frames(stream), 0
     while some := list(islice(coming, execution.batch)):
         source = FrameSource(some, unlabelled(len(some), weights), first, weights.channels)
         yield _predict(model, weights, source, top, execution)
         first += len(some)
+    if not first:
+        raise CompoundError(
+            "the stream holds no JPEG image; give frames, such as ffmpeg's with -f mjpeg, or name files or folders"
+        )
 
 
 class FrameSource(Source):

@@ -57,7 +57,7 @@ def in_torch(model: ConvNet, described: Weights, precision: str = "fp32") -> Run
 
 def is_exported(path: Path) -> bool:
     """Whether a file of this name is opened by `open_runtime`."""
-    return path.suffix in OPENERS
+    return path.suffix in OPENERS and not path.is_dir()
 
 
 def open_runtime(path: Path, precision: str = "fp32", threads: int | None = None) -> Runtime:

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from compound.errors import CompoundError, UsageError
+from compound.files import name_of
 from compound.serve.app import make_app
 from compound.serve.batching import Batcher
 from compound.serve.limits import Limits, is_loopback
@@ -71,7 +72,7 @@ def name_places(places: list[str]) -> dict[str, str]:
     for place in places:
         name, sign, path = place.partition("=")
         if not sign or Path(place).exists():
-            name, path = Path(place).resolve().stem if Path(place).exists() else Path(place).name, place
+            name, path = name_of(Path(place).resolve()), place
         if name in named:
             raise UsageError(f"{named[name]} and {path} are both called {name}; name one: other-name={path}")
         named[name] = path

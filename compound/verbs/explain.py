@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compound.errors import UsageError
+from compound.files import name_of
 from compound.mapping import nearest
 from compound.verbs.given import Place, Say, heard, paths, silent
 from compound.verbs.models import find_model
@@ -105,10 +106,13 @@ def explain(
 def _networks(models: Place | Sequence[Place], weights: Place | None) -> "list[Named]":
     from compound.explanation import Named
 
+    places = [fspath(place) for place in ([models] if isinstance(models, str | PathLike) else models)]
+    names = [name_of(Path(place)) if Path(place).exists() else place for place in places]
     found = []
-    for place in [models] if isinstance(models, str | PathLike) else models:
+    for place, name in zip(places, names, strict=True):
         model, described = find_model(place, weights)
-        found.append(Named(Path(place).stem if Path(place).exists() else str(place), model, described.classes))
+        # Runs of one name in several folders, as a study of several seeds has them, go by their paths.
+        found.append(Named(name if names.count(name) == 1 else place, model, described.classes))
     return found
 
 

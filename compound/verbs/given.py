@@ -45,12 +45,12 @@ def _named(given: Network | Place) -> Network:
     if isinstance(given, Network):
         return given
     path = Path(given)
+    if (path / "network.yaml").is_file():  # a folder, whatever its name ends in
+        return load_run_network(path)
     if path.suffix in (".yaml", ".yml"):
         return load_network(path)
     if path.suffix == ".safetensors":
         return load_weights_network(path)
-    if (path / "network.yaml").is_file():
-        return load_run_network(path)
     return ZOO[fspath(given)]
 
 

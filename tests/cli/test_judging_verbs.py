@@ -1,6 +1,7 @@
 """evaluate, compare, predict and explain as a user runs them, on runs that were never trained."""
 
 import csv
+import io
 import json
 import shutil
 from dataclasses import replace
@@ -181,6 +182,39 @@ def test_networks_side_by_side_with_scores(cli, runs, photos, tmp_path):
     code, out, _ = cli(*words)
     assert code == 0
     assert "deletion: small is good" in out
+
+
+def test_runs_side_by_side_keep_their_whole_names(cli, runs, photos, tmp_path):
+    """Names of two seeds differ after their last dot; where they are the same, their folders tell them apart."""
+    places = [tmp_path / name for name in ("b0.seed0", "b0.seed1", "one/run", "two/run")]
+    for place in places:
+        shutil.copytree(runs[0], place)
+    names = []
+    for pair in (places[:2], places[2:]):
+        told = cli.json("explain", "--compare", *pair, photos / "boot" / "0.png", "-o", tmp_path / "out")
+        names += [one["model"] for one in told["models"]]
+    assert names == ["b0.seed0", "b0.seed1", *map(str, places[2:])]
+
+
+@pytest.mark.parametrize("name", ["run.yaml", "run.safetensors", "run.pth", "run.onnx", "photos.mjpeg"])
+def test_a_folder_is_what_it_holds_whatever_its_name_ends_in(cli, runs, photos, tmp_path, name):
+    """A run, a network in it, and pictures."""
+    place = tmp_path / name
+    shutil.copytree(photos / "boot" if name == "photos.mjpeg" else runs[0], place)
+    (place / "none.jpg").mkdir()
+    if name == "photos.mjpeg":
+        assert len(cli.json("predict", runs[0], place)["predictions"]) == 30
+    else:
+        assert len(cli.json("predict", place, photos / "boot" / "0.png")["predictions"]) == 1
+        assert "name: my-net" in cli.json("show", place)["network"]
+
+
+@pytest.mark.parametrize("sent", [b"", b"hello", b"\x89PNG\r\n\x1a\n"], ids=["nothing", "text", "no JPEG"])
+def test_a_stream_without_a_frame_is_an_error(cli, runs, tmp_path, monkeypatch, sent):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(sent)))
+    code, said = cli.error("predict", runs[0], "-", "--csv", tmp_path / "out.csv")
+    assert (code, "the stream holds no JPEG image; give frames" in said) == (1, True)
+    assert not (tmp_path / "out.csv").exists()
 
 
 @pytest.mark.parametrize(

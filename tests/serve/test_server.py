@@ -139,6 +139,15 @@ def test_weak_tokens_and_equal_names_are_refused(tmp_path: Path) -> None:
         name_places(["/runs/b", "/other/b"])
 
 
+def test_a_run_has_its_folders_whole_name_and_a_file_its_own_without_ending(tmp_path: Path) -> None:
+    """Two seeds of one study differ after their last dot."""
+    places = [tmp_path / "width-1.2.seed0", tmp_path / "width-1.2.seed1", tmp_path / "net.v2.safetensors"]
+    for place in places[:2]:
+        place.mkdir()
+    places[2].touch()
+    assert list(name_places(list(map(str, places)))) == ["width-1.2.seed0", "width-1.2.seed1", "net.v2"]
+
+
 def test_overload_is_refused_at_once_and_passes(start: Start, weights: Path, images) -> None:
     """More is asked than the queue holds: the others hear when to return, and the server is as before."""
     server = start({"tiny": weights}, queue=4)
