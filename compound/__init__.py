@@ -58,9 +58,10 @@ if TYPE_CHECKING:
     from compound.verbs.predict import predict, predict_frames
     from compound.verbs.probe import probe
     from compound.verbs.report import report
+    from compound.verbs.resume import resume
     from compound.verbs.study import ScalingQuestion as ScalingQuestion
     from compound.verbs.study import study
-    from compound.verbs.train import resume, train
+    from compound.verbs.train import train
     from compound.verbs.transfer import TransferSearch as TransferSearch
     from compound.verbs.transfer import search_transfer
 
@@ -145,7 +146,7 @@ VERBS = {
     "predict_frames": "compound.verbs.predict",
     "probe": "compound.verbs.probe",
     "report": "compound.verbs.report",
-    "resume": "compound.verbs.train",
+    "resume": "compound.verbs.resume",
     "search_architecture": "compound.verbs.architecture",
     "search_coefficients": "compound.verbs.coefficients",
     "search_transfer": "compound.verbs.transfer",

@@ -7,6 +7,12 @@ class CompoundError(Exception):
     exit_code = 1
 
 
+class Stopped(CompoundError):
+    """What was asked to stop has stopped; the message says how it goes on. Nothing went wrong. Exit code 130."""
+
+    exit_code = 130
+
+
 class UsageError(CompoundError):
     """The request itself cannot be carried out as written. Exit code 2."""
 

@@ -132,8 +132,8 @@ def together() -> Iterator[None]:
         if size() == 1 or not (isinstance(error, dist.DistError) or "gloo" in said.lower()):
             raise
         raise CompoundError(
-            f"another process of this training has ended or cannot be reached ({said}); start all of them again with "
-            "--resume"
+            f"another process of this training has ended or cannot be reached ({said}); start all of them again, with "
+            "compound resume"
         ) from error
 
 

@@ -15,8 +15,8 @@ from compound.cli.absurd import hold_finite, refuse_empty
 from compound.cli.arrangement import VERBS as VERBS
 from compound.cli.arrangement import arranged, arranged_group, epilog, group_of
 from compound.cli.imports import spare_imports
-from compound.errors import CompoundError
-from compound.terminal import tell_error
+from compound.errors import CompoundError, Stopped
+from compound.terminal import tell, tell_error
 
 SAME = {"val": "evaluate"}  # names that other libraries have for a verb
 
@@ -118,7 +118,7 @@ def run(arguments: list[str], debug: bool = False) -> int:
     except CompoundError as error:
         if debug:
             raise
-        tell_error(str(error))
+        (tell if isinstance(error, Stopped) else tell_error)(str(error))
         return error.exit_code
     except ModuleNotFoundError as error:
         if debug or (error.name or "").startswith("compound"):

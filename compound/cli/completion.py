@@ -51,6 +51,7 @@ COMPLETION: dict[str, Callable[[str], list[str]]] = {
     "second": networks,
     "recipe": recipes,
     "plan": plans,
+    "run": runs,
     "inherit": runs,
     "teacher": runs,
 }

@@ -111,7 +111,7 @@ class ShardSource(Source):
                     raise DamagedImage(self.path(index), str(error)) from None
                 if wait is None or isinstance(error, FileNotFoundError):
                     raise CompoundError(
-                        f"cannot read {shard}: {said(error)}; a run goes on with --resume when it can be"
+                        f"cannot read {shard}: {said(error)}; compound resume goes on with a run when it can be"
                     ) from None
                 time.sleep(wait)
         raise AssertionError

@@ -54,7 +54,9 @@ def load_weights(name: str | Path, network: Network | None = None, *, several: b
         if not (path / "model.safetensors").is_file():
             if not (path / "run.yaml").is_file():
                 raise NoWeights(f"{path} is not a run directory (it has no run.yaml); give the --out of a training")
-            raise NoWeights(f"{path} has no model.safetensors; finish the training with --resume, or give another run")
+            raise NoWeights(
+                f"{path} has no model.safetensors; finish it with: compound resume {path}; or give another run"
+            )
         return load_model(path / "model.safetensors", network, several=several)
     if path.exists() or path.suffix in (".safetensors", ".pth", ".pt"):
         return load_model(path, network, several=several)

@@ -10,7 +10,7 @@ from compound.data.spec import HELD
 from compound.mapping import to_mapping
 from compound.training.final import is_unseen
 from compound.training.origin import start_of
-from compound.training.run import Run
+from compound.training.run import Run, resume_command
 
 
 class Command(NamedTuple):
@@ -52,7 +52,7 @@ def commands(run: Run) -> list[Command]:
     return [
         Command("The recipe as a file", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),
         Command("Repeat", f"{train} -o {shlex.quote(f'{run.path}-again')}"),
-        Command("Resume", f"{train} --resume -o {out}"),
+        Command("Resume", resume_command(run.path)),
         Command("Evaluate", f"compound evaluate {out}"),
         Command("Predict", f"compound predict {out} photo.jpg"),
     ]

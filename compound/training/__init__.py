@@ -7,10 +7,11 @@ from compound.training.recipes import RECIPES, find_recipe, load_recipe
 from compound.training.run import Run, open_run
 from compound.training.session import Interrupted, Safeguards
 from compound.training.setup import Setup
-from compound.training.start import Start, adopted
+from compound.training.start import FRESH, Start, adopted
 from compound.training.transfer import Transfer
 
 __all__ = [
+    "FRESH",
     "RECIPES",
     "Interrupted",
     "Recipe",

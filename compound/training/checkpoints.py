@@ -22,7 +22,7 @@ DUE, ASKED = 1, 2
 AGAIN = 1.0  # seconds after which a second signal is meant as one
 
 
-class Stopped(Exception):
+class EndOfSession(Exception):
     """Training was asked to stop; the checkpoint is written."""
 
 
@@ -134,7 +134,7 @@ class Checkpoints(Callback):
         trainer.save_checkpoint(self.folder / LAST)
         self._saved_at, self._saved_step = time.perf_counter(), trainer.global_step
         if highest(ASKED if self.asked else 0):
-            raise Stopped
+            raise EndOfSession
 
 
 def check_finite(trainer: Trainer) -> None:

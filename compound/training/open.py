@@ -16,7 +16,7 @@ from compound.training.changes import described, differences
 from compound.training.memory import Crew
 from compound.training.pace import settle
 from compound.training.recipe import Recipe
-from compound.training.run import Run, data_fields, open_run
+from compound.training.run import Run, data_fields, open_run, resume_command
 from compound.training.seen import read_seen, recalled, seen_in, write_seen
 from compound.training.teacher import find_teacher
 
@@ -53,7 +53,7 @@ def start_run(
                 raise UsageError(f"{out} exists and is not an empty folder; choose another --out")
             return fresh(asked, data, execution, Crew(world.size, execution.shard))
         if not resume:
-            raise UsageError(f"{out} already holds a run; go on with --resume, or choose another --out")
+            raise UsageError(f"{out} already holds a run; go on with: {resume_command(out)}; or choose another --out")
         data_now = going_on(existing, data)
         refuse_changes(existing, replace(asked, data=data_fields(data_now)), data_now)
         refuse_unreadable(data_now, execution.damaged_limit)
@@ -134,10 +134,21 @@ def refuse_undivided(recipe: Recipe, world: World) -> None:
         raise UsageError("--shard does not go with --unfreeze: what learns is settled when weights are divided")
 
 
-def is_free(out: Path, network: Network) -> bool:
-    """Whether nothing is at `out` but an empty folder, or one whose start was killed half-way."""
+def is_taken(out: Path) -> bool:
+    """Whether a run that has trained, or anything that is no run, is at `out`."""
+    file = out / "run.yaml"
+    if file.is_file():
+        try:
+            return open_run(out).state != "created"
+        except UsageError:  # a damaged one is not overwritten either
+            return True
+    return out.exists() and not is_free(out)
+
+
+def is_free(out: Path, network: Network | None = None) -> bool:
+    """Whether nothing is at `out` but an empty folder, or one whose start, with `network`, was killed half-way."""
     if not out.is_dir():
         return not out.exists()
     names = {path.name for path in out.iterdir() if not path.match(".*.tmp")}
     begun = "network.yaml" in names and names <= {"network.yaml", "images.csv"}
-    return not names or (begun and load_network(out / "network.yaml") == network)
+    return not names or (begun and network in (None, load_network(out / "network.yaml")))

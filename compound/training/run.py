@@ -11,6 +11,7 @@ holdout.json        accuracy on the held-out images, where the test images are k
 """
 
 import platform
+import shlex
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -45,6 +46,7 @@ class Run:
     lowered: int = 0  # times the rate was halved because the training diverged
     threads: int | None = None  # of the processor; None before the first step, and in runs of older versions
     start: dict[str, str] | None = None  # the weights it started from, see `compound.training.origin`; None for none
+    setup: dict[str, Any] | None = None  # what it goes on with, see `compound.training.setup`; None in older versions
 
     @property
     def spec(self) -> DataSpec:
@@ -93,6 +95,7 @@ class Run:
             "lowered": self.lowered,
             **({"threads": self.threads} if self.threads else {}),
             **({"start": self.start} if self.start else {}),
+            **({"setup": self.setup} if self.setup is not None else {}),
             "data": self.data,
             "recipe": to_mapping(self.recipe),
             "versions": versions(),
@@ -122,7 +125,13 @@ def open_run(path: str | Path) -> Run:
         start = given.get("start")
         if start is not None:
             start = {str(name): str(value) for name, value in start.items()}
-        return Run(path, network, recipe, given["data"], given["seed"], given["state"], lowered, threads, start)
+        seen = (given["data"], given["seed"], given["state"], lowered, threads, start, given.get("setup"))
+        return Run(path, network, recipe, *seen)
+
+
+def resume_command(path: str | Path) -> str:
+    """What to type to go on with a run."""
+    return f"compound resume {shlex.quote(str(path))}"
 
 
 def data_fields(data: DataSet) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from compound.data import Batch, DataSet, Preprocessing, end_workers, loading, make_loader
-from compound.errors import CompoundError
+from compound.errors import Stopped
 from compound.evaluation import Evaluation, evaluate, recalibrate, saw_little
 from compound.execution import Execution
 from compound.nn import ConvNet, save_weights
@@ -18,7 +18,7 @@ from compound.notes import note
 from compound.parallel import World, from_first, gathered, is_first, rank, share_of, share_statistics, together
 from compound.quantity import Interval
 from compound.training.averaging import Averaging
-from compound.training.checkpoints import Checkpoints, Stopped
+from compound.training.checkpoints import Checkpoints, EndOfSession
 from compound.training.display import Display
 from compound.training.divergence import Watch, highest_loss
 from compound.training.final import keep_result
@@ -26,7 +26,7 @@ from compound.training.metrics import Damage, Metrics, hyperparameters
 from compound.training.module import Training
 from compound.training.origin import origin, start_of
 from compound.training.pace import Pace
-from compound.training.run import Run
+from compound.training.run import Run, resume_command
 from compound.training.selection import Best
 from compound.training.sharding import unsharded
 from compound.training.start import FRESH, Start, first_model
@@ -35,10 +35,8 @@ from compound.training.teacher import find_teacher
 from compound.training.trainer import make_trainer
 
 
-class Interrupted(CompoundError):
+class Interrupted(Stopped):
     """Training stopped on request; the run can be resumed."""
-
-    exit_code = 130
 
 
 OnNan = Literal["stop", "retry", "go-on"]
@@ -85,10 +83,10 @@ class Session:
         try:
             with loading(), together():
                 trainer.fit(module, *self.loaders, ckpt_path=found.path if found else None, weights_only=True)
-        except Stopped:
+        except EndOfSession:
             self.run.now("stopped")
             raise Interrupted(
-                f"stopped at step {trainer.global_step} and saved; go on with --resume --out {self.run.path}"
+                f"stopped at step {trainer.global_step} and saved; go on with: {resume_command(self.run.path)}"
             ) from None
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt if isinstance(error.__context__, KeyboardInterrupt) else error from None

@@ -1,12 +1,17 @@
 """What a training is set up with, beside its network, data and recipe."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from compound.execution import Execution
+from compound.mapping import from_mapping, to_mapping
+from compound.notation import dump_network, parse_network
+from compound.training.run import Run
 from compound.training.session import Safeguards
 from compound.training.start import FRESH, Start
 
 USUAL = Safeguards()
+OF = "of"  # the network of the weights, in what a run keeps
 
 
 @dataclass(frozen=True)
@@ -30,3 +35,24 @@ class Setup:
     final: bool | None = None
     resume: bool = False
     progress: bool = False
+
+
+def kept(setup: Setup) -> dict[str, Any]:
+    """What a run keeps of its setup, as plain values: all that the run does not say itself, and that lasts."""
+    weights, inherited = (place and str(place) for place in (setup.start.weights, setup.start.inherited))
+    lasting = replace(setup, start=Start(weights, inherited), class_weights=None, seed=0, resume=False, progress=False)
+    found = to_mapping(lasting)
+    return found | {OF: dump_network(setup.start.of)} if setup.start.of else found
+
+
+def setup_of(run: Run, progress: bool = False) -> Setup:
+    """The setup with which a run goes on; of a run of an older version, the usual one.
+
+    Raises `UsageError` for a run.yaml whose setup was written by no version.
+    """
+    where, given = f"{run.path / 'run.yaml'}: setup", dict(run.setup or {})
+    of = given.pop(OF, None)
+    found = from_mapping(Setup, given, where)
+    if of is not None:
+        found = replace(found, start=replace(found.start, of=parse_network(str(of), where)))
+    return replace(found, seed=run.seed, resume=True, progress=progress)

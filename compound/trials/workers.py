@@ -17,7 +17,7 @@ from types import FrameType
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from compound.errors import CompoundError, UsageError
+from compound.errors import CompoundError, Stopped, UsageError
 from compound.trials.board import Board, is_void
 from compound.trials.engine import Search, Worker, is_over
 from compound.trials.liveness import WORKER, machine
@@ -28,10 +28,8 @@ EXHAUSTED = "exhausted"
 DEATHS = 3  # a worker's place may see of processes that never had a trial, before the search is given up
 
 
-class SearchStopped(CompoundError):
+class SearchStopped(Stopped):
     """The search was stopped on request; the same command goes on with it."""
-
-    exit_code = 130
 
 
 class SearchFailed(CompoundError):

@@ -11,13 +11,14 @@ from compound.scaling import RULES, Rule
 from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.plan import plan as find_plan
 from compound.verbs.plan import plan_text
-from compound.verbs.train import Trained, carry_out, find_data, find_recipe
+from compound.verbs.train import Trained, begin, find_data, find_recipe, finish
 from compound.zoo import ZOO
 
 if TYPE_CHECKING:
     from compound.data import DataSet, DataSpec
     from compound.training import Recipe, Setup
 
+PLAN, REPORT = "plan.json", "report.html"  # in a run
 SMALL_IMAGES = 64  # px; up to here the small-image baseline is the default
 
 
@@ -62,11 +63,8 @@ def fit(
     Raises `UsageError` for data that the report cannot show (several labels an image, other than 1 or 3 channels),
     `BudgetError` where no network fits, and what `compound.train` raises.
     """
-    from compound.deploy import write_predictions
     from compound.parallel import is_first
-    from compound.reporting import write_run_report
     from compound.training import Setup
-    from compound.training.open import going_on
 
     setup = setup or Setup()
     if setup.final is False:
@@ -86,15 +84,25 @@ def fit(
         setup = replace(setup, start=replace(setup.start, of=start))
     if setup.progress:
         say(plan_text(found) if found else network.table())
-    place = out if out is not None else Path("runs") / f"{start.name}-{images.name}".replace(" ", "-")
-    trained = carry_out(network, images, find_recipe(recipe, setup), place, setup, say)
+    run, images = begin(network, images, find_recipe(recipe, setup), out, setup, say, start.name)
+    if is_first():  # before the training: by it a run that is resumed is known as one to write a page for
+        save_plan(run.path / PLAN, start, found, rule if isinstance(rule, str) else str(rule or "compound"))
+    trained = finish(run, images, setup)
+    return Fitted(trained, found, write_page(trained, images))
+
+
+def write_page(trained: Trained, images: "DataSet") -> Path:
+    """Samples of what the network says of the test images, and report.html, in the run; where the page is."""
+    from compound.deploy import write_predictions
+    from compound.parallel import is_first
+    from compound.reporting import write_run_report
+    from compound.training.open import going_on
+
     run = trained.run
-    report = run.path / "report.html"
     if is_first():
-        save_plan(run.path / "plan.json", start, found, rule if isinstance(rule, str) else str(rule or "compound"))
         write_predictions(run.path, going_on(run, images), trained.result, run.seed)
-        report = write_run_report(run.path)
-    return Fitted(trained, found, report)
+        write_run_report(run.path)
+    return run.path / REPORT
 
 
 def refuse_unshown(images: "DataSet") -> None:

@@ -1,4 +1,4 @@
-"""`compound.train` and `compound.resume`: a network on a data set, into a run directory."""
+"""`compound.train`: a network on a data set, into a run directory."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +21,15 @@ FIELDS = ("images", "mean_average_precision", "top1", "top1_interval", "top5", "
 
 @dataclass(frozen=True)
 class Trained:
-    """A run that was trained to its end, and how good it is on the images of `part`, `test` or `held-out`."""
+    """A run that was trained to its end, and how good it is on the images of `part`, `test` or `held-out`.
+
+    `report`: its page, where a resumed run was one of `compound.fit`.
+    """
 
     run: "Run"
     result: "Evaluation"
     part: str = "test"
+    report: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {"part": self.part} | self.figures()
@@ -38,6 +42,7 @@ class Trained:
             "weights": str(run.weights),
             "epochs": run.epochs_done(),
             **{name: summary[name] for name in FIELDS if name in summary},
+            **({"report": str(self.report)} if self.report else {}),
         }
 
 
@@ -58,7 +63,8 @@ def train(
             data's.
         data: an open data set, the question that opens one, or only where it lies.
         recipe: a recipe, its name or its YAML file; by default `small`, with given weights `transfer`.
-        out: the run directory; by default `runs/NETWORK-DATA`. A run in it is never overwritten.
+        out: the run directory, in which a run is never overwritten; by default `runs/NETWORK-DATA`, or where that has
+            a run the first of `NETWORK-DATA-2`, `-3`, … without one.
         setup: what it starts from, where it runs, its seed, and whether it goes on (see `compound.training.Setup`).
         say: told of doubts and warnings.
 
@@ -69,23 +75,8 @@ def train(
     from compound.training import Setup
 
     setup = setup or Setup()
-    return carry_out(
-        find_network(network), find_data(data, setup.seed), find_recipe(recipe, setup), out, setup, say
-    )  # fmt: skip
-
-
-@heard
-def resume(run: Place, *, setup: "Setup | None" = None, say: Say = silent) -> Trained:
-    """Go on with a run that was stopped, from its newest checkpoint to its end: the same bits as without the stop.
-
-    Network, data, recipe and seed are the run's own; `setup` says the rest, as for `train`. Raises `UsageError` where
-    there is no run, and where its data is no longer what it was.
-    """
-    from compound.training import Setup, open_run
-
-    found, setup = open_run(Path(run)), setup or Setup()
-    setup = replace(setup, seed=found.seed, resume=True)
-    return carry_out(found.network, found.spec.open(), found.recipe, found.path, setup, say)
+    found = find_network(network), find_data(data, setup.seed), find_recipe(recipe, setup)
+    return finish(*begin(*found, out, setup, say), setup)
 
 
 def find_data(given: "DataSet | DataSpec | Place", seed: int = 0) -> "DataSet":
@@ -107,19 +98,18 @@ def find_recipe(given: "Recipe | Place | None", setup: "Setup | None" = None) ->
     return named(str(given or ("transfer" if setup and setup.start.weights is not None else "small")))
 
 
-def carry_out(
-    network: Network, images: "DataSet", recipe: "Recipe", out: Place | None, setup: "Setup", say: Say
-) -> Trained:
-    """Start or resume the run and train it to its end."""
-    from compound.parallel import is_first, size
+def begin(
+    network: Network, images: "DataSet", recipe: "Recipe", out: Place | None, setup: "Setup", say: Say, name: str = ""
+) -> "tuple[Run, DataSet]":
+    """The run, started or to go on with, and the images in its parts; `name` stands for NETWORK in the usual folder."""
+    from compound.parallel import from_first, is_first, join, size
     from compound.training import adopted, start_run
-    from compound.training import train as run_training
     from compound.training.doubts import doubts
     from compound.training.judging import parts_as_in
     from compound.training.memory import Crew
+    from compound.training.setup import kept
     from compound.training.weighting import find_class_weights
 
-    place = Path(out) if out is not None else Path("runs") / f"{network.name}-{images.name}".replace(" ", "-")
     weights, execution = setup.start.weights, setup.execution
     images, warnings = parts_as_in((weights, setup.start.inherited, recipe.teacher), images)
     if images.several and recipe.loss != "bce":
@@ -134,15 +124,43 @@ def carry_out(
     if setup.class_weights is not None:
         found = find_class_weights(setup.class_weights, images, weights, execution)
         recipe = replace(recipe, class_weights=found)
+    join(execution.where)
+    usual = Path("runs") / f"{name or network.name}-{images.name}".replace(" ", "-")
+    place = Path(out) if out is not None else from_first(lambda: next_place(usual, setup.resume, say))
     run = start_run(network, images, recipe, place, execution, seed=setup.seed, resume=setup.resume)
+    if not setup.resume:
+        run = replace(run, setup=kept(setup)).save()
     if is_first():
         for warning in (*warnings, *run.network.warnings()):
             say(f"warning: {warning}")
         if setup.progress:
             say(start_text(run, images, Crew(size(), execution.shard)))
+    return run, images
+
+
+def next_place(usual: Path, resume: bool, say: Say) -> Path:
+    """The first of `usual`, `usual-2`, `usual-3`, … that holds no run; to resume, the last before it that does."""
+    from compound.training.open import is_taken
+
+    taken: list[Path] = []
+    place = usual
+    while is_taken(place):
+        taken.append(place)
+        place = usual.with_name(f"{usual.name}-{len(taken) + 1}")
+    if resume:
+        return taken[-1] if taken else usual
+    if taken:
+        say(f"{taken[-1]} is there already; this run goes to {place}")
+    return place
+
+
+def finish(run: "Run", images: "DataSet", setup: "Setup") -> Trained:
+    """Train the run to its end."""
+    from compound.training import train as run_training
+
     run, result = run_training(
         run, images,
-        start=setup.start, execution=execution, safeguards=setup.safeguards, final=setup.final,
+        start=setup.start, execution=setup.execution, safeguards=setup.safeguards, final=setup.final,
         quiet=not setup.progress,
     )  # fmt: skip
     return Trained(run, result, "held-out" if setup.final is False else "test")

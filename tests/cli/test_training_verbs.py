@@ -75,7 +75,10 @@ def test_a_newcomers_yaml_is_trained_evaluated_and_used(cli, trained, photos):
 def test_a_run_is_not_overwritten_and_resumes_only_as_itself(cli, trained, yaml, photos):
     recipe = ("--recipe", yaml.parent / "recipe.yaml", "-o", trained)
     code, err = cli.error("train", yaml, photos, *recipe)
-    assert (code, err) == (2, f"error: {trained} already holds a run; go on with --resume, or choose another --out\n")
+    assert (code, err) == (
+        2,
+        f"error: {trained} already holds a run; go on with: compound resume {trained}; or choose another --out\n",
+    )
     code, err = cli.error("train", yaml, photos, *recipe, "--resume", "--epochs", 3, "--seed", 1)
     assert code == 2
     assert "(then → now): data.split_seed: 0 → 1; recipe.epochs" in err

@@ -231,10 +231,13 @@ def test_lost_answers_are_asked_for_again(folder, root, served, monkeypatch):
     assert all(same(*pair) for pair in zip(expected, batches(train), strict=True))
     assert handler.lost == []
     handler.lost += ["set-train-00.tar"] * 3
-    with pytest.raises(CompoundError, match=r"cannot read http.*tar: 503.*goes on with --resume"):
+    with pytest.raises(CompoundError, match=r"cannot read http.*tar: 503.*compound resume goes on"):
         train.load(int(np.flatnonzero(train._places[:, 0] == 0)[0]))
     handler.lost += ["set-train-00.tar"] * 99
-    with pytest.raises(CompoundError, match=r"^cannot read http.*goes on with --resume when it can be$"), loading():
+    with (
+        pytest.raises(CompoundError, match=r"^cannot read http.*; compound resume goes on with a run when it can be$"),
+        loading(),
+    ):
         batches(train, workers=1)
 
 

@@ -256,7 +256,7 @@ def test_a_run_just_begun(make_run: MakeRun) -> None:
     made = page(make_run(only=(), state="training"))
     assert "not finished: it is training . The command to resume" in made.text("top")
     assert "No test accuracy yet" in made.text("top")
-    assert "--resume -o" in made.text("making")
+    assert "compound resume " in made.text("making")
 
 
 def test_no_held_out_images(make_run: MakeRun) -> None:

@@ -55,7 +55,7 @@ def assert_same(whole, parts):
 def test_stop_and_resume_changes_nothing(tmp_path, network, data, recipe, monkeypatch, step):
     whole, _ = run_once(tmp_path / "whole", network, data, recipe)
     monkeypatch.setattr(session, "Checkpoints", type("Stop", (StopAt,), {"step": step}))
-    with pytest.raises(Interrupted, match="--resume"):
+    with pytest.raises(Interrupted, match="go on with: compound resume "):
         run_once(tmp_path / "parts", network, data, recipe)
     monkeypatch.undo()
     assert open_run(tmp_path / "parts").state == "stopped"
@@ -204,7 +204,7 @@ def test_a_training_on_tar_shards_goes_on_within_an_epoch(tmp_path, network, dat
     assert [len(part) for part in (opened.train, opened.holdout, opened.test)] == [96, 24, 60]
     whole, _ = run_once(tmp_path / "runs" / "whole", network, opened, recipe, workers=0)
     monkeypatch.setattr(session, "Checkpoints", type("Stop", (StopAt,), {"step": 8}))
-    with pytest.raises(Interrupted, match="--resume"):
+    with pytest.raises(Interrupted, match="go on with: compound resume "):
         run_once(tmp_path / "runs" / "parts", network, opened, recipe, workers=2)
     monkeypatch.undo()
     parts, _ = run_once(tmp_path / "runs" / "parts", network, opened, recipe, resume=True, workers=1)
