@@ -35,7 +35,17 @@ Index = Annotated[int | None, Query(alias="class", ge=0, description="Its number
 PREDICT = "The most probable classes of one image, or of every image of a form."
 EXPLAIN = "Where in one image the network sees a class, as a picture."
 ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Problem} for code in (400, 401, 403, 404, 413, 422, 429, 503)
+    code: {"model": Problem, "description": why}
+    for code, why in {
+        400: "Not understood; or several networks are served and none is named.",
+        401: "The token is missing or wrong.",
+        403: "Without a token: asked under another host name, or by a page of another site.",
+        404: "There is no such network, or it has no maps.",
+        413: "The body or the number of images is over the limits of the server.",
+        422: "No image of the request can be read, or a parameter is out of range.",
+        429: "Too many images wait for this network; ask again later.",
+        503: "More is under way than the server takes; ask again later.",
+    }.items()
 }
 
 

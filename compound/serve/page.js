@@ -1,7 +1,10 @@
 "use strict";
 const $ = (id) => document.getElementById(id);
 const TINY = 96; // px up to which a photo is shown with its pixels
-let models = [], model = null, photo = null, turn = 0;
+const MOST = 32; // photos at a time
+const FORMATS = "Use a JPEG, PNG or WebP file; a phone makes a JPEG of a HEIC photo when it is shared or exported.";
+const SMALLER = "Make the photo smaller, or save it as JPEG.";
+let models = [], model = null, photos = [], shown = null, turn = 0; // a photo: its file, its address, classes or trouble
 
 async function ask(path, options = {}) {
   const token = sessionStorage.getItem("token");
@@ -15,12 +18,12 @@ async function ask(path, options = {}) {
   if (response.ok) return response;
   $("token").hidden = response.status !== 401;
   const told = await response.json().catch(() => ({}));
-  throw new Error(told.error || `the server answered ${response.status}`);
+  throw Object.assign(new Error(told.error || `the server answered ${response.status}`), { status: response.status });
 }
 
-function say(error) {
-  $("alert").textContent = error ? error.message : "";
-  $("alert").hidden = !error;
+function say(...errors) {
+  $("alert").textContent = errors.map((error) => error.message).join("\n");
+  $("alert").hidden = !errors.length;
 }
 
 function short(number) {
@@ -56,36 +59,80 @@ async function choose(one) {
   const part = await ask(`models/${encodeURIComponent(one.name)}/network`);
   $("network").innerHTML = await part.text(); // made and escaped by the server
   $("network-section").hidden = false;
-  if (photo) await classify(photo);
+  if (photos.length) await classify();
 }
 
-async function classify(file) {
-  photo = file;
+async function classify() {
   const mine = ++turn;
-  say(null);
-  show($("photo"), file);
-  $("map").hidden = true;
-  $("drop").className = "drop full";
-  $("invite").hidden = true;
-  $("under").hidden = true;
+  say();
+  shown = null;
+  for (const one of photos) one.classes = one.trouble = null;
+  tiles();
   $("found").classList.add("busy");
+  $("map").hidden = $("under").hidden = true;
   try {
-    const path = `models/${encodeURIComponent(model.name)}/predict?top=5`;
-    const { predictions } = await (await ask(path, { method: "POST", body: file })).json();
-    if (mine !== turn) return;
-    list(predictions[0].classes);
-    if (model.maps) await explain(predictions[0].classes[0]);
-  } catch (error) {
-    if (mine !== turn) return;
-    photo = null;
-    $("photo").hidden = $("found").hidden = true;
-    $("drop").className = "drop";
-    $("invite").hidden = false;
-    $("empty").hidden = false;
-    throw error;
+    for (const one of photos) {
+      await name(one);
+      if (mine !== turn) return;
+      tiles();
+      say(...photos.map((each) => each.trouble).filter(Boolean));
+      if (one.classes && !shown) await open(one);
+    }
   } finally {
-    if (mine === turn) $("found").classList.remove("busy");
+    if (mine === turn) {
+      $("found").classList.remove("busy");
+      if (!shown) blank();
+    }
   }
+}
+
+// What the network sees in one photo, or why it cannot: the others are still named.
+async function name(one) {
+  const path = `models/${encodeURIComponent(model.name)}/predict?top=5`;
+  try {
+    one.classes = (await (await ask(path, { method: "POST", body: one.file })).json()).predictions[0].classes;
+  } catch (error) {
+    if (![413, 422].includes(error.status)) throw error;
+    const why = error.message.replace(/^image 0 is damaged: /, "").replace(/; replace or remove it$/, "");
+    one.trouble = new Error(`${one.file.name} cannot be read: ${why}. ${error.status === 413 ? SMALLER : FORMATS}`);
+  }
+}
+
+async function open(one) {
+  shown = one;
+  show($("photo"), one.file);
+  $("map").hidden = $("under").hidden = $("invite").hidden = true;
+  $("drop").className = "drop full";
+  tiles();
+  list(one.classes);
+  if (model.maps) await explain(one.classes[0]);
+}
+
+function blank() {
+  $("photo").hidden = $("found").hidden = true;
+  $("drop").className = "drop";
+  $("invite").hidden = $("empty").hidden = false;
+}
+
+function tiles() {
+  $("photos").hidden = photos.length < 2;
+  $("photos").replaceChildren(...photos.map(tile));
+}
+
+function tile(one) {
+  const item = document.createElement("li"), button = document.createElement("button");
+  const image = document.createElement("img"), words = document.createElement("span");
+  if (!one.trouble) image.src = one.url;
+  image.alt = "";
+  words.textContent = one.trouble ? "cannot be read" : one.classes ? one.classes[0].name : "…";
+  button.type = "button";
+  button.title = one.file.name;
+  button.disabled = !one.classes;
+  button.setAttribute("aria-pressed", one === shown);
+  button.append(image, words);
+  button.addEventListener("click", () => open(one).catch(say));
+  item.append(button);
+  return item;
 }
 
 function list(classes) {
@@ -116,16 +163,17 @@ function row(one) {
 }
 
 function percent(value) {
-  return value >= 0.0995 ? `${(100 * value).toFixed(0)}%` : `${(100 * value).toPrecision(2)}%`;
+  if (value < 0.001) return "< 0.1%";
+  return `${(100 * value).toFixed(value >= 0.0995 ? 0 : 1)}%`;
 }
 
 async function explain(one) {
-  const mine = turn;
+  const mine = turn, photo = shown;
   const path = `models/${encodeURIComponent(model.name)}/explain?class=${one.index}`;
-  const response = await ask(path, { method: "POST", body: photo });
+  const response = await ask(path, { method: "POST", body: photo.file });
   const method = response.headers.get("X-Method") === "cam" ? "Class activation map" : "Grad-CAM";
   const drawn = await response.blob();
-  if (mine !== turn) return;
+  if (mine !== turn || photo !== shown) return;
   show($("map"), drawn);
   for (const button of $("classes").querySelectorAll("button"))
     button.setAttribute("aria-pressed", Number(button.dataset.index) === one.index);
@@ -148,8 +196,12 @@ function mapped(on) {
 }
 
 function take(files) {
-  const file = [...files].find((one) => one.type.startsWith("image/")) || files[0];
-  if (file && model) classify(file).catch(say);
+  if (!model || !files.length) return;
+  for (const one of photos) URL.revokeObjectURL(one.url);
+  photos = [...files].slice(0, MOST).map((file) => ({ file, url: URL.createObjectURL(file) }));
+  const left = files.length - photos.length;
+  const over = left ? [new Error(`The first ${MOST} photos were taken and ${left} left out; give the others after these.`)] : [];
+  classify().then(() => say(...photos.map((one) => one.trouble).filter(Boolean), ...over), say);
 }
 
 $("file").addEventListener("change", (event) => {
@@ -169,7 +221,7 @@ $("model").addEventListener("change", () => choose(models[$("model").selectedInd
 $("token").addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem("token", $("token").querySelector("input").value);
-  say(null);
+  say();
   start().catch(say);
 });
 start().catch(say);

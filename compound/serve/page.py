@@ -15,7 +15,8 @@ from compound.reporting.page import environment
 @cache
 def home() -> HTMLResponse:
     """The shell, styled as reports are. It may run its own script alone, and speak with nobody but this server."""
-    script = files("compound.serve").joinpath("page.js").read_text(encoding="utf-8")
+    room = files("compound.serve")
+    script = "".join(room.joinpath(f"{name}.js").read_text(encoding="utf-8") for name in ("page", "camera"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src blob: data:; "

@@ -1,4 +1,4 @@
-"""A headless Chromium by the WebDriver protocol, which is HTTP and JSON."""
+"""A headless Chromium by its DevTools protocol: JSON over a pair of pipes, so that nothing else need be installed."""
 
 import base64
 import json
@@ -9,32 +9,38 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.request import Request, urlopen
+from typing import IO, Any
 
-ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key that the protocol has for references
 PATIENCE = 60.0  # s until a page must have done what was asked
+COMPLAINTS = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+    "--remote-debugging-pipe",
+)  # fmt: skip
 
 
 class Browser:
-    """One session of chromedriver at `address`."""
+    """One page of a Chromium that is asked through `asks` and answers through `answers`."""
 
-    def __init__(self, address: str, options: dict[str, Any]) -> None:
-        self.address = address
-        capabilities = {
-            "browserName": "chrome",
-            "goog:chromeOptions": options,
-            "goog:loggingPrefs": {"browser": "ALL"},
-        }
-        started = self._send("POST", "/session", {"capabilities": {"alwaysMatch": capabilities}})
-        self.session = f"/session/{started['sessionId']}"
+    def __init__(self, asks: IO[bytes], answers: IO[bytes]) -> None:
+        self.asks, self.answers = asks, answers
+        self.count, self.session = 0, ""
+        self.said: list[dict[str, Any]] = []
+        self.buffer = b""
+        target = self._send("Target.createTarget", url="about:blank")["targetId"]
+        self.session = self._send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "DOM"):
+            self._send(f"{domain}.enable")
 
     def open(self, url: str) -> None:
-        self._send("POST", f"{self.session}/url", {"url": url})
+        self._send("Page.navigate", url=url)
+        self.wait(f"location.href.startsWith({json.dumps(url)}) && document.readyState === 'complete'")
 
     def run(self, script: str) -> Any:
         """What the function body `script` returns in the page."""
-        return self._send("POST", f"{self.session}/execute/sync", {"script": script, "args": []})
+        answer = self._send("Runtime.evaluate", expression=f"(() => {{{script}}})()", returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
 
     def wait(self, condition: str) -> Any:
         """The value of the JavaScript expression `condition` once it is true."""
@@ -45,61 +51,78 @@ class Browser:
         return value
 
     def type(self, selector: str, text: str) -> None:
-        """Keys into a field, or a path into a file input."""
-        found = self._send("POST", f"{self.session}/element", {"using": "css selector", "value": selector})
-        self._send("POST", f"{self.session}/element/{found[ELEMENT]}/value", {"text": text})
+        """Text into a field; a line break at its end is the Enter key."""
+        self.run(f"document.querySelector({json.dumps(selector)}).focus()")
+        self._send("Input.insertText", text=text.removesuffix("\n"))
+        if text.endswith("\n"):
+            for kind in ("keyDown", "keyUp"):
+                key = {"key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 13, "text": "\r"}
+                self._send("Input.dispatchKeyEvent", type=kind, **key)
+
+    def give(self, selector: str, *files: Path) -> None:
+        """Files into a file input."""
+        root = self._send("DOM.getDocument")["root"]["nodeId"]
+        node = self._send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self._send("DOM.setFileInputFiles", nodeId=node, files=list(map(str, files)))
 
     def resize(self, width: int, height: int, dark: bool = False) -> None:
         """The page's size, also below what a window can have."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        self._devtools("Emulation.setDeviceMetricsOverride", size)
+        self._send("Emulation.setDeviceMetricsOverride", **size)
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._devtools("Emulation.setEmulatedMedia", {"features": [scheme]})
+        self._send("Emulation.setEmulatedMedia", features=[scheme])
 
     def screenshot(self, path: Path) -> Path:
-        path.write_bytes(base64.b64decode(self._send("GET", f"{self.session}/screenshot")))
+        path.write_bytes(base64.b64decode(self._send("Page.captureScreenshot")["data"]))
         return path
 
     def complaints(self) -> list[str]:
         """What the console said since the last call."""
-        return [one["message"] for one in self._send("POST", f"{self.session}/se/log", {"type": "browser"})]
+        self.run("return 0")  # what was said before it has arrived with the answer
+        said, self.said = self.said, []
+        return [json.dumps(one["params"]) for one in said]
 
-    def close(self) -> None:
-        self._send("DELETE", self.session)
+    def _send(self, method: str, **parameters: Any) -> Any:
+        self.count += 1
+        ask = {"id": self.count, "method": method, "params": parameters}
+        self.asks.write(json.dumps(ask | ({"sessionId": self.session} if self.session else {})).encode() + b"\0")
+        self.asks.flush()
+        while (told := self._receive()).get("id") != self.count:
+            if told.get("method") in COMPLAINTS:
+                self.said.append(told)
+        assert "error" not in told, told["error"]
+        return told["result"]
 
-    def _devtools(self, command: str, parameters: dict[str, Any]) -> None:
-        self._send("POST", f"{self.session}/goog/cdp/execute", {"cmd": command, "params": parameters})
-
-    def _send(self, method: str, path: str, value: Any = None) -> Any:
-        data = None if value is None else json.dumps(value).encode()
-        request = Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
-        with urlopen(request, timeout=PATIENCE) as answer:
-            return json.load(answer)["value"]
+    def _receive(self) -> dict[str, Any]:
+        while b"\0" not in self.buffer:
+            chunk = os.read(self.answers.fileno(), 1 << 16)
+            assert chunk, "the browser has ended"
+            self.buffer += chunk
+        message, _, self.buffer = self.buffer.partition(b"\0")
+        told: dict[str, Any] = json.loads(message)
+        return told
 
 
 def missing() -> str | None:
     """Why there is no browser here."""
-    absent = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
-    return f"needs {' and '.join(absent)} (Debian: chromium-driver)" if absent else None
+    return None if shutil.which("chromium") else "needs chromium"
 
 
 @contextmanager
-def browsing(profile: Path) -> Iterator[Browser]:
-    """A browser that knows nothing, its files in `profile`."""
-    driver = subprocess.Popen(
-        ["chromedriver", "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env=os.environ | {"HOME": str(profile)},
+def browsing(profile: Path, *more: str) -> Iterator[Browser]:
+    """A browser that knows nothing, its files in `profile`; `more` are further flags of Chromium."""
+    (theirs, asks), (answers, ours) = os.pipe(), os.pipe()
+    flags = " ".join((*FLAGS, *more))
+    line = f'exec chromium {flags} --user-data-dir="$1" about:blank 3<&{theirs} 4>&{ours}'  # Chromium's two numbers
+    process = subprocess.Popen(
+        ["bash", "-c", line, "bash", str(profile)], pass_fds=(theirs, ours), env=os.environ | {"HOME": str(profile)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
+    for end in (theirs, ours):
+        os.close(end)
     try:
-        assert driver.stdout is not None
-        port = next(line.split()[-1].rstrip(".") for line in driver.stdout if "started successfully on port" in line)
-        flags = ["headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", f"user-data-dir={profile}"]
-        options = {"binary": shutil.which("chromium"), "args": flags}
-        browser = Browser(f"http://127.0.0.1:{port}", options)
-        try:
-            yield browser
-        finally:
-            browser.close()
+        with os.fdopen(asks, "wb") as write, os.fdopen(answers, "rb", buffering=0) as read:
+            yield Browser(write, read)
     finally:
-        driver.terminate()
-        driver.communicate()
+        process.terminate()
+        process.wait()

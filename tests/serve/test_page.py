@@ -35,7 +35,7 @@ def test_a_photo_is_dropped_its_classes_and_maps_shown(
         page.wait("!document.getElementById('network-section').hidden")
         assert page.run("return document.querySelectorAll('#network rect.stage').length") == 3
         page.complaints()  # of the 401 that asked for the token
-        page.type("#file", str(images[0]))
+        page.give("#file", images[0])
         page.wait("document.getElementById('map').naturalWidth === 224")
         rows = page.run("return [...document.querySelectorAll('#classes .name')].map((row) => row.textContent)")
         assert sorted(rows) == sorted(CLASSES)
@@ -46,6 +46,28 @@ def test_a_photo_is_dropped_its_classes_and_maps_shown(
         assert page.complaints() == []
         broken = tmp_path / "broken.png"
         broken.write_bytes(b"no image")
-        page.type("#file", str(broken))
-        page.wait("document.getElementById('alert').textContent.includes('image 0 is damaged')")
+        page.give("#file", broken, *images[:3])
+        page.wait("document.querySelectorAll('#photos button:not(:disabled)').length === 3")
+        page.wait("document.getElementById('alert').textContent.startsWith('broken.png cannot be read: ')")
+        assert "JPEG" in page.run("return document.getElementById('alert').textContent")
+        page.run("document.querySelectorAll('#photos button')[3].click()")
+        page.wait("document.querySelectorAll('#photos button')[3].getAttribute('aria-pressed') === 'true'")
+        assert page.run("return document.documentElement.scrollWidth <= innerWidth")
+        page.give("#file", broken)
+        page.wait("document.getElementById('found').hidden")
+        assert all("422" in one for one in page.complaints())
         assert page.screenshot(tmp_path / "page.png").stat().st_size > 10_000
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(missing() is not None, reason=missing() or "")
+def test_a_photo_is_taken_with_the_camera(server: Running, tmp_path: Path) -> None:
+    with browsing(tmp_path / "profile", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as page:
+        page.open(f"http://127.0.0.1:{server.port}/")
+        page.wait("!document.getElementById('network-section').hidden")
+        page.run("document.getElementById('camera').click()")
+        page.wait("document.getElementById('video').videoWidth > 0")
+        page.run("document.getElementById('shoot').click()")
+        page.wait("document.getElementById('map').naturalWidth === 224")
+        assert page.run("return document.getElementById('video').hidden")
+        assert page.complaints() == []
