@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from compound.verbs.probe import probe
     from compound.verbs.report import report
     from compound.verbs.resume import resume
+    from compound.verbs.runs import runs
     from compound.verbs.study import ScalingQuestion as ScalingQuestion
     from compound.verbs.study import study
     from compound.verbs.train import train
@@ -116,6 +117,7 @@ __all__ = [
     "probe",
     "report",
     "resume",
+    "runs",
     "save_network",
     "scale",
     "search_architecture",
@@ -147,6 +149,7 @@ VERBS = {
     "probe": "compound.verbs.probe",
     "report": "compound.verbs.report",
     "resume": "compound.verbs.resume",
+    "runs": "compound.verbs.runs",
     "search_architecture": "compound.verbs.architecture",
     "search_coefficients": "compound.verbs.coefficients",
     "search_transfer": "compound.verbs.transfer",

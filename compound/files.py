@@ -159,6 +159,20 @@ def locked(path: Path, what: str) -> Iterator[None]:
         yield
 
 
+def is_locked(path: Path) -> bool:
+    """Whether another process, of this machine or through the file system of another, holds `path` (see `locked`)."""
+    import fcntl
+
+    try:
+        with open(path, "rb") as file:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:  # there is none, or this file system has no locks
+        return False
+    return False
+
+
 def open_for(path: Path, mode: str) -> Any:
     try:
         return open(path, mode, encoding="utf-8")

@@ -18,7 +18,7 @@ GROUPS = {
     "Plan": ("zoo", "show", "scale", "plan", "measure"),
     "Train": ("data", "train", "resume", "probe"),
     "Use": ("predict", "export", "serve"),
-    "Understand": ("evaluate", "compare", "explain", "report"),
+    "Understand": ("runs", "evaluate", "compare", "explain", "report"),
     "Research": ("search", "study", "forecast", "table", "figure"),
 }
 VERBS = tuple(chain.from_iterable(GROUPS.values()))

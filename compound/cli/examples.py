@@ -38,6 +38,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "export": ("compound export runs/my-run --to onnx", "compound export runs/my-run --to auto"),
     "serve": ("compound serve runs/my-run", "compound serve small=runs/a large=runs/b --port 9000"),
+    "runs": ("compound runs", "compound runs my-runs/ --json"),
     "evaluate": (
         "compound evaluate runs/my-run",
         "compound evaluate resnet-50 photos/ --weights torchvision/resnet50",

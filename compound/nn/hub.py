@@ -1,9 +1,10 @@
 """Weights by name: a run, a file, torchvision's and timm's published networks, or the best that fits.
 
-`torchvision/resnet50` (or `torchvision/resnet50.IMAGENET1K_V1`) comes from torchvision's own addresses, any other
-`owner/name` from the Hugging Face hub (`timm/efficientnet_b0.ra_in1k`, `owner/name@revision`). Both are kept in the
-caches of these libraries, and what is read from there is compared with the digest it was published under. With
-`HF_HUB_OFFLINE=1` nothing is fetched. Preprocessing, padding and ε come with the weights.
+`torchvision/resnet50` (or `torchvision/resnet50.IMAGENET1K_V1`) comes from torchvision's own addresses,
+`timm/efficientnet_b0.ra_in1k` and what is written `hf:owner/name` or `hf:owner/name@revision` from the Hugging Face
+hub. No other name leaves the machine: `runs/none` is a run that is not there. Both are kept in the caches of these
+libraries, and what is read from there is compared with the digest it was published under. With `HF_HUB_OFFLINE=1`
+nothing is fetched. Preprocessing, padding and ε come with the weights.
 """
 
 import math
@@ -28,11 +29,14 @@ from compound.nn.build import ConvNet
 from compound.nn.foreign import WeightsError
 from compound.nn.libraries import styled
 from compound.nn.weights import Weights, foreign_model, load_model, read_weights, same_layers
+from compound.places import nearest_run
 from compound.zoo import ZOO
 
 AUTO = "auto"
 TORCHVISION = "torchvision/"
-NAME = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
+HUB = "hf:"  # before a name of the hub
+NAME = re.compile(r"(hf:[\w.-]+|torchvision|timm)/[\w.-]+(@[\w.-]+)?")  # of published weights, each with its owner
+REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 # Their torchvision modules turn the usual normalisation into this one (`transform_input`).
 HALVES = ("googlenet", "inception_v3")
 AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # classifiers that only training has
@@ -63,15 +67,23 @@ def load_weights(name: str | Path, network: Network | None = None, *, several: b
     if name == AUTO:
         name = best_published(network=network)
     if not NAME.fullmatch(name):
-        raise NoWeights(
-            f"there is no run or weights file {name}; for a network's name add --weights FILE, or give a published "
-            "name such as torchvision/resnet50 or timm/efficientnet_b0.ra_in1k"
-        )
+        raise NoWeights(absent(name))
     found = _torchvision(name) if name.startswith(TORCHVISION) else _hub(name, several)
     model, weights = found
     if network is not None and not same_layers(network, weights.network):
         raise WeightsError(f"{name} holds {weights.network.name}, which is not the {network.name} that was asked for")
     return model, weights
+
+
+def absent(name: str) -> str:
+    """What is said of a name that is no run, no file and no published weights."""
+    if os.sep not in name:
+        return (
+            f"there is no run or weights file {name}; for a network's name add --weights FILE, or give a published "
+            "name such as torchvision/resnet50 or timm/efficientnet_b0.ra_in1k"
+        )
+    hub = f" (a repository of the Hugging Face hub is written {HUB}{name})" if REPOSITORY.fullmatch(name) else ""
+    return f"there is no run or weights file {name}{hub}; {nearest_run(name)}"
 
 
 def weights_file(name: str | Path) -> Path:
@@ -82,7 +94,7 @@ def weights_file(name: str | Path) -> Path:
     if path.exists() or not NAME.fullmatch(name):
         return path
     if not name.startswith(TORCHVISION):
-        repo, _, revision = name.partition("@")
+        repo, _, revision = name.removeprefix(HUB).partition("@")
         return _downloaded(repo, "model.safetensors", revision)
     arch, _, tag = name.removeprefix(TORCHVISION).partition(".")
     entries = models.get_model_weights(arch)
@@ -146,7 +158,7 @@ def _torchvision(name: str) -> tuple[ConvNet, Weights]:
 
 
 def _hub(name: str, several: bool) -> tuple[ConvNet, Weights]:
-    repo, _, revision = name.partition("@")
+    repo, _, revision = name.removeprefix(HUB).partition("@")
     file = _downloaded(repo, "model.safetensors", revision)
     described, state = read_weights(file)
     if described is not None:  # one of ours

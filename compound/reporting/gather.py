@@ -5,6 +5,7 @@ from pathlib import Path
 
 from compound.errors import UsageError
 from compound.files import make_folder, write_text
+from compound.places import nearest_run
 from compound.reporting.page import Report, Section, rendered
 from compound.reporting.run import RunReport
 from compound.reporting.runs import labels, run_sections
@@ -74,7 +75,7 @@ def _kind(place: Path) -> str:
     if (place / "leaderboard.json").is_file():
         return "search"
     if not place.exists():
-        raise UsageError(f"there is no {place}; give run directories, searches or studies")
+        raise UsageError(f"there is no {place}; {nearest_run(place)}")
     raise UsageError(f"{place} is no run (run.yaml), no search (leaderboard.json) and no study (study.json)")
 
 

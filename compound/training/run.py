@@ -28,6 +28,7 @@ from compound.mapping import to_mapping
 from compound.network import Network
 from compound.notation import load_run_network, save_network
 from compound.parallel import is_first
+from compound.places import nearest_run
 from compound.training.recipe import Recipe, read_recipe
 
 MOST_THREADS = 1024  # that a run.yaml may ask for
@@ -113,7 +114,8 @@ def open_run(path: str | Path) -> Run:
     path = Path(path)
     file = path / "run.yaml"
     if not file.is_file():
-        raise UsageError(f"{path} is not a run directory (it has no run.yaml); give the --out of a training")
+        what = "is not a run directory (it has no run.yaml)" if path.exists() else "is not there"
+        raise UsageError(f"{path} {what}; {nearest_run(path)}")
     remedy = "delete it, or train again"
     given = read_yaml(file, remedy)
     network = load_run_network(path)

@@ -1,5 +1,6 @@
 """What a user may name instead of a value: networks, rules, files. What is trained is in `compound.verbs.models`."""
 
+import os
 from collections.abc import Callable, Iterable
 from functools import wraps
 from os import PathLike, fspath
@@ -12,6 +13,7 @@ from compound.notation import load_network, load_run_network, load_weights_netwo
 from compound.notes import Say as Say
 from compound.notes import heard_by
 from compound.notes import silent as silent
+from compound.places import nearest_run
 from compound.scaling import RULES, CompoundRule, Rule, load_rule
 from compound.zoo import ZOO
 
@@ -51,6 +53,8 @@ def _named(given: Network | Place) -> Network:
         return load_network(path)
     if path.suffix == ".safetensors":
         return load_weights_network(path)
+    if os.sep in fspath(given):
+        raise UsageError(f"there is no run or network file {given}; {nearest_run(given)}")
     return ZOO[fspath(given)]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from compound.cost import cost, cost_fields
 from compound.errors import UsageError
 from compound.network import Network
+from compound.places import RUNS
 from compound.quantity import short
 from compound.verbs.given import Place, Say, find_network, heard, silent
 
@@ -102,6 +103,7 @@ def begin(
     network: Network, images: "DataSet", recipe: "Recipe", out: Place | None, setup: "Setup", say: Say, name: str = ""
 ) -> "tuple[Run, DataSet]":
     """The run, started or to go on with, and the images in its parts; `name` stands for NETWORK in the usual folder."""
+    from compound.nn import load_weights
     from compound.parallel import from_first, is_first, join, size
     from compound.training import adopted, start_run
     from compound.training.doubts import doubts
@@ -111,6 +113,8 @@ def begin(
     from compound.training.weighting import find_class_weights
 
     weights, execution = setup.start.weights, setup.execution
+    if setup.start.inherited is not None:  # what is not there is said before anything is written
+        load_weights(setup.start.inherited, setup.start.of, several=True)
     images, warnings = parts_as_in((weights, setup.start.inherited, recipe.teacher), images)
     if images.several and recipe.loss != "bce":
         recipe = replace(recipe, loss="bce")
@@ -125,7 +129,7 @@ def begin(
         found = find_class_weights(setup.class_weights, images, weights, execution)
         recipe = replace(recipe, class_weights=found)
     join(execution.where)
-    usual = Path("runs") / f"{name or network.name}-{images.name}".replace(" ", "-")
+    usual = Path(RUNS) / f"{name or network.name}-{images.name}".replace(" ", "-")
     place = Path(out) if out is not None else from_first(lambda: next_place(usual, setup.resume, say))
     run = start_run(network, images, recipe, place, execution, seed=setup.seed, resume=setup.resume)
     if not setup.resume:
@@ -150,7 +154,7 @@ def next_place(usual: Path, resume: bool, say: Say) -> Path:
     if resume:
         return taken[-1] if taken else usual
     if taken:
-        say(f"{taken[-1]} is there already; this run goes to {place}")
+        say(f"{taken[-1]} is there already (compound runs lists runs); this one goes to {place}")
     return place
 
 

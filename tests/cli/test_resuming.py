@@ -12,7 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 import compound
-from compound import RECIPES, Setup, Start, UsageError, parse_network
+from compound import RECIPES, Setup, Start, parse_network
 from compound.training import Run, open_run, session
 from compound.training.setup import kept, setup_of
 
@@ -101,7 +101,7 @@ def test_the_same_command_again_has_a_place_of_its_own(cli, photos, monkeypatch)
     assert cli.json(*words)["out"] == first
     before = Path(first, "run.yaml").read_bytes()
     said = stopped(cli, monkeypatch, *words, "--epochs", 3)
-    assert f"{first} is there already; this run goes to {second}\n" in said
+    assert f"{first} is there already (compound runs lists runs); this one goes to {second}\n" in said
     assert cli.json(*words, "--epochs", 3, "--resume")["out"] == second
     assert cli.json(*words)["out"] == f"{second[:-1]}3"
     assert Path(first, "run.yaml").read_bytes() == before
@@ -137,8 +137,3 @@ def test_what_is_kept_of_a_setup_is_plain_and_lasts(here):
     run = Run(here, of, RECIPES["small"], {}, 3, setup=kept(Setup(Start("a.pth", of=of))))
     assert setup_of(run) == Setup(Start("a.pth", of=of), seed=3, resume=True)
     assert yaml.safe_load(yaml.safe_dump(run.setup)) == run.setup
-
-
-def test_a_setup_that_no_version_wrote_is_said(cli, tmp_path):
-    with pytest.raises(UsageError, match=r"no-run is not a run directory"):
-        compound.resume("no-run")

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from compound import ZOO, Budget
 from compound.latency import call_seconds
 from compound.nn import WeightsError, best_published, build, load_weights, save_weights
-from compound.nn.hub import inputs_of
+from compound.nn.hub import inputs_of, weights_file
 from compound.nn.libraries import styled
 from compound.nn.weights import Weights
 from tests.devices import made_up
@@ -233,6 +233,25 @@ def test_auto_offline_takes_what_is_in_the_cache(torchvision_cache, monkeypatch)
         best_published(Budget(macs=400e6))
     (torchvision_cache / "squeezenet1_1-b8a52dc0.pth").write_bytes(b"")
     assert best_published(Budget(macs=400e6)) == "torchvision/squeezenet1_1.IMAGENET1K_V1"
+
+
+def test_the_name_of_a_run_never_leaves_the_machine(served, tmp_path, monkeypatch):
+    (tmp_path / "runs" / "nine").mkdir(parents=True)
+    (tmp_path / "runs" / "nine" / "run.yaml").write_text("")
+    monkeypatch.chdir(tmp_path)
+    said = r"no run or weights file runs/none \(a .*hub is written hf:runs/none\); did you mean 'runs/nine'\?"
+    with pytest.raises(WeightsError, match=said):
+        load_weights("runs/none")
+    assert served == []
+    with pytest.raises(WeightsError, match="the hub has no repository runs/none"):
+        load_weights("hf:runs/none")
+    assert served
+
+
+@pytest.mark.long
+def test_any_owner_of_the_hub_can_be_named(served):
+    assert load_weights(f"hf:{NAME}")[1] == load_weights(NAME)[1]
+    assert weights_file(f"hf:{NAME}") == weights_file(NAME)
 
 
 def test_a_name_that_is_none_is_said():

@@ -1,0 +1,32 @@
+"""Runs by where they lie: which there are in a folder, and which may have been meant by a name that is none."""
+
+import os
+from itertools import islice
+from pathlib import Path
+
+from compound.mapping import nearest
+
+RUNS = "runs"  # where trainings are kept unless something else is said
+MOST = 10_000  # of a folder
+
+
+def run_folders(folder: str | os.PathLike[str]) -> list[Path]:
+    """The run directories in `folder`, in order of name, and `folder` itself where it is one."""
+    place = Path(folder)
+    try:
+        found = islice(place.glob("*/run.yaml"), MOST)
+        inner = sorted(file.parent for file in found)
+    except OSError:  # a folder that cannot be read has none
+        inner = []
+    return [place] * (place / "run.yaml").is_file() + inner
+
+
+def nearest_run(given: str | os.PathLike[str]) -> str:
+    """A hint for a place that holds no run: the runs nearest to it by name, or the verb that lists all."""
+    beside = [*run_folders(Path(given).parent), *run_folders(RUNS)]
+    known = dict.fromkeys(map(str, beside))
+    return nearest(os.fspath(given), known, "runs", "compound runs lists the runs there are", _name)
+
+
+def _name(place: str) -> str:
+    return Path(place).name.lower()
