@@ -1,23 +1,25 @@
 """What a training starts from: fresh weights, given ones, or those of a network it was scaled from."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
-from compound.data import DataSet, Source, subset
+from compound.data import DataSet, Preprocessing, Source, make_loader, subset
 from compound.data.split import stratified
 from compound.errors import UsageError
 from compound.execution import Execution
 from compound.network import Network
 from compound.nn import ConvNet, build, inherit, load_weights, with_channels
 from compound.nn.weights import same_layers
-from compound.notes import note
+from compound.notes import heard_by, note, silent
 from compound.parallel import is_first
 from compound.training.probe import SOME, choose_penalty, features, fit_linear
 from compound.training.transfer import Transfer
 
 PROBED = 10_000  # images that a first classifier is fitted on; with more, training itself soon finds a better one
+LOOKED_AT = 8  # images that new blocks without shortcuts are fitted on
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def first_model(
     network = network.for_data(data)
     if start.inherited is not None:
         given, _ = load_weights(start.inherited, start.of, several=True)
-        model = inherit(with_channels(given, data.channels), network, seed=seed)
+        model = _inherited(given, network, data, seed)
     elif start.weights is not None:
         model = _with_weights(network, data, start.weights, start.of, seed)
     else:
@@ -77,6 +79,20 @@ def first_model(
     if transfer.probe_first and start != FRESH:
         _probe(model, data, execution, seed)
     return model
+
+
+def looked_at(network: Network, source: Source) -> Tensor | None:
+    """Some images of `source` as `network` sees them, (N, C, H, W); None where none of the first ones can be read."""
+    preprocessing = Preprocessing.of(network)
+    images = next(iter(make_loader(source, preprocessing, LOOKED_AT))).images
+    return preprocessing.normalise(images) if len(images) else None
+
+
+def _inherited(given: ConvNet, network: Network, data: DataSet, seed: int) -> ConvNet:
+    """What `network` inherits from `given`, on images of the data."""
+    with nullcontext() if is_first() else heard_by(silent):
+        images = looked_at(given.network, data.train)
+        return inherit(with_channels(given, data.channels), network, seed=seed, images=images)
 
 
 def _with_weights(network: Network, data: DataSet, weights: str | Path, of: Network | None, seed: int) -> ConvNet:
@@ -88,7 +104,7 @@ def _with_weights(network: Network, data: DataSet, weights: str | Path, of: Netw
             "take the style of the weights (see `adopted`)"
         )
     if not same_layers(network, given.network):
-        return inherit(with_channels(given, data.channels), network, seed=seed)
+        return _inherited(given, network, data, seed)
     state = with_channels(given, data.channels).state_dict()
     model = build(network, seed=seed)
     fresh = model.state_dict()

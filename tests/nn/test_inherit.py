@@ -1,13 +1,25 @@
 """Weights carried over: wider and deeper keep the function, narrower and foreign kinds do what they say."""
 
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
 from compound import ZOO, ConvBlock, FusedMBConv, Head, Inputs, MBConv, Network, Scaling, Stage, Style, scale
+from compound.blocks import (
+    Bottleneck,
+    Branch,
+    Fire,
+    Grouped,
+    HalvedBottleneck,
+    Inception,
+    Separable,
+    SqueezeExcite,
+)
 from compound.nn import build, inherit
 from compound.nn.inherit import InheritError
+from compound.notes import heard_by
 
 SMALL = Network(
     name="small",
@@ -121,17 +133,95 @@ def test_another_kind_of_network_is_refused(network, message):
         inherit(trained(SMALL), network)
 
 
-@pytest.mark.long
+GROUPS = Network(
+    name="groups",
+    stem=Stage(ConvBlock(3), 1, 8, 2),
+    stages=(
+        Stage(Bottleneck(groups=2, se=0.25), 2, 32, 2),
+        Stage(Grouped(group_width=16, se=SqueezeExcite(0.25)), 2, 32, 2),
+        Stage(HalvedBottleneck(groups=2, reduce=2), 1, 32),
+    ),
+    style=Style(activation="relu"),
+    resolution=32,
+)
+
+
+@pytest.mark.parametrize("factors", [(1.0, 2.0), (1.0, 1.5), (2.0, 1.5)])
+def test_convolutions_in_groups_get_wider(factors):
+    model = trained(GROUPS)
+    wider = scale(GROUPS, Scaling(*factors))
+    assert difference(model, inherit(model, wider)) < 1e-4
+
+
+def test_more_groups_of_one_width_repeat_the_old_ones():
+    network = replace(GROUPS, stages=GROUPS.stages[1:2])
+    model = trained(network)
+    more = replace(network, stages=(replace(network.stages[0], channels=48),))
+    assert difference(model, inherit(model, more)) < 1e-4
+
+
+BRANCHES = Network(
+    name="branches",
+    stem=Stage(ConvBlock(3), 1, 16, 2),
+    stages=(
+        Stage(Inception((Branch(((1, 8),)), Branch(((1, 4), (3, 4))), Branch(((1, 4),), pool="max"), Branch(((1, 0),)))),
+              1, 24, 1),
+        Stage(Fire(12), 1, 24, 1),
+    ),
+    style=Style(activation="relu"),
+    resolution=32,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_new_blocks_without_shortcuts_begin_near_the_identity_and_the_change_is_said(norm, monkeypatch):
+    model = trained(BRANCHES.with_(style=replace(BRANCHES.style, norm=norm)))
+    x = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(5))
+    said = []
+    with heard_by(said.append):
+        deeper = inherit(model, scale(model.network, Scaling(depth=2)), images=x)
+    monkeypatch.setattr(sys.modules["compound.nn.inherit"], "begin_near_identity", lambda block, x: None)
+    fresh = inherit(model, deeper.network, images=x)
+    with torch.inference_mode():
+        change, otherwise = (
+            ((other(x) - model(x)).abs().max() / model(x).abs().max()).item() for other in (deeper, fresh)
+        )
+    assert 1e-3 < change < otherwise / 3
+    assert said == [
+        "warning: branches d2 begins near what branches computes, not as the same: on 8 images logits differ by up to "
+        f"{change:.3g} of the largest one"
+    ]
+
+
+def test_chains_with_room_for_all_channels_are_the_identity_and_nothing_is_said():
+    network = replace(BRANCHES, stages=(Stage(ConvBlock(3), 1, 24), Stage(Separable(3), 1, 24)))
+    model, said = trained(network), []
+    with heard_by(said.append):
+        deeper = inherit(model, scale(network, Scaling(depth=2)))
+    assert difference(model, deeper) < 1e-4
+    assert said == []
+
+
+def test_convnext_deeper_is_the_same():
+    network = ZOO["convnextv2-atto"].with_(resolution=64, classes=4)
+    model = trained(network)
+    assert difference(model, inherit(model, scale(network, Scaling(depth=2)))) == 0
+
+
 @pytest.mark.parametrize(
     ("name", "factors", "message"),
     [
         ("nasnet-a-mobile", (1, 1), "cells read two maps"),
-        ("resnext-50-32x4d", (1, 1.5), "a convolution in 32 groups cannot change its width"),
+        ("regnetx-002", (1, 1.25), "stage 1 block 1: a convolution in 3 groups of 8 channels becomes one in 2 of 16"),
         ("densenet-121", (1.5, 1), "stage 1 block 7 adds channels to its input"),
-        ("shufflenet-v2-x1.0", (1, 1), "split or shuffled"),
+        ("shufflenet-v2-x1.0", (1, 1), "stage 1 block 1: channels that are split or shuffled"),
+        ("nfnet-f0", (1, 1.5), "stem: convolutions with standardised weights"),
     ],
 )
-def test_what_is_not_carried_over_is_said(name, factors, message):
+def test_what_is_not_carried_over_is_said_before_anything_is_built(name, factors, message, monkeypatch):
     network = ZOO[name].with_(resolution=64)
+    stands_for_it = trained(SMALL)
+    stands_for_it.network = network
+    monkeypatch.setattr(sys.modules["compound.nn.inherit"], "build", None)
     with pytest.raises(InheritError, match=message):
-        inherit(build(network), scale(network, Scaling(*factors)))
+        inherit(stands_for_it, scale(network, Scaling(*factors)))
