@@ -15,6 +15,7 @@ HEAT = "#4a7de8"  # reads on white and on black
 CELLS = 125  # a side of the colour map; smaller ones cannot be seen
 POINTS = 20  # epochs up to which each one is marked
 DASHES = (0, (4, 2))
+HIGH, FAR = 25.0, 20.0  # a loss above all that guessing gives (10 with 21,841 classes), and times the smallest one
 
 
 class Line(NamedTuple):
@@ -38,12 +39,22 @@ def curves(name: str, title: str, lines: Sequence[Line], *, percent: bool, dashe
                 axes.plot(one.epochs, one.values, color=colour, linestyle=dashes, marker=marker, label=one.label)
         if percent:
             axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.yaxis.set_major_locator(MaxNLocator(5))
+        if exploded([value for one, _, _ in drawn for value in one.values]):
+            axes.set_yscale("log")
+            axes.set_ylabel("logarithmic scale")
+        else:
+            axes.yaxis.set_major_locator(MaxNLocator(5))
         _whole_epochs(axes, [epoch for one, _, _ in drawn for epoch in one.epochs])
         if axes.lines:
             axes.legend(loc="lower right" if percent else "upper right")
 
     return Plot(name, title, "", (400, 250), on_axes(draw))
+
+
+def exploded(losses: Sequence[float]) -> bool:
+    """Whether a loss rose so far that on a linear scale all others would lie on the axis."""
+    positive = [value for value in losses if math.isfinite(value) and value > 0]
+    return bool(positive) and max(positive) > max(HIGH, FAR * min(positive))
 
 
 def rates(name: str, title: str, epochs: Sequence[int], rate: Sequence[float]) -> Plot:

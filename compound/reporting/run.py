@@ -114,6 +114,12 @@ class RunReport:
         many = f"{done:,} epoch{'s' if done != 1 else ''}"
         return many if done == planned else f"{many} of {planned:,}"
 
+    def warmup_text(self) -> str:
+        """The warm-up as it was: a short training has less than its recipe says."""
+        told = (self.evaluation or self.held_out) or {}
+        epochs = float(told.get("warmup_epochs", self.run.recipe.warmup))
+        return f"after {epochs:.3g} warm-up epoch{'s' * (epochs != 1)}" if epochs else ""
+
     def kept_text(self) -> str:
         """Which epoch's weights a finished run kept, and why; runs of older versions kept the last after patience."""
         if not self.metrics or self.run.state != "done":

@@ -67,6 +67,7 @@ class Session:
         self.damage = execution.damage_log()
         self.checkpoints = Checkpoints(run.checkpoints, safeguards.save_every)
         self.averaging = Averaging(recipe.ema) if recipe.ema else None
+        self.warmup = recipe.warmup  # as it will be, wherever `Pace` moves the end
         self.best = Best(run.checkpoints / "best.ckpt", recipe.patience) if recipe.keeps_best else None
 
     def fit(self, start: Start) -> Training:
@@ -193,7 +194,7 @@ class Session:
     def told(self, seconds: float) -> dict[str, Any]:
         """What is told of a training beside its accuracy."""
         damaged = {path: reason for process in gathered(self.damage.damaged) for path, reason in process.items()}
-        told: dict[str, Any] = {"training_seconds": round(seconds, 1)}
+        told: dict[str, Any] = {"training_seconds": round(seconds, 1), "warmup_epochs": self.warmup}
         told["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damaged.items()]
         if self.best and self.best.epoch:
             images = len(self.data.holdout)

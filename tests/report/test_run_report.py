@@ -13,6 +13,7 @@ import pytest
 
 from compound import UsageError, cost, load_network, stage_costs
 from compound.reporting import write_run_report
+from compound.reporting.run import RunReport
 from compound.training.run import open_run
 
 HOSTILE = ("<script>alert(1)</script>", "a \"quoted\" & 'mean' name", "$x_$ </td>", "naïve 猫")
@@ -298,3 +299,28 @@ def test_confusion_of_other_classes_is_refused(make_run: MakeRun, confusion: lis
     (path / "evaluation.json").write_text(json.dumps(given | {"confusion_pairs": [[0, 0, 1], [1, 3, 1]]}))
     with pytest.raises(UsageError, match=r"confusion matrix is not 3 × 3"):
         write_run_report(path)
+
+
+def test_the_warm_up_is_said_as_it_was(make_run: MakeRun) -> None:
+    path = make_run()
+    run = open_run(path)
+    replace(run, recipe=replace(run.recipe, warmup_epochs=5)).save()
+    assert "after 0.6 warm-up epochs." in page(path).text("training")  # a fifth of 3 epochs
+    told = json.loads(run.evaluation.read_text()) | {"warmup_epochs": 1.0}  # what the training says of itself
+    run.evaluation.write_text(json.dumps(told))
+    assert "after 1 warm-up epoch." in page(path).text("training")
+
+
+def test_a_loss_that_exploded_is_legible(make_run: MakeRun) -> None:
+    path = make_run()
+    scale = "logarithmic scale"
+    assert scale not in made_curve(path)
+    text = open_run(path).metrics.read_text()
+    open_run(path).metrics.write_text(text.replace("0.91", "nan").replace("0.95", "1e8"))
+    assert scale in made_curve(path)
+    open_run(path).metrics.write_text(text.replace("0.91", "11.2"))  # as bad as guessing, and no worse
+    assert scale not in made_curve(path)
+
+
+def made_curve(path: Path) -> str:
+    return RunReport.read(path).curves()["loss"].inline()
