@@ -84,11 +84,11 @@ def network_text(found: "Diagnosis") -> str:
         passes = (f"{one.seconds * 1e3:6.1f} {min(one.possible, 9.99):>4.0%}" for one in times.passes.values())
         lines.append(f"{times.layer.name:<39} {times.layer.count:>4} " + " ".join(passes))
     totals = {precision: found.total(precision) * 1e3 for precision in roof.flops}
-    own = found.total("fp32", own=True) * 1e3
+    own = {precision: found.total(precision, own=True) * 1e3 for precision in roof.flops}
     lines += [
         "",
-        f"all of them in a step: fp32 {totals['fp32']:.0f} ms ({own:.0f} ms with compound's kernels for weights), "
-        f"bf16 {totals['bf16']:.0f} ms",
+        "all of them in a step: "
+        + ", ".join(f"{name} {totals[name]:.0f} ms ({own[name]:.0f} ms compound's own way)" for name in totals),
         *found.findings(),
     ]
     return "\n".join(lines)

@@ -68,7 +68,7 @@ class Diagnosis:
 
     def _remedy(self, times: LayerTimes, precision: str, name: str, one: Pass) -> str:
         if one.own and one.own < one.seconds:
-            return f"; compound's own kernel takes {one.own * 1e3:.1f} ms"
+            return f"; compound's own way takes {one.own * 1e3:.1f} ms"
         if precision == "bf16" and (plain := times.passes["fp32", name]).seconds < one.seconds:
             return f"; fp32 takes {plain.seconds * 1e3:.1f} ms: compare with --precision 32"
         return ""

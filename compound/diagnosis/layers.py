@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from compound import kernels
 from compound.measurement.machine import peak_gflops
 from compound.measurement.timing import seconds_of
 from compound.network import Network
 from compound.nn import build
-from compound.nn.depthwise import Geometry, convolution_backward, slow_side
+from compound.nn.depthwise import Geometry, convolution_backward, goes_another_way
 
 PASSES = ("forward", "input", "weight")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -136,7 +135,7 @@ def time_layer(layer: Layer, limits: Roof) -> LayerTimes:
         for name, call in calls.items():
             seconds = _fastest(call)
             least = limits.seconds(precision, operations, moved + (0 if convolves or name == "forward" else _size(x)))
-            own = _own(module, x, gradient) if name == "weight" else None
+            own = _own(module, name, x, gradient)
             error, ordered = _difference(call(), exact[name]()), name == "weight" or _innermost(call())
             found[precision, name] = Pass(seconds, operations / seconds / 1e9, least / seconds, error, ordered, own)
     return LayerTimes(layer, found)
@@ -178,15 +177,15 @@ def _innermost(x: Tensor) -> bool:
     return x.is_contiguous(memory_format=torch.channels_last)
 
 
-def _own(module: nn.Module, x: Tensor, gradient: Tensor) -> float | None:
-    """Seconds of the gradient of a convolution's weights as training computes it, where that is not torch's own way."""
-    if not isinstance(module, nn.Conv2d) or isinstance(module.padding, str):
+def _own(module: nn.Module, name: str, x: Tensor, gradient: Tensor) -> float | None:
+    """Seconds of a convolution's gradient as training computes it, where that is not torch's own way."""
+    if name == "forward" or not isinstance(module, nn.Conv2d) or isinstance(module.padding, str):
         return None
-    geometry = Geometry(module.stride, module.padding, module.dilation, module.groups)
-    if slow_side(gradient, module.weight, geometry) is None or not kernels.serves(x):
+    weight, geometry = module.weight.detach(), Geometry(module.stride, module.padding, module.dilation, module.groups)
+    wanted = name == "input", name == "weight", False
+    if not goes_another_way(gradient, x, weight, geometry, wanted):
         return None
-    weight = module.weight.detach()
-    return _fastest(lambda: convolution_backward(gradient, x, weight, geometry, (False, True, False)))
+    return _fastest(lambda: convolution_backward(gradient, x, weight, geometry, wanted))
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:

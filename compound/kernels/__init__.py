@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 BUILT = "_native*.so"
+MAPS = {torch.float32: "", torch.bfloat16: "_bf16"}  # what maps may be, and how the names of kernels for them end
 
 
 @cache
@@ -38,15 +39,20 @@ def _fork() -> ctypes.c_void_p:
         return ctypes.c_void_p(None)
 
 
-def serves(*maps: Tensor) -> bool:
-    """Whether there are kernels for maps (N, C, H, W) like these: float32, on the processor, of ordinary strides."""
-    plain = all(type(x) in (Tensor, torch.nn.Parameter) and x.device.type == "cpu" for x in maps)
-    return plain and all(x.dtype == torch.float32 for x in maps) and library() is not None
+def serves(*tensors: Tensor, kinds: tuple[torch.dtype, ...] = (torch.float32,)) -> bool:
+    """Whether there are kernels for tensors like these: of these `kinds`, on the processor, with their own strides."""
+    plain = all(type(x) in (Tensor, torch.nn.Parameter) and x.device.type == "cpu" for x in tensors)
+    return plain and all(x.dtype in kinds for x in tensors) and library() is not None
 
 
 def innermost(x: Tensor) -> Tensor:
     """x with its channels innermost in memory: itself, or a copy."""
     return x.contiguous(memory_format=torch.channels_last)
+
+
+def call(name: str, map: Tensor, *arguments: object) -> None:
+    """The kernel of that name for maps like `map`, with the number of torch's threads as the last argument."""
+    getattr(library(), name + MAPS[map.dtype])(*arguments, torch.get_num_threads())
 
 
 def pointer(x: Tensor | None) -> ctypes.c_void_p:

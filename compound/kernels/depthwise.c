@@ -2,7 +2,7 @@
  *
  *     ∂L/∂w[c, i, j] = Σ over images n and output positions (y, x) of g[n, c, y, x] · x[n, c, y·s + i − above, x·s + j − left]
  *
- * Maps are float32 with the channels innermost. LANES channels are taken at once: their rows are copied, with the zeros
+ * Maps have the channels innermost. LANES channels are taken at once: their rows are copied, with the zeros
  * around them, into a buffer small enough for the cache, so that no border is a special case and what is LANES numbers
  * wide in memory stands side by side; then every output position is multiplied with its k × k window, two rows of the
  * window at a time, whose sums fit into registers. Some images, by the size of their maps, are summed in float32, these
@@ -11,24 +11,25 @@
 #include <stdlib.h>
 
 #include "parallel.h"
+#include "vectors.h"
 
 enum { POSITIONS = 2048, BUFFER = 12288, LARGEST = 7 }; /* BUFFER floats: 48 KiB, of which a window moves through a part */
 
 typedef struct {
-    const float *x, *g;
+    const Map *x, *g;
     size_t images, channels, high, wide, rows, columns; /* of the input, of the output */
     int kernel, down, along, above, left;
     size_t slabs, together; /* images that a task sums */
     float *sums; /* of each task, kernel² × LANES */
 } Task;
 
-INLINE void add_windows(const Task *t, const float *buffer, size_t across, size_t row, size_t count, const float *g,
+INLINE void add_windows(const Task *t, const float *buffer, size_t across, size_t row, size_t count, const Map *g,
                         size_t n, const int k, const int from, const int to, Vec *sums) {
     Vec acc[2 * LARGEST];
     for (int i = 0; i < (to - from) * k; i++) acc[i] = sums[from * k + i];
     for (size_t y = 0; y < count; y++)
         for (size_t x = 0; x < t->columns; x++) {
-            Vec gradient = load(g + ((row + y) * t->columns + x) * t->channels, n);
+            Vec gradient = load_map(g + ((row + y) * t->columns + x) * t->channels, n);
             const float *window = buffer + (y * t->down * across + x * t->along) * LANES;
 #pragma GCC unroll 2
             for (int i = from; i < to; i++)
@@ -40,12 +41,12 @@ INLINE void add_windows(const Task *t, const float *buffer, size_t across, size_
 }
 
 /* Rows of one image from `top` on and LANES of its channels, with zeros where there are none. */
-INLINE void copy_rows(const Task *t, const float *x, long top, size_t down, size_t across, size_t n, float *buffer) {
+INLINE void copy_rows(const Task *t, const Map *x, long top, size_t down, size_t across, size_t n, float *buffer) {
     for (size_t r = 0; r < down; r++)
         for (size_t c = 0; c < across; c++) {
             long y = top + (long)r, z = (long)c - t->left, inside = y >= 0 && y < (long)t->high && z >= 0 && z < (long)t->wide;
             Vec values = {0};
-            if (inside) values = load(x + ((size_t)y * t->wide + (size_t)z) * t->channels, n);
+            if (inside) values = load_map(x + ((size_t)y * t->wide + (size_t)z) * t->channels, n);
             store(buffer + (r * across + c) * LANES, LANES, values);
         }
 }
@@ -60,8 +61,8 @@ FAST static void sum_images(void *task, size_t index) {
     Vec sums[LARGEST * LARGEST] = {{0}};
     float *buffer = malloc(((band - 1) * t->down + k) * across * LANES * sizeof(float));
     for (size_t image = first; image < last; image++) {
-        const float *x = t->x + image * t->high * t->wide * t->channels + slab * LANES;
-        const float *g = t->g + image * t->rows * t->columns * t->channels + slab * LANES;
+        const Map *x = t->x + image * t->high * t->wide * t->channels + slab * LANES;
+        const Map *g = t->g + image * t->rows * t->columns * t->channels + slab * LANES;
         for (size_t row = 0; row < t->rows; row += band) {
             size_t count = t->rows - row < band ? t->rows - row : band;
             copy_rows(t, x, (long)(row * t->down) - t->above, (count - 1) * t->down + k, across, n, buffer);
@@ -79,7 +80,7 @@ FAST static void sum_images(void *task, size_t index) {
 }
 
 /* to_weight[c, i, j] from x (images, high, wide, channels) and g (images, rows, columns, channels). */
-void compound_depthwise_weight(const float *x, const float *g, const size_t *extents, const int *geometry, float *to_weight, int threads) {
+void OF_MAP(compound_depthwise_weight)(const Map *x, const Map *g, const size_t *extents, const int *geometry, float *to_weight, int threads) {
     Task t = {x, g, extents[0], extents[1], extents[2], extents[3], extents[4], extents[5],
               geometry[0], geometry[1], geometry[2], geometry[3], geometry[4], 0, 0, NULL};
     t.together = POSITIONS / (t.rows * t.columns) + 1;

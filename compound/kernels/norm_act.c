@@ -2,8 +2,8 @@
  * in two passes over the map (statistics, output), backward in two (sums, gradient), where operators one by one take
  * four and five.
  *
- * Maps are float32 with the channels innermost: `rows` positions of `channels` numbers. The gradient is that of Ioffe &
- * Szegedy (2015), Section 3, with d = ∂L/∂z = g · f'(z), x̂ = (x − mean) / √(var + ε), means over all n rows:
+ * Maps have the channels innermost: `rows` positions of `channels` numbers. The gradient is that of Ioffe & Szegedy
+ * (2015), Section 3, with d = ∂L/∂z = g · f'(z), x̂ = (x − mean) / √(var + ε), means over all n rows:
  *
  *     ∂L/∂bias = Σ d        ∂L/∂weight = Σ d·x̂        ∂L/∂x = a · (d − mean(d) − x̂ · mean(d·x̂))
  *
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "parallel.h"
+#include "vectors.h"
 
 enum { IDENTITY, RELU, RELU6, SILU, HARD_SWISH };
 enum { BLOCK = 16384 };
@@ -59,8 +60,8 @@ INLINE Vec slope(int act, Vec z) {
 }
 
 typedef struct {
-    const float *x, *g; /* map and gradient of the output */
-    float *y;           /* output, or gradient of the map */
+    const Map *x, *g; /* map and gradient of the output */
+    Map *y;           /* output, or gradient of the map */
     size_t rows, channels, joined, wide, block, blocks;
     const float *a, *b, *mean, *p, *q; /* of each lane */
     double *first, *second;            /* sums of each block and lane */
@@ -69,7 +70,7 @@ typedef struct {
 
 static size_t divisor(size_t a, size_t b) { return b ? divisor(b, a % b) : a; }
 
-static Task divide(const float *x, size_t rows, size_t channels) {
+static Task divide(const Map *x, size_t rows, size_t channels) {
     Task t = {.x = x, .rows = rows, .channels = channels};
     t.joined = LANES / divisor(channels, LANES);
     if (t.joined > rows) t.joined = 1;
@@ -105,21 +106,21 @@ FAST static void sum_block(void *task, size_t index) {
     const Task *t = task;
     size_t start, lanes, count = placed(t, index, &start, &lanes);
     float *sums = zeros(lanes, 2), *squares = sums + lanes + LANES;
-    const float *x = t->x, *first = x + start;
+    const Map *x = t->x, *first = x + start;
     EACH_VECTOR {
-        Vec v = load(x + at, n) - load(first + c, n);
+        Vec v = load_map(x + at, n) - load_map(first + c, n);
         store(sums + c, LANES, load(sums + c, LANES) + v);
         store(squares + c, LANES, load(squares + c, LANES) + v * v);
     }
     for (size_t c = 0; c < lanes; c++) {
-        t->first[index * t->wide + c] = sums[c] + (double)count * first[c];
+        t->first[index * t->wide + c] = sums[c] + (double)count * load_map(first + c, 1)[0];
         t->second[index * t->wide + c] = squares[c] - (double)sums[c] * sums[c] / (double)count;
     }
     free(sums);
 }
 
 /* Mean and variance (of n, not n − 1) of each channel. */
-FAST void compound_norm_statistics(const float *x, size_t rows, size_t channels, float *mean, float *variance, int threads) {
+FAST void OF_MAP(compound_norm_statistics)(const Map *x, size_t rows, size_t channels, float *mean, float *variance, int threads) {
     Task t = divide(x, rows, channels);
     double *sums = malloc(2 * t.blocks * t.wide * sizeof(double));
     t.first = sums, t.second = sums + t.blocks * t.wide;
@@ -158,8 +159,9 @@ FAST void compound_norm_statistics(const float *x, size_t rows, size_t channels,
 FAST static void apply_block(void *task, size_t index) {
     const Task *t = task;
     size_t start, lanes, count = placed(t, index, &start, &lanes);
-    const float *x = t->x, *a = t->a, *b = t->b;
-#define APPLY(ACT) EACH_VECTOR store(t->y + at, n, activated(ACT, load(a + c, LANES) * load(x + at, n) + load(b + c, LANES)))
+    const Map *x = t->x;
+    const float *a = t->a, *b = t->b;
+#define APPLY(ACT) EACH_VECTOR store_map(t->y + at, n, activated(ACT, load(a + c, LANES) * load_map(x + at, n) + load(b + c, LANES)))
     EACH_ACT(APPLY)
 }
 
@@ -167,13 +169,14 @@ FAST static void reduce_block(void *task, size_t index) {
     const Task *t = task;
     size_t start, lanes, count = placed(t, index, &start, &lanes);
     float *sums = zeros(lanes, 2), *products = sums + lanes + LANES;
-    const float *x = t->x, *g = t->g, *a = t->a, *b = t->b, *mean = t->mean;
+    const Map *x = t->x, *g = t->g;
+    const float *a = t->a, *b = t->b, *mean = t->mean;
 #define REDUCE(ACT) \
     EACH_VECTOR { \
-        Vec v = load(x + at, n), d = load(g + at, n) * slope(ACT, load(a + c, LANES) * v + load(b + c, LANES)); \
+        Vec v = load_map(x + at, n), d = load_map(g + at, n) * slope(ACT, load(a + c, LANES) * v + load(b + c, LANES)); \
         store(sums + c, LANES, load(sums + c, LANES) + d); \
         store(products + c, LANES, load(products + c, LANES) + d * (v - load(mean + c, LANES))); \
-        if (t->y) store(t->y + at, n, d); \
+        if (t->y) store_map(t->y + at, n, d); \
     }
     EACH_ACT(REDUCE)
     for (size_t c = 0; c < lanes; c++) {
@@ -188,8 +191,8 @@ FAST static void gradient_block(void *task, size_t index) {
     size_t start, lanes, count = placed(t, index, &start, &lanes);
     const float *a = t->a, *p = t->p, *q = t->q;
     EACH_VECTOR {
-        Vec d = load(t->y + at, n), plane = load(p + c, LANES) * load(t->x + at, n) + load(q + c, LANES);
-        store(t->y + at, n, load(a + c, LANES) * d + plane);
+        Vec d = load_map(t->y + at, n), plane = load(p + c, LANES) * load_map(t->x + at, n) + load(q + c, LANES);
+        store_map(t->y + at, n, load(a + c, LANES) * d + plane);
     }
 }
 
@@ -199,7 +202,7 @@ static void repeat(float *lanes, size_t channels, size_t joined) {
 }
 
 /* y = f(a·x + b); a and b of each channel. */
-void compound_norm_apply(const float *x, size_t rows, size_t channels, const float *a, const float *b, int act, float *y, int threads) {
+void OF_MAP(compound_norm_apply)(const Map *x, size_t rows, size_t channels, const float *a, const float *b, int act, Map *y, int threads) {
     Task t = divide(x, rows, channels);
     size_t wide = t.wide + LANES;
     float *lanes = zeros(t.wide, 2);
@@ -212,8 +215,8 @@ void compound_norm_apply(const float *x, size_t rows, size_t channels, const flo
 }
 
 /* Gradients of the map (where to_x is given), weight and bias from g, that of y. */
-void compound_norm_backward(const float *g, const float *x, size_t rows, size_t channels, const float *a, const float *b,
-                            const float *mean, const float *inverse, int act, float *to_x, float *to_weight, float *to_bias, int threads) {
+void OF_MAP(compound_norm_backward)(const Map *g, const Map *x, size_t rows, size_t channels, const float *a, const float *b,
+                            const float *mean, const float *inverse, int act, Map *to_x, float *to_weight, float *to_bias, int threads) {
     Task t = divide(x, rows, channels);
     size_t wide = t.wide + LANES;
     float *lanes = zeros(t.wide, 5), *p = lanes + 3 * wide, *q = lanes + 4 * wide;

@@ -1,6 +1,7 @@
 """Batch norm with its activation, each way in two passes over a map: see norm_act.c.
 
-Maps are float32 (N, C, H, W) with channels innermost in memory; weights, biases, means and variances are (C,).
+Maps are (N, C, H, W) in float32 or bfloat16 with channels innermost in memory; weights, biases, means and variances
+are (C,) in float32.
 """
 
 from typing import NamedTuple
@@ -8,15 +9,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from compound.kernels import innermost, library, pointer, size
+from compound.kernels import call, innermost, pointer, size
 
 ACTIVATIONS: dict[type[nn.Module] | None, int] = {None: 0, nn.ReLU: 1, nn.ReLU6: 2, nn.SiLU: 3, nn.Hardswish: 4}
 
 
 def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance (of n) of each channel."""
-    mean, variance = (x.new_empty(x.shape[1]) for _ in range(2))
-    _call("compound_norm_statistics", pointer(x), *_extent(x), pointer(mean), pointer(variance))
+    mean, variance = (x.new_empty(x.shape[1], dtype=torch.float32) for _ in range(2))
+    call("compound_norm_statistics", x, pointer(x), *_extent(x), pointer(mean), pointer(variance))
     return mean, variance
 
 
@@ -38,9 +39,8 @@ def fold(mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: floa
 def apply(x: Tensor, norm: Folded, act: type[nn.Module] | None) -> Tensor:
     """act(a·x + b)."""
     y = torch.empty_like(x)
-    _call(
-        "compound_norm_apply", pointer(x), *_extent(x), pointer(norm.a), pointer(norm.b), ACTIVATIONS[act], pointer(y)
-    )
+    given = pointer(x), *_extent(x), pointer(norm.a), pointer(norm.b)
+    call("compound_norm_apply", x, *given, ACTIVATIONS[act], pointer(y))
     return y
 
 
@@ -53,14 +53,10 @@ def backward(
     to_weight, to_bias = torch.empty_like(norm.mean), torch.empty_like(norm.mean)
     found = map(pointer, (to_x, to_weight, to_bias))
     given = pointer(gradient), pointer(x), *_extent(x), *map(pointer, norm)
-    _call("compound_norm_backward", *given, ACTIVATIONS[act], *found)
+    call("compound_norm_backward", x, *given, ACTIVATIONS[act], *found)
     return to_x, to_weight, to_bias
 
 
 def _extent(x: Tensor) -> tuple[object, object]:
     """Rows (positions of all images) and channels."""
     return size(x.numel() // x.shape[1]), size(x.shape[1])
-
-
-def _call(name: str, *arguments: object) -> None:
-    getattr(library(), name)(*arguments, torch.get_num_threads())

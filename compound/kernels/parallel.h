@@ -8,8 +8,6 @@
 #define COMPOUND_PARALLEL_H
 
 #include <stddef.h>
-#include <stdint.h>
-#include <string.h>
 
 typedef void (*Part)(void *task, size_t index);
 
@@ -21,29 +19,5 @@ void compound_parallel(int threads, size_t count, Part part, void *task);
 #else
 #define FAST
 #endif
-#define INLINE static inline __attribute__((always_inline))
-
-/* Sixteen numbers at once; where registers are shorter the compiler takes several. */
-enum { LANES = 16 };
-typedef float Vec __attribute__((vector_size(4 * LANES)));
-typedef int32_t Mask __attribute__((vector_size(4 * LANES)));
-typedef float Anywhere __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
-
-/* The first `count` of LANES numbers; zeros behind them. */
-INLINE Vec load(const float *from, size_t count) {
-    if (count >= LANES) return *(const Anywhere *)from;
-    Vec found = {0};
-    memcpy(&found, from, count * sizeof(float));
-    return found;
-}
-
-INLINE void store(float *to, size_t count, Vec values) {
-    if (count >= LANES)
-        *(Anywhere *)to = values;
-    else
-        memcpy(to, &values, count * sizeof(float));
-}
-
-INLINE Vec select_(Mask where, Vec yes, Vec no) { return (Vec)((where & (Mask)yes) | (~where & (Mask)no)); }
 
 #endif

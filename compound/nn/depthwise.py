@@ -39,22 +39,51 @@ def convolution_backward(
         found: tuple[Tensor | None, Tensor | None, Tensor | None] = backward(gradient, x, weight, biases, *rest)
         return found
 
-    side = slow_side(gradient, weight, geometry) if wanted[1] else None
-    by_kernel = side is not None and kernels.serves(gradient, x)
-    if not (by_kernel or (side == 5 and gradient.shape[-2:].numel() <= MOST_POSITIONS)):
+    if not goes_another_way(gradient, x, weight, geometry, wanted):
         return of(wanted)
+    if gradient.dtype == torch.bfloat16:
+        return _through_fp32(gradient, x, weight, geometry, wanted)
     to_x, _, to_bias = of((wanted[0], False, wanted[2])) if wanted[0] or wanted[2] else (None, None, None)
-    if side is not None and by_kernel:
+    side = weight.shape[-1]
+    if kernels.serves(gradient, x):
         return to_x, kernel.weight_gradient(gradient, x, side, stride, padding), to_bias
     return to_x, from_quarters(gradient, x, weight, geometry), to_bias
 
 
-def slow_side(gradient: Tensor, weight: Tensor, geometry: Geometry) -> int | None:
-    """The side of depthwise windows whose weights' gradient oneDNN has no kernel for, 5 or 7; else None."""
+def _through_fp32(
+    gradient: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    """The gradients of a depthwise convolution in bfloat16, computed in float32.
+
+    oneDNN takes a hundred times as long for them where windows move by more than one or are larger than 3×3. Our own
+    kernel reads bfloat16 as it is.
+    """
+    side, to_weight = weight.shape[-1], None
+    square = weight.shape[-2] == side and side in kernel.KERNELS
+    if wanted[1] and square and kernels.serves(gradient, x, kinds=(torch.bfloat16,)):
+        to_weight = kernel.weight_gradient(gradient, x, side, geometry.stride, geometry.padding).to(weight.dtype)
+        wanted = wanted[0], False, wanted[2]
+    if not any(wanted):
+        return None, to_weight, None
+    again = x.float() if wanted[1] else torch.empty_like(x, dtype=torch.float32)  # only its shape is asked for
+    found = convolution_backward(gradient.float(), again, weight.float(), geometry, wanted)
+    to_x, other, to_bias = (None if one is None else one.to(x.dtype) for one in found)
+    return to_x, other if to_weight is None else to_weight, to_bias
+
+
+def goes_another_way(
+    gradient: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, wanted: tuple[bool, bool, bool]
+) -> bool:
+    """Whether `convolution_backward` computes these gradients otherwise than torch does."""
     depthwise = geometry.groups == len(weight) and weight.shape[1] == 1 and set(geometry.dilation) == {1}
-    on_processor = gradient.device.type == "cpu" and gradient.dtype == torch.float32
-    side = weight.shape[-1]
-    return side if depthwise and on_processor and tuple(weight.shape[2:]) in ((5, 5), (7, 7)) else None
+    if not depthwise or gradient.device.type != "cpu":
+        return False
+    if gradient.dtype == torch.bfloat16:
+        return wanted[0] or wanted[1]
+    side = weight.shape[-1] if tuple(weight.shape[2:]) in ((5, 5), (7, 7)) else None
+    by_quarters = side == 5 and gradient.shape[-2:].numel() <= MOST_POSITIONS
+    served = by_quarters or (side is not None and kernels.serves(gradient, x))
+    return wanted[1] and gradient.dtype == torch.float32 and served
 
 
 def from_quarters(gradient: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:

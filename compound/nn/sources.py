@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from compound.kernels import MAPS, serves
 from compound.kernels import norm_act as kernel
-from compound.kernels import serves
 from compound.nn.depthwise import Geometry, convolution_backward
 
 aten = torch.ops.aten
@@ -137,7 +137,8 @@ def norm_act(norm: nn.BatchNorm2d, act: type[nn.Module] | None, x: Tensor) -> Te
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
     running = cast(tuple[Tensor, Tensor], (norm.running_mean, norm.running_var))
-    in_kernels = serves(x, norm.weight, norm.bias, *running) and x.is_contiguous(memory_format=torch.channels_last)
+    plain = serves(norm.weight, norm.bias, *running) and serves(x, kinds=tuple(MAPS))
+    in_kernels = plain and x.is_contiguous(memory_format=torch.channels_last)
     normalised = (InKernels if in_kernels else Normalised)(norm.eps, act)
     y, mean, variance = NormAct.apply(x, norm.weight, norm.bias, *running, norm.momentum, normalised)
     if not y.requires_grad:  # nobody would come last

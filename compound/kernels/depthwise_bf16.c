@@ -1,0 +1,3 @@
+/* depthwise.c for maps of bfloat16. */
+#define MAPS_ARE_BF16
+#include "depthwise.c"

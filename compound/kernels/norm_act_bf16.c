@@ -1,0 +1,3 @@
+/* norm_act.c for maps of bfloat16. */
+#define MAPS_ARE_BF16
+#include "norm_act.c"
