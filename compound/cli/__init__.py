@@ -14,8 +14,8 @@ from compound import __version__
 from compound.cli.absurd import hold_finite, refuse_empty
 from compound.cli.arrangement import VERBS as VERBS
 from compound.cli.arrangement import arranged, arranged_group, epilog, group_of
-from compound.cli.imports import spare_imports
 from compound.errors import CompoundError, Stopped
+from compound.imports import spare_imports
 from compound.terminal import tell, tell_error
 
 SAME = {"val": "evaluate"}  # names that other libraries have for a verb

@@ -14,11 +14,11 @@ from compound.cost import cost
 from compound.documents import damaged, read_json
 from compound.errors import UsageError
 from compound.files import write_json
+from compound.imports import are_spared, spare_imports
 from compound.network import Network
 from compound.search.architecture import ArchitectureSearch
 from compound.search.evaluators.base import Evaluator
 from compound.search.space import Space
-from compound.search.validation import agreement
 from compound.trials import unheard
 
 DRAWS = 100_000  # of the space, to find the networks in the window
@@ -88,7 +88,7 @@ def trained(truth: Evaluator, networks: Sequence[Network], seeds: Sequence[int],
     if workers == 1:
         yield from ([truth(network, seed, unheard) for seed in seeds] for network in networks)
         return
-    with ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent, (are_spared(),)) as pool:
         asked = [[pool.submit(truth, network, seed, unheard) for seed in seeds] for network in networks]
         try:
             yield from ([one.result() for one in each] for each in asked)
@@ -96,8 +96,10 @@ def trained(truth: Evaluator, networks: Sequence[Network], seeds: Sequence[int],
             pool.shutdown(cancel_futures=True)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(spare: bool) -> None:
     """A killed process shall not leave trainings behind that nobody waits for."""
+    if spare:
+        spare_imports()
     parent = parent_process()
     assert parent is not None
 
@@ -110,6 +112,8 @@ def _end_with_parent() -> None:
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """τ of the proxy and, to compare, of multiply-adds and parameters; and of two seeds of the truth."""
+    from compound.search.validation import agreement  # brings torch
+
     true = [sum(row["true"]) / len(row["true"]) for row in rows]
     found: dict[str, Any] = {
         name: asdict(agreement([float(row[name]) for row in rows], true)) for name in ("proxy", "macs", "params")

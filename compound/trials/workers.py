@@ -21,6 +21,7 @@ from compound.errors import CompoundError, Stopped, UsageError
 from compound.trials.board import Board, is_void
 from compound.trials.engine import Search, Worker, is_over
 from compound.trials.liveness import WORKER, machine
+from compound.trials.preload import preloaded
 from compound.trials.storage import Patience, masked, reachable, without_password
 
 Show = Callable[[list[FrozenTrial]], None]
@@ -67,12 +68,11 @@ class WorkerPool:
         self.idle_deaths = self.done = 0  # the deaths since a trial was last done here
         self.told = False  # that the storage is away
         self.board = Board(storage, search.name, search.lease, Patience(search.lease, self._away))
-        # A clean process that has Optuna forks each worker: cheap, and no thread of this process is cut off in it.
+        # A clean process that imported what they need forks each: cheap, and no thread of this one is cut off in it.
         self.context: ForkServerContext | SpawnContext
         if "forkserver" in multiprocessing.get_all_start_methods():
             self.context = multiprocessing.get_context("forkserver")
-            database = ["sqlalchemy.orm", "alembic.script"] if "://" in search.storage else []
-            self.context.set_forkserver_preload(["compound.trials.engine", *database])
+            self.context.set_forkserver_preload(preloaded(search, search.storage))
         else:
             self.context = multiprocessing.get_context("spawn")
 

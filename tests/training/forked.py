@@ -1,6 +1,6 @@
-"""`python forked.py COUNT PROGRAM …`: a program in several processes that find each other, torch imported once for all.
+"""`python forked.py COUNT PROGRAM …`: a file or `-m MODULE` in several processes, torch imported once for all.
 
-What torchrun gives its processes, without its own process and an import of torch in each.
+They find each other: what torchrun gives its processes, without its own process and an import of torch in each.
 """
 
 import os
@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 
+import compound.spared
 import compound.training  # noqa: F401  what the forks would import each
 
 
@@ -23,13 +24,19 @@ def start(program: list[str], place: dict[str, str]) -> int:
     if pid := os.fork():
         return pid
     os.environ |= place
-    sys.argv = program
     try:
-        sys.path.insert(0, os.path.dirname(program[0]))
-        runpy.run_path(program[0], run_name="__main__")
+        if program[0] == "-m":
+            sys.argv = program[1:]
+            runpy.run_module(program[1], run_name="__main__", alter_sys=True)
+        else:
+            sys.argv = program
+            sys.path.insert(0, os.path.dirname(program[0]))
+            runpy.run_path(program[0], run_name="__main__")
+        sys.exit()
+    except BaseException as end:
         sys.stdout.flush()
-        os._exit(0)
-    except BaseException:
+        if isinstance(end, SystemExit) and not end.code:
+            os._exit(0)
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
         os._exit(1)

@@ -25,6 +25,6 @@ def run(program, folder, count=0):
     return subprocess.run(words(program, count), cwd=folder, env=environment(), capture_output=True, text=True)
 
 
-def run_forked(script, folder, count):
-    """`script` (a file and its arguments) in so many processes, without torchrun: torch is imported once for all."""
-    return run([HERE / "forked.py", count, *script], folder)
+def run_forked(program, folder, count):
+    """`program` (a file or `-m MODULE`, and its arguments) in so many processes, without torchrun: torch is imported once for all."""
+    return run([HERE / "forked.py", count, *program], folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import environment, run, words
+from processes import environment, run, run_forked, words
 from safetensors.torch import load_file
 
 from compound import parallel
@@ -57,7 +57,7 @@ def rows(out):
 @pytest.mark.timeout(1200)
 def test_two_processes_give_the_losses_of_one_and_count_every_image_once(command, tmp_path):
     odd = ("--json", "--holdout", 21)  # one process holds out more than the other, and its mean is not half of all
-    one, two = run(command("one", *odd), tmp_path), run(command("two", *odd), tmp_path, 2)
+    one, two = (run_forked(command(name, *odd), tmp_path, count) for name, count in (("one", 1), ("two", 2)))
     assert (one.returncode, two.returncode) == (0, 0), one.stderr + two.stderr
     alone, shared = json.loads(one.stdout), json.loads(two.stdout)  # one object, said by one process
     assert shared["images"] == alone["images"] == 1000

@@ -150,5 +150,9 @@ class _Finder(MetaPathFinder):
 
 def spare_imports() -> None:
     """From now on torch, torchvision, torchmetrics and Lightning are imported without `LEFT_OUT`."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+    if not are_spared():
         sys.meta_path.insert(0, _Finder())
+
+
+def are_spared() -> bool:
+    return any(isinstance(finder, _Finder) for finder in sys.meta_path)

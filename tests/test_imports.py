@@ -52,7 +52,7 @@ def test_a_step_of_training_imports_no_compiler_and_no_plots() -> None:
     assert loaded.strip() == "[]"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_what_was_left_out_is_there_for_whoever_imports_it() -> None:
     run(STEP + REAL)
 
