@@ -30,6 +30,7 @@ from compound.zoo import ZOO
 
 if TYPE_CHECKING:
     from compound.data import DataSpec as DataSpec
+    from compound.data.folds import Folds as Folds
     from compound.execution import Execution as Execution
     from compound.paper.tables import table
     from compound.runtimes.optimize import optimize as optimize
@@ -163,6 +164,7 @@ VALUES = {
     "CoefficientSearch": "compound.verbs.coefficients",
     "DataSpec": "compound.data",
     "Execution": "compound.execution",
+    "Folds": "compound.data.folds",
     "RECIPES": "compound.training",
     "Judging": "compound.verbs.evaluate",
     "Proposals": "compound.verbs.architecture",

@@ -29,3 +29,7 @@ class TooLargeError(NetworkError):
 
 class BudgetError(UsageError):
     """No network of the asked kind fits the budget."""
+
+
+class InUseError(UsageError):
+    """Another process has it, and may soon be done with it."""

@@ -10,7 +10,7 @@ from io import BufferedIOBase, BufferedReader
 from pathlib import Path
 from typing import Any
 
-from compound.errors import CompoundError, UsageError
+from compound.errors import CompoundError, InUseError, UsageError
 
 SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # errors where the free space is worth knowing
 
@@ -152,7 +152,7 @@ def locked(path: Path, what: str) -> Iterator[None]:
         except (BlockingIOError, PermissionError):
             file.seek(0)
             holder = file.read().strip() or "another process"
-            raise UsageError(f"{what} is in use by {holder}; wait for its end, or choose another place") from None
+            raise InUseError(f"{what} is in use by {holder}; wait for its end, or choose another place") from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()

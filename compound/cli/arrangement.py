@@ -27,7 +27,7 @@ VERBS = tuple(chain.from_iterable(GROUPS.values()))
 PANELS = {
     "Network": ("baseline", "weights", "resolution"),
     "Budget": ("macs", "params", "latency", "device", "minutes", "epochs"),
-    "Training": ("recipe", "batch", "rate", "weight_decay", "patience", "train", "seed"),
+    "Training": ("recipe", "batch", "rate", "weight_decay", "patience", "train", "folds", "seed"),
     "Run": ("out", "resume", "json"),
 }
 PANELLED = ("fit", "train")

@@ -8,7 +8,7 @@ import typer
 from compound.cli.common import Json, answer, is_network, note
 from compound.cli.plan import Activations, Fill, Latency, Macs, Memory, Params, TrainingMemory, budget_of
 from compound.cli.train import only_first, result_text
-from compound.cli.training import Data, Devices, TrainingOptions, which_devices, with_training
+from compound.cli.training import Data, Devices, TrainingOptions, folds_of, which_devices, with_training
 from compound.errors import UsageError
 from compound.verbs import fit as verb
 
@@ -53,7 +53,8 @@ def fit(
     training = replace(training, device=where)
     fitted = verb.fit(
         training.spec(data), budget, recipe, training.out,
-        baseline=baseline, rule=rule, fill=fill, setup=training.setup(not json), say=note,
+        baseline=baseline, rule=rule, fill=fill, setup=training.setup(not json),
+        folds=folds_of(training.folds, training.group), say=note,
     )  # fmt: skip
     only_first()
     answer(json, fitted.to_json(), f"{result_text(fitted.trained)}\nreport {fitted.report}")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compound.cli.common import Json, NetworkName, answer, in_order, note
-from compound.cli.training import Data, TrainingOptions, with_training
+from compound.cli.training import Data, TrainingOptions, folds_of, with_training
 from compound.verbs import train as verb
 from compound.verbs.given import find_network
 
@@ -30,7 +30,8 @@ def train(
     if resolution:
         found = found.with_(resolution=resolution)
     trained = verb.train(
-        found, training.spec(data), training.find_recipe(), training.out, setup=training.setup(not json), say=note
+        found, training.spec(data), training.find_recipe(), training.out,
+        setup=training.setup(not json), folds=folds_of(training.folds, training.group), say=note,
     )  # fmt: skip
     only_first()
     answer(json, trained.to_json(), result_text(trained))
@@ -46,7 +47,8 @@ def only_first() -> None:
 
 def result_text(trained: "Trained") -> str:
     run = trained.run
-    return f"{evaluation_text(trained.result, trained.part)}\nrun directory {run.path}; weights {run.weights}"
+    folds = f"\n{trained.folded.text()}" if trained.folded else ""
+    return f"{evaluation_text(trained.result, trained.part)}{folds}\nrun directory {run.path}; weights {run.weights}"
 
 
 def evaluation_text(result: "Evaluation", part: str = "test") -> str:

@@ -149,6 +149,10 @@ class TrainingOptions:
             help="Weights of classes in the loss: balanced, a JSON file of shares, or target:DATA by --weights."
         ),
     ] = None
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Also cross-validate: so many trainings, each judged by its own fold.")
+    ] = None
+    group: Group = None
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
     save_every: Annotated[

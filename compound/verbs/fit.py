@@ -8,6 +8,7 @@ from compound.budget import Budget, Plan, fit_budget, save_plan
 from compound.errors import BudgetError, UsageError
 from compound.network import Network
 from compound.scaling import RULES, Rule
+from compound.verbs.folds import divide, finish_folds
 from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.plan import plan as find_plan
 from compound.verbs.plan import plan_text
@@ -16,6 +17,7 @@ from compound.zoo import ZOO
 
 if TYPE_CHECKING:
     from compound.data import DataSet, DataSpec
+    from compound.data.folds import Folds
     from compound.training import Recipe, Setup
 
 PLAN, REPORT = "plan.json", "report.html"  # in a run
@@ -45,6 +47,7 @@ def fit(
     rule: Rule | str | None = None,
     fill: bool = False,
     setup: "Setup | None" = None,
+    folds: "Folds | int | None" = None,
     say: Say = silent,
 ) -> Fitted:
     """Plan within a budget, train, evaluate once on the test images, predict on samples and write report.html.
@@ -52,7 +55,7 @@ def fit(
     Args:
         data: an open data set, the question that opens one, or only where it lies.
         budget: limits of the network (see `compound.Budget`); None: the baseline is trained as it is.
-        recipe, out, setup: as for `compound.train`; the folder is named after the baseline.
+        recipe, out, setup, folds: as for `compound.train`; the folder is named after the baseline.
         baseline: what is scaled; by default by the size of the images: `efficientnet-mini` up to 64 px, beyond it
             `efficientnet-b0`, or with the weights `auto` the best published network within the budget.
             Of given weights: the network that they hold, where they say it.
@@ -84,11 +87,13 @@ def fit(
         setup = replace(setup, start=replace(setup.start, of=start))
     if setup.progress:
         say(plan_text(found) if found else network.table())
-    run, images = begin(network, images, find_recipe(recipe, setup), out, setup, say, start.name)
+    recipe = find_recipe(recipe, setup)
+    divided = divide(folds, images, recipe, setup)
+    run, images = begin(network, images, recipe, out, setup, say, start.name)
     if is_first():  # before the training: by it a run that is resumed is known as one to write a page for
         save_plan(run.path / PLAN, start, found, rule if isinstance(rule, str) else str(rule or "compound"))
-    trained = finish(run, images, setup)
-    return Fitted(trained, found, write_page(trained, images))
+    done = finish_folds(divided, network, recipe, run, images, setup, say) if divided else finish(run, images, setup)
+    return Fitted(done, found, write_page(done, images))
 
 
 def write_page(trained: Trained, images: "DataSet") -> Path:

@@ -9,11 +9,14 @@ from compound.errors import UsageError
 from compound.network import Network
 from compound.places import RUNS
 from compound.quantity import short
+from compound.verbs.folds import divide, finish_folds
 from compound.verbs.given import Place, Say, find_network, heard, silent
 
 if TYPE_CHECKING:
     from compound.data import DataSet, DataSpec
+    from compound.data.folds import Folds
     from compound.evaluation import Evaluation
+    from compound.evaluation.folds import OutOfFold
     from compound.training import Recipe, Run, Setup
     from compound.training.memory import Crew
 
@@ -24,13 +27,15 @@ FIELDS = ("images", "mean_average_precision", "top1", "top1_interval", "top5", "
 class Trained:
     """A run that was trained to its end, and how good it is on the images of `part`, `test` or `held-out`.
 
-    `report`: its page, where a resumed run was one of `compound.fit`.
+    `report`: its page, where a resumed run was one of `compound.fit`. `folded`: what the models of its folds say of the
+    images that each of them never saw, where folds were asked for.
     """
 
     run: "Run"
     result: "Evaluation"
     part: str = "test"
     report: Path | None = None
+    folded: "OutOfFold | None" = None
 
     def to_json(self) -> dict[str, Any]:
         return {"part": self.part} | self.figures()
@@ -44,6 +49,7 @@ class Trained:
             "epochs": run.epochs_done(),
             **{name: summary[name] for name in FIELDS if name in summary},
             **({"report": str(self.report)} if self.report else {}),
+            **({"cross_validation": self.folded.to_json()} if self.folded else {}),
         }
 
 
@@ -55,6 +61,7 @@ def train(
     out: Place | None = None,
     *,
     setup: "Setup | None" = None,
+    folds: "Folds | int | None" = None,
     say: Say = silent,
 ) -> Trained:
     """Train a network on a data set into a run directory, and evaluate it once on the test images.
@@ -67,6 +74,8 @@ def train(
         out: the run directory, in which a run is never overwritten; by default `runs/NETWORK-DATA`, or where that has
             a run the first of `NETWORK-DATA-2`, `-3`, … without one.
         setup: what it starts from, where it runs, its seed, and whether it goes on (see `compound.training.Setup`).
+        folds: also train so many times without a fold, and judge that fold: a cross-validation (see
+            `compound.verbs.folds`).
         say: told of doubts and warnings.
 
     In several processes (torchrun, srun) all call it, process 0 alone writes and says, and all have the same result.
@@ -76,8 +85,10 @@ def train(
     from compound.training import Setup
 
     setup = setup or Setup()
-    found = find_network(network), find_data(data, setup.seed), find_recipe(recipe, setup)
-    return finish(*begin(*found, out, setup, say), setup)
+    found, images, recipe = find_network(network), find_data(data, setup.seed), find_recipe(recipe, setup)
+    divided = divide(folds, images, recipe, setup)
+    run, parts = begin(found, images, recipe, out, setup, say)
+    return finish_folds(divided, found, recipe, run, parts, setup, say) if divided else finish(run, parts, setup)
 
 
 def find_data(given: "DataSet | DataSpec | Place", seed: int = 0) -> "DataSet":
