@@ -18,6 +18,7 @@ from compound.reporting.plan import PlanView, drawable_baseline, view_plan
 from compound.reporting.results import Card, Confused, Confusion, Recall, cards, most_confused, read_confusion, recalls
 from compound.reporting.stages import network_part, stage_lines, stage_table
 from compound.reporting.table import Cell, Column, Table, exact, percent
+from compound.training.better import better_text
 from compound.training.run import Run, open_run
 
 MATRIX = 20  # classes up to which the confusion matrix has numbers
@@ -128,6 +129,8 @@ class RunReport:
         chosen = ((self.evaluation or self.held_out) or {}).get("chosen")
         kept = f"those of epoch {chosen['epoch']}, the best" if chosen else f"those of the last epoch, {done}"
         said = f"The weights kept are {kept}."
+        if better := ((self.evaluation or self.held_out) or {}).get("fine_tuning"):
+            said = better_text(better) if better["kept"] == "probe" else f"{said} {better_text(better)}"
         if recipe.patience is not None and done < recipe.epochs:
             said += f" Training stopped after {done} of {recipe.epochs} epochs, {recipe.patience} without a better one."
         return said

@@ -66,7 +66,9 @@ def finish(run: Run, result: Evaluation) -> None:
     """Write the final evaluation of a run that kept its test images for it."""
     kept = _read(run.held_out) if run.held_out.exists() else {}
     told: dict[str, Any] = {
-        name: kept[name] for name in ("chosen", "training_seconds", "warmup_epochs", "damaged_training") if name in kept
+        name: kept[name]
+        for name in ("chosen", "fine_tuning", "training_seconds", "warmup_epochs", "damaged_training")
+        if name in kept
     }
     keep_result(run, result, told, final=True)
 

@@ -4,7 +4,8 @@ run.yaml            recipe, data, seed, versions, state
 network.yaml        the network
 images.csv          every image and the part it is in, see `compound.training.seen`
 metrics.csv         a line an epoch
-checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, where the recipe chooses it
+checkpoints/        last.ckpt, to resume from; previous.ckpt, the one before; best.ckpt, where the recipe chooses it;
+                    probe.ckpt, the probe that fine-tuning began with
 model.safetensors   the result, with network, classes and preprocessing in its metadata
 evaluation.json     accuracy on the test images
 holdout.json        accuracy on the held-out images, where the test images are kept for later

@@ -18,6 +18,7 @@ from compound.notes import note
 from compound.parallel import World, from_first, gathered, is_first, rank, share_of, share_statistics, together
 from compound.quantity import Interval
 from compound.training.averaging import Averaging
+from compound.training.better import keep_better, keep_probe
 from compound.training.checkpoints import Checkpoints, EndOfSession
 from compound.training.display import Display
 from compound.training.divergence import Watch, highest_loss
@@ -79,6 +80,8 @@ class Session:
             start = start_of(self.run.start) if start == FRESH else start
             self.run = replace(self.run, start=from_first(lambda: origin(start, self.run.network)))
         module = self.module(FRESH if found else start)  # a checkpoint holds everything that was learned
+        if not found:
+            keep_probe(module.model, self.run, self.data, start)
         trainer = self.trainer(found)
         self.run = self.run.now("training")
         try:
@@ -160,12 +163,12 @@ class Session:
     def result(self, module: Training, final: bool | None) -> tuple[Run, Evaluation]:
         """Write the weights that the recipe chooses, and evaluate them on the test images (`final` False: held out)."""
         run, data, seconds = self.run, self.data, self.checkpoints.seconds
-        model = self.chosen(module)
+        model, execution = self.chosen(module), replace(self.execution, batch=run.recipe.batch)
+        better = keep_better(model, run, data, execution)
         if is_first():
             save_weights(model, run.weights, data.classes)
-        source = data.holdout if final is False else data.test
-        result = evaluate(model, source, data.classes, replace(self.execution, batch=run.recipe.batch))
-        told = self.told(seconds)
+        result = evaluate(model, data.holdout if final is False else data.test, data.classes, execution)
+        told = self.told(seconds) | ({"fine_tuning": better} if better else {})
         if is_first():
             keep_result(run, result, told, final)
         return run.now("done"), result

@@ -112,9 +112,17 @@ def _with_weights(network: Network, data: DataSet, weights: str | Path, of: Netw
     return model
 
 
+def can_be_probed(model: ConvNet) -> bool:
+    """Whether `model` ends in a linear layer."""
+    return isinstance(list(model.classifier.children())[-1], nn.Linear)
+
+
 def _probe(model: ConvNet, data: DataSet, execution: Execution, seed: int) -> None:
-    """Make the best linear classifier on frozen features that of `model`, where it ends in a linear layer."""
-    if not isinstance(list(model.classifier.children())[-1], nn.Linear):
+    """Make the best linear classifier on frozen features that of `model`, where it ends in a linear layer.
+
+    The held-out images do not choose its penalty: they judge between it and what fine-tuning makes of it.
+    """
+    if not can_be_probed(model):
         if is_first():
             name = model.network.name
             said = f"{name} does not end in a linear layer, so its classifier starts fresh instead of from a probe"
@@ -122,6 +130,5 @@ def _probe(model: ConvNet, data: DataSet, execution: Execution, seed: int) -> No
         return
     execution = replace(execution, batch=SOME.batch)
     learned = features(model, at_most(PROBED, data.train, seed), execution)
-    held = features(model, data.holdout, execution) if len(data.holdout) else None
-    fit_linear(learned, model.classes, choose_penalty(learned, model.classes, seed, held)).into(model)
+    fit_linear(learned, model.classes, choose_penalty(learned, model.classes, seed)).into(model)
     model.cpu()

@@ -27,8 +27,8 @@ class Transfer:
     `depth_decay`: the rate of each part is this factor of the part's above it (Howard & Ruder 2018 use 1 / 2.6).
     `unfreeze`: epochs after which each next part joins in, from the head down (gradual unfreezing, there too); 0 trains
     all parts from the start. `probe_first` starts from the best linear classifier on the frozen features (Kumar et al.
-    2022), so that the first steps do not spoil them; a network that classifies maps has no such classifier and starts
-    as it is.
+    2022), so that the first steps do not spoil them, and a run keeps the better of it and of what training made of it
+    (see `compound.training.better`); a network that classifies maps has no such classifier and starts as it is.
     """
 
     train: str = "all"

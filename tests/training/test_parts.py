@@ -1,13 +1,17 @@
 """What of a network learns: parts, norms, rates by depth, and the order in which parts join in."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from compound import ZOO, UsageError
+from compound.execution import Execution
 from compound.nn import build, save_weights
 from compound.training import Transfer, start_run, train
+from compound.training.better import keep_better, keep_probe
 from compound.training.optim import make_optimizer
 from compound.training.start import Start, first_model
 
@@ -88,6 +92,31 @@ def test_a_probe_first_starts_from_the_best_linear_classifier(tmp_path, network,
         for run in (plain, probed)
     ]
     assert accuracy[1] > accuracy[0] + 0.2
+
+
+@pytest.mark.long
+def test_the_better_of_probe_and_fine_tuned_is_kept(tmp_path, network, data, recipe, weights, capsys):
+    recipe = replace(recipe, transfer=Transfer(probe_first=True), epochs=1)
+    run, start = start_run(network, data, recipe, tmp_path / "run"), Start(weights)
+    run.checkpoints.mkdir(parents=True)
+    good, bad = first_model(network, data, recipe.transfer, start), build(network, seed=3)
+    for begun, ended, kept in ((good, bad, "probe"), (bad, good, "fine-tuned")):
+        model = build(network)
+        model.load_state_dict(ended.state_dict())
+        keep_probe(begun, run, data, start)
+        told = keep_better(model, run, data, Execution("cpu"))
+        assert told["kept"] == kept
+        assert all(torch.equal(tensor, good.state_dict()[name]) for name, tensor in model.state_dict().items())
+    spoilt = start_run(network, data, replace(recipe, rate=0.5), tmp_path / "spoilt")
+    spoilt, _ = train(spoilt, data, start=start, execution=Execution("cpu"), quiet=True)
+    assert all(torch.equal(tensor, good.state_dict()[name]) for name, tensor in load_file(spoilt.weights).items())
+    told = json.loads(spoilt.evaluation.read_text())["fine_tuning"]
+    assert told["kept"] == "probe"
+    assert told["images"] == 24
+    assert told["probe"] > told["fine_tuned"]
+    assert "The probe is kept: of 24 held-out images" in capsys.readouterr().err
+    keep_probe(good, replace(run, path=tmp_path / "other"), data, Start())
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_classifier_of_maps_cannot_start_from_a_probe_and_says_so(tmp_path, network, data, capsys):
