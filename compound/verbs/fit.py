@@ -74,14 +74,13 @@ def fit(
         raise UsageError("--no-final leaves the test images alone, and the report shows some; use compound train")
     images = find_data(data, setup.seed)
     refuse_unshown(images)
-    weights, found = setup.start.weights, None
+    weights = setup.start.weights
     if weights == "auto" and not baseline:
-        start = published(budget, images)
+        start, budget = published(budget, images), None
     else:
         start = baseline_of(images, baseline, weights)
-        if budget is not None:
-            rule = rule or (default_rule(start, budget) if weights is not None else "compound")
-            found = find_plan(start, budget, rule, fill=fill, say=say)
+    rule = rule or (default_rule(start, budget) if budget and weights is not None else "compound")
+    found = find_plan(start, budget, rule, fill=fill, say=say) if budget else None
     network = found.network if found else start
     if found and weights is not None:
         setup = replace(setup, start=replace(setup.start, of=start))
@@ -91,7 +90,7 @@ def fit(
     divided = divide(folds, images, recipe, setup)
     run, images = begin(network, images, recipe, out, setup, say, start.name)
     if is_first():  # before the training: by it a run that is resumed is known as one to write a page for
-        save_plan(run.path / PLAN, start, found, rule if isinstance(rule, str) else str(rule or "compound"))
+        save_plan(run.path / PLAN, start, found, rule if isinstance(rule, str) else str(rule))
     done = finish_folds(divided, network, recipe, run, images, setup, say) if divided else finish(run, images, setup)
     return Fitted(done, found, write_page(done, images))
 
