@@ -56,13 +56,16 @@ def evaluation_text(result: "Evaluation", part: str = "test") -> str:
     from compound.evaluation import SeveralLabels
 
     low, high = result.interval()
-    lines = []
-    if isinstance(result, SeveralLabels) and result.mean_average_precision is not None:
+    lines, by_class = [], ""
+    if not isinstance(result, SeveralLabels):
+        if f"{result.mean_per_class:.2%}" != f"{result.top(1):.2%}":  # of equal classes it is the same
+            by_class = f"mean per class {result.mean_per_class:.2%}, "
+    elif result.mean_average_precision is not None:
         lines = [
             f"mean average precision {result.mean_average_precision:.2%}; below, top-k: one of its labels is there"
         ]
     lines += [
-        f"{part} top-1 {result.top(1):.2%} (95 % interval {low:.2%} to {high:.2%}), "
+        f"{part} top-1 {result.top(1):.2%} (95 % interval {low:.2%} to {high:.2%}), {by_class}"
         f"top-5 {result.top(5):.2%}, loss {result.loss:.4f}, {result.images:,} images"
     ]
     lines += [f"unreadable: {path}: {reason}" for path, reason in result.damaged]

@@ -33,7 +33,9 @@ LAYOUTS = {
     "imagenet-sketch": 50_889,
 }
 """The images of each set that are judged."""
-NARROWED = ("imagenet-a", "imagenet-r")  # where only the classes of the set can be chosen, as their authors evaluate
+# Where only the set's own 200 classes can be chosen, as their authors evaluate; in the order of their WordNet ids, from
+# github.com/hendrycks/imagenet-r and natural-adv-examples by way of timm's lists.
+NARROWED = {"imagenet-a": "imagenet_a_classes.txt", "imagenet-r": "imagenet_r_classes.txt"}
 
 
 @dataclass(frozen=True)
@@ -80,19 +82,21 @@ def open_layout(name: str, folder: Path, classes: Sequence[str], channels: int, 
     if labels is not None:
         return _open_real(folder, numbers, channels, labels)
     by_number = {str(i): synset for i, synset in enumerate(synsets())} if name == "imagenet-v2" else {}
+    own = _listed_in(NARROWED[name]) if name in NARROWED else ()
     paths: list[Path] = []
     found: list[int] = []
     for place in sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")):
         synset = by_number.get(place.name, place.name)
-        if synset not in numbers:
+        if synset not in numbers or (own and synset not in own):
             wanted = "a class number from 0 to 999" if by_number else "the WordNet id of a class that the network knows"
+            wanted += f" and {name} has" * bool(own)
             raise UsageError(f"{place} is not {wanted}; {name} has a folder for each class, so check the layout")
         inside = _images(place)
         paths += inside
         found += [numbers[synset]] * len(inside)
     if not paths:
         raise UsageError(f"{folder} holds no images in class folders; {name} has a folder for each class")
-    chosen = tuple(sorted(set(found))) if name in NARROWED else None
+    chosen = tuple(sorted(numbers[synset] for synset in own if synset in numbers)) if own else None
     return LabelledSet(name, FileSource(paths, found, channels), chosen)
 
 
@@ -111,7 +115,11 @@ def class_numbers(classes: Sequence[str]) -> dict[str, int]:
 @cache
 def synsets() -> tuple[str, ...]:
     """The WordNet ids of ILSVRC 2012's classes in their usual order, the alphabet's."""
-    return tuple((Path(__file__).parent / "imagenet_synsets.txt").read_text().split())
+    return _listed_in("imagenet_synsets.txt")
+
+
+def _listed_in(file: str) -> tuple[str, ...]:
+    return tuple((Path(__file__).parent / file).read_text().split())
 
 
 def _open_real(folder: Path, numbers: dict[str, int], channels: int, labels: Path) -> LabelledSet:

@@ -10,19 +10,26 @@ from compound.errors import UsageError
 from compound.evaluation.result import Evaluation
 from compound.files import read_regular, write_text
 
-GUESSES = 5  # a line of an ImageNet submission
+GUESSES = 5  # classes of a line of an ImageNet submission, and of a row of predictions
 
 
 def write_predictions(result: Evaluation, source: Source, path: Path) -> Path:
-    """A row for each readable image: path, label, predicted, confidence (of that class), label_probability."""
+    """A row for each readable image: path, label, predicted, confidence (of that class), label_probability.
+
+    After them the most probable classes and their probabilities, the best first, up to five: class1, probability1, …
+    """
     names = result.classes
     given = result.probabilities.gather(1, result.labels[:, None])[:, 0]
-    columns = (result.indices, result.labels, result.predicted, result.confidence, given)
-    rows = [
-        (source.path(index), names[label], names[predicted], *(f"{p:.6g}" for p in chances))
-        for index, label, predicted, *chances in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-    return write_csv(path, ("path", "label", "predicted", "confidence", "label_probability"), rows)
+    best = result.probabilities.topk(min(GUESSES, len(names)))
+    columns = (result.indices, result.labels, result.predicted, result.confidence, given, best.indices, best.values)
+    rows = []
+    for index, label, predicted, confidence, chance, order, values in zip(*(c.tolist() for c in columns), strict=True):
+        guesses = [word for i, p in zip(order, values, strict=True) for word in (names[i], f"{p:.6g}")]
+        rows.append(
+            (source.path(index), names[label], names[predicted], f"{confidence:.6g}", f"{chance:.6g}", *guesses)
+        )
+    ranked = [f"{what}{rank}" for rank in range(1, best.indices.shape[1] + 1) for what in ("class", "probability")]
+    return write_csv(path, ("path", "label", "predicted", "confidence", "label_probability", *ranked), rows)
 
 
 @dataclass(frozen=True)

@@ -82,15 +82,25 @@ class Evaluation:
 
     def per_class(self) -> dict[str, dict[str, float | None]]:
         """Images, recall, precision and F1 of each class; None where nothing was there, or nothing predicted."""
-        count, right_ones = len(self.classes), self.labels[self.hits(1)]
+        count, (labels, right_ones) = len(self.classes), self._by_label()
         images, named, right = (
-            torch.bincount(numbers, minlength=count).double() for numbers in (self.labels, self.predicted, right_ones)
+            torch.bincount(numbers, minlength=count).double() for numbers in (labels, self.predicted, right_ones)
         )
         columns = (images, right / images, right / named, 2 * right / (images + named))
         return {
             name: {"images": int(count), "recall": or_none(recall), "precision": or_none(precision), "f1": or_none(f1)}
             for name, count, recall, precision, f1 in zip(self.classes, *(c.tolist() for c in columns), strict=True)
         }
+
+    @property
+    def mean_per_class(self) -> float:
+        """Mean per-class accuracy: the mean of the recall of each class that occurs, whatever its number of images."""
+        images, right = (torch.bincount(rows, minlength=len(self.classes)).double() for rows in self._by_label())
+        return (right[images > 0] / images[images > 0]).mean().item()
+
+    def _by_label(self) -> tuple[Tensor, Tensor]:
+        """Class numbers of all images, and of those that are classified rightly."""
+        return self.labels, self.labels[self.hits(1)]
 
     def most_confident_mistakes(self, count: int) -> list[int]:
         """Positions in the source of wrongly classified images, the most confident first."""
@@ -134,6 +144,7 @@ class Evaluation:
             "images": self.images,
             "top1": self.top(1),
             "top1_interval": list(self.interval()),
+            "mean_per_class": self.mean_per_class,
             "top5": self.top(5),
             "loss": self.loss,
             "calibration_error": self.calibration_error,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from compound.training import Recipe, Run, Setup
     from compound.training.memory import Crew
 
-FIELDS = ("images", "mean_average_precision", "top1", "top1_interval", "top5", "loss", "damaged")
+FIELDS = ("images", "mean_average_precision", "top1", "top1_interval", "mean_per_class", "top5", "loss", "damaged")
 
 
 @dataclass(frozen=True)

@@ -46,21 +46,52 @@ def test_v2_has_class_numbers_as_folders(tmp_path):
         opened("imagenet-v2", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["imagenet-a", "imagenet-r"])
-def test_a_and_r_choose_among_their_own_classes(tmp_path, name):
-    put(tmp_path, "n01443537/0_fish.jpg", "n02123045/1_tabby.jpg", "n02123045/2_tabby.jpg")
+@pytest.mark.parametrize(
+    ("name", "folders", "other", "lacking"),
+    [
+        # The numbers are those of the authors' lists (thousand_k_to_200): goldfish 1, tabby 281, great white shark 2;
+        # lion 291 and fox squirrel 335, and missile 657. n01440764, tench, is in neither.
+        ("imagenet-r", {"n01443537": 1, "n02123045": 281}, 2, 0),
+        ("imagenet-a", {"n02129165": 291, "n02356798": 335}, 6, 0),
+    ],
+)
+def test_a_and_r_choose_among_their_200_classes_on_a_part_of_them_too(tmp_path, name, folders, other, lacking):
+    """Of seven images one is taken for a class of the set that has no image here: 85.7 % and not 100 %."""
+    (one, first), (two, second) = folders.items()
+    put(tmp_path, *(f"{one}/{n}.jpg" for n in range(3)), *(f"{two}/{n}.jpg" for n in range(4)))
     (tmp_path / "README.txt").write_text("both sets have one")
     found = opened(name, tmp_path)
-    assert found.source.labels.tolist() == [1, 281, 281]
-    assert found.classes == (1, 281)
-    probabilities = torch.full((3, 1000), 1e-5)
-    probabilities[:, 7] = 0.9  # a class that the set lacks
-    probabilities[0, 1], probabilities[1, 281], probabilities[2, 1] = 0.05, 0.05, 0.05
-    whole = Evaluation(class_names(1000), probabilities, torch.from_numpy(found.source.labels), torch.arange(3), [])
+    assert found.source.labels.tolist() == [first] * 3 + [second] * 4
+    assert len(found.classes) == 200
+    assert {first, second, other} < set(found.classes)
+    assert lacking not in found.classes
+    probabilities = torch.full((7, 1000), 1e-5)
+    probabilities[:, lacking] = 0.8  # a class that the set lacks
+    probabilities[:3, first], probabilities[3:, second] = 0.05, 0.05
+    probabilities[6, other] = 0.1
+    whole = Evaluation(class_names(1000), probabilities, torch.from_numpy(found.source.labels), torch.arange(7), [])
     judged = found.judge(whole)
     assert whole.top(1) == 0
-    assert judged.top(1) == pytest.approx(2 / 3)
-    assert judged.classes == ("goldfish", "tabby")
+    assert judged.top(1) == pytest.approx(6 / 7)
+    assert judged.mean_per_class == pytest.approx((1 + 3 / 4) / 2)
+    put(tmp_path, "n01440764/tench.jpg")
+    with pytest.raises(UsageError, match=rf"n01440764 is not the WordNet id .* and {name} has"):
+        opened(name, tmp_path)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", ["a", "r"])
+def test_the_200_classes_are_those_of_timms_lists(name):
+    from importlib.resources import files
+
+    from compound.evaluation.layouts import NARROWED, _listed_in
+
+    pytest.importorskip("timm")
+    listed = (files("timm.data") / "_info" / f"imagenet_{name}_synsets.txt").read_text().split()
+    numbers = (files("timm.data") / "_info" / f"imagenet_{name}_indices.txt").read_text().split()
+    ours = _listed_in(NARROWED[f"imagenet-{name}"])
+    assert ours == tuple(sorted(listed))
+    assert sorted(map(int, numbers)) == [synsets().index(one) for one in ours]
 
 
 def test_sketch_and_plain_imagenet_choose_among_all(tmp_path):
@@ -89,9 +120,11 @@ def test_real_counts_any_right_label_and_leaves_out_images_without(tmp_path, nes
 
 
 def test_a_network_trained_on_synsets(tmp_path):
-    put(tmp_path, "n02123045/a.jpg", "n01440764/b.jpg")
-    classes = ("n02123045", "n01440764", "n07920052")
-    assert opened("imagenet-a", tmp_path, classes).source.labels.tolist() == [1, 0]
+    put(tmp_path, "n02123045/a.jpg", "n01443537/b.jpg")
+    classes = ("n02123045", "n01443537", "n07920052", "n01440764")
+    found = opened("imagenet-r", tmp_path, classes)
+    assert found.source.labels.tolist() == [1, 0]
+    assert found.classes == (0, 1, 2)  # of the set's 200 those that it knows: espresso is one, tench is none
     assert class_numbers(classes)["n07920052"] == 2
 
 

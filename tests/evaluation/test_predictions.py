@@ -18,10 +18,31 @@ def test_a_row_an_image(tmp_path):
     with write_predictions(result, source, tmp_path / "p.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
-        ["path", "label", "predicted", "confidence", "label_probability"],
-        ["grey[0]", "a, or so", "a, or so", "0.75", "0.75"],
-        ["grey[2]", "b", "a, or so", "0.625", "0.375"],
+        [
+            "path",
+            "label",
+            "predicted",
+            "confidence",
+            "label_probability",
+            "class1",
+            "probability1",
+            "class2",
+            "probability2",
+        ],
+        ["grey[0]", "a, or so", "a, or so", "0.75", "0.75", "a, or so", "0.75", "b", "0.25"],
+        ["grey[2]", "b", "a, or so", "0.625", "0.375", "a, or so", "0.625", "b", "0.375"],
     ]
+
+
+def test_a_row_has_the_five_most_probable_classes_in_order(tmp_path):
+    source = ArraySource(torch.zeros(1, 1, 2, 2, dtype=torch.uint8), [6], "grey")
+    probabilities = torch.tensor([[0.05, 0.3, 0.1, 0.2, 0.25, 0.04, 0.06]])
+    result = Evaluation(tuple("abcdefg"), probabilities, torch.tensor([6]), torch.tensor([0]), [])
+    with write_predictions(result, source, tmp_path / "p.csv").open(newline="") as file:
+        [row] = csv.DictReader(file)
+    assert [row[f"class{rank}"] for rank in range(1, 6)] == ["b", "e", "d", "c", "g"]
+    assert [row[f"probability{rank}"] for rank in range(1, 6)] == ["0.3", "0.25", "0.2", "0.1", "0.06"]
+    assert "class6" not in row
 
 
 def test_a_submission_is_in_the_order_of_the_files_with_the_challenges_numbers(tmp_path):

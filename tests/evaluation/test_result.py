@@ -48,6 +48,17 @@ def test_per_class(four):
     assert table["c"] == {"images": 1, "recall": 1.0, "precision": 0.5, "f1": pytest.approx(2 / 3)}
 
 
+def test_mean_per_class_accuracy_is_scikit_learns_and_leaves_out_classes_that_do_not_occur(four):
+    metrics = pytest.importorskip("sklearn.metrics")
+    assert four.mean_per_class == pytest.approx(2 / 3)  # top-1 is 1/2, for b has two of the four images
+    found = many(images=300)
+    kept = replace(found, labels=found.labels.clamp_max(3))
+    with pytest.warns(UserWarning, match="y_pred contains classes not in y_true"):
+        theirs = metrics.balanced_accuracy_score(kept.labels, kept.predicted)
+    assert kept.mean_per_class == pytest.approx(theirs)
+    assert kept.summary()["mean_per_class"] == kept.mean_per_class
+
+
 def test_only_some_classes_can_be_chosen(four):
     narrow = four.only([2, 1])
     assert narrow.classes == ("c", "b")
@@ -107,7 +118,7 @@ class Patchy(ArraySource):
     """Loads image by image; some are damaged."""
 
     def __init__(self, source, damaged):
-        super().__init__(source.images, source.labels, source.name)
+        super().__init__(source.images, source.labels, source.names[0])
         self.damaged = damaged
 
     def load(self, index):
