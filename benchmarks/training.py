@@ -4,8 +4,9 @@
 
 Each side is a process of its own, as its user would have it, and they take steps in turn: EfficientNet-B0 in fp32,
 channels_last, with RMSProp and a moving average of the weights, from uint8 images to updated weights. timm has its own
-RMSpropTF and ModelEmaV3. With `--compiled` there is a third side, our step as `--compile always` takes it. Seconds are
-medians; the ratio is of medians, its interval that of the ratios of single turns. Bytes are those of the distinct
+RMSpropTF and ModelEmaV3. A third side is our step in bf16, for `compound train` chooses the faster precision; with
+`--compiled` there is a fourth, our step as `--compile always` takes it. Seconds are medians;
+ratios are of medians to timm's, their quartiles those of the ratios of single turns. Bytes are those of the distinct
 tensors that autograd keeps, weights and images left out. Writes training.json.
 """
 
@@ -25,13 +26,11 @@ from torch import Tensor, nn
 
 from benchmarks.environment import RESULTS, write_result
 
-SIDES, COMPILED = ("compound", "timm"), "compound_compiled"
+TIMM, PLAIN, BF16, COMPILED = "timm", "compound", "compound_bf16", "compound_compiled"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 NOTES = (
-    "What is left, from torch's profiler on one thread at 96 px: convolutions backward 45 %, forward 20 %, batch norm "
-    "15 %, swish 10 %. The 1×1 convolutions run near the processor's rate. oneDNN has no kernel for the weights of "
-    "depthwise 5×5; they are found as four 3×3 gradients where that is faster. What is computed again (norm, swish) is "
-    "bound by memory and costs about what the fused operations save."
+    "Norms with their activation, the weights of 5×5 windows and RMSProp are kernels of our own (decision 39). What is "
+    "left is in layers-*.json, layer by layer: the 1×1 convolutions run near the processor's rate."
 )
 
 
@@ -43,25 +42,23 @@ def main() -> None:
     )
     parser.add_argument("-o", "--out", type=Path, default=RESULTS)
     given = parser.parse_args()
-    turns, sides = 40 if given.full else 12, (*SIDES, COMPILED) if given.compiled else SIDES
+    turns, sides = 40 if given.full else 12, (PLAIN, TIMM, BF16, *([COMPILED] if given.compiled else []))
     result: dict[str, Any] = {"notes": NOTES, "steps": [], "kept": kept_by_both(224)}
     for threads in (1, 2):
         result["steps"].append(race(96, 32, threads, turns, sides))
     if given.full:
         result["steps"].append(race(224, 16, 2, turns // 2, sides))
     for one in result["steps"]:
-        print(
-            f"B0 @{one['resolution']}, {one['threads']} threads: {one['compound_ms']:.0f} ms against "
-            f"{one['timm_ms']:.0f} ms, {one['ratio']:.2f}× ({one['quartiles'][0]:.2f} to {one['quartiles'][1]:.2f})"
-        )
-        if given.compiled:
-            first, ms = one["first_step_seconds"][COMPILED], one[f"{COMPILED}_ms"]
-            print(f"    compiled {ms:.0f} ms, {one['compound_ms'] / ms:.2f}×, the first step within {first:.0f} s")
+        print(f"B0 @{one['resolution']}, {one['threads']} threads, timm {one['timm_ms']:.0f} ms:")
+        for side, ratio in one["ratios"].items():
+            low, high = ratio["quartiles"]
+            first = f"; the first step took {one['first_step_seconds'][side]:.0f} s" if side == COMPILED else ""
+            print(f"    {side} {one[f'{side}_ms']:.0f} ms, {ratio['ratio']:.2f}× ({low:.2f} to {high:.2f}){first}")
     print(f"kept by B0 @224 for an image: {result['kept']}")
     print(write_result("training", result, given.out))
 
 
-def race(resolution: int, batch: int, threads: int, turns: int, sides: tuple[str, ...] = SIDES) -> dict[str, Any]:
+def race(resolution: int, batch: int, threads: int, turns: int, sides: tuple[str, ...]) -> dict[str, Any]:
     """Steps in turn; the side that begins changes from turn to turn."""
     begun = {side: start(side, resolution, batch, threads) for side in sides}
     workers = {side: worker for side, (worker, _) in begun.items()}
@@ -72,7 +69,6 @@ def race(resolution: int, batch: int, threads: int, turns: int, sides: tuple[str
             seconds[side].append(workers[side].recv())
     for worker in workers.values():
         worker.send("end")
-    ratios = [theirs / ours for ours, theirs in zip(*(seconds[side] for side in SIDES), strict=True)]
     medians = {side: statistics.median(each) for side, each in seconds.items()}
     return {
         "network": "efficientnet-b0",
@@ -81,11 +77,16 @@ def race(resolution: int, batch: int, threads: int, turns: int, sides: tuple[str
         "threads": threads,
         "turns": turns,
         **{f"{side}_ms": 1e3 * median for side, median in medians.items()},
-        "ratio": medians["timm"] / medians["compound"],
-        "quartiles": statistics.quantiles(ratios, n=4)[::2],
+        "ratios": {side: against(seconds[TIMM], seconds[side]) for side in sides if side != TIMM},
         "first_step_seconds": {side: first for side, (_, first) in begun.items()},
         "seconds": seconds,
     }
+
+
+def against(theirs: list[float], ours: list[float]) -> dict[str, Any]:
+    turns = [one / other for one, other in zip(theirs, ours, strict=True)]
+    ratio = statistics.median(theirs) / statistics.median(ours)
+    return {"ratio": ratio, "quartiles": statistics.quantiles(turns, n=4)[::2]}
 
 
 def start(side: str, resolution: int, batch: int, threads: int) -> tuple[Connection, float]:
@@ -101,7 +102,7 @@ def serve(pipe: Connection, side: str, resolution: int, batch: int, threads: int
     torch.manual_seed(0)
     images = torch.randint(0, 256, (batch, 3, resolution, resolution), dtype=torch.uint8)
     labels = torch.randint(0, 1000, (batch,))
-    step = timm_step(resolution) if side == "timm" else our_step(resolution, batch if side == COMPILED else None)
+    step = timm_step(resolution) if side == TIMM else our_step(resolution, side, batch)
     firsts = []
     for _ in range(3):
         begun = time.perf_counter()
@@ -114,8 +115,8 @@ def serve(pipe: Connection, side: str, resolution: int, batch: int, threads: int
         pipe.send(time.perf_counter() - begun)
 
 
-def our_step(resolution: int, compiled: int | None = None) -> Callable[[Tensor, Tensor], None]:
-    """As `compound train` takes it; by compiled code for batches of so many images, if any."""
+def our_step(resolution: int, side: str, batch: int) -> Callable[[Tensor, Tensor], None]:
+    """As `compound train` takes it, in bf16 or by compiled code for batches of so many images where `side` says so."""
     from torch.optim.swa_utils import AveragedModel
 
     from compound import ZOO
@@ -129,14 +130,16 @@ def our_step(resolution: int, compiled: int | None = None) -> Callable[[Tensor, 
     keep_freed_memory()
     recipe = replace(RECIPES["paper"], precision="fp32")
     module = Training(build(ZOO["efficientnet-b0"].with_(resolution=resolution), seed=0), recipe, 1000, 0).train()
-    if compiled:
-        module.take_steps("always", compiled)
+    if side == COMPILED:
+        module.take_steps("always", batch)
     optimizer = module.configure_optimizers()
     average = AveragedModel(module, use_buffers=True, multi_avg_fn=Averaging(recipe.ema)._average)
 
     def step(images: Tensor, labels: Tensor) -> None:
-        result = module.training_step(Batch(images, labels, labels, []), 0)
+        with torch.autocast("cpu", torch.bfloat16, enabled=side == BF16):  # as Lightning does it
+            result = module.training_step(Batch(images, labels, labels, []), 0)
         assert result is not None
+        optimizer.zero_grad()
         result["loss"].backward()
         optimizer.step()
         average.update_parameters(module)
