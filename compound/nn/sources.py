@@ -18,6 +18,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from compound.kernels import MAPS, serves
+from compound.kernels import gate as gate_kernel
 from compound.kernels import norm_act as kernel
 from compound.nn.depthwise import Geometry, convolution_backward
 
@@ -228,8 +229,10 @@ class Gated(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         gate, *leaves = ctx.saved_tensors
-        to_gate = (ctx.compute(*leaves) * gradient).sum((2, 3), keepdim=True)
-        return gradient * gate, to_gate, *[None] * (1 + ctx.count)
+        x, rest = ctx.compute(*leaves), [None] * (1 + ctx.count)
+        if x.dtype == gradient.dtype == gate.dtype and serves(x, gradient, gate, kinds=tuple(MAPS)):
+            return *gate_kernel.backward(gradient, x, gate), *rest
+        return gradient * gate, (x * gradient).sum((2, 3), keepdim=True), *rest
 
 
 class Pooled(Function):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from compound.kernels import MAPS, depthwise, innermost, library, norm_act, serves
+from compound.kernels import MAPS, depthwise, gate, innermost, library, norm_act, serves
 from compound.nn.depthwise import Geometry, convolution_backward
 
 ACTS = list(norm_act.ACTIVATIONS)
@@ -116,6 +116,24 @@ def test_the_gradient_of_depthwise_weights(kernel, stride, padding, images, chan
 
 
 @needs_kernels
+@settings(deadline=None, max_examples=40)
+@given(
+    images=st.integers(1, 5),
+    channels=st.integers(1, 70),
+    side=st.tuples(st.integers(1, 30), st.integers(1, 30)),
+    kind=st.sampled_from(list(MAPS)),
+)
+def test_the_gradients_of_a_gate(images, channels, side, kind):
+    x, gradient = (draw(images, channels, *side, seed=i, kind=kind) for i in (0, 1))
+    scale = draw(images, channels, 1, 1, seed=2, kind=kind).sigmoid()
+    leaves = [x.double().requires_grad_(), scale.double().requires_grad_()]
+    expected = torch.autograd.grad(leaves[0] * leaves[1], leaves, gradient.double())
+    for one, other in zip(gate.backward(gradient, x, scale), expected, strict=True):
+        assert one.dtype == kind
+        close(one, other, 1 / 256 if kind == torch.bfloat16 else 1e-5)
+
+
+@needs_kernels
 def test_rows_that_are_higher_than_the_buffer_are_taken_in_bands():
     x, gradient = draw(2, 20, 150, 130), draw(2, 20, 75, 65, seed=1)
     weight = torch.zeros(20, 1, 7, 7, dtype=torch.double, requires_grad=True)
@@ -135,7 +153,8 @@ def test_the_digits_are_the_same_with_any_number_of_threads():
             norm = norm_act.fold(mean, variance, weight, bias, 1e-3)
             gradients = norm_act.backward(gradient, x, norm, nn.SiLU)
             windows = depthwise.weight_gradient(gradient, x, 5, (1, 1), (2, 2))
-            found.append([mean, variance, norm_act.apply(x, norm, nn.SiLU), *gradients, windows])
+            gates = gate.backward(gradient, x, x.mean((2, 3), keepdim=True))
+            found.append([mean, variance, norm_act.apply(x, norm, nn.SiLU), *gradients, windows, *gates])
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(one, other) for later in found[1:] for one, other in zip(found[0], later, strict=True))

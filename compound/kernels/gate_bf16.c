@@ -1,0 +1,3 @@
+/* gate.c for maps of bfloat16. */
+#define MAPS_ARE_BF16
+#include "gate.c"
