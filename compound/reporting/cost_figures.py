@@ -2,19 +2,24 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
 
 from compound.quantity import brief_seconds, short
+from compound.reporting.labels import End, legend_outside, name_lines, share_limits
 from compound.reporting.picture import Palette, Plot, on_axes
 
 CostName = Literal["macs", "params", "latency"]
 AXES = {"macs": "multiply-adds", "params": "parameters", "latency": "latency, batch 1"}
 NARROW = 2.5  # dearest over cheapest, up to which the axis of cost is linear
-LETTER = 4.9  # width of a letter of a label in points, on the average
+LETTER = 6.1  # width of a letter of a label in points, on the average
 Rectangle = tuple[float, float, float, float]  # left, low, right, high
+MARKER = 5.0  # half of a marker's side in points
+COVERED = 4  # how much worse a covered marker is than a covered label
+SPOTS = 24  # along a line from point to point
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "d")
 
 
@@ -47,7 +52,7 @@ def against_cost(name: str, points: Sequence[Point], cost: CostName, title: str 
 
 
 def accuracy_plot(
-    name: str, curves: Sequence[Curve], cost: CostName, title: str, caption: str, size: tuple[float, float] = (480, 330)
+    name: str, curves: Sequence[Curve], cost: CostName, title: str, caption: str, size: tuple[float, float] = (420, 320)
 ) -> Plot:
     return Plot(name, title, caption, size, on_axes(lambda axes, palette: draw_curves(axes, palette, curves, cost)))
 
@@ -74,16 +79,21 @@ def draw_curves(axes: Axes, palette: Palette, curves: Sequence[Curve], cost: Cos
         axes.set_xticks(_ticks(min(spent), max(spent)))
     else:
         axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.margins(x=0.12, y=0.14)
+    axes.margins(x=0.12)
+    every = [point for curve in curves for point in curve.points]
+    axes.set_ylim(share_limits([p.accuracy for p in every], [(p.low, p.high) for p in every]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _shown(value, cost)))
-    _label(axes, [point for curve in curves for point in curve.points], cost)
+    _label(axes, curves, cost)
     axes.yaxis.set_major_locator(MaxNLocator(6))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=_decimals(axes)))
     axes.set_xlabel(AXES[cost])
     axes.set_ylabel("top-1 accuracy")
-    if any(curve.label for curve in curves):
-        for name in axes.legend(loc="best").get_texts():
-            name.set_parse_math(False)
+    named = [(curve, palette.series[i % len(palette.series)]) for i, curve in enumerate(curves) if curve.label]
+    if named and all(curve.joined for curve, _ in named):
+        last = [(max(curve.points, key=lambda point: _spent(point, cost)), curve, colour) for curve, colour in named]
+        name_lines(axes, [End(point.accuracy, curve.label, colour) for point, curve, colour in last])
+    elif named:
+        legend_outside(axes)
 
 
 def _errors(middles: Sequence[float], ends: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]] | None:
@@ -93,16 +103,20 @@ def _errors(middles: Sequence[float], ends: Sequence[tuple[float, float]]) -> tu
     return (down, up) if any(value > 0 for value in (*down, *up)) else None
 
 
-def _label(axes: Axes, points: Sequence[Point], cost: CostName) -> None:
-    """Labels beside their points, each where it covers the fewest labels and points, below right if it is free."""
+def _label(axes: Axes, curves: Sequence[Curve], cost: CostName) -> None:
+    """Labels beside their points, each where it covers least of labels, points and lines, below right if it is free."""
+    points = [point for curve in curves for point in curve.points]
     places = [axes.transData.transform((_spent(point, cost), point.accuracy)) for point in points]
     per_point = axes.get_figure().dpi / 72  # type: ignore[union-attr]
-    taken = [(x - 5, y - 5, x + 5, y + 5) for x, y in places]
+    half = MARKER * per_point
+    marks = [(x - half, y - half, x + half, y + half) for x, y in places]
+    taken = marks * COVERED
+    taken += [spot for curve in curves if curve.joined for spot in _along(axes, curve, cost)]
     for point, (x, y) in zip(points, places, strict=True):
         if not point.label:
             continue
-        wide, high = LETTER * len(point.label) * per_point, 9 * per_point
-        offsets = [(7, -11), (7, 3), (-7, 3), (-7, -11), (9, -4), (-9, -4), (7, -19), (-7, 11)]
+        wide, high = LETTER * len(point.label) * per_point, 11 * per_point
+        offsets = [(7, -13), (7, 4), (-7, 4), (-7, -13), (9, -5), (-9, -5), (7, -23), (-7, 13), (7, 15), (-7, -23)]
         boxes = []
         for right, up in offsets:
             left, low = x + right * per_point - (wide if right < 0 else 0), y + up * per_point
@@ -112,8 +126,16 @@ def _label(axes: Axes, points: Sequence[Point], cost: CostName) -> None:
         taken.append(boxes[best])
         axes.annotate(
             point.label, (_spent(point, cost), point.accuracy), xytext=offsets[best], textcoords="offset points",
-            ha="right" if offsets[best][0] < 0 else "left", fontsize=8, parse_math=False, zorder=5,
+            ha="right" if offsets[best][0] < 0 else "left", fontsize=10, parse_math=False, zorder=5,
         )  # fmt: skip
+
+
+def _along(axes: Axes, curve: Curve, cost: CostName) -> list[Rectangle]:
+    """Small squares on the line of a curve."""
+    places = [axes.transData.transform((_spent(point, cost), point.accuracy)) for point in curve.points]
+    places.sort(key=lambda place: float(place[0]))
+    spots = [(1 - t / SPOTS) * one + t / SPOTS * two for one, two in pairwise(places) for t in range(SPOTS)]
+    return [(float(x) - 2, float(y) - 2, float(x) + 2, float(y) + 2) for x, y in spots]
 
 
 def _overlap(one: Rectangle, other: Rectangle) -> float:

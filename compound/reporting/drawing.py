@@ -1,8 +1,8 @@
 """Networks drawn to scale, as in Figure 2 of the paper: a box a stage, in order, from the image to the classifier.
 
-A box is as high as the resolution that its stage receives, as thick as its layers are many, and the stronger in
-colour the more channels it has. Networks of one drawing share all three scales; two stand side by side, more below
-each other. In a page, text is `currentColor` and boxes are the CSS variable `--accent`.
+A box is a slab a layer: as high as the resolution that its stage receives, each slab as thick as its channels are
+many. Networks of one drawing share both scales and stand below each other. In a page, text is
+`currentColor` and boxes are the CSS variable `--accent`.
 """
 
 import io
@@ -16,9 +16,10 @@ from compound.network import Network
 from compound.reporting.layout import TOP, Row, Scales, cuts, heading, lay_out, layers_text, short_label
 from compound.reporting.picture import DPI, PAPER
 
+SHADE = 0.75  # opacity of a slab
 CAPTION = (
-    "Drawn to scale: a box a stage, as high as the resolution it receives (above it, in px) and as thick as its "
-    "layers are many; the stronger its colour, the more channels it has. Below: stage, channels, layers."
+    "Drawn to scale: a slab for each layer, as high as the resolution its stage receives (above it, in px) and as "
+    "thick as its channels are many. Below: stage, channels, layers."
 )
 
 
@@ -59,9 +60,9 @@ def draw_networks(networks: Sequence[Network]) -> str:
 def _svg(row: Row, scales: Scales) -> str:
     name = row.placed[0].floor - 18 - 2 * (row.placed[0].floor - 18 - row.middle) - TOP + 14
     svg = [
-        f'<text x="{row.left + 4:g}" y="{name:g}" text-anchor="start" font-size="14" font-weight="600">'
+        f'<text x="4" y="{name:g}" text-anchor="start" font-size="14" font-weight="600">'
         f"{escape(heading(row.network))}</text>",
-        f'<path d="M{row.left:g} {row.middle:g}h{row.wide:g}" stroke="currentColor" opacity=".35"/>',
+        f'<path d="M0 {row.middle:g}h{row.wide:g}" stroke="currentColor" opacity=".35"/>',
     ]
     for one in row.placed:
         box, x, y, floor = one.box, one.left, one.top, one.floor
@@ -71,8 +72,7 @@ def _svg(row: Row, scales: Scales) -> str:
         svg += [
             f"<g><title>{escape(told)}</title>",
             f'<rect {place} fill="var(--page, #fff)"/>',  # the line through the middle stays behind
-            f'<rect class="stage" {place} rx="1" style="fill:var(--accent, #2457c5)" '
-            f'fill-opacity="{scales.shade(box.channels):.3f}"/>',
+            f'<rect class="stage" {place} rx="1" style="fill:var(--accent, #2457c5)" fill-opacity="{SHADE}"/>',
             f'<path d="{lines}" stroke="var(--page, #fff)" stroke-width="1" opacity=".7"/>' if lines else "",
             f'<text x="{one.centre:.2f}" y="{y - 7:.2f}">{box.resolution}</text>',
             f'<text x="{one.centre:.2f}" y="{floor:g}" opacity=".65">{escape(short_label(box))}</text>',
@@ -95,14 +95,13 @@ def _png(networks: Sequence[Network]) -> bytes:
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     for row in rows:
-        axes.plot((row.left, row.left + row.wide), (row.middle, row.middle), color=PAPER.line, linewidth=1, zorder=1)
+        axes.plot((0, row.wide), (row.middle, row.middle), color=PAPER.line, linewidth=1, zorder=1)
         top = 2 * row.middle - row.placed[0].floor + 18
-        axes.text(row.left + 4, top - TOP + 14, heading(row.network), fontsize=13, weight="bold", parse_math=False)
+        axes.text(4, top - TOP + 14, heading(row.network), fontsize=13, weight="bold", parse_math=False)
         for one in row.placed:
             place = ((one.left, one.top), one.wide, one.high)
             axes.add_patch(Rectangle(*place, facecolor="white", zorder=2))
-            shade = scales.shade(one.box.channels)
-            axes.add_patch(Rectangle(*place, facecolor=PAPER.accent, alpha=shade, linewidth=0, zorder=3))
+            axes.add_patch(Rectangle(*place, facecolor=PAPER.accent, alpha=SHADE, linewidth=0, zorder=3))
             for cut in cuts(one, scales):
                 axes.plot((cut, cut), (one.top, one.top + one.high), color="white", linewidth=0.8, alpha=0.7, zorder=4)
             words: dict[str, Any] = {"ha": "center", "fontsize": 10.5, "color": PAPER.ink, "parse_math": False}

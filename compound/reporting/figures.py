@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from compound.reporting.labels import End, name_lines
 from compound.reporting.picture import Palette, Plot, on_axes
 from compound.reporting.results import Confusion
 
@@ -42,11 +43,12 @@ def curves(name: str, title: str, lines: Sequence[Line], *, percent: bool, dashe
         if exploded([value for one, _, _ in drawn for value in one.values]):
             axes.set_yscale("log")
             axes.set_ylabel("logarithmic scale")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         else:
             axes.yaxis.set_major_locator(MaxNLocator(5))
         _whole_epochs(axes, [epoch for one, _, _ in drawn for epoch in one.epochs])
-        if axes.lines:
-            axes.legend(loc="lower right" if percent else "upper right")
+        known = [(one, [v for v in one.values if math.isfinite(v)], colour) for one, colour, _ in drawn]
+        name_lines(axes, [End(values[-1], one.label, colour) for one, values, colour in known if values])
 
     return Plot(name, title, "", (400, 250), on_axes(draw))
 

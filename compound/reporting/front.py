@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from compound.files import write_bytes
 from compound.quantity import limit_text
+from compound.reporting.labels import legend_outside
 from compound.reporting.picture import Palette, Plot, on_axes
 from compound.search.objective import front
 
@@ -38,12 +39,12 @@ def front_plot(
         )
         axes.axvline(target, color=palette.quiet, linestyle=(0, (4, 3)), linewidth=1)
         place = (target, 0.02)
-        axes.annotate("target", place, xycoords=("data", "axes fraction"), ha="right", rotation=90, fontsize=8)
+        axes.annotate("target", place, xycoords=("data", "axes fraction"), ha="right", rotation=90, fontsize=10)
         axes.set_xlabel(UNITS.get(cost, cost))
         axes.set_ylabel(judged)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: limit_text(cost, value)))
         axes.yaxis.set_major_formatter(PercentFormatter(1))
-        axes.legend(loc="best")
+        legend_outside(axes)
 
     return Plot(name, "Accuracy against cost", "", (620, 370), on_axes(draw))
 

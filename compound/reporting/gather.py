@@ -88,7 +88,8 @@ def _maps(runs: Sequence[RunReport], images: Sequence[Path], device: str) -> Sec
 
 def _title(places: Sequence[Path], kinds: Sequence[str], runs: Sequence[RunReport]) -> str:
     if len(places) == 1:
-        return f"The {kinds[0]} {places[0].resolve().name}"
+        name = places[0].resolve().stem if places[0].is_file() else places[0].resolve().name
+        return f"The {kinds[0]} {name.removeprefix(f'{kinds[0]}-')}"
     counted = [
         f"{kinds.count(kind)} {many if kinds.count(kind) > 1 else kind}"
         for kind, many in (("study", "studies"), ("search", "searches"), ("run", "runs"))

@@ -1,20 +1,17 @@
 """Where the boxes of drawn networks stand: all lengths are on scales that the networks of a drawing share."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from compound.network import Network
 
 HEIGHT = 170.0  # px of the highest resolution in the drawing
-LAYER = 26.0  # px of one layer, less where layers are many
-LAYERS_WIDTH = 560.0  # px that all layers of a line may take
+CHANNEL = 0.6  # px of one channel, less where channels are many
+LAYERS_WIDTH = 560.0  # px that all layers of a network may take
 SLOT = 44.0  # px at least for the labels of a stage
 GAP = 10.0
-BETWEEN = 46.0  # px between two networks of a line
-BELOW = 24.0  # px between two lines
+BELOW = 24.0  # px between two networks
 TOP, BOTTOM = 62.0, 66.0  # px for the name above and the labels below
-PALEST, DARKEST = 0.2, 0.95
 
 
 @dataclass(frozen=True)
@@ -29,20 +26,16 @@ class Box:
 
 @dataclass(frozen=True)
 class Scales:
-    """How numbers become lengths and shades, the same for every network of a drawing."""
+    """How numbers become lengths, the same for every network of a drawing."""
 
     px: float  # of height, per px of resolution
-    layer: float  # of thickness, per layer
-    fewest: int
-    most: int
+    channel: float  # of thickness of a layer, per channel
 
-    def shade(self, channels: int) -> float:
-        """Opacity, even steps for even factors of channels."""
-        span = math.log(self.most / self.fewest)
-        return PALEST + (DARKEST - PALEST) * (math.log(channels / self.fewest) / span if span else 0.5)
+    def thick(self, box: Box) -> float:
+        return box.layers * box.channels * self.channel
 
     def slot(self, box: Box) -> float:
-        return max(SLOT, box.layers * self.layer + GAP)
+        return max(SLOT, self.thick(box) + GAP)
 
 
 @dataclass(frozen=True)
@@ -63,10 +56,9 @@ class Placed:
 
 @dataclass(frozen=True)
 class Row:
-    """A network where it stands: from `left` on, `wide`, its middle at `middle`."""
+    """A network where it stands: `wide`, its middle at `middle`."""
 
     network: Network
-    left: float
     wide: float
     middle: float
     placed: tuple[Placed, ...]
@@ -75,36 +67,27 @@ class Row:
 def lay_out(networks: Sequence[Network]) -> tuple[Scales, list[Row], float, float]:
     """The scales, where everything stands, and the drawing's width and height."""
     drawn = [boxes(network) for network in networks]
-    lines = [drawn] if len(drawn) < 3 else [[row] for row in drawn]
     every = [box for row in drawn for box in row]
-    channels = [box.channels for box in every]
-    scales = Scales(
-        HEIGHT / max(box.resolution for box in every),
-        min(LAYER, LAYERS_WIDTH / max(sum(box.layers for row in line for box in row) for line in lines)),
-        min(channels),
-        max(channels),
-    )
+    most = max(sum(box.layers * box.channels for box in row) for row in drawn)
+    scales = Scales(HEIGHT / max(box.resolution for box in every), min(CHANNEL, LAYERS_WIDTH / most))
     rows: list[Row] = []
-    top = width = 0.0
-    left_over = iter(networks)
-    for line in lines:
-        high = scales.px * max(box.resolution for row in line for box in row)
-        left = 0.0
-        for row in line:
-            rows.append(_row(next(left_over), row, scales, left, top + TOP + high / 2, high))
-            left += rows[-1].wide + BETWEEN
-        width, top = max(width, left - BETWEEN), top + TOP + high + BOTTOM + BELOW
+    top = 0.0
+    for network, row in zip(networks, drawn, strict=True):
+        high = scales.px * max(box.resolution for box in row)
+        rows.append(_row(network, row, scales, top + TOP + high / 2, high))
+        top += TOP + high + BOTTOM + BELOW
+    width = max(row.wide for row in rows)
     return scales, rows, width, top - BELOW
 
 
-def _row(network: Network, row: list[Box], scales: Scales, left: float, middle: float, high: float) -> Row:
-    placed, at = [], left
+def _row(network: Network, row: list[Box], scales: Scales, middle: float, high: float) -> Row:
+    placed, at = [], 0.0
     for box in row:
         slot, tall = scales.slot(box), box.resolution * scales.px
-        wide = box.layers * scales.layer
+        wide = scales.thick(box)
         placed.append(Placed(box, at + slot / 2, middle - tall / 2, wide, tall, middle + high / 2 + 18))
         at += slot
-    return Row(network, left, max(at - left, 8.5 * len(heading(network))), middle, tuple(placed))
+    return Row(network, max(at, 8.5 * len(heading(network))), middle, tuple(placed))
 
 
 def boxes(network: Network) -> list[Box]:
@@ -120,7 +103,8 @@ def boxes(network: Network) -> list[Box]:
 
 def cuts(one: Placed, scales: Scales) -> list[float]:
     """Where one layer ends and the next begins, as long as layers can be told apart."""
-    return [one.left + i * scales.layer for i in range(1, one.box.layers)] if scales.layer >= 3 else []
+    layer = one.box.channels * scales.channel
+    return [one.left + i * layer for i in range(1, one.box.layers)] if layer >= 3 else []
 
 
 def heading(network: Network) -> str:

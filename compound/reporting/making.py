@@ -8,6 +8,7 @@ import yaml
 
 from compound.data.spec import HELD
 from compound.mapping import to_mapping
+from compound.reporting.names import plain
 from compound.training.final import is_unseen
 from compound.training.origin import start_of
 from compound.training.run import Run, resume_command
@@ -24,7 +25,7 @@ def recipe_fields(run: Run) -> list[tuple[str, str]]:
     for name, value in asdict(run.recipe).items():
         parts = {f"{name}.{part}": one for part, one in value.items()} if isinstance(value, dict) else {name: value}
         fields |= parts
-    return [(name, _plain(value)) for name, value in fields.items()]
+    return [(name, plain(value)) for name, value in fields.items()]
 
 
 def origin_fields(run: Run) -> list[tuple[str, str]]:
@@ -56,11 +57,3 @@ def commands(run: Run) -> list[Command]:
         Command("Evaluate", f"compound evaluate {out}"),
         Command("Predict", f"compound predict {out} photo.jpg"),
     ]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool) or value is None or value == ():
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)

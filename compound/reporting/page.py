@@ -12,6 +12,7 @@ from compound.cost import CONVENTION
 from compound.documents import damage, read_json
 from compound.files import make_folder, write_bytes, write_text
 from compound.quantity import brief_seconds, short
+from compound.reporting.names import plain
 from compound.reporting.picture import Picture
 from compound.reporting.table import Table, percent
 
@@ -69,7 +70,7 @@ def environment(room: str = "reporting") -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"short": short, "percent": percent, "seconds": brief_seconds}
+    made.filters |= {"short": short, "percent": percent, "seconds": brief_seconds, "plain": plain}
     made.globals["convention"] = CONVENTION
     return made
 

@@ -119,7 +119,7 @@ def write_picture(picture: Picture, path: Path) -> Path:
 def style(palette: Palette) -> dict[Any, Any]:
     return {
         "font.family": "DejaVu Sans",  # only measured; the page's font is set instead
-        "font.size": 10.5,
+        "font.size": 12,
         "text.color": palette.ink,
         "axes.labelcolor": palette.ink,
         "axes.edgecolor": palette.line,
@@ -135,10 +135,10 @@ def style(palette: Palette) -> dict[Any, Any]:
         "axes.grid.axis": "y",
         "grid.color": palette.line,
         "axes.axisbelow": True,
-        "axes.titlesize": 10.5,
+        "axes.titlesize": 12,
         "axes.titlelocation": "left",
         "legend.frameon": False,
-        "legend.fontsize": 9.5,
+        "legend.fontsize": 11,
         "lines.linewidth": 2,
         "lines.markersize": 4.5,
         "path.simplify_threshold": 0.5,

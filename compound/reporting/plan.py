@@ -8,6 +8,7 @@ from compound.cost import Cost
 from compound.network import Network
 from compound.notation import parse_network
 from compound.quantity import limit_text, short
+from compound.reporting.names import short_name
 
 NAMES = {"macs": "MACs", "params": "parameters", "activations": "activations", "memory": "memory"}
 TRAINING = "training_memory"  # a limit that only a batch size gives a figure
@@ -62,7 +63,7 @@ def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: 
     if itself:
         found = f"the baseline itself, {start}, is the largest network of the {given['rule']} rule within {limits}"
     else:
-        found = f"{start}, scaled by the {given['rule']} rule, gives {network.name} ({_brief(plan)}) within {limits}"
+        found = f"{start}, scaled by the {given['rule']} rule, gives a network of {_brief(plan)} within {limits}"
     sentence = f"{found[0].upper() if itself else found[0]}{found[1:]}. "
     if following is None:
         sentence += f"It uses {plan['used']:.1%}; the rule goes no further, so the budget is not used up."
@@ -74,7 +75,7 @@ def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: 
         sentence += f": the next step up would take {size(binding, step)} ({step / limit:.0%})." if step else "."
     lines = [
         _line("baseline", baseline, columns),
-        _line("network", own | {"name": network.name}, columns),
+        _line("network", own | {"name": short_name(network.name, counted.macs)}, columns),
         PlanLine("budget", "at most", ("", *(size(c, budget[c]) if c in budget else "" for c in columns))),
     ]
     if following is not None:

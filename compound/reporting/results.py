@@ -113,6 +113,11 @@ def cards(folder: Path, predictions: Sequence[Mapping[str, Any]], kind: str) -> 
     return found
 
 
+def columns_of(count: int) -> int:
+    """Columns of a grid of `count` cards: those that leave the fewest places of the last row empty."""
+    return min((5, 4), key=lambda columns: (-count % columns, -columns))
+
+
 def image_uri(folder: Path, name: str) -> tuple[str | None, bool]:
     """The image as a data URI, made smaller where it is large, and whether it is tiny."""
     from PIL import Image

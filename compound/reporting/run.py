@@ -12,10 +12,21 @@ from compound.documents import damage, open_table, read_yaml, table_fault
 from compound.reporting import figures
 from compound.reporting.drawing import Drawing
 from compound.reporting.making import commands, origin_fields, recipe_fields
+from compound.reporting.names import short_name, shortly
 from compound.reporting.page import REMEDY, Report, Section, read_if_there, rendered
 from compound.reporting.picture import Plot
 from compound.reporting.plan import PlanView, drawable_baseline, view_plan
-from compound.reporting.results import Card, Confused, Confusion, Recall, cards, most_confused, read_confusion, recalls
+from compound.reporting.results import (
+    Card,
+    Confused,
+    Confusion,
+    Recall,
+    cards,
+    columns_of,
+    most_confused,
+    read_confusion,
+    recalls,
+)
 from compound.reporting.stages import network_part, stage_lines, stage_table
 from compound.reporting.table import Cell, Column, Table, exact, percent
 from compound.training.better import better_text
@@ -74,6 +85,11 @@ class RunReport:
         return cost(self.run.network)
 
     @property
+    def name(self) -> str:
+        """The network's, as people read it."""
+        return short_name(self.run.network.name, self.cost.macs)
+
+    @property
     def plan(self) -> PlanView | None:
         given = self.plan_file
         return view_plan(given, self.run.network, self.cost, self.run.recipe.batch) if given else None
@@ -81,7 +97,8 @@ class RunReport:
     def drawing(self) -> Drawing:
         """The network to scale, its baseline before it where that is known."""
         baseline = drawable_baseline(self.plan_file, self.run.network)
-        return Drawing((baseline, self.run.network) if baseline else (self.run.network,), "network")
+        network = shortly(self.run.network, self.cost.macs)
+        return Drawing((baseline, network) if baseline else (network,), "network")
 
     def curves(self) -> dict[str, Plot]:
         """Loss, accuracy and rate by epoch."""
@@ -154,7 +171,7 @@ class RunReport:
         return cards(self.run.path, self.predictions or [], kind)
 
     def title(self) -> str:
-        return f"{self.run.network.name} on {self.run.data['name']}"
+        return f"{self.name} on {self.run.data['name']}"
 
     def report(self) -> Report:
         """The page of this run alone."""
@@ -190,7 +207,9 @@ class RunReport:
         return Section("classes", "Classes", body, (drawn,) if drawn else (), self.class_tables())
 
     def _examples(self) -> Section:
-        return Section("examples", "Examples", rendered("run_examples.html", report=self, DAMAGED=DAMAGED))
+        return Section(
+            "examples", "Examples", rendered("run_examples.html", report=self, DAMAGED=DAMAGED, columns_of=columns_of)
+        )
 
     def _making(self) -> Section:
         made = {"recipe": recipe_fields(self.run), "origin": origin_fields(self.run), "lines": commands(self.run)}

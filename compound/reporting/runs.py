@@ -37,9 +37,12 @@ def run_sections(runs: Sequence[RunReport], seen: Sequence[Section] = ()) -> lis
 
 def labels(runs: Sequence[RunReport]) -> list[str]:
     """The networks' names where they tell the runs apart, else the directories'."""
+    short = [run.name for run in runs]
     names = [run.run.network.name for run in runs]
     folders = [run.run.path.resolve().name for run in runs]
-    return next((many for many in (names, folders) if len(set(many)) == len(runs)), [str(r.run.path) for r in runs])
+    return next(
+        (many for many in (short, names, folders) if len(set(many)) == len(runs)), [str(r.run.path) for r in runs]
+    )
 
 
 def run_table(runs: Sequence[RunReport], names: Sequence[str]) -> Table:

@@ -1,5 +1,6 @@
 """The sections of a study: the verdict, the paper's figures, every network with its interval, the paired tests."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from compound.errors import UsageError
@@ -7,16 +8,17 @@ from compound.network import Network
 from compound.notation import load_network
 from compound.quantity import brief_seconds, or_none, short
 from compound.reporting.drawing import Drawing
+from compound.reporting.names import FACTORS
 from compound.reporting.page import Part, Section, rendered, section
 from compound.reporting.study_figures import differences_plot, seeds_plot, study_figures
 from compound.reporting.table import Column, Table, exact, factor, percent2
-from compound.studies import Study, read_study
+from compound.studies import Study, Variant, read_study
 from compound.studies.statistics import PairedComparison, compare, means, verdict
 
 
 def study_sections(place: Path, name: str) -> list[Section]:
     """What the study found, its networks, and how to repeat it. A study that is not finished is reported as it is."""
-    study = read_study(place)
+    study = study_for_people(read_study(place))
     title = f"{study.baseline} on {study.data}: plan {study.plan}"
     if not any(variant.runs for variant in study.variants):
         return [section(name, title, ["No training is finished yet."]), _making(study, name)]
@@ -27,7 +29,7 @@ def study_sections(place: Path, name: str) -> list[Section]:
     parts.append(variant_table(study, name))
     if comparisons:
         parts.append(comparison_table(comparisons, name))
-    parts += study.notes
+    parts += [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in study.notes]
     networks = _networks(study, place if place.is_dir() else place.parent)
     drawn = [section(f"{name}-networks", "Its networks", [Drawing(networks, f"{name}-networks")])] if networks else []
     return [section(name, title, parts, pairs=True), *drawn, _making(study, name)]
@@ -74,6 +76,30 @@ def comparison_table(comparisons: list[PairedComparison], name: str) -> Table:
         "of the reference's."
     )
     return Table(f"{name}-comparisons", "Paired comparisons", columns, tuple(rows), caption)
+
+
+def study_for_people(study: Study) -> Study:
+    """The same study, its networks called by what was scaled: `compound`, `resolution 1.98`.
+
+    The small change of another factor that gives networks equal cost stands in the table of all factors. A name is
+    kept where two networks would be called the same.
+    """
+    short = {variant.name: _of(variant, study) for variant in study.variants}
+    taken = list(short.values())
+    clear = {new for new in taken if taken.count(new) == 1}
+    names = {old: new if new in clear and new not in short.keys() - {old} else old for old, new in short.items()}
+    return replace(study, variants=tuple(replace(variant, name=names[variant.name]) for variant in study.variants))
+
+
+def _of(variant: Variant, study: Study) -> str:
+    alike = [one for one in study.variants if one.dimension == variant.dimension]
+    factors = {"depth": variant.depth, "width": variant.width, "resolution": variant.resolution_factor}
+    if variant.group or not FACTORS.search(variant.name):
+        return variant.name
+    own = factors.get(variant.dimension)
+    if own is not None:
+        return f"{variant.dimension} {own:.3g}"
+    return variant.dimension if len(alike) == 1 else f"{variant.dimension}, {short(variant.macs)} MACs"
 
 
 def _state(study: Study) -> list[Part]:

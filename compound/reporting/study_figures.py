@@ -8,7 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from compound.errors import UsageError
+from compound.quantity import short
 from compound.reporting.cost_figures import MARKERS, CostName, Curve, Point, accuracy_plot, draw_curves
+from compound.reporting.labels import room_for, share_limits
 from compound.reporting.picture import Palette, Plot, on_axes
 from compound.studies import Study, Variant
 from compound.studies.statistics import Mean, PairedComparison, means
@@ -63,7 +65,7 @@ def figure_3(study: Study) -> Plot:
             axes.set_ylabel("" if number else "test top-1 accuracy")
 
     caption = f"Figure 3 on {study.data}: one dimension scaled, the others left as in {study.baseline}. {_seeds(study)}"
-    return Plot("figure-3", "One dimension alone", caption, (250 * len(panels) + 60, 300), draw)
+    return Plot("figure-3", "One dimension alone", caption, (200 * len(panels) + 60, 300), draw)
 
 
 def figure_4(study: Study) -> Plot:
@@ -104,7 +106,8 @@ def family(cost: CostName, number: int) -> Callable[[Study], Plot]:
 
     def figure(study: Study) -> Plot:
         done = [v for v in study.variants if v.runs and (cost != "latency" or v.latency)]
-        line = Curve("", points(done, means(study), {v.name: v.name for v in done}), True)
+        labels = {v.name: v.name if v.dimension == "baseline" else f"{short(v.macs)} MACs" for v in done}
+        line = Curve("", points(done, means(study), labels), True)
         caption = f"Figure {number} on {study.data}: {study.baseline} scaled by one rule. {_seeds(study)}"
         return accuracy_plot(f"figure-{number}", [line], cost, "A family of networks", caption)
 
@@ -132,12 +135,14 @@ def seeds_plot(study: Study, name: str) -> Plot:
             axes.plot(each, [place + 0.2] * len(each), "o", color=colour, ms=3.5, alpha=0.45, mew=0)
             _bar(axes, found, place - 0.08, colour)
         _names(axes, [variant.name for variant in done])
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        each = [value for variant in done for value in variant.top1().values()]
+        axes.set_xlim(share_limits(each, [(known[v.name].low, known[v.name].high) for v in done]))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=1))
         axes.set_xlabel("test top-1 accuracy")
 
     caption = "The large dot is the mean, the bar its 95 % interval by Student's t, the small dots are single seeds."
-    return Plot(f"{name}-seeds", "Every network, every seed", caption, (460, 70 + 34 * len(done)), on_axes(draw))
+    return Plot(f"{name}-seeds", "Every network, every seed", caption, (420, 70 + 34 * len(done)), on_axes(draw))
 
 
 def differences_plot(comparisons: Sequence[PairedComparison], name: str) -> Plot:
@@ -150,7 +155,10 @@ def differences_plot(comparisons: Sequence[PairedComparison], name: str) -> Plot
             points = replace(d, mean=100 * d.mean, low=100 * d.low, high=100 * d.high)
             _bar(axes, points, place, palette.accent if one.shown else palette.quiet)
         _names(axes, [f"less {one.other}" for one in comparisons])
-        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+        middles = [0.0, *(100 * one.difference.mean for one in comparisons)]
+        ends = [(100 * one.difference.low, 100 * one.difference.high) for one in comparisons]
+        axes.set_xlim(room_for(middles, [(0.0, 0.0), *ends]))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+.3g}" if value else "0"))
         axes.set_xlabel("points of accuracy more, seed by seed")
 
@@ -158,7 +166,7 @@ def differences_plot(comparisons: Sequence[PairedComparison], name: str) -> Plot
         f"{comparisons[0].reference} less each other network: right of the line it is better. Blue differences hold "
         "after Holm's correction, grey ones do not."
     )
-    return Plot(f"{name}-differences", "Paired differences", caption, (460, 70 + 34 * len(comparisons)), on_axes(draw))
+    return Plot(f"{name}-differences", "Paired differences", caption, (420, 70 + 34 * len(comparisons)), on_axes(draw))
 
 
 def points(variants: Sequence[Variant], known: Mapping[str, Mean], labels: Mapping[str, str]) -> list[Point]:

@@ -39,7 +39,7 @@ def _surface(figure: Figure, axes: Axes, palette: Palette, points: Sequence[Poin
     drawn = axes.scatter(beta, gamma, c=accuracy, cmap="viridis", s=110, zorder=3)
     axes.scatter(beta[:1], gamma[:1], s=260, facecolors="none", edgecolors=palette.accent, linewidths=2, zorder=4)
     for a, b, c in zip(alpha, beta, gamma, strict=True):
-        axes.annotate(f"{a:.4g}", (b, c), xytext=(8, 5), textcoords="offset points", fontsize=8)
+        axes.annotate(f"{a:.4g}", (b, c), xytext=(8, 5), textcoords="offset points", fontsize=9)
     axes.margins(0.12)
     axes.set_xlabel("β (width); beside each point its α (depth)")
     axes.set_ylabel("γ (resolution)")
