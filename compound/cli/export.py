@@ -1,8 +1,9 @@
 """`compound export`: a trained network as a file of another runtime, checked on real images, and the fastest chosen."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,6 +11,9 @@ from compound.cli.common import Json, answer, note
 from compound.cli.evaluate import ForeignWeights, Model
 from compound.errors import UsageError
 from compound.verbs import export as verb
+
+if TYPE_CHECKING:
+    from compound.deploy import Exported
 
 
 class Format(StrEnum):
@@ -53,7 +57,7 @@ def export(
         weights=weights, out=out, batch=batch_size(batch), takes=takes, int8=int8, most_drop=most_drop, images=images,
         say=note,
     )  # fmt: skip
-    answer(json, found.to_json(), text(found))
+    answer(json, found.to_json(), text(found, most_drop))
 
 
 def batch_size(given: str) -> int | None:
@@ -64,29 +68,16 @@ def batch_size(given: str) -> int | None:
     return int(given)
 
 
-def text(found: verb.Export) -> str:
+def text(found: verb.Export, most_drop: float) -> str:
     """A line a file, what was chosen, and where all of it is."""
     from compound.deploy import CHOICE
 
     out, done, chosen, hub = found.out, found.files, found.chosen, found.hub
     lines = []
     if done:
-        lines.append(
-            f"{'runtime':>12} {'precision':>9} {'MB':>7} {'ms':>8} {'top-1':>7} {'agrees':>7} {'differs':>8}  file"
-        )
-    for one in done:
-        latency = f"{one.latency_ms:.2f}" if one.latency_ms is not None else ""
-        top1 = f"{one.top1:.1%}" if one.top1 is not None else ""
-        size = f"{one.bytes / 1e6:.2f}" if one.bytes else ""
-        lines.append(
-            f"{one.runtime:>12} {one.precision:>9} {size:>7} {latency:>8} {top1:>7} {one.agreement:>7.1%} "
-            f"{one.difference:>8.1e}  {one.file}"
-        )
-    if done:
-        lines.append(
-            "agrees: share of images with PyTorch's top-1; differs: largest difference of a logit, of the largest logit"
-        )
+        lines = table(done)
     if chosen:
+        lines += passed_over(chosen, done, most_drop)
         lines.append(
             f"chosen: {chosen.runtime} {chosen.precision}, {chosen.latency_ms:.2f} ms an image -> {out / CHOICE}"
         )
@@ -95,3 +86,39 @@ def text(found: verb.Export) -> str:
     if hub:
         lines.append(f"ready for the hub: {hub}")
     return "\n".join(lines)
+
+
+def table(done: "Sequence[Exported]") -> list[str]:
+    """A line a file, and what its columns are."""
+    agrees = "agrees (95 % interval)"
+    head = f"{'runtime':>12} {'precision':>9} {'MB':>7} {'ms':>8} {'top-1':>7} {agrees:>27} {'differs':>8}"
+    lines = [f"{head}  file"]
+    for one in done:
+        latency = f"{one.latency_ms:.2f}" if one.latency_ms is not None else ""
+        top1 = f"{one.top1:.1%}" if one.top1 is not None else ""
+        size = f"{one.bytes / 1e6:.2f}" if one.bytes else ""
+        low, high = one.agreement_interval
+        agrees = f"{one.agreement:.2%} ({low:.2%} to {high:.2%})"
+        lines.append(
+            f"{one.runtime:>12} {one.precision:>9} {size:>7} {latency:>8} {top1:>7} {agrees:>27} "
+            f"{one.difference:>8.1e}  {one.file}"
+        )
+    first = done[0]
+    of = f"; top-1: of {first.labelled:,} labelled ones" if first.labelled else ""
+    lines.append(
+        f"agrees: share of {first.images:,} images with PyTorch's top-1{of}; differs: largest difference of a logit, "
+        "of the largest logit"
+    )
+    return lines
+
+
+def passed_over(chosen: "Exported", done: "Sequence[Exported]", most_drop: float) -> list[str]:
+    """Why the fastest was not chosen."""
+    fastest = done[0]
+    if fastest == chosen:
+        return []
+    return [
+        f"{fastest.runtime} {fastest.precision} is faster, and {fastest.images:,} images do not show that it costs at "
+        f"most {most_drop:g} points: by them it may be {fastest.most_lost:.2g}; give more with --images, or allow it "
+        "with --max-drop"
+    ]

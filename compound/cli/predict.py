@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
@@ -69,6 +70,8 @@ def predict(
     found = verb.predict(model, images, submission=submission, class_numbers=class_numbers, **asked)
     if csv:
         write_table(csv, found.predictions)
+    if found.predictions and not json:
+        note(f"computed by {found.runtime}")
     if found.predictions or json:
         answer(json, found.to_json(), prediction_text(found))
     if found.damaged:
@@ -91,6 +94,9 @@ def predict_stream(
     every = Predicted([])
     with nullcontext(sys.stdin.buffer) if str(place) == "-" else open_stream(place) as stream:
         for some in frames(stream):
+            if some.runtime != every.runtime:  # at the first of them
+                every = replace(every, runtime=some.runtime)
+                note(f"computed by {some.runtime}")
             every.damaged.update(some.damaged)
             if csv or json:  # an endless stream is not kept
                 every.predictions.extend(some.predictions)

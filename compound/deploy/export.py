@@ -11,6 +11,7 @@ from torch import Tensor
 from compound.data import DamageLog, Preprocessing, Source, make_loader
 from compound.deploy.quantise import CALIBRATION, quantise_onnx, quantise_openvino
 from compound.errors import UsageError
+from compound.evaluation.statistics import wilson
 from compound.files import make_folder
 from compound.nn import ConvNet, Weights
 from compound.runtimes import (
@@ -32,7 +33,10 @@ IMAGES = 1000  # real images that a file is checked on, at most
 
 @dataclass(frozen=True)
 class Exported:
-    """A file of a runtime and what was measured of it. `difference` is a share of the largest logit."""
+    """A file of a runtime and what was measured of it. `difference` is a share of the largest logit.
+
+    `agreement` is of `images`, `top1` of the `labelled` ones among them; 0 of either in files of older versions.
+    """
 
     file: str  # the PyTorch module that `optimize` makes has no file of its own
     runtime: str
@@ -42,6 +46,18 @@ class Exported:
     agreement: float  # share of images with the same top-1 as the network in PyTorch
     top1: float | None = None
     latency_ms: float | None = None  # one image, median
+    images: int = 0
+    labelled: int = 0
+
+    @property
+    def agreement_interval(self) -> tuple[float, float]:
+        """The 95 % interval of the agreement, by Wilson; all there is where no image says anything."""
+        return wilson(self.agreement, self.images) if self.images else (0.0, 1.0)
+
+    @property
+    def most_lost(self) -> float:
+        """Points of accuracy that are lost at most, at 95 %: an image is lost only where the top-1 is another."""
+        return 100 * (1 - self.agreement_interval[0])
 
 
 @dataclass(frozen=True)
@@ -50,11 +66,12 @@ class Probe:
 
     pixels: Tensor  # uint8 (N, C, R, R)
     logits: Tensor  # (N, classes)
-    labels: Tensor | None  # (N,); None where nobody knows
+    labels: Tensor | None  # (N,), -1 where it is not looked at; None where nobody knows
 
     def compare(self, runtime: Runtime, file: str, size: int) -> Exported:
         logits = runtime.logits(self.pixels)
         best = logits.argmax(1)
+        known = torch.empty(0) if self.labels is None else (best == self.labels)[self.labels >= 0]
         return Exported(
             file,
             runtime.name,
@@ -62,7 +79,9 @@ class Probe:
             size,
             ((logits - self.logits).abs().max() / self.logits.abs().max().clamp_min(1e-12)).item(),
             (best == self.logits.argmax(1)).double().mean().item(),
-            None if self.labels is None else (best == self.labels).double().mean().item(),
+            known.double().mean().item() if len(known) else None,
+            images=len(best),
+            labelled=len(known),
         )
 
 

@@ -61,17 +61,18 @@ def export(
         weights: another library's weights, or a published name, for the network `model`.
         out: a folder; by default `export` in the run, or beside the weights file.
         batch: images a call; None: any number. takes: `uint8`: pixels (N, C, R, R); `float`: normalised ones.
-        int8: quantised files, too. most_drop: with `auto`, points of accuracy that speed may cost.
+        int8: quantised files, too.
+        most_drop: with `auto`, points of accuracy that speed may cost; see `compound.deploy.choose.choose`.
         images: photos to check and calibrate on; by default what the run was trained on.
         say: told what is left out of weights and folders.
 
     Every file is checked before it is kept: raises `compound.runtimes.ExportError` where it computes other logits,
     `UsageError` for what says nothing together.
     """
+    from compound.deploy import choose as ways
     from compound.deploy import weights_file
-    from compound.deploy.choose import choose, compare_ways, export_folder, write_choice
+    from compound.deploy.export import IMAGES, probe
     from compound.deploy.export import export as run_export
-    from compound.deploy.export import probe
     from compound.deploy.hub import write_hub_folder
     from compound.runtimes import FORMATS
 
@@ -79,22 +80,23 @@ def export(
     if "auto" in wanted and weights:
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
     net, described = find_model(model, weights)
-    place = Path(out) if out is not None else export_folder(name)
+    place = Path(out) if out is not None else ways.export_folder(name)
     formats = [one for one in FORMATS if one in wanted or ("auto" in wanted and one in AUTO)]
     done: list[Exported] = []
     chosen = hub = None
     if formats:
-        judged, other, labelled = real_images(name, images, described)
-        checked = probe(net, judged, labelled)
+        auto = "auto" in wanted
+        judged, other, labelled = real_images(name, images, described, every=auto)
+        checked = probe(net, judged, labelled, ways.images_to_show(net.network, most_drop) if auto else IMAGES)
         done = run_export(
             net, described.classes, formats, place, checked,
-            batch=batch, takes=takes, int8=int8 or "auto" in wanted,
+            batch=batch, takes=takes, int8=int8 or auto,
             calibration=probe(net, other, False).pixels if other else None,
         )  # fmt: skip
     if "auto" in wanted:
-        done = compare_ways(net, described, place, done, checked)
-        chosen = choose(done, most_drop)
-        write_choice(place, chosen, done, weights_file(name))
+        done = ways.compare_ways(net, described, place, done, checked)
+        chosen = ways.choose(done, most_drop)
+        ways.write_choice(place, chosen, done, weights_file(name))
     if "hub" in wanted:
         hub = write_hub_folder(net, described.classes, place / "hub", read_evaluation(Path(name) / "evaluation.json"))
     return Export(place, tuple(done), chosen, hub)
@@ -118,11 +120,17 @@ def read_evaluation(file: Path) -> dict[str, Any] | None:
     return read_json(file, f"run: compound evaluate {file.parent}") if file.is_file() else None
 
 
-def real_images(model: str, images: Place | None, described: "Weights") -> "tuple[Source, Source | None, bool]":
-    """What a file is judged on, what it is calibrated on (None: the same), and whether the labels are known."""
+def real_images(
+    model: str, images: Place | None, described: "Weights", every: bool
+) -> "tuple[Source, Source | None, bool]":
+    """What a file is judged on, what it is calibrated on (None: the same), and whether labels are known.
+
+    Of a run it is judged on the held-out images, and with `every` on all others after them, without their labels.
+    """
     import numpy as np
 
     from compound.data import FileSource
+    from compound.data.source import concatenated
     from compound.deploy import find_images
     from compound.training import open_run
     from compound.training.judging import data_of_run
@@ -136,4 +144,7 @@ def real_images(model: str, images: Place | None, described: "Weights") -> "tupl
         )
     run = open_run(model)
     data, _ = data_of_run(run, replace(run.spec, channels=described.channels))
-    return data.holdout, data.train, True
+    if not every:
+        return data.holdout, data.train, True
+    others = [part.labelled(np.full(len(part), -1)) for part in (data.test, data.train)]
+    return concatenated(concatenated(data.holdout, others[0]), others[1]), data.train, True

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from compound.deploy import Prediction
     from compound.evaluation import Submission
     from compound.execution import Execution
-    from compound.nn import Weights
+    from compound.nn import ConvNet, Weights
+    from compound.runtimes import Runtime
 
 GUESSES = 5  # classes that are named unless something else is asked for, and those of a line of a submission
 
@@ -25,11 +26,13 @@ class Predicted:
     predictions: "list[Prediction]"
     damaged: dict[str, str] = field(default_factory=dict)
     threshold: float = 0.0  # the probability from which classes are named
+    runtime: str = ""  # what computed them, and in which precision
 
     def to_json(self) -> dict[str, Any]:
         return {
             "predictions": [one.to_json() for one in self.predictions],
             "damaged": [{"path": path, "reason": reason} for path, reason in self.damaged.items()],
+            "runtime": self.runtime,
         }
 
 
@@ -79,7 +82,7 @@ def predict(
     predictions, bad = run_prediction(net, described, found, execution or FEW, top=asked)
     if wanted and not bad:
         _submit(wanted, predictions)
-    return Predicted(best_above(predictions, top, threshold), dict(bad), threshold)
+    return Predicted(best_above(predictions, top, threshold), dict(bad), threshold, runtime_of(net))
 
 
 @heard
@@ -101,7 +104,15 @@ def predict_frames(
     net, described = find_runner(model, weights, runtime, say)
     most, least = limits(described, top, threshold)
     answers = run_prediction(net, described, stream, execution or FEW, top=most)
-    return (Predicted(best_above(some, most, least), dict(bad), least) for some, bad in answers)
+    computed = runtime_of(net)
+    return (Predicted(best_above(some, most, least), dict(bad), least, computed) for some, bad in answers)
+
+
+def runtime_of(net: "ConvNet | Runtime") -> str:
+    """What computes, and in which precision: `openvino bf16`; a network as it was trained is `torch fp32`."""
+    from compound.runtimes import Runtime
+
+    return f"{net.name} {net.precision}" if isinstance(net, Runtime) else "torch fp32"
 
 
 def limits(described: "Weights", top: int | None, threshold: float | None) -> tuple[int, float]:
