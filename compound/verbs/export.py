@@ -61,8 +61,7 @@ def export(
         weights: another library's weights, or a published name, for the network `model`.
         out: a folder; by default `export` in the run, or beside the weights file.
         batch: images a call; None: any number. takes: `uint8`: pixels (N, C, R, R); `float`: normalised ones.
-        int8: quantised files, too.
-        most_drop: with `auto`, points of accuracy that speed may cost; see `compound.deploy.choose.choose`.
+        int8: quantised files, too. most_drop: with `auto`, points of accuracy that speed may cost.
         images: photos to check and calibrate on; by default what the run was trained on.
         say: told what is left out of weights and folders.
 
@@ -70,9 +69,9 @@ def export(
     `UsageError` for what says nothing together.
     """
     from compound.deploy import choose as ways
+    from compound.deploy import export as run_export
     from compound.deploy import weights_file
     from compound.deploy.export import IMAGES, probe
-    from compound.deploy.export import export as run_export
     from compound.deploy.hub import write_hub_folder
     from compound.runtimes import FORMATS
 
@@ -90,8 +89,7 @@ def export(
         checked = probe(net, judged, labelled, ways.images_to_show(net.network, most_drop) if auto else IMAGES)
         done = run_export(
             net, described.classes, formats, place, checked,
-            batch=batch, takes=takes, int8=int8 or auto,
-            calibration=probe(net, other, False).pixels if other else None,
+            batch=batch, takes=takes, int8=int8 or auto, calibration=probe(net, other, False).pixels if other else None,
         )  # fmt: skip
     if "auto" in wanted:
         done = ways.compare_ways(net, described, place, done, checked)
