@@ -16,7 +16,7 @@ ROOMS = {
     "budgets and cost": "002 011 013 020",
     "packages and use": "003 034 038 041",
     "weights": "004 024",
-    "data": "005 006 031 032 033 037",
+    "data": "005 006 031 032 033 037 042",
     "training": "008 009 016 019 023 025 026 030 035 039",
     "search and studies": "012 015 018 027",
     "running networks": "014 021 022 029 040",

@@ -4,15 +4,18 @@ Not torchvision for PNG: its decoder (0.29) ends the process with a segmentation
 """
 
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
+from PIL.Image import Image
 from torchvision.transforms.v2 import functional as F
 
 from compound.bounds import bound
 from compound.data.errors import DamagedImage, DataError
 from compound.data.guard import GUARD
 from compound.data.survey import JPEG, is_usual, scans
-from compound.data.unpack import PIXEL_LIMIT, Unreadable, opened, reason, unpacked
+from compound.data.unpack import PIXEL_LIMIT, Pixels, Unreadable, opened, pixels_of, reason, unpacked
 
 # The operator behind torchvision.io.decode_image, which torchvision 0.29 deprecates, warning at every call. Where a
 # later version has it no more, Pillow reads these files too, at about two thirds of the speed.
@@ -22,6 +25,11 @@ FAST = getattr(torch.ops.image, "decode_image", None)
 # A pixel's bytes while it is decoded, turned and made smaller, measured at most 9.3 (progressive JPEG without
 # subsampling, on its side) and 28.7 (WebP with transparency).
 BYTES_OF_JPEG, BYTES_OF_OTHERS = 12, 30
+
+ORIENTATION = 0x0112  # the EXIF tag; from 5 on an image lies on its side
+LARGE = 1 << 20  # pixels from which it pays to decode a JPEG smaller
+Rectangle = tuple[int, int, int, int]  # top, left, height, width in px
+Crop = Callable[[int, int], Rectangle]  # of an image's height and width
 
 
 def decode_image(
@@ -35,12 +43,57 @@ def decode_image(
     scans than COMPOUND_MAX_SCANS is refused; what else may take longer than its size accounts for is decoded in a
     process that is ended after COMPOUND_MAX_DECODE, or in this one if it is `alone` and may be ended.
     """
+    with _refusing(data, channels, name):
+        return to_channels(_decode(data, channels, limit, alone), channels)
+
+
+def decode_crop(
+    data: bytes | bytearray, channels: int, name: str, crop: Crop, side: int
+) -> tuple[torch.Tensor, Rectangle]:
+    """An image as `decode_image` gives it, but a JPEG not larger than a crop to `side` px needs it, and the crop in it.
+
+    A JPEG's blocks can be decoded to 4×4, 2×2 or 1 pixel instead of 8×8, in half the time for large photos; the crop is
+    never smaller than `side` then. Its edges move by up to half a pixel of what is decoded, and pixels by a fifth of
+    a grey level in the mean: for random crops, not where an image is judged.
+    """
+    with _refusing(data, channels, name):
+        smaller = _Smaller(crop, side)
+        image = to_channels(_decode(data, channels, PIXEL_LIMIT, False, smaller), channels)
+        return image, smaller.rectangle(*image.shape[-2:])
+
+
+class _Smaller:
+    """By how much an image may be decoded smaller, so that what `crop` takes of it keeps `side` px."""
+
+    def __init__(self, crop: Crop, side: int) -> None:
+        self.crop, self.side, self.times = crop, side, 1
+        self.whole: Rectangle | None = None
+
+    def look(self, header: Image) -> int:
+        width, height = header.size if header.getexif().get(ORIENTATION, 1) < 5 else header.size[::-1]
+        self.whole = self.crop(height, width)
+        if width * height < LARGE:
+            return self.times
+        self.times = next((times for times in (8, 4, 2) if min(self.whole[2:]) >= times * self.side), 1)
+        return self.times
+
+    def rectangle(self, height: int, width: int) -> Rectangle:
+        """What is taken of the image as it was decoded."""
+        if self.whole is None or self.times == 1:
+            return self.crop(height, width)
+        top, left, high, wide = (round(place / self.times) for place in self.whole)
+        return min(top, height - high), min(left, width - wide), high, wide
+
+
+@contextmanager
+def _refusing(data: bytes | bytearray, channels: int, name: str) -> Iterator[None]:
+    """Say of what cannot be decoded that it is damaged, and why."""
     if channels not in (1, 3):
         raise DataError(f"{name}: the network reads {channels} channels and image files have 1 or 3; give an .npz")
     if not data:
         raise DamagedImage(name, "the file is empty")
     try:
-        return to_channels(_decode(data, channels, limit, alone), channels)
+        yield
     except Unreadable as error:
         raise DamagedImage(name, str(error)) from None
     except MemoryError:
@@ -80,26 +133,44 @@ def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
     return grey
 
 
-def _decode(data: bytes | bytearray, channels: int, limit: int, alone: bool) -> torch.Tensor:
+def _decode(
+    data: bytes | bytearray, channels: int, limit: int, alone: bool, smaller: _Smaller | None = None
+) -> torch.Tensor:
     most = int(bound("COMPOUND_MAX_SCANS"))
     if data.startswith(JPEG) and scans(data, most) > most:
         raise Unreadable(f"it has more than {most:,} scans, and each is a pass over all its pixels")
     if is_usual(data):
-        if FAST and data.startswith(JPEG) and is_plain(data, limit):
-            try:
-                # `channels` is also the operator's mode: 1 decodes only the luma that a JPEG stores, 3 RGB. True: EXIF.
-                image: torch.Tensor = FAST(torch.frombuffer(bytearray(data), dtype=torch.uint8), channels, True)
-                return image
-            except RuntimeError:
-                pass  # Pillow reads some of what torchvision refuses, and says better why when it does not
+        if data.startswith(JPEG) and (header := plain(data, limit)):
+            if smaller and (times := smaller.look(header)) > 1:
+                return _draft(header, channels, times)
+            if FAST:
+                try:
+                    # `channels` is also the operator's mode: 1 decodes only the luma of a JPEG, 3 RGB. True: EXIF.
+                    image: torch.Tensor = FAST(torch.frombuffer(bytearray(data), dtype=torch.uint8), channels, True)
+                    return image
+                except RuntimeError:
+                    pass  # Pillow reads some of what torchvision refuses, and says better why when it does not
         alone = True
-    pixels = torch.from_numpy(unpacked(data, limit) if alone else GUARD.unpacked(data, limit))
-    return pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1).contiguous()
+    return _maps(unpacked(data, limit) if alone else GUARD.unpacked(data, limit))
 
 
-def is_plain(data: bytes | bytearray, limit: int) -> bool:
-    """Whether torchvision reads it; raises `Unreadable` for a bomb."""
+def _draft(header: Image, channels: int, times: int) -> torch.Tensor:
+    """A JPEG with each side divided by 2, 4 or 8, rounded up."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header.draft("L" if channels == 1 else header.mode, (header.width // times, header.height // times))
+        return _maps(pixels_of(header))
+
+
+def _maps(pixels: Pixels) -> torch.Tensor:
+    """(C, H, W) of (H, W) or (H, W, C)."""
+    image = torch.from_numpy(pixels)
+    return image[None] if image.ndim == 2 else image.permute(2, 0, 1).contiguous()
+
+
+def plain(data: bytes | bytearray, limit: int) -> Image | None:
+    """The header of what torchvision reads; raises `Unreadable` for a bomb."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         header = opened(data, limit)
-    return header.format in PLAIN_FORMATS and header.mode in PLAIN_MODES
+    return header if header.format in PLAIN_FORMATS and header.mode in PLAIN_MODES else None

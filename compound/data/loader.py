@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Thread
 
 import numpy as np
@@ -22,7 +22,7 @@ from compound.data.chance import Integers
 from compound.data.errors import DamagedImage, DataError
 from compound.data.preprocess import Preprocessing
 from compound.data.sampler import Draw, EpochSampler
-from compound.data.source import ArraySource, Source
+from compound.data.source import ArraySource, FileSource, Source
 from compound.errors import CompoundError
 
 CACHE_LIMIT = 2**30  # bytes of resized images that are kept
@@ -64,7 +64,12 @@ class Images(Dataset[Batch]):
     """Whole batches of a source, resized and, with `augment`, augmented."""
 
     def __init__(
-        self, source: Source, preprocessing: Preprocessing, augment: Augment | None = None, seed: int = 0
+        self,
+        source: Source,
+        preprocessing: Preprocessing,
+        augment: Augment | None = None,
+        seed: int = 0,
+        repeats: int = 1,
     ) -> None:
         if augment is not None and augment.policy != "none" and preprocessing.channels not in (1, 3):
             raise DataError(
@@ -73,6 +78,7 @@ class Images(Dataset[Batch]):
             )
         self.source, self.preprocessing, self.augment, self.seed = source, preprocessing, augment, seed
         self._inception = augment is not None and augment.crop == "inception"
+        self._smaller = isinstance(source, FileSource) and repeats == 1  # else an image is decoded once for all crops
         self._array = source.images if isinstance(source, ArraySource) and not self._inception else None
         size = len(source) * preprocessing.channels * preprocessing.resolution**2
         self._resized = self._array is not None and size <= CACHE_LIMIT
@@ -111,14 +117,15 @@ class Images(Dataset[Batch]):
         load = lru_cache(maxsize=1)(self.source.ahead(keys[:, 1]))  # repeats of an image stand in a row
         for row, index in enumerate(keys[:, 1].tolist()):
             try:
-                image = load(index)
+                if augment and self._smaller:
+                    image, box = self.source.crop(index, partial(augment.box, attempts[row]), side)
+                else:
+                    image = load(index)
+                    box = augment.box(attempts[row], *image.shape[-2:]) if augment else (0, 0, 0, 0)
             except DamagedImage as error:
                 damaged.append((error.path, error.reason))
                 continue
-            if augment:
-                image = self.preprocessing.scale(image, *augment.box(attempts[row], *image.shape[-2:]))
-            else:
-                image = self.preprocessing.resize(image)
+            image = self.preprocessing.scale(image, *box) if augment else self.preprocessing.resize(image)
             images[len(good)] = image
             good.append(row)
         return images[: len(good)], good
@@ -146,7 +153,7 @@ def make_loader(
     """Batches of `source`; `loader.batch_sampler.set_epoch(e)` goes on to the next epoch. See `EpochSampler`."""
     sampler = EpochSampler(len(source), batch, seed, shuffle, drop_last, epoch, start_batch, rank, world, repeats)
     return DataLoader(
-        Images(source, preprocessing, augment, seed),
+        Images(source, preprocessing, augment, seed, repeats),
         batch_sampler=sampler,
         num_workers=workers,
         multiprocessing_context=_context() if workers else None,

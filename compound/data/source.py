@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from compound.bounds import bound
 from compound.data.chance import Hashes
-from compound.data.decode import decode_image, to_channels
+from compound.data.decode import Crop, Rectangle, decode_crop, decode_image, to_channels
 from compound.data.errors import DamagedImage, DataError
 from compound.data.identity import of_bytes, of_files, stamp
 from compound.files import read_regular
@@ -44,6 +44,11 @@ class Source(ABC):
     @abstractmethod
     def load(self, index: int) -> torch.Tensor:
         """The image, uint8 (C, H, W); raises `DamagedImage`."""
+
+    def crop(self, index: int, crop: Crop, side: int) -> tuple[torch.Tensor, Rectangle]:
+        """The image and what `crop` takes of it, to be scaled to `side` px; an image file may be decoded smaller."""
+        image = self.load(index)
+        return image, crop(*image.shape[-2:])
 
     def ahead(self, indices: Labels) -> Callable[[int], torch.Tensor]:
         """`load` for these images; a source that is far away fetches them together."""
@@ -148,12 +153,17 @@ class FileSource(Source):
         return f"{of_bytes(stamp(path).encode() for path in self.paths()):016x}"
 
     def load(self, index: int) -> torch.Tensor:
+        return decode_image(self._read(index), self.channels, self.path(index))
+
+    def crop(self, index: int, crop: Crop, side: int) -> tuple[torch.Tensor, Rectangle]:
+        return decode_crop(self._read(index), self.channels, self.path(index), crop, side)
+
+    def _read(self, index: int) -> bytes:
         path = self.path(index)
         try:
-            data = read_regular(path, bound("COMPOUND_MAX_IMAGE"))
+            return read_regular(path, bound("COMPOUND_MAX_IMAGE"))
         except OSError as error:
             raise DamagedImage(path, (error.strerror or type(error).__name__).lower()) from None
-        return decode_image(data, self.channels, path)
 
     def subset(self, indices: Labels) -> "FileSource":
         known = None if self._identities is None else self._identities[indices]
