@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from functools import lru_cache
 
@@ -16,7 +16,10 @@ BOUNDS: dict[str, tuple[str, str]] = {
     "COMPOUND_MAX_INDEX": ("1GiB", "bytes of the index of a decoded data set, or of a run's list of images"),
     "COMPOUND_MAX_YAML": ("1MiB", "bytes of a YAML file, and characters of it once its aliases are followed"),
     "COMPOUND_MAX_MODEL": ("16GiB", "bytes of a file of weights, or of an exported network"),
-    "COMPOUND_MAX_SIDE": ("8192", "pixels of a side of the images that a weights file asks for"),
+    "COMPOUND_MAX_SIDE": (
+        "8192",
+        "pixels of a side of the images that a weights file, a cache or a test asks for",
+    ),
     "COMPOUND_MAX_BLOCKS": ("2k", "blocks of a network; EfficientNet-L2 has 88, ResNet-1001 has 333"),
     "COMPOUND_MAX_OPERATORS": ("40k", "operators of a network; a block has about ten"),
     "COMPOUND_MAX_NUMBER": ("16M", "every number of a network: channels, classes, pixels, windows, ratios"),
@@ -34,6 +37,8 @@ def bound(name: str) -> float:
     return _value(name, os.environ.get(name, BOUNDS[name][0]))
 
 
+MOST_BATCH = 100_000  # images of one call
+MOST_THREADS = 1024  # of one process
 MOST_PARTS = 100  # of one block or head: repeats, branches, nodes, hidden layers
 
 
@@ -49,6 +54,20 @@ def check_number(name: str, value: float, most: float | None = None) -> None:
     """Raise `TooLargeError` where `value` is beyond `most`, else beyond what a number of a network may be."""
     if abs(value) != math.inf and abs(value) > (bound("COMPOUND_MAX_NUMBER") if most is None else most):
         raise TooLargeError(f"{name} {shown_number(value)} is too large; {_remedy('COMPOUND_MAX_NUMBER')}")
+
+
+def check_call(batch: int | None = None, threads: int | None = None) -> None:
+    """Raise `TooLargeError` where a call has more images, or more threads, than any machine takes at once."""
+    for name, value, most in (("batch", batch, MOST_BATCH), ("threads", threads, MOST_THREADS)):
+        if value is not None and value > most:
+            raise TooLargeError(f"{name} {shown_number(value)} is too large; use at most {most:,}")
+
+
+def check_sides(name: str, sides: Iterable[int]) -> None:
+    """Raise `TooLargeError` where a side of an image, in px, is beyond its bound."""
+    for side in sides:
+        if side > bound("COMPOUND_MAX_SIDE"):
+            raise TooLargeError(f"{name} {shown_number(side)} is too large; {_remedy('COMPOUND_MAX_SIDE')}")
 
 
 def check_blocks(blocks: int, layers: int) -> None:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import torch
 
+from compound.bounds import check_call
 from compound.data import ArraySource, DamageLog, Source
 from compound.errors import CompoundError, UsageError
 from compound.machine import cores
@@ -36,9 +37,9 @@ class Execution:
     sync_norm: bool = False
 
     def __post_init__(self) -> None:
-        most = max(WORKERS_A_CORE * cores(), ALWAYS)
-        if self.workers is not None and not 0 <= self.workers <= most:
-            raise UsageError(f"workers {self.workers} is not a number this machine can run; use 0 to {most}")
+        if self.workers is not None:
+            check_workers(self.workers, 0)
+        check_call(self.batch, self.threads)
         if self.batch < 1:
             raise UsageError(f"batch {self.batch} loads nothing; use 1 or more, usually 128")
         if self.threads is not None and self.threads < 1:
@@ -67,6 +68,13 @@ class Execution:
             torch.set_num_threads(self.threads)
 
 
+def check_workers(workers: int, least: int = 1) -> None:
+    """Raise `UsageError` for a number of processes that this machine cannot run."""
+    most = max(WORKERS_A_CORE * cores(), ALWAYS)
+    if not least <= workers <= most:
+        raise UsageError(f"workers {workers} is not a number this machine can run; use {least} to {most}")
+
+
 def pick_device(name: str = "auto") -> torch.device:
     """`auto` is the GPU where there is one."""
     if name == "auto":
@@ -82,6 +90,8 @@ def pick_device(name: str = "auto") -> torch.device:
 def share_cores(workers: int | None, device: str = "auto", threads: int | None = None) -> tuple[int, Execution]:
     """Processes, and how each runs: by default one a core and at most four; a GPU is kept busy by one."""
     here = cores()
+    if workers is not None:
+        check_workers(workers)
     if workers is None and threads is not None:
         workers = max(here // threads, 1)
     crew = workers or (min(here, 4) if Execution(device).where.type == "cpu" else 1)

@@ -92,6 +92,11 @@ def open_regular(path: str | Path, most: float) -> BufferedReader:
         raise
 
 
+def stands(path: str | Path) -> bool:
+    """Whether anything has this name. A folder or a broken link in a file's place is damage, and no missing file."""
+    return os.path.lexists(path)
+
+
 def too_long(most: float) -> OSError:
     return OSError(errno.EFBIG, f"it has more than the {int(most):,} bytes that are allowed")
 

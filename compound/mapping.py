@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from compound.errors import UsageError
 
 T = TypeVar("T")
+USUAL_MOST = 1e7  # of a number in a recipe: epochs, images a step, minutes (19 years)
 LONGEST = 200  # characters of a name, and of a value, that an error looks at
 
 
@@ -75,12 +76,18 @@ def from_mapping(cls: type[T], given: Any, where: str, error: type[UsageError] =
         raise error(f"{where}: {'.'.join(path)} {shown(first['input'])} is not valid: {said}") from None
 
 
-def refuse_infinite(value: Any, error: type[UsageError] = UsageError) -> None:
-    """Raise `error` where a field of a dataclass, or a number of one, is not finite."""
+def refuse_absurd(value: Any, error: type[UsageError] = UsageError, most: Mapping[str, float] = {}) -> None:
+    """Raise `error` where a field of a dataclass, or a number of one, is not finite or beyond what it can mean.
+
+    That is `most` of the field, where it is named there, and else `USUAL_MOST`.
+    """
     for name, item in vars(value).items():
+        limit = most.get(name, USUAL_MOST)
         for number in item if isinstance(item, tuple | list) else (item,):
             if isinstance(number, float) and not math.isfinite(number):
                 raise error(f"{name} {number} is not a number; use a finite one")
+            if isinstance(number, int | float) and abs(number) > limit:
+                raise error(f"{name} {shown_number(number)} is beyond all sense; use at most {limit:,.0f}")
 
 
 def to_mapping(value: Any) -> dict[str, Any]:

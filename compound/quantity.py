@@ -28,7 +28,7 @@ def seconds(text: str, what: str = "value") -> float:
         number = float(match[1]) * {"s": 1.0, "ms": 1e-3}.get(match[2], 1e-6) if match else math.nan
     except ValueError:
         number = math.nan
-    if not (math.isfinite(number) and number > 0):
+    if not 0 < number <= LONGEST:
         raise UsageError(f"{what} {text!r} is not a time; write e.g. 20ms, 1.5s or 800us")
     return number
 
@@ -55,6 +55,7 @@ def short(number: float) -> str:
     return f"{number:.3g}"
 
 
+LONGEST = 1e9  # of an interval, in its own unit
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -73,7 +74,7 @@ def interval(text: str, what: str = "interval") -> Interval:
         number = float(match[1]) if match else 0.0
     except ValueError:
         number = 0.0
-    if match and number > 0:
+    if match and 0 < number <= LONGEST:
         if match[2] in SECONDS:
             return Interval(seconds=number * SECONDS[match[2]])
         if number == int(number):

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from compound import __version__
-from compound.cli.absurd import hold_finite, refuse_empty
+from compound.cli.absurd import hold_sensible, refuse_empty
 from compound.cli.arrangement import VERBS as VERBS
 from compound.cli.arrangement import arranged, arranged_group, epilog, group_of
 from compound.errors import CompoundError, Stopped
@@ -111,7 +111,7 @@ def run(arguments: list[str], debug: bool = False) -> int:
         refuse_empty(arguments)
         # One verb is imported where it is named; help, completion and a misspelt verb need all of them.
         app = application(arguments[:1] if arguments and arguments[0] in VERBS else VERBS, full)
-        hold_finite(command := typer.main.get_command(app))
+        hold_sensible(command := typer.main.get_command(app))
         command(arguments)
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else 1 if left.code else 0

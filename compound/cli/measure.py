@@ -46,7 +46,7 @@ def networks(
     ] = "channels-last",
     batch: Annotated[str, typer.Option(help="Images a call; several for a sweep, e.g. 1,8,32.")] = "1",
     threads: Threads = 1,
-    runs: Annotated[int, typer.Option(min=1, help="Timed calls of each.")] = 20,
+    runs: Annotated[int, typer.Option(min=1, max=1_000_000, help="Timed calls of each.")] = 20,
     rounds: Annotated[int, typer.Option(min=1, help="Turns that the calls are spread over.")] = 5,
     memory: Annotated[bool, typer.Option("--memory", help="Memory of inference and training, too.")] = False,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Draw accuracy over latency: .svg or .png.")] = None,

@@ -32,7 +32,7 @@ def probe(
         Path | None, typer.Option(help="Write what folds say of every image, an .npz for compound data audit.")
     ] = None,
     shots: Annotated[int | None, typer.Option(min=1, help="Learn from so many images a class, e.g. 5.")] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Random choices of --shots.")] = 20,
+    draws: Annotated[int, typer.Option(min=1, max=10_000, help="Random choices of --shots.")] = 20,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the network with the new classifier.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of folds, shots and of random weights.")] = 0,

@@ -9,13 +9,15 @@ import typer
 from compound.cli.common import Json, RuleName, answer, in_order, note
 from compound.cli.options import with_options
 from compound.cli.searches.estimates import study_estimate
-from compound.cli.searches.options import SearchOptions, SearchWorkers
+from compound.cli.searches.options import MOST_SEEDS, SearchOptions, SearchWorkers
 from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.verbs import study as verb
 
 Plan = Annotated[str, typer.Option("--plan", help="compound, single, width-on, rules, family, or a YAML file.")]
 Ratio = Annotated[float, typer.Option(help="Cost of the scaled networks, as a multiple of the baseline's.")]
-Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each network, with seeds from 0. More go on.")]
+Seeds = Annotated[
+    int, typer.Option(min=1, max=MOST_SEEDS, help="Trainings of each network, with seeds from 0. More go on.")
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of each process; default the cores shared out.")]
 Estimate = Annotated[bool, typer.Option("--estimate", help="Show the networks, estimate the time, and stop.")]
 

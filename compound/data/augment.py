@@ -16,7 +16,7 @@ from torchvision.transforms import v2
 from compound.data.autoaugment import DRAWS, Posterize, policy_v0
 from compound.data.chance import Hashes, Integers, Purpose, hashes, uniforms
 from compound.data.errors import DataError
-from compound.mapping import refuse_infinite
+from compound.mapping import refuse_absurd
 
 Policy = Literal["none", "autoaugment", "autoaugment-v0", "randaugment", "trivial"]
 ATTEMPTS = 10  # at a crop that fits, as everywhere since Inception
@@ -54,7 +54,7 @@ class Augment:
     magnitude: int = 9
 
     def __post_init__(self) -> None:
-        refuse_infinite(self, DataError)
+        refuse_absurd(self, DataError)
         if self.shift < 0:
             raise DataError(f"augment: shift {self.shift} is negative; use 0 for none or a number of pixels")
         for field, (low, high), top in (("scale", self.scale, 1.0), ("ratio", self.ratio, math.inf)):

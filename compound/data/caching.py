@@ -10,6 +10,7 @@ import torch
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
+from compound.bounds import check_sides
 from compound.data.cache import FORMAT, INDEX, read_index
 from compound.data.errors import DamagedImage
 from compound.data.source import Source
@@ -33,6 +34,7 @@ def write_cache(
     """
     if size < 1:
         raise UsageError(f"size {size} is less than one pixel; use e.g. 256")
+    check_sides("size", [size])
     tables.to_train()  # raises where there is nothing
     folder = make_folder(folder)
     head = {"format": FORMAT, "name": tables.name, "classes": list(tables.classes), "channels": tables.channels}

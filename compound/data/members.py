@@ -90,6 +90,8 @@ def _walk(file: IO[bytes], found: Members) -> Iterator[tuple[tarfile.TarInfo, by
     _pass_over(file, end, found.bytes, found)
     if end > found.bytes:
         found.left_out[f"bytes from {found.bytes:,} on"] = "the shard is cut short"
+    elif end == found.bytes and end:  # a cut between two members loses all that follow, and nothing else tells
+        found.left_out[f"what follows byte {found.bytes:,}"] = "the shard has no end mark, so it may be cut short"
 
 
 def _pass_over(file: IO[bytes], start: int, end: int, found: Members) -> None:

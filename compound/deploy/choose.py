@@ -10,7 +10,7 @@ from compound.cost import cost
 from compound.deploy.export import IMAGES, Exported, Probe, size_of
 from compound.deploy.predict import weights_file
 from compound.documents import damaged, read_json
-from compound.files import sha256, write_json
+from compound.files import sha256, stands, write_json
 from compound.measurement.timing import interleaved
 from compound.network import Network
 from compound.nn import ConvNet, Weights, load_model, load_weights
@@ -102,7 +102,7 @@ def open_model(model: str, runtime: str = "auto", *, several: bool = False) -> t
 
 def open_choice(out: Path, weights: Path) -> Runtime | None:
     """The way that was chosen in the folder `out`; None where none was, or for other weights than these."""
-    if not (out / CHOICE).is_file():
+    if not stands(out / CHOICE):
         return None
     remedy = "make it again with: compound export --to auto"
     told = read_json(out / CHOICE, remedy)

@@ -44,6 +44,8 @@ class TimedNetwork:
     left_out: bool
 
 
+LONGEST = 86_400.0  # seconds of a session
+MOST_NETWORKS = 10_000
 WIDEST = 16  # times a network's own width or resolution, beyond which none of a family is built
 
 
@@ -63,8 +65,10 @@ class Sampling:
     def __post_init__(self) -> None:
         if not 1 < self.span <= WIDEST:
             raise UsageError(f"--span {self.span} leaves no range of sizes; use more than 1, to {WIDEST}; usually 2")
-        if not 0 < self.seconds < math.inf:
+        if not 0 < self.seconds <= LONGEST:
             raise UsageError(f"--seconds {self.seconds} is no time to measure in; use e.g. 120")
+        if self.networks > MOST_NETWORKS:
+            raise UsageError(f"--networks {self.networks:,} are too many; use at most {MOST_NETWORKS:,}, usually 48")
 
 
 USUAL = Sampling()

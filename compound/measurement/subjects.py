@@ -12,6 +12,7 @@ from torch import nn
 from compound.cost import cost
 from compound.documents import damaged, read_json
 from compound.errors import CompoundError, UsageError
+from compound.files import stands
 from compound.measurement.printed import top1
 from compound.network import Network
 from compound.nn import build, load_model
@@ -50,7 +51,7 @@ def of_run(path: str | Path) -> Subject:
     model, weights = load_model(path / "model.safetensors")
     network, measured = weights.network, None
     evaluation = path / "evaluation.json"
-    if evaluation.is_file():
+    if stands(evaluation):
         remedy = f"run: compound evaluate {path}"
         given = read_json(evaluation, remedy, error=CompoundError)
         with damaged(evaluation, remedy, error=CompoundError):

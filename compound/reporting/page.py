@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from compound.cost import CONVENTION
 from compound.documents import damage, read_json
-from compound.files import make_folder, write_bytes, write_text
+from compound.files import make_folder, stands, write_bytes, write_text
 from compound.quantity import brief_seconds, short
 from compound.reporting.names import plain
 from compound.reporting.picture import Picture
@@ -104,7 +104,7 @@ def _groups(parts: Sequence[Part]) -> Iterator[tuple[str, list[Part]]]:
 
 def read_if_there(file: Path, kind: type = object) -> Any:
     """The value of a JSON file, None where there is no file. Raises `UsageError` where it is of another kind."""
-    found = read_json(file, REMEDY) if file.is_file() else None
+    found = read_json(file, REMEDY) if stands(file) else None
     if found is not None and not isinstance(found, kind):
         raise damage(file, "it holds another value than such a file has", REMEDY)
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from compound.cost import Cost, cost
 from compound.documents import damage, open_table, read_yaml, table_fault
+from compound.files import stands
 from compound.reporting import figures
 from compound.reporting.drawing import Drawing
 from compound.reporting.making import commands, origin_fields, recipe_fields
@@ -235,14 +236,17 @@ class RunReport:
 
 def _metrics(file: Path) -> dict[str, list[float]] | None:
     """metrics.csv by column, None without a finished epoch."""
-    if not file.is_file():
+    if not stands(file):
         return None
     try:
         with open_table(file) as lines:
-            rows = list(csv.DictReader(lines))
+            table = csv.DictReader(lines)
+            rows, columns = list(table), table.fieldnames
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise damage(file, table_fault(error), REMEDY) from None
     try:
+        if columns and "epoch" not in columns:
+            raise KeyError
         found = {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else None
         if found and not all(map(math.isfinite, found["epoch"])):  # a loss may well be no number
             raise ValueError

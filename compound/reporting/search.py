@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compound.documents import damaged, read_json, read_yaml
+from compound.files import stands
 from compound.notation import load_network
 from compound.reporting.drawing import Drawing
 from compound.reporting.front import FrontPoint, front_plot
@@ -136,7 +137,7 @@ def read_search(path: Path) -> SearchReport:
 
 
 def _yaml(file: Path) -> dict[str, Any] | None:
-    if not file.is_file():
+    if not stands(file):
         return None
     given = read_yaml(file, REMEDY)
     with damaged(file, REMEDY):

@@ -13,7 +13,7 @@ from typing import Any
 from compound.cost import cost
 from compound.documents import damaged, read_json
 from compound.errors import UsageError
-from compound.files import write_json
+from compound.files import stands, write_json
 from compound.imports import are_spared, spare_imports
 from compound.network import Network
 from compound.search.architecture import ArchitectureSearch
@@ -126,7 +126,7 @@ def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
-    if not file.is_file():
+    if not stands(file):
         return []
     remedy = "delete it, or validate again into another file"
     with damaged(file, remedy):

@@ -113,10 +113,19 @@ class Body:
         self.guard.bytes += size
         limits = self.guard.limits
         if self.kept > limits.body:
+            await self.refuse(message)
             raise HTTPException(413, f"the body has more than the {limits.body:,} bytes that are allowed")
         if self.guard.bytes > limits.bodies:
+            await self.refuse(message)
             raise HTTPException(503, "too many bytes are under way; ask again later", {"Retry-After": "1"})
         return message
+
+    async def refuse(self, last: Message) -> None:
+        """Let go of what was kept, and of what is yet to come."""
+        self.guard.bytes -= self.kept
+        self.kept = 0
+        if last.get("more_body"):
+            await self.discard()
 
     async def discard(self) -> None:
         """Read what comes and keep none of it: who is still sending does not listen, and misses the refusal."""

@@ -5,11 +5,16 @@ answers nobody who closes his half of the connection behind his request.
 """
 
 import asyncio
+import fcntl
+import termios
+from array import array
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from compound.serve.limits import Limits
+
+PATIENCE = 4  # times that a request which the server does not come to read gets its time again
 
 
 class Impatient(H11Protocol):
@@ -75,13 +80,30 @@ class Impatient(H11Protocol):
 
     def _expect(self) -> None:
         if self.reading is None:
-            self.reading = self.loop.call_later(self.limits.receive, self.transport.abort)
+            self.reading = self.loop.call_later(self.limits.receive, self._late, PATIENCE)
+
+    def _late(self, times: int) -> None:
+        """Close the connection, unless the server is what is late: bytes lie here and it has not come to read them."""
+        if times and unread(self.transport):
+            self.reading = self.loop.call_later(self.limits.receive, self._late, times - 1)
+        else:
+            self.transport.abort()
 
     def _received(self) -> None:
         """Stop the clock if the request is whole."""
         if self.reading and self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self.reading.cancel()
             self.reading = None
+
+
+def unread(transport: asyncio.Transport) -> bool:
+    """Whether bytes have arrived that nobody has read yet."""
+    waiting = array("i", [0])
+    try:
+        fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, waiting)
+    except OSError:
+        return False
+    return waiting[0] > 0
 
 
 def impatient(limits: Limits) -> type[H11Protocol]:

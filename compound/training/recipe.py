@@ -7,11 +7,14 @@ from typing import Any, Literal
 
 from compound.data.augment import Augment
 from compound.errors import UsageError
-from compound.mapping import from_mapping, refuse_infinite
+from compound.mapping import from_mapping, refuse_absurd
 from compound.training.transfer import Transfer
 
 Compile = Literal["auto", "never", "always", "graphs"]
 Precision = Literal["auto", "fp32", "bf16"]
+
+# A rate may be absurd, and then the loss says so; decay that turns all weights around at every step says nothing.
+MOST = {"rate": 1e12, "weight_decay": 1e4, "training_memory": math.inf}
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Recipe:
     compile: Compile = "never"
 
     def __post_init__(self) -> None:
-        refuse_infinite(self)
+        refuse_absurd(self, most=MOST)
         if self.epochs < 1:
             raise UsageError(f"epochs {self.epochs} trains nothing; use 1 or more")
         if self.batch < 2:

@@ -21,18 +21,17 @@ from typing import Any
 import yaml
 
 from compound import __version__
+from compound.bounds import MOST_THREADS
 from compound.data import DataSet, DataSpec
 from compound.documents import damaged, open_table, read_yaml
 from compound.errors import UsageError
-from compound.files import make_folder, write_text
+from compound.files import make_folder, stands, write_text
 from compound.mapping import to_mapping
 from compound.network import Network
 from compound.notation import load_run_network, save_network
 from compound.parallel import is_first
 from compound.places import nearest_run
 from compound.training.recipe import Recipe, read_recipe
-
-MOST_THREADS = 1024  # that a run.yaml may ask for
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Run:
 
     def epochs_done(self) -> int:
         """Finished epochs: the lines of metrics.csv."""
-        if not self.metrics.is_file():
+        if not stands(self.metrics):
             return 0
         with open_table(self.metrics) as lines:
             return max(sum(1 for _ in lines) - 1, 0)

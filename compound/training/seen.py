@@ -6,6 +6,7 @@ So no accuracy includes an image that was trained on, whatever came, went or was
 import csv
 import io
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,9 +22,10 @@ from compound.data.shard_source import ShardSource
 from compound.data.source import Labels, concatenated
 from compound.documents import FORMULA
 from compound.errors import UsageError
-from compound.files import read_regular, write_bytes
+from compound.files import read_regular, stands, write_bytes
 
 PARTS = ("train", "holdout", "test")
+IDENTITY = re.compile("[0-9a-f]{16}")
 HEADER = ("part", "identity", "name")
 
 
@@ -86,7 +88,7 @@ def write_seen(path: Path, seen: Seen) -> None:
 
 def read_seen(path: Path) -> Seen | None:
     """None where there is no such file, as in runs of older versions."""
-    if not path.exists():
+    if not stands(path):
         return None
     try:
         text = read_regular(path, bound("COMPOUND_MAX_INDEX")).decode("utf-8", "surrogateescape")
@@ -96,10 +98,16 @@ def read_seen(path: Path) -> Seen | None:
         if tuple(first) != HEADER:
             raise ValueError(f"its first line is {','.join(first)}")
         parts = [PARTS.index(part) for part, _, _ in rows]
-        identities = [int(identity, 16) for _, identity, _ in rows]
+        identities = [_identity(identity) for _, identity, _ in rows]
         return Seen(np.array(identities, np.uint64), np.array(parts, np.int8), tuple(name for _, _, name in rows))
     except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise UsageError(f"{path} is damaged: {error}; without it nobody knows what was trained on") from None
+
+
+def _identity(text: str) -> int:
+    if not IDENTITY.fullmatch(text):
+        raise ValueError("an identity in it is not 16 hexadecimal digits")
+    return int(text, 16)
 
 
 def recalled(seen: Seen, data: DataSet, new: bool = False) -> tuple[DataSet, Changes]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import nn
 
 from compound.errors import UsageError
-from compound.mapping import refuse_infinite
+from compound.mapping import refuse_absurd
 from compound.nn import ConvNet
 
 Norm = Literal["frozen", "eval", "train"]
@@ -38,7 +38,7 @@ class Transfer:
     probe_first: bool = False
 
     def __post_init__(self) -> None:
-        refuse_infinite(self)
+        refuse_absurd(self)
         kind, _, count = self.train.partition(":")
         if not (self.train in ("all", "head") or (kind == "last" and count.isdecimal() and int(count) > 0)):
             raise UsageError(f"train {self.train!r} is unknown; use head, all, or last:K such as last:2")

@@ -95,6 +95,7 @@ def search_architecture(
     from compound.search.strategies import architecture_strategy
     from compound.training.short import opened
 
+    crew, execution = share_cores(sharing.workers, plan.device, sharing.threads)
     found = space if isinstance(space, Space) else find_space(str(space))
     images = opened(plan.spec)
     folder = folder_of(out, "search", found.name, images.name)
@@ -105,7 +106,6 @@ def search_architecture(
     affordable(plan.problem(found, plan.trainer()), plan.seed)
     plan.save(folder, found)
     share_weights(plan, found, folder, say)
-    crew, execution = share_cores(sharing.workers, plan.device, sharing.threads)
     problem = plan.problem(found, plan.evaluator(folder, execution.threads))
     search = sharing.search(
         problem, folder / "search.journal", proposals.trials, strategy, plan.seed, plan.pruner

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from compound.documents import read_json
 from compound.errors import UsageError
-from compound.files import write_json
+from compound.files import stands, write_json
 from compound.verbs.given import Say
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def keep_calibration(
 
     save_weights(net, path / "model.safetensors" if path.is_dir() else path, described.classes)
     told = path / "evaluation.json"
-    if own and told.is_file():
+    if own and stands(told):
         before = read_json(told, "run: compound evaluate")
         fields = fields | {"temperature": temperature * before.get("temperature", 1.0)}  # of all times together
         write_json(told, before | fields)

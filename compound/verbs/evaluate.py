@@ -5,6 +5,7 @@ from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compound.bounds import check_sides
 from compound.errors import UsageError
 from compound.files import ending
 from compound.verbs.calibration import keep_calibration, run_calibration
@@ -43,6 +44,7 @@ class Sweep:
     recalibrate: bool = False
 
     def __post_init__(self) -> None:
+        check_sides("--resolutions", self.resolutions)
         if self.recalibrate and not self.resolutions:
             raise UsageError("--recalibrate belongs to --resolutions; name them, such as --resolutions 224,256")
 

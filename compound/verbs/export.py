@@ -6,8 +6,10 @@ from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from compound.bounds import check_call
 from compound.documents import read_json
 from compound.errors import UsageError
+from compound.files import stands
 from compound.verbs.given import Place, Say, heard, silent
 from compound.verbs.models import find_model
 
@@ -75,7 +77,7 @@ def export(
     from compound.deploy.hub import write_hub_folder
     from compound.runtimes import FORMATS
 
-    wanted, name = find_formats(to, most_drop), fspath(model)
+    wanted, name = find_formats(to, most_drop, batch), fspath(model)
     if "auto" in wanted and weights:
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
     net, described = find_model(model, weights)
@@ -100,10 +102,15 @@ def export(
     return Export(place, tuple(done), chosen, hub)
 
 
-def find_formats(to: str | Sequence[str], most_drop: float) -> set[str]:
-    """What is asked for. Raises `UsageError` for what is none of the formats, and for a drop that none is chosen by."""
+def find_formats(to: str | Sequence[str], most_drop: float, batch: int | None = None) -> set[str]:
+    """What is asked for.
+
+    Raises `UsageError` for what is none of the formats, for a drop that none is chosen by, and for a batch that no
+    machine takes.
+    """
     from compound.runtimes import FORMATS
 
+    check_call(batch)
     if not 0 <= most_drop <= 100:
         raise UsageError(f"--max-drop {most_drop} is not a number of points of accuracy; use 0 to 100, usually 0.1")
     wanted = {to} if isinstance(to, str) else set(to)
@@ -115,7 +122,7 @@ def find_formats(to: str | Sequence[str], most_drop: float) -> set[str]:
 
 def read_evaluation(file: Path) -> dict[str, Any] | None:
     """What a run was evaluated with, where it was."""
-    return read_json(file, f"run: compound evaluate {file.parent}") if file.is_file() else None
+    return read_json(file, f"run: compound evaluate {file.parent}") if stands(file) else None
 
 
 def real_images(

@@ -6,6 +6,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compound.bounds import check_call
 from compound.errors import UsageError
 from compound.files import ending
 from compound.latency import DeviceTable
@@ -50,6 +51,7 @@ def measure(
     from compound.reporting.picture import FILES, write_picture
     from compound.runtimes import find_runtime
 
+    check_call(max(batches, default=1), threads)
     for runtime in runtimes:
         find_runtime(runtime)
     if picture is not None:
@@ -93,6 +95,7 @@ def measure_device(
     from compound.measurement import USUAL
     from compound.measurement import measure_device as run_session
 
+    check_call(batch, threads)
     given = [families] if isinstance(families, Network | str | PathLike) else list(families)
     found = [find_network(one) for one in dict.fromkeys(given)]
     return run_session(found, runtime, threads=threads, batch=batch, sampling=sampling or USUAL, say=say)

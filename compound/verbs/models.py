@@ -4,6 +4,7 @@ from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compound.files import stands
 from compound.verbs.given import Place, Say, find_network
 
 if TYPE_CHECKING:
@@ -35,6 +36,6 @@ def find_runner(model: Place, weights: Place | None, runtime: str, say: Say) -> 
         return find_model(model, weights, several=True)
     opened, described = open_model(fspath(model), runtime, several=True)
     unused = export_folder(fspath(model)) / CHOICE
-    if runtime == "auto" and not isinstance(opened, Runtime) and unused.is_file():
+    if runtime == "auto" and not isinstance(opened, Runtime) and stands(unused):
         say(f"warning: {unused.parent} was exported from other weights and is not used; make it again: compound export")
     return opened, described

@@ -139,6 +139,7 @@ def prepare(
     from compound.training.short import ShortTraining, opened
     from compound.verbs.train import find_recipe
 
+    workers, execution = share_cores(sharing.workers, sharing.device, sharing.threads)
     spec = find_spec(data, HOLDOUT, asked.seed)
     images = opened(spec)
     found = adopted(find_network(network), str(weights)).for_data(images)
@@ -147,7 +148,6 @@ def prepare(
     step = min(asked.batch, len(images.train))
     epochs = epochs_of(asked.steps, step, len(images.train))
     one = replace(find_recipe(recipe), batch=step, epochs=epochs, find=()).comparable()
-    workers, execution = share_cores(sharing.workers, sharing.device, sharing.threads)
     evaluator = ShortTraining(spec, one, execution, str(weights))
     problem = TransferProblem(found, FineTuned(evaluator), asked.rates, asked.decays)
     places = asked.rates * asked.decays

@@ -348,6 +348,10 @@ def cut(data: bytearray, found: dict[str, tarfile.TarInfo]) -> bytes:
     return bytes(data[: of(found, ".png").offset_data + 100])
 
 
+def cut_between(data: bytearray, found: dict[str, tarfile.TarInfo]) -> bytes:
+    return bytes(data[: min(of(found, suffix).offset for suffix in (".png", ".cls"))])
+
+
 @pytest.mark.parametrize(
     ("damage", "images", "bad", "left_out"),
     [
@@ -355,8 +359,9 @@ def cut(data: bytearray, found: dict[str, tarfile.TarInfo]) -> bytes:
         (no_pixels, 6, [2], []),
         (no_attributes, 6, [], ["no tar header can be read there"]),
         (cut, 3, [2], ["the shard is cut short"]),
+        (cut_between, 2, [], ["the shard has no end mark, so it may be cut short"]),
     ],
-    ids=["header", "pixels", "attributes", "cut"],
+    ids=["header", "pixels", "attributes", "cut", "cut between"],
 )
 def test_damaged_members_are_left_out_and_named(folder, root, damage: Damage, images, bad, left_out):
     shard = folder / "set-train-00.tar"

@@ -10,6 +10,8 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from PIL import Image
@@ -19,7 +21,7 @@ from compound.deploy import predict
 from compound.errors import UsageError
 from compound.execution import Execution
 from compound.nn import load_weights
-from compound.serve import Address, Limits, check_address
+from compound.serve import Address, Limits, check_address, protocol
 from compound.serve.server import name_places
 from tests.serve.conftest import CLASSES, Running, Start, write_weights
 
@@ -179,6 +181,24 @@ def test_slow_connections_are_closed(start: Start, weights: Path, images) -> Non
             assert place.recv(1) == b""
     assert time.monotonic() - begun >= 0.5
     assert server.post("/predict", images[0].read_bytes()).status == 200
+
+
+def test_a_server_that_is_late_itself_closes_nobody() -> None:
+    ours, theirs = socket.socketpair()
+    again, ended = Mock(), Mock()
+    one = protocol.Impatient.__new__(protocol.Impatient)
+    one.limits, one.loop = Limits(), SimpleNamespace(call_later=again)
+    with ours, theirs:
+        one.transport = SimpleNamespace(get_extra_info=lambda _: ours, abort=ended)
+        theirs.send(b"x")
+        one._late(1)
+        assert again.call_args.args == (8.0, one._late, 0)
+        assert not ended.called
+        one._late(0)  # not for ever
+        assert ended.call_count == 1
+        ours.recv(1)
+        one._late(1)  # a client that is late itself
+        assert (again.call_count, ended.call_count) == (1, 2)
 
 
 @pytest.mark.long

@@ -8,7 +8,7 @@ import typer
 from compound.cli.common import Json, answer, note
 from compound.cli.options import with_options
 from compound.cli.searches.answers import winner_text
-from compound.cli.searches.options import SearchOptions, SearchSeed, SearchWorkers
+from compound.cli.searches.options import MOST_SEEDS, SearchOptions, SearchSeed, SearchWorkers
 from compound.cli.training import Data, Devices, which_devices
 from compound.errors import UsageError
 from compound.quantity import quantity, seconds
@@ -39,7 +39,7 @@ Holdout = Annotated[float, typer.Option(help="Share of the training images that 
 Finalists = Annotated[int | None, typer.Option(min=0, help="Best candidates that are trained in full; default 3.")]
 Trials = Annotated[int, typer.Option(min=1, help="Candidates to evaluate.")]
 Sample = Annotated[int, typer.Option(min=3, help="Networks that are trained in full.")]
-Seeds = Annotated[int, typer.Option(min=1, help="Trainings of each.")]
+Seeds = Annotated[int, typer.Option(min=1, max=MOST_SEEDS, help="Trainings of each.")]
 
 
 @with_options(SearchOptions)

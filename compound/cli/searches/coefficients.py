@@ -8,7 +8,7 @@ from compound.cli.common import Json, answer, note
 from compound.cli.options import with_options
 from compound.cli.searches.answers import coefficients_text
 from compound.cli.searches.estimates import coefficients_estimate
-from compound.cli.searches.options import Prune, SamplerName, SearchOptions, SearchSeed, SearchWorkers
+from compound.cli.searches.options import MOST_SEEDS, Prune, SamplerName, SearchOptions, SearchSeed, SearchWorkers
 from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.errors import UsageError
 from compound.verbs import coefficients as verb
@@ -16,7 +16,7 @@ from compound.verbs import coefficients as verb
 Trials = Annotated[
     int | None, typer.Option(min=1, help=f"Configurations; default all, at most {verb.MOST_TRIALS}. More go on.")
 ]
-Seeds = Annotated[int, typer.Option(min=1, help="Trainings a candidate, each with a seed of its own.")]
+Seeds = Annotated[int, typer.Option(min=1, max=MOST_SEEDS, help="Trainings a candidate, each with a seed of its own.")]
 
 
 @with_options(SearchOptions)

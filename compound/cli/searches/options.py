@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SearchWorkers = Annotated[int | None, typer.Option(min=1, help="Processes here; default one a core, up to 4.")]
 SamplerName = Annotated[str, typer.Option("--sampler", help="grid, random, tpe, gp or nsga2.")]
+MOST_SEEDS = 1000  # trainings of one network
 SearchSeed = Annotated[int, typer.Option(help="Seed of the choices, and of the first training of each candidate.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Stop candidates below the median of the others' epochs.")]
 

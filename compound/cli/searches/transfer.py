@@ -13,11 +13,12 @@ from compound.cli.searches.options import Prune, SamplerName, SearchOptions, Sea
 from compound.cli.training import Data, TrainingOptions
 from compound.verbs import transfer as verb
 
+MOST_PLACES = 100  # of one axis of the grid
 WeightsName = Annotated[
     str, typer.Option(help="What is fine-tuned: a run, a file, a published name (torchvision/resnet50), or auto.")
 ]
-Rates = Annotated[int, typer.Option(min=1, help="Peak rates from 1e-4 to 1e-1, per 256 images.")]
-Decays = Annotated[int, typer.Option(min=1, help="Weight decays: none, and others from 1e-6 to 1e-3.")]
+Rates = Annotated[int, typer.Option(min=1, max=MOST_PLACES, help="Peak rates from 1e-4 to 1e-1, per 256 images.")]
+Decays = Annotated[int, typer.Option(min=1, max=MOST_PLACES, help="Weight decays: none, and others from 1e-6 to 1e-3.")]
 Steps = Annotated[int, typer.Option(min=1, help="Steps of a training, rounded to whole epochs.")]
 Batch = Annotated[int, typer.Option(min=2, help="Images a step.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="All but rate, decay, steps and batch: a preset or a file.")]
