@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from compound.trials.sharing import Sharing as Sharing
     from compound.verbs.architecture import Proposals as Proposals
     from compound.verbs.architecture import search_architecture, validate_search
+    from compound.verbs.check import check_data
     from compound.verbs.coefficients import CoefficientSearch as CoefficientSearch
     from compound.verbs.coefficients import search_coefficients
     from compound.verbs.doctor import doctor
@@ -97,6 +98,7 @@ __all__ = [
     "Stage",
     "Style",
     "UsageError",
+    "check_data",
     "compare",
     "cost",
     "doctor",
@@ -134,6 +136,7 @@ __all__ = [
 
 # Where names are found that are imported when they are first asked for.
 VERBS = {
+    "check_data": "compound.verbs.check",
     "compare": "compound.verbs.evaluate",
     "doctor": "compound.verbs.doctor",
     "evaluate": "compound.verbs.evaluate",

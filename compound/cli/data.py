@@ -1,13 +1,14 @@
 """`compound data`: what can be known of a data set before a network sees it."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from compound.cli.checked import check_text, left_out_lines
 from compound.cli.common import Json, answer, note
 from compound.cli.training import Data, Download, ImageChannels, Root
+from compound.verbs import check as verb
 
 data = typer.Typer(help="Look through a data set.", no_args_is_help=True)
 
@@ -27,33 +28,11 @@ def check(
     download: Download = False,
     json: Json = False,
 ) -> None:
-    """Count images, and find damaged files, unequal classes, sizes, and pictures that stand in two parts."""
+    """Count images, and list all that is wrong or unusual: faults, damaged files, same pictures, depths, sizes."""
     from compound.data import DataSpec
-    from compound.data.check import check as look
-    from compound.data.check import write_contact_sheet
 
-    images = DataSpec(data, channels, seed=seed, root=root, download=download).open()
-    found = look(images)
-    lines = [f"{images.name}: {len(images.classes)} classes, {images.channels} channels"]
-    lines += left_out_lines(images.left_out)
-    for name, part in found["parts"].items():
-        lines += part_lines(name, part)
-    lines += [f"{'class':<24} {'train':>8} {'holdout':>8} {'test':>8}"]
-    for label in found["classes"]:
-        counts = [part["per_class"][label] for part in found["parts"].values()]
-        lines.append(f"{label:<24} " + " ".join(f"{count:>8,}" for count in counts))
-    twins = found["duplicates"]
-    lines.append(f"{len(twins)} pictures look the same in two parts" if twins else "no picture stands in two parts")
-    lines += [
-        f"  {' and '.join(pair['parts'])}: {pair['first']} = {pair['second']}"
-        + ("" if pair["same_class"] else ", of another class")
-        for pair in twins[:10]
-    ]
-    if sheet is not None:
-        write_contact_sheet(images, sheet)
-        found["sheet"] = str(sheet)
-        lines.append(f"contact sheet {sheet}")
-    answer(json, found, "\n".join(lines))
+    found = verb.check_data(DataSpec(data, channels, seed=seed, root=root, download=download), sheet, say=note)
+    answer(json, found.to_json(), check_text(found))
 
 
 @data.command()
@@ -95,21 +74,3 @@ def index(
     told = write_indices(data, out, note)
     lines = [f"{told['images']:,} images in {told['shards']:,} shards, {told['bytes'] / 1e6:,.1f} MB"]
     answer(json, told, "\n".join([*lines, *left_out_lines(told["left_out"])]))
-
-
-def left_out_lines(left_out: Mapping[str, str]) -> list[str]:
-    """A line for each of the first ten."""
-    return [f"left out: {what}: {why}" for what, why in list(left_out.items())[:10]]
-
-
-def part_lines(name: str, part: dict[str, Any]) -> list[str]:
-    """A line a part, and one for each damaged image of the first ten."""
-    sides = part["sides"]
-    size = f", sides {sides['smallest']} to {sides['largest']} px, median {sides['median']}" if sides else ""
-    sampled = f" ({part['looked_at']:,} looked at)" if part["looked_at"] < part["images"] else ""
-    grey = f", {part['grey_in_colour']:,} grey" if part["grey_in_colour"] else ""
-    line = (
-        f"{name:>8}: {part['images']:,} images{sampled}{size}{grey}, largest class / smallest {part['imbalance']:.1f}"
-    )
-    damaged = [f"          damaged: {one['path']}: {one['reason']}" for one in part["damaged"][:10]]
-    return [line + (f", {len(part['damaged'])} damaged" if damaged else ""), *damaged]

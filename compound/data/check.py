@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,16 @@ import torch
 from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional as F
 
+from compound.bounds import bound
 from compound.data.decode import to_channels
 from compound.data.errors import DamagedImage
+from compound.data.oddities import oddities
 from compound.data.open import DataSet
-from compound.data.source import Source
-from compound.files import write_with
+from compound.data.source import FileSource, Source
+from compound.data.twins import Hashed, copies, duplicates, repeats
+from compound.files import read_regular
 
-ALIKE = 2  # bits of 64 that may differ: the same picture at another size or compression
-CLOSE = 4  # of 255: the mean difference of the 16×16 grey images; small pictures of one kind share hashes
+PARTS = ("train", "holdout", "test")
 SAMPLE = 20_000  # images of a part that are hashed and measured; larger parts are sampled evenly
 
 
@@ -36,6 +37,11 @@ class PartFindings:
     thumbnails: NDArray[np.int16]
     seen: int
     grey: int
+    odd: Counter[str]
+
+    @property
+    def hashed(self) -> Hashed:
+        return self.hashes, self.positions, self.thumbnails
 
     @property
     def imbalance(self) -> float:
@@ -54,6 +60,7 @@ class PartFindings:
             "imbalance": self.imbalance,
             "sides": named,
             "grey_in_colour": self.grey,
+            "odd": dict(self.odd),
             "damaged": [{"path": path, "reason": reason} for path, reason in self.damaged],
         }
 
@@ -74,6 +81,7 @@ def look_through(source: Source, classes: tuple[str, ...]) -> PartFindings:
     """Counts of all images; sizes, damage and hashes of up to `SAMPLE` of them."""
     chosen = np.unique(np.linspace(0, len(source) - 1, min(len(source), SAMPLE)).astype(np.int64))
     sizes: Counter[tuple[int, int]] = Counter()
+    odd: Counter[str] = Counter()
     damaged, hashed, grey = [], [], 0
     for index in map(int, chosen):
         try:
@@ -81,6 +89,8 @@ def look_through(source: Source, classes: tuple[str, ...]) -> PartFindings:
         except DamagedImage as error:
             damaged.append((error.path, error.reason))
             continue
+        if isinstance(source, FileSource):
+            odd.update(oddities(read_regular(source.path(index), bound("COMPOUND_MAX_IMAGE"))))
         sizes[(int(image.shape[-2]), int(image.shape[-1]))] += 1
         grey += int(image.shape[0] == 3 and bool((image[:1] == image).all()))
         code = dhash(image) if image.shape[0] in (1, 3) else None
@@ -99,72 +109,49 @@ def look_through(source: Source, classes: tuple[str, ...]) -> PartFindings:
         np.array([small for _, _, small in hashed], dtype=np.int16).reshape(-1, 256),
         len(chosen),
         grey,
+        odd,
     )
 
 
-def duplicates(part: PartFindings, other: PartFindings) -> list[tuple[int, int]]:
-    """Positions (in `part`, in `other`) of images that look the same: by `ALIKE` and by `CLOSE`."""
-    pairs = []
-    for start in range(0, len(part.hashes), 512):
-        chunk = part.hashes[start : start + 512]
-        differing = np.bitwise_count(chunk[:, None] ^ other.hashes[None, :])
-        rows, columns = np.nonzero(differing <= ALIKE)
-        away = np.abs(part.thumbnails[start + rows] - other.thumbnails[columns]).mean(1)
-        rows, columns = rows[away <= CLOSE], columns[away <= CLOSE]
-        pairs += [(int(part.positions[start + r]), int(other.positions[c])) for r, c in zip(rows, columns, strict=True)]
-    return pairs
-
-
 def check(data: DataSet) -> dict[str, Any]:
-    """Everything about `data` as plain values: its parts, and pairs of paths that look the same in two parts."""
-    sources = {name: getattr(data, name) for name in ("train", "holdout", "test")}
+    """Everything about `data` as plain values: its parts, and pairs of paths that look the same.
+
+    `duplicates`: pairs in two parts. `within`: pairs in one part; those under two labels come first in each list.
+    """
+    sources = {name: getattr(data, name) for name in PARTS}
     parts = {name: look_through(source, data.classes) for name, source in sources.items()}
-    twins = []
-    for first, second in (("train", "holdout"), ("train", "test"), ("holdout", "test")):
-        for a, b in duplicates(parts[first], parts[second]):
-            same = bool(np.array_equal(sources[first].labels[a], sources[second].labels[b]))
-            pair = {"first": sources[first].path(a), "second": sources[second].path(b), "same_class": same}
-            twins.append({"parts": [first, second]} | pair)
+    twins: list[dict[str, Any]] = []
+    for one, two in (("train", "holdout"), ("train", "test"), ("holdout", "test")):
+        found = duplicates(parts[one].hashed, parts[two].hashed)
+        twins += [_pair(data, (one, two), each) for each in found]
+    within: list[dict[str, Any]] = []
+    for name in PARTS:
+        exact = copies(sources[name]) if data.spec.by == "content" else []
+        within += [_pair(data, (name, name), each) for each in sorted({*exact, *repeats(parts[name].hashed)})]
     return {
         "name": data.name,
         "classes": list(data.classes),
         "channels": data.channels,
         "parts": {name: part.summary() for name, part in parts.items()},
-        "duplicates": twins,
+        "duplicates": sorted(twins, key=lambda pair: pair["same_class"]),
+        "within": sorted(within, key=lambda pair: pair["same_class"]),
         "left_out": dict(data.left_out),
     }
 
 
-def write_contact_sheet(data: DataSet, path: Path) -> Path:
-    """`contact_sheet` as a PNG file."""
-    picture = F.to_pil_image(contact_sheet(data))
-    return write_with(path, lambda temporary: picture.save(temporary, format="PNG"))
+def _pair(data: DataSet, parts: tuple[str, str], positions: tuple[int, int]) -> dict[str, Any]:
+    """Two images that look the same, by path, with their classes."""
+    (first, second), (a, b) = (getattr(data, name) for name in parts), positions
+    return {
+        "parts": list(parts),
+        "first": first.path(a),
+        "second": second.path(b),
+        "labels": [_named(data, first, a), _named(data, second, b)],
+        "same_class": bool(np.array_equal(first.labels[a], second.labels[b])),
+    }
 
 
-def contact_sheet(data: DataSet, *, columns: int = 8, side: int = 64) -> torch.Tensor:
-    """uint8 (3, H, W): a row of training images for each of up to 40 classes, each fitted into a square of `side`."""
-    rows = []
-    for number in range(min(len(data.classes), 40)):
-        tiles: list[torch.Tensor] = []
-        labels = data.train.labels
-        there = labels[:, number] > 0 if labels.ndim == 2 else labels == number
-        for index in np.flatnonzero(there).tolist():
-            if len(tiles) == columns:
-                break
-            try:
-                tiles.append(_tile(data.train.load(index), side))
-            except DamagedImage:
-                continue
-        tiles += [torch.full((3, side, side), 255, dtype=torch.uint8)] * (columns - len(tiles))
-        rows.append(torch.cat(tiles, dim=2))
-    return torch.cat(rows, dim=1)
-
-
-def _tile(image: torch.Tensor, side: int) -> torch.Tensor:
-    height, width = image.shape[-2:]
-    size = [max(round(each * side / max(height, width)), 1) for each in (height, width)]
-    small = F.resize(to_channels(image, 3), size, antialias=True)
-    tile = torch.full((3, side, side), 255, dtype=torch.uint8)
-    top, left = (side - size[0]) // 2, (side - size[1]) // 2
-    tile[:, top : top + size[0], left : left + size[1]] = small
-    return tile
+def _named(data: DataSet, source: Source, index: int) -> str:
+    """The class of an image, or its classes."""
+    label = source.labels[index]
+    return "; ".join(data.classes[i] for i in (np.flatnonzero(label) if np.ndim(label) else [label]))

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
 import numpy as np
 
-from compound.data.errors import DataError
+from compound.data.errors import DataError, refuse
 from compound.data.identity import MOST_READ, Identity
 from compound.data.listing import CIRCLE, Inode, is_image, listed, unread
 from compound.data.source import FileSource, Source
@@ -76,7 +76,7 @@ def open_csv(path: Path, channels: int) -> Tables:
         raise DataError(lacking)
     first = [entry.path for entries in parts.values() for entry in entries[:10]]
     if not any(os.path.exists(each) for each in first):
-        raise DataError(
+        refuse(
             f"{path}: there is no file {first[0]}; write the paths absolute or relative to the folder of the CSV file"
         )
     left_out = {f"{again:,} row{'s' * (again > 1)} of {path}": "each names an image again"} if again else {}
@@ -94,17 +94,17 @@ def _refuse_other_separators(file: Path, labels: list[str], several: bool) -> No
                 continue
             if known.issuperset(pieces) or (several and mark == "|"):
                 remedy = f"write {SEPARATOR.join(pieces)}" + " in a column labels" * (not several)
-                raise DataError(f"{file}: {label!r} looks like {len(pieces)} labels; {remedy}")
+                refuse(f"{file}: {label!r} looks like {len(pieces)} labels; {remedy}")
 
 
-def _refuse_twice(file: Path, first: tuple[str, Entry], second: tuple[str, Entry]) -> NoReturn:
+def _refuse_twice(file: Path, first: tuple[str, Entry], second: tuple[str, Entry]) -> None:
     """One image in two rows that say different things."""
     (part, one), (other_part, other) = first, second
     if one.label != other.label:
         said, remedy = f"{one.label!r} and {other.label!r}", "keep one row, or name both in a column labels: a;b"
     else:
         said, remedy = f"{part} and {other_part}", "keep one row"
-    raise DataError(f"{file}: {one.path} is listed twice, with {said}; {remedy}")
+    refuse(f"{file}: {one.path} is listed twice, with {said}; {remedy}")
 
 
 def tables(
@@ -145,11 +145,13 @@ def numbered(parts: Mapping[str, list[list[str]]], where: str) -> tuple[tuple[st
     classes = _sorted({label for images in known for labels in images for label in labels})
     number = {label: i for i, label in enumerate(classes)}
     for part, images in parts.items():
-        unknown = sorted({label for labels in images for label in labels} - set(classes))
+        unknown = sorted({label for labels in images for label in labels} - set(number))
         if unknown:
-            raise DataError(
+            refuse(
                 f"{where}: {part} has {_listed(unknown)}, which train lacks; add training images or remove the class"
             )
+            classes = (*classes, *unknown)
+            number |= {label: len(number) + i for i, label in enumerate(unknown)}
     return classes, {part: [[number[one] for one in labels] for labels in images] for part, images in parts.items()}
 
 
@@ -186,17 +188,19 @@ def _scan(folder: Path, left_out: dict[str, str]) -> list[Entry]:
     for label, place in classes.items():
         found = listed(place)
         for path, inode in zip(found.files, found.inodes, strict=True):
-            entries.append(Entry(path, label))
-            first = owner.setdefault(inode, entries[-1])
-            if first.label != label:
-                raise DataError(f"{path} and {first.path} are one file in two classes; remove one of them")
+            entry = Entry(path, label)
+            first = owner.setdefault(inode, entry)
+            if first.label == label:
+                entries.append(entry)
+            else:
+                refuse(f"{path} and {first.path} are one file in two classes; remove one of them")
         skipped += found.skipped
         left_out.update(found.twice())
         if not found.files:
             empty.append(label)
     told = unread(skipped)
     if empty:
-        raise DataError(
+        refuse(
             f"{folder}: class folder {_listed(empty)} holds no images; add some or remove the folder"
             + "".join(f"; {what}: {why}" for what, why in told.items())
         )
@@ -220,7 +224,8 @@ def _rows(path: Path) -> Iterator[tuple[str, Entry, bool]]:
                 )
             for row in reader:
                 if not row[at] or not ((row[label] or "").strip() or several):
-                    raise DataError(f"{path} line {reader.line_num}: path or label is empty; fill it in or remove it")
+                    refuse(f"{path} line {reader.line_num}: path or label is empty; fill it in or remove it")
+                    continue
                 part = _part((row[split] or "") if split else None, f"{path} line {reader.line_num}")
                 yield part, Entry(os.path.join(path.parent, row[at]), (row[label] or "").strip()), several
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -231,7 +236,8 @@ def _part(word: str | None, where: str) -> str:
     for part, names in (("train", TRAIN), ("holdout", HOLDOUT), ("test", TEST)):
         if word is None or word.strip().lower() in names:
             return part
-    raise DataError(f"{where}: split {word!r} is unknown; write train, val or test")
+    refuse(f"{where}: split {word!r} is unknown; write train, val or test")
+    return "train"
 
 
 def find_column(header: list[str], names: tuple[str, ...]) -> str | None:

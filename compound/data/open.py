@@ -11,7 +11,7 @@ import numpy as np
 
 from compound.data.arrays import open_arrays
 from compound.data.cache import is_cache, open_cache
-from compound.data.errors import DataError
+from compound.data.errors import DataError, refuse
 from compound.data.folder import open_csv, open_folder
 from compound.data.identity import Identity, of_files, of_names
 from compound.data.idx import is_idx_folder, open_idx
@@ -180,7 +180,7 @@ def _divided(tables: Tables, spec: DataSpec) -> DataSet:
     train, test, held = tables.to_train(), tables.test, tables.holdout
     if len(tables.classes) < 2:
         found = repr(tables.classes[0]) if tables.classes else "none"
-        raise DataError(f"{spec.where} has a single class, {found}; give two or more to tell apart")
+        refuse(f"{spec.where} has a single class, {found}; give two or more to tell apart")
     left_out = dict(tables.left_out)
     if test is None:
         train, test = _split(train, TEST_SHARE, spec.seed, tables.by)
@@ -192,7 +192,7 @@ def _divided(tables: Tables, spec: DataSpec) -> DataSet:
         held = _unlike(train, held, "validation", left_out)
     for part, source in (("train on", train), ("test with", test)):
         if not len(source):
-            raise DataError(
+            refuse(
                 f"{spec.where} has no image to {part}: {_counted(tables.to_train(), tables.classes)}; give two or more "
                 "of a class, or a part of its own"
             )
@@ -210,9 +210,7 @@ def _unlike(train: Source, other: Source, part: str, left_out: dict[str, str]) -
     for index in np.flatnonzero(copies).tolist():
         left_out[other.path(index)] = "it is a copy of an image to train on"
     if len(other) and copies.all():
-        raise DataError(
-            f"every image to use for {part} is a copy of one to train on, such as {other.path(0)}; give others"
-        )
+        refuse(f"every image to use for {part} is a copy of one to train on, such as {other.path(0)}; give others")
     return subset(other, np.flatnonzero(~copies)) if copies.any() else other
 
 
