@@ -106,7 +106,7 @@ def test_what_the_machine_decides_is_said_and_written(cli, yaml, photos, tmp_pat
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("how", ["--weights", "--inherit"])
+@pytest.mark.parametrize("how", ["--weights", pytest.param("--inherit", marks=pytest.mark.slow)])
 def test_the_command_that_repeats_a_run_gives_the_same_bits(cli, trained, yaml, photos, tmp_path, monkeypatch, how):
     """Typed as the report prints it: the weights it started from, and what was measured then, are in it."""
     out = tmp_path / "a run"

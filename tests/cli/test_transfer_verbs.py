@@ -47,7 +47,9 @@ def test_a_probe_by_folds_by_shots_and_as_a_network(cli, weights, photos, tmp_pa
     assert folds["accuracy"] > 0.6  # even of random features
     assert folds["accuracy"] == pytest.approx(sum(folds["accuracies"]) / 3)
     kept = tmp_path / "said.npz"
-    grouped = cli.json("probe", weights, photos, "--folds", 3, "--group", r"([0-9])\.png", "--predictions", kept)
+    grouped = cli.json(
+        "probe", weights, photos, "--folds", 3, "--group", r"([0-9])\.png", "--predictions", kept, "--workers", 0
+    )
     table = read_folds(kept)
     assert grouped["accuracy"] == pytest.approx(sum(table.accuracies()) / 3)
     assert grouped["interval"] == list(table.interval())
@@ -56,7 +58,7 @@ def test_a_probe_by_folds_by_shots_and_as_a_network(cli, weights, photos, tmp_pa
         assert len(set(table.fold[of].tolist())) == 1
     code, err = cli.error("probe", weights, photos, "--group", "x")
     assert (code, "--group belongs to --folds" in err) == (2, True)
-    shots = cli.json("probe", weights, photos, "--shots", 5, "--draws", 4, "--workers", 0)
+    shots = cli.json("probe", weights, photos, "--shots", 5, "--draws", 2, "--workers", 0)
     assert len(set(shots["accuracies"])) > 1
     written = cli.json("probe", weights, photos, "--workers", 0, "-o", tmp_path / "probed.safetensors")
     judged = cli.json("evaluate", written["out"], photos, "--workers", 0)

@@ -1,6 +1,7 @@
 """A cache gives what the files gave, and survives what may happen to it."""
 
-import multiprocessing
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -124,24 +125,22 @@ def test_what_is_not_written_over(photos, tmp_path):
         open_data(str(out), channels=1)
 
 
-def _hold(folder, ready, done):
-    from compound.files import locked
+HOLD = """
+import sys
+from pathlib import Path
+from compound.files import locked
+with locked(Path(sys.argv[1]), "it"):
+    print("locked", flush=True)
+    input()
+"""
 
-    with locked(folder / ".lock", "it"):
-        ready.set()
-        done.wait(30)
 
-
-@pytest.mark.long
 def test_a_second_process_is_refused(photos, tmp_path):
     out = tmp_path / "out"
     write_cache(read_tables(DataSpec(str(photos))), out, 64)
-    context = multiprocessing.get_context("spawn")
-    ready, done = context.Event(), context.Event()
-    process = context.Process(target=_hold, args=(out, ready, done))
-    process.start()
-    assert ready.wait(60)
-    with pytest.raises(UsageError, match=r"the cache .* is in use by process \d+"):
-        write_cache(read_tables(DataSpec(str(photos))), out, 64)
-    done.set()
-    process.join(30)
+    words = [sys.executable, "-c", HOLD, str(out / ".lock")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        with pytest.raises(UsageError, match=rf"the cache .* is in use by process {process.pid} "):
+            write_cache(read_tables(DataSpec(str(photos))), out, 64)
+        process.communicate("\n")

@@ -265,7 +265,7 @@ def test_other_errors_keep_their_words():
 
 
 SMALL_SHARED_MEMORY = """
-import sys
+import compound.spared
 import torch
 from compound.data import ArraySource, Preprocessing, loading, make_loader
 from compound.network import Inputs

@@ -84,7 +84,7 @@ BOMBS = {
 }
 # In a process of its own, whose memory has only grown by this one file.
 MEASURE = """
-import resource, sys, time
+import compound.spared, resource, sys
 from compound.data import DamagedImage, decode_image
 data = open(sys.argv[1], "rb").read()
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -154,7 +154,11 @@ def beats_random(name, make, trials, seeds):
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("name", "make"), [("evolution", partial(RegularizedEvolution, population=40, sample=10)), ("ppo", PPO)]
+    ("name", "make"),
+    [
+        ("evolution", partial(RegularizedEvolution, population=40, sample=10)),
+        pytest.param("ppo", PPO, marks=pytest.mark.slow),
+    ],
 )
 def test_strategies_beat_random_search(name, make):
     """Four seeds, 160 trials; one-sided 5 % of the exact rank-sum test at 4 against 4 is U ≥ 15, z = 2.02."""

@@ -32,7 +32,7 @@ def begin(out, network, data, recipe, **options):
 def test_killed_runs_end_in_the_same_bits(tmp_path):
     # In a process of its own: the campaign forks, which no process may that has run a backward pass.
     script = (
-        "import json, sys; from pathlib import Path; from benchmarks.faults import kills;"
+        "import compound.spared, json, sys; from pathlib import Path; from benchmarks.faults import kills;"
         "print(json.dumps(kills.campaign(Path(sys.argv[1]), kills=5, epochs=6)))"
     )
     done = subprocess.run(
