@@ -39,7 +39,7 @@ def fit(
     """Plan within a budget, train, evaluate, predict on samples and write report.html."""
     if is_network(data):
         raise UsageError(f"{data!r} is a network, not data; use: compound fit DATA --baseline {data}")
-    recipe = training.find_recipe()
+    images, recipe = training.opened(data)
     limits = {
         "macs": macs,
         "params": params,
@@ -52,7 +52,7 @@ def fit(
     budget = budget_of(recipe.batch, table, **limits) if table or any(limits.values()) else None
     training = replace(training, device=where)
     fitted = verb.fit(
-        training.spec(data), budget, recipe, training.out,
+        images, budget, recipe, training.out,
         baseline=baseline, rule=rule, fill=fill, setup=training.setup(not json),
         folds=folds_of(training.folds, training.group), say=note,
     )  # fmt: skip

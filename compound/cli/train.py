@@ -29,8 +29,9 @@ def train(
     found = find_network(network)
     if resolution:
         found = found.with_(resolution=resolution)
+    images, recipe = training.opened(data)
     trained = verb.train(
-        found, training.spec(data), training.find_recipe(), training.out,
+        found, images, recipe, training.out,
         setup=training.setup(not json), folds=folds_of(training.folds, training.group), say=note,
     )  # fmt: skip
     only_first()

@@ -14,7 +14,7 @@ from compound.mapping import from_mapping, to_mapping
 from compound.quantity import interval, quantity
 
 if TYPE_CHECKING:
-    from compound.data import DataSpec
+    from compound.data import DataSet, DataSpec
     from compound.data.folds import Folds
     from compound.execution import Execution
     from compound.training import Recipe, Setup
@@ -29,7 +29,8 @@ RecipeName = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help="paper, modern, transfer, kornblith, small, fast, or a file; default small, or transfer with --weights.",
+        help="paper, modern, transfer, kornblith, small, few, fast, or a file; default small, of few images few, with "
+        "--weights transfer.",
     ),
 ]
 BatchSize = Annotated[
@@ -192,11 +193,20 @@ class TrainingOptions:
             self.device, self.workers, damaged_limit=self.damaged_limit, shard=self.shard, sync_norm=self.sync_norm
         )
 
-    def find_recipe(self) -> "Recipe":
-        """A preset or a YAML file, with the options on top."""
-        from compound.training import find_recipe
+    def opened(self, where: str) -> "tuple[DataSet, Recipe]":
+        """The data set of `where`, and the recipe to train by; a fault of the recipe is said before data is opened."""
+        from compound.verbs.train import find_data
 
-        recipe = find_recipe(self.recipe or ("transfer" if self.weights else "small"))
+        self.find_recipe()
+        images = find_data(self.spec(where))
+        return images, self.find_recipe(images)
+
+    def find_recipe(self, images: "DataSet | None" = None) -> "Recipe":
+        """A preset or a YAML file, with the options on top; without either the usual one of `images`."""
+        from compound.training import find_recipe
+        from compound.training.recipes import usual_recipe
+
+        recipe = find_recipe(self.recipe or usual_recipe(bool(self.weights), images, self.rate is not None))
         given: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("epochs", "minutes", "weight_decay", "accumulate", "compile", "teacher", "patience")

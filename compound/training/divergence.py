@@ -24,9 +24,14 @@ class Diverged(CompoundError):
     """The loss, a gradient or a weight is no longer a number, or the loss has exploded."""
 
 
+def loss_of_guessing(classes: int, loss: str) -> float:
+    """ln K for K classes, and ln 2 where each is asked for by itself."""
+    return math.log(2 if loss == "bce" else max(classes, 2))
+
+
 def highest_loss(classes: int, loss: str) -> float:
-    """Beyond it a loss has exploded: guessing costs ln K for K classes, and ln 2 where each is asked for by itself."""
-    return EXPLODED * math.log(2 if loss == "bce" else max(classes, 2))
+    """Beyond it a loss has exploded."""
+    return EXPLODED * loss_of_guessing(classes, loss)
 
 
 class Watch(Callback):

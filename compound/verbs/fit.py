@@ -86,7 +86,7 @@ def fit(
         setup = replace(setup, start=replace(setup.start, of=start))
     if setup.progress:
         say(plan_text(found) if found else network.table())
-    recipe = find_recipe(recipe, setup)
+    recipe = find_recipe(recipe, setup, images)
     divided = divide(folds, images, recipe, setup)
     run, images = begin(network, images, recipe, out, setup, say, start.name)
     if is_first():  # before the training: by it a run that is resumed is known as one to write a page for

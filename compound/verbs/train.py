@@ -70,7 +70,8 @@ def train(
         network: a network, or a name of the zoo, a YAML file, a run directory; its classes and channels become the
             data's.
         data: an open data set, the question that opens one, or only where it lies.
-        recipe: a recipe, its name or its YAML file; by default `small`, with given weights `transfer`.
+        recipe: a recipe, its name or its YAML file; by default `small`, of few images `few`, with given
+            weights `transfer`.
         out: the run directory, in which a run is never overwritten; by default `runs/NETWORK-DATA`, or where that has
             a run the first of `NETWORK-DATA-2`, `-3`, … without one.
         setup: what it starts from, where it runs, its seed, and whether it goes on (see `compound.training.Setup`).
@@ -85,7 +86,8 @@ def train(
     from compound.training import Setup
 
     setup = setup or Setup()
-    found, images, recipe = find_network(network), find_data(data, setup.seed), find_recipe(recipe, setup)
+    found, images = find_network(network), find_data(data, setup.seed)
+    recipe = find_recipe(recipe, setup, images)
     divided = divide(folds, images, recipe, setup)
     run, parts = begin(found, images, recipe, out, setup, say)
     return finish_folds(divided, found, recipe, run, parts, setup, say) if divided else finish(run, parts, setup)
@@ -100,14 +102,17 @@ def find_data(given: "DataSet | DataSpec | Place", seed: int = 0) -> "DataSet":
     return (given if isinstance(given, DataSpec) else DataSpec(str(given), seed=seed)).open()
 
 
-def find_recipe(given: "Recipe | Place | None", setup: "Setup | None" = None) -> "Recipe":
-    """A recipe, or one by name or file; by default `small`, of a training that starts from weights `transfer`."""
+def find_recipe(
+    given: "Recipe | Place | None", setup: "Setup | None" = None, images: "DataSet | None" = None
+) -> "Recipe":
+    """A recipe, or one by name or file; by default `small`, of few images `few`, with given weights `transfer`."""
     from compound.training import Recipe
     from compound.training import find_recipe as named
+    from compound.training.recipes import usual_recipe
 
     if isinstance(given, Recipe):
         return given
-    return named(str(given or ("transfer" if setup and setup.start.weights is not None else "small")))
+    return named(str(given or usual_recipe(setup is not None and setup.start.weights is not None, images)))
 
 
 def begin(

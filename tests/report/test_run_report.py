@@ -143,10 +143,12 @@ def test_which_weights_are_kept_and_after_how_many_epochs(make_run: MakeRun) -> 
     assert "Training 1.2 min 3 epochs of 12, recipe small" in made.text("top")
     kept = "The weights kept are those of epoch 2, the best. Training stopped after 3 of 12 epochs, 1 without a better one."
     assert kept in made.text("training")
+    told["cautions"] = ["the training loss was 90 in epoch 2, and guessing has 1.1: the rate is too high"]
     better = {"kept": "probe", "probe": 0.8, "fine_tuned": 0.75, "images": 40}
     run.evaluation.write_text(json.dumps(told | {"fine_tuning": better}))
     said = "The probe is kept: of 40 held-out images 80.0% right before fine-tuning and 75.0% after it."
     assert said in page(path).text("training")
+    assert "The training loss was 90 in epoch 2, and guessing has 1.1: the rate is too high." in page(path).text("top")
 
 
 def test_confusion_recall_and_confused_pairs(make_run: MakeRun) -> None:

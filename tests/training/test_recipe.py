@@ -4,6 +4,7 @@ import copy
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from compound.nn import build
 from compound.training import RECIPES, Recipe, load_recipe, rate_at
 from compound.training.averaging import Averaging
 from compound.training.optim import Lamb, RMSpropTF, decay_groups, make_optimizer, set_rate
+from compound.training.recipes import usual_recipe
 
 PAPER, SMALL = RECIPES["paper"], RECIPES["small"]
 
@@ -240,6 +242,13 @@ def test_presets_have_a_lab_note(name):
         assert word in text
     command = next(line for line in text.splitlines() if line.startswith("# command"))
     assert f"--recipe {name}" in command or name == "small"  # the default
+
+
+def test_the_usual_recipe_follows_weights_and_images():
+    few, many = (SimpleNamespace(train=range(count)) for count in (1023, 1024))
+    assert [usual_recipe(False, images) for images in (None, few, many)] == ["small", "few", "small"]
+    assert usual_recipe(True, few) == "transfer"
+    assert usual_recipe(False, few, rated=True) == "small"
 
 
 def test_the_papers_recipe_is_the_papers():

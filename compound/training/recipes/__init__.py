@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from compound.data import DataSet
 from compound.documents import read_yaml
 from compound.errors import UsageError
 from compound.mapping import to_mapping
 from compound.training.recipe import Recipe, read_recipe
 
-NAMES = ("paper", "modern", "transfer", "kornblith", "small", "fast")
+NAMES = ("paper", "modern", "transfer", "kornblith", "small", "fast", "few")
+FEW_STEPS = 16  # an epoch; with fewer by `small`, `few` is the usual recipe
 
 
 def _fields(path: Path) -> dict[str, Any]:
@@ -33,6 +35,17 @@ def find_recipe(name: str) -> Recipe:
     if name not in RECIPES:
         raise UsageError(f"there is no recipe {name!r}; use {', '.join(RECIPES)} or a YAML file")
     return RECIPES[name]
+
+
+def usual_recipe(weights: bool, images: DataSet | None = None, rated: bool = False) -> str:
+    """The name of the recipe where none is given: of a training from `weights` `transfer`, of few `images` `few`.
+
+    A rate that is given (`rated`) is meant for SGD, so there `few` is not taken.
+    """
+    if weights:
+        return "transfer"
+    few = images is not None and len(images.train) < FEW_STEPS * RECIPES["small"].batch
+    return "few" if few and not rated else "small"
 
 
 def load_recipe(path: str | Path) -> Recipe:
