@@ -195,18 +195,22 @@ class TrainingOptions:
 
     def opened(self, where: str) -> "tuple[DataSet, Recipe]":
         """The data set of `where`, and the recipe to train by; a fault of the recipe is said before data is opened."""
+        from compound.training.recipes import usual_recipe
         from compound.verbs.train import find_data
 
-        self.find_recipe()
-        images = find_data(self.spec(where))
-        return images, self.find_recipe(images)
+        recipe, images = self.find_recipe(), find_data(self.spec(where))
+        usual = usual_recipe(bool(self.weights), images, self.rate is not None)
+        if self.recipe is None and usual != recipe.name:
+            memory = self.training_memory or self.memory
+            recipe = replace(self, recipe=usual, memory=None, training_memory=memory).find_recipe()
+        return images, recipe
 
-    def find_recipe(self, images: "DataSet | None" = None) -> "Recipe":
-        """A preset or a YAML file, with the options on top; without either the usual one of `images`."""
+    def find_recipe(self) -> "Recipe":
+        """A preset or a YAML file, with the options on top."""
         from compound.training import find_recipe
         from compound.training.recipes import usual_recipe
 
-        recipe = find_recipe(self.recipe or usual_recipe(bool(self.weights), images, self.rate is not None))
+        recipe = find_recipe(self.recipe or usual_recipe(bool(self.weights)))
         given: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("epochs", "minutes", "weight_decay", "accumulate", "compile", "teacher", "patience")

@@ -10,15 +10,20 @@ from compound.documents import read_json
 from compound.errors import UsageError
 from compound.evaluation import Evaluation
 from compound.files import write_json
+from compound.notes import note
+from compound.training.outcome import cautions_of
 from compound.training.run import Run
 
 
 def keep_result(run: Run, result: Evaluation, told: dict[str, Any], final: bool | None) -> None:
-    """Write what `result` says, and what else is `told` of the training, into the run.
+    """Write what `result` says, what else is `told` of the training, and cautions, which are noted, into the run.
 
     `final` False: it is of the held-out images. True: of the test images, and no other shall follow.
     """
-    summary = result.summary() | told | ({"final": True} if final else {})
+    said = cautions_of(run, result, "held-out" if final is False else "test")
+    for caution in said:
+        note(f"warning: {caution}")
+    summary = result.summary() | told | {"cautions": said} | ({"final": True} if final else {})
     write_json(run.held_out if final is False else run.evaluation, summary)
 
 

@@ -1,12 +1,25 @@
 """What a finished training says of itself that its user should not overlook: a loss that grew, a result of no use."""
 
+import csv
 from collections.abc import Sequence
 
 import torch
 
+from compound.documents import open_table
 from compound.evaluation import Evaluation
+from compound.training.divergence import loss_of_guessing
+from compound.training.run import Run
 
 TENFOLD = 10.0
+
+
+def cautions_of(run: Run, result: Evaluation, part: str) -> list[str]:
+    """`cautions` on a run, by what its metrics.csv has."""
+    losses: list[float] = []
+    if run.metrics.is_file():
+        with open_table(run.metrics) as lines:
+            losses = [float(row["train_loss"]) for row in csv.DictReader(lines)]
+    return cautions(losses, loss_of_guessing(run.network.classes, run.recipe.loss), result, part)
 
 
 def cautions(losses: Sequence[float], guess: float, result: Evaluation, part: str) -> list[str]:

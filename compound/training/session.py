@@ -21,12 +21,11 @@ from compound.training.averaging import Averaging
 from compound.training.better import keep_better, keep_probe
 from compound.training.checkpoints import Checkpoints, EndOfSession
 from compound.training.display import Display
-from compound.training.divergence import Watch, highest_loss, loss_of_guessing
+from compound.training.divergence import Watch, highest_loss
 from compound.training.final import keep_result
 from compound.training.metrics import Damage, Metrics, hyperparameters
 from compound.training.module import Training
 from compound.training.origin import origin, start_of
-from compound.training.outcome import cautions
 from compound.training.pace import Pace
 from compound.training.run import Run, resume_command
 from compound.training.selection import Best
@@ -70,7 +69,6 @@ class Session:
         self.checkpoints = Checkpoints(run.checkpoints, safeguards.save_every)
         self.averaging = Averaging(recipe.ema) if recipe.ema else None
         self.warmup = recipe.warmup  # as it will be, wherever `Pace` moves the end
-        self.metrics = Metrics(run.metrics, hyperparameters(run))
         self.best = Best(run.checkpoints / "best.ckpt", recipe.patience) if recipe.keeps_best else None
 
     def fit(self, start: Start) -> Training:
@@ -140,7 +138,7 @@ class Session:
         return module
 
     def trainer(self, found: Found | None) -> Trainer:
-        run, recipe = self.run, self.run.recipe
+        run, recipe, setting = self.run, self.run.recipe, hyperparameters(self.run)
         callbacks: list[Callback | None] = [
             # In this order: what a checkpoint holds comes before the one that writes it.
             self.best,
@@ -152,13 +150,13 @@ class Session:
                 self.safeguards.on_nan == "go-on",
             ),
             Damage(self.damage),
-            self.metrics,
+            Metrics(run.metrics, setting),
             Pace(recipe.minutes) if recipe.minutes else None,
             Display(self.quiet),
             self.checkpoints,
         ]
         logger = TensorBoardLogger(run.path, name="", version="tensorboard", default_hp_metric=False)
-        logger.log_hyperparams(self.metrics.setting)  # kept as hparams.yaml; `Metrics` tells TensorBoard
+        logger.log_hyperparams(setting)  # kept as hparams.yaml; `Metrics` tells TensorBoard
         given = [one for one in callbacks if one]
         return make_trainer(recipe, self.execution, given, world=self.world, plugins=[Storage(found)], logger=logger)
 
@@ -171,7 +169,6 @@ class Session:
             save_weights(model, run.weights, data.classes)
         result = evaluate(model, data.holdout if final is False else data.test, data.classes, execution)
         told = self.told(seconds) | ({"fine_tuning": better} if better else {})
-        told["cautions"] = self.cautions(result, "held-out" if final is False else "test")
         if is_first():
             keep_result(run, result, told, final)
         return run.now("done"), result
@@ -196,14 +193,6 @@ class Session:
         transfer = self.run.recipe.transfer
         learned = transfer.train == "all" and transfer.norm_mode == "train" and not transfer.unfreeze
         return learned and self.run.images.exists() and saw_little(model)
-
-    def cautions(self, result: Evaluation, part: str) -> list[str]:
-        """What the user should not overlook, and is told."""
-        guess = loss_of_guessing(self.run.network.classes, self.run.recipe.loss)
-        found = cautions([row["train_loss"] for row in self.metrics.rows], guess, result, part)
-        for said in found if is_first() else ():
-            note(f"warning: {said}")
-        return found
 
     def told(self, seconds: float) -> dict[str, Any]:
         """What is told of a training beside its accuracy."""
