@@ -420,6 +420,24 @@ class Concat(Operator):
 
 
 @dataclass(frozen=True)
+class Sum(Operator):
+    """Every branch on the same input, their outputs added, the last two first.
+
+    Where all branches are linear (a convolution and its norm, or a norm alone) `compound.nn.fold` makes one
+    convolution of them: structural re-parameterisation (Ding et al. 2021, RepVGG).
+    """
+
+    branches: tuple[Operator, ...]
+
+    def trace(self, trace: Trace, value: int, path: str) -> int:
+        ends = [branch.trace(trace, value, f"{path}{i}.") for i, branch in enumerate(self.branches)]
+        total = ends.pop()
+        for i, end in reversed(list(enumerate(ends))):
+            total = trace.add(f"{path}add{i}.", Add(), total, end)
+        return total
+
+
+@dataclass(frozen=True)
 class Gate(Operator):
     """x · gate(x), with a gate of one number a channel (squeeze-and-excitation)."""
 

@@ -15,6 +15,7 @@ from compound.blocks.inception import Branch, Inception, InceptionResidual
 from compound.blocks.mobile import FusedMBConv, MBConv, Separable, UniversalMBConv
 from compound.blocks.normfree import NormFree, TieredStem
 from compound.blocks.pool import MaxPool
+from compound.blocks.reparam import MobileOne, RepVgg
 from compound.blocks.residual import Basic, Bottleneck
 from compound.blocks.shuffle import ShuffleV1, ShuffleV2
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
@@ -39,8 +40,10 @@ __all__ = [
     "InceptionResidual",
     "MBConv",
     "MaxPool",
+    "MobileOne",
     "NormFree",
     "Patches",
+    "RepVgg",
     "Separable",
     "ShuffleV1",
     "ShuffleV2",

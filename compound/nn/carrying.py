@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from compound.errors import UsageError
-from compound.nn.modules import Concat, Gate, LayerNorm2d, Residual, ResponseNorm2d, Scale
+from compound.nn.modules import Concat, Gate, LayerNorm2d, Residual, ResponseNorm2d, Scale, Sum
 
 
 class InheritError(UsageError):
@@ -48,6 +48,13 @@ class Walk:
                 return self.through(old.body, new.body, maps, where, maps.index)
             out = self.through(old.body, new.body, maps, where, want)
             return self.through(old.shortcut, new.shortcut, maps, where, out.index)
+        if isinstance(old, Sum):
+            assert isinstance(new, Sum)
+            index = want if all(map(chooses, old)) else maps.index
+            for a, b in zip(old, new, strict=True):
+                out = self.through(a, b, maps, where, index)
+                index = out.index
+            return out
         if isinstance(old, Gate):
             assert isinstance(new, Gate)
             self.through(old.gate, new.gate, maps, where, maps.index)

@@ -1,4 +1,7 @@
-"""A network without its norms: in evaluation a norm is an affine map, which the convolution before it takes in."""
+"""A network without its norms: in evaluation a norm is an affine map, which the convolution before it takes in.
+
+So are branches of such convolutions that are added: one convolution takes in all.
+"""
 
 import copy
 from collections import OrderedDict
@@ -6,18 +9,20 @@ from collections.abc import Iterator
 from typing import cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
 from compound.nn.lean import plain
-from compound.nn.modules import Borrowed, SameConv2d, StandardisedConv2d
+from compound.nn.modules import Borrowed, SameConv2d, StandardisedConv2d, Sum
 
 
 def fold(model: nn.Module) -> nn.Module:
     """A copy of `model` in evaluation mode whose norms behind convolutions are folded into them.
 
-    The outputs are the same up to rounding. Chains within chains become one chain, and what does nothing in evaluation
-    (dropout, identities) is left out. Norms that stand before an activation and no convolution (DenseNet) stay.
+    The outputs are the same up to rounding. Branches that are linear and added become one convolution. Chains within
+    chains become one chain, and what does nothing in evaluation (dropout, identities) is left out. Norms that stand
+    before an activation and no convolution (DenseNet) stay.
     """
     folded = copy.deepcopy(model).eval().requires_grad_(False)
     plain(folded)
@@ -30,6 +35,8 @@ def _fold_children(module: nn.Module) -> None:
         _fold_children(child)
         if type(child) is nn.Sequential:
             setattr(module, name, nn.Sequential(OrderedDict(_folded(list(steps(child))))))
+        elif isinstance(child, Sum) and (one := summed(child)) is not None:
+            setattr(module, name, one)
 
 
 def steps(chain: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
@@ -64,6 +71,47 @@ def with_weights(conv: StandardisedConv2d) -> SameConv2d:
     made.weight = nn.Parameter(conv.filters(), requires_grad=False)
     made.bias = conv.bias
     return made.eval()
+
+
+@torch.no_grad()
+def summed(branches: Sum) -> nn.Conv2d | None:
+    """One convolution that does what folded branches do together; None where they do not lie over one another.
+
+    A smaller kernel is the middle of the larger one, and a norm alone a 1×1 convolution that mixes no channels (Ding et
+    al. 2021, Section 3.3); reckoned in double precision.
+    """
+    parts = [list(steps(nn.Sequential(branch))) for branch in branches]
+    alone = [part[0][1] for part in parts if len(part) == 1]
+    convs = [module for module in alone if isinstance(module, nn.Conv2d)]
+    norms = [module for module in alone if isinstance(module, nn.BatchNorm2d)]
+    if not convs or len(convs) + len(norms) < len(parts) or not all(map(middled, convs)):
+        return None
+    made = copy.deepcopy(max(convs, key=lambda conv: conv.weight.shape[2:].numel()))
+    if {(conv.stride, conv.groups) for conv in convs} != {(made.stride, made.groups)}:
+        return None
+    sides = range(made.out_channels)
+    identities = torch.zeros(made.out_channels, made.weight.shape[1], 1, 1)
+    identities[sides, [side % made.weight.shape[1] for side in sides]] = 1
+    weight, bias = torch.zeros_like(made.weight, dtype=torch.float64), torch.zeros(made.out_channels).double()
+    for norm in norms:
+        plain = nn.Conv2d(made.in_channels, made.out_channels, 1, groups=made.groups, bias=False)
+        plain.weight = nn.Parameter(identities, requires_grad=False)
+        convs.append(with_norm(plain, norm))
+    for conv in convs:
+        around = [(whole - part) // 2 for whole, part in zip(made.weight.shape[2:], conv.weight.shape[2:], strict=True)]
+        weight += F.pad(conv.weight.double(), (around[1], around[1], around[0], around[0]))
+        bias += 0 if conv.bias is None else conv.bias.double()
+    made.weight = nn.Parameter(weight.to(made.weight.dtype), requires_grad=False)
+    made.bias = nn.Parameter(bias.to(made.weight.dtype), requires_grad=False)
+    return made
+
+
+def middled(conv: nn.Conv2d) -> bool:
+    """Whether the middle of the kernel lies on every `stride`-th position from the first."""
+    odd = all(size % 2 for size in conv.kernel_size) and set(conv.dilation) == {1}
+    if isinstance(conv, SameConv2d):
+        return odd and conv.rule == "same" and set(conv.stride) == {1}
+    return odd and conv.padding == tuple(size // 2 for size in conv.kernel_size)
 
 
 @torch.no_grad()

@@ -5,15 +5,24 @@ from torch import Tensor, nn
 
 from compound.nn.carrying import is_depthwise
 from compound.nn.fold import steps
-from compound.nn.modules import Concat, Gate, LayerNorm2d, Residual
+from compound.nn.modules import Concat, Gate, LayerNorm2d, Residual, Sum
 
 POSITIONS = 4096  # of the maps, from which weights are reckoned
 RIDGE = 1e-4  # of the mean square of the channels; more than rounding, less than shows
 
 
 def begin_as_identity(block: nn.Module) -> bool:
-    """Zero what the residual bodies of `block` end with; false where it has none, and is left alone."""
+    """Zero what goes beside identities; false where there are none in `block`, which is then left alone.
+
+    That is what residual bodies end with, and what is added to a norm alone, which then does nothing.
+    """
     bodies = [module.body for module in block.modules() if isinstance(module, Residual)]
+    for sum_ in (module for module in block.modules() if isinstance(module, Sum)):
+        firsts = [next(part for _, part in steps(nn.Sequential(branch))) for branch in sum_]
+        norms = [first for first in firsts if isinstance(first, nn.BatchNorm2d)]
+        for norm in norms:
+            neutral(norm)
+        bodies += [branch for branch, first in zip(sum_, firsts, strict=True) if norms and first not in norms]
     for body in bodies:
         last = [m for m in outside_gates(body) if isinstance(m, nn.BatchNorm2d | LayerNorm2d | nn.Conv2d)][-1]
         assert isinstance(last.weight, Tensor)

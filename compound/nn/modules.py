@@ -142,6 +142,11 @@ def _(operator: ops.Concat, shape: Shape, drop: float = 0.0) -> nn.Module:
 
 
 @make.register
+def _(operator: ops.Sum, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Sum(make(branch, shape, drop) for branch in operator.branches)
+
+
+@make.register
 def _(operator: ops.Graph, shape: Shape, drop: float = 0.0, previous: Shape | None = None) -> nn.Module:
     return Graph(operator, shape, previous or shape, drop)
 
@@ -332,6 +337,17 @@ class Concat(nn.ModuleList):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([branch(x) for branch in self], dim=1)
+
+
+class Sum(nn.ModuleList):
+    """Every branch on x, added; the last two first."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        *others, last = self
+        total: Tensor = last(x)
+        for branch in reversed(others):
+            total = total + branch(x)
+        return total
 
 
 class Gate(nn.Module):

@@ -33,6 +33,8 @@ features last_linear
 layers classifier                                           | torchvision: MnasNet
 stem stages norm_pre? head                                  | timm: ConvNeXt
 downsample? blocks
+identity? conv_kxk conv_1x1 attn?                           | timm: RepVGG
+identity? conv_kxk conv_scale? attn?                        | timm: MobileOne
 conv_dw norm mlp
 fc1 grn? fc2
 norm fc

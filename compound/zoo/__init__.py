@@ -39,6 +39,7 @@ FAMILIES = (
     "amoebanet",
     "mobilenetv4",
     "convnext",
+    "repvgg",
 )
 
 

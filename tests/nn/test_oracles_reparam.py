@@ -1,0 +1,53 @@
+"""timm as oracle of RepVGG and MobileOne: parameters, multiply-adds, logits with all branches and folded."""
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from compound import ZOO, cost
+from compound.nn import build, import_weights
+from compound.nn.fold import fold
+
+pytestmark = pytest.mark.oracle
+timm = pytest.importorskip("timm")
+NAMES = {network.name: network.name.replace("-", "_") for network in ZOO.families()["repvgg"]}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_params_and_macs(name):
+    with torch.device("meta"):
+        model = timm.create_model(NAMES[name]).eval()
+    network = ZOO[NAMES[name]]
+    assert network.name == name
+    with FlopCounterMode(display=False) as tracer, torch.inference_mode():
+        model(torch.empty(1, 3, 224, 224, device="meta"))
+    counted = cost(network)
+    assert counted.params == sum(p.numel() for p in model.parameters())
+    assert 2 * counted.macs == tracer.get_total_flops()
+
+
+@pytest.mark.parametrize("name", ["repvgg-a0", "repvgg-b0", "mobileone-s0", "mobileone-s1", "mobileone-s4"])
+def test_logits(name):
+    torch.manual_seed(0)
+    peer = timm.create_model(NAMES[name]).eval()
+    for module in peer.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+            module.weight.data.uniform_(0.3, 0.7)
+    model, by_alphabet = build(ZOO[name]).eval(), build(ZOO[name]).eval()
+    import_weights(model, peer.state_dict())
+    import_weights(by_alphabet, dict(sorted(peer.state_dict().items())))
+    x = torch.randn(2, 3, 96, 96)
+    with torch.inference_mode():
+        ours, theirs = model(x), peer(x)
+        assert torch.equal(by_alphabet(x), ours)
+        folded = fold(model)(x)
+        peer = timm.utils.model.reparameterize_model(peer)
+        refolded = peer(x)
+    largest = theirs.abs().max()
+    assert theirs.std() / theirs.mean().abs() > 1e-3
+    assert ((ours - theirs).abs().max() / largest).item() < 1e-4
+    assert ((folded - ours).abs().max() / largest).item() < 1e-4
+    assert ((folded - refolded).abs().max() / largest).item() < 1e-4
