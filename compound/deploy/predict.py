@@ -21,6 +21,7 @@ from compound.deploy.stream import frames
 from compound.documents import write_csv
 from compound.errors import CompoundError, UsageError
 from compound.execution import Execution
+from compound.files import stands
 from compound.inference import classify, run_over
 from compound.nn import ConvNet, Weights
 from compound.notes import note
@@ -69,6 +70,8 @@ def find_images(places: list[Path]) -> list[Path]:
             found.append(place)
         elif fitting := sorted(path for path in glob(str(place), recursive=True) if os.path.isfile(path)):
             found += map(Path, fitting)
+        elif stands(place):
+            raise UsageError(f"{place} is no regular file; give an image or a folder of images")
         else:
             raise UsageError(f"there is no image {place}; check the path")
     return found

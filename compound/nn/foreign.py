@@ -109,12 +109,15 @@ def aligned(ours: list[Layer], theirs: list[Layer]) -> tuple[list[tuple[Layer, L
     return pairs, problems
 
 
-def import_weights(model: ConvNet, state: Mapping[str, Tensor]) -> None:
+def import_weights(model: ConvNet, state: Mapping[str, Tensor], *, backbone: bool = False) -> None:
     """Copy another library's state dict into `model`, strictly: all layers of both sides, all shapes equal.
 
-    Raises `WeightsError` naming the layers that differ; then `model` is unchanged.
+    With `backbone` the state dict has all but the classifier, which stays as it is. Raises `WeightsError` naming the
+    layers that differ; then `model` is unchanged.
     """
     ours, theirs = layers(model.state_dict()), layers(state)
+    if backbone:
+        ours = [layer for layer in ours if not layer.name.startswith("classifier")]
     if {x.name for x in ours} != {x.name for x in theirs}:
         theirs = layers(in_order(state))
     pairs, problems = aligned(ours, theirs)

@@ -46,12 +46,14 @@ class NoWeights(UsageError, WeightsError):
     """A name under which there are no weights."""
 
 
-def load_weights(name: str | Path, network: Network | None = None, *, several: bool = False) -> tuple[ConvNet, Weights]:
+def load_weights(
+    name: str | Path, network: Network | None = None, *, several: bool = False, to_train: bool = False
+) -> tuple[ConvNet, Weights]:
     """The trained model that `name` says, in evaluation mode: a run directory, a file, a published name, or `auto`.
 
     `network` is what must be in it (`auto` looks for it); for another library's file it says what is in it; `several`
-    is that of `load_model`. Raises
-    `WeightsError` with what differs, what is damaged, or why nothing could be fetched.
+    and `to_train` are those of `load_model`. Raises `WeightsError` with what differs, what is damaged, or why nothing
+    could be fetched.
     """
     path, name = Path(name), str(name)
     if path.is_dir():
@@ -63,7 +65,7 @@ def load_weights(name: str | Path, network: Network | None = None, *, several: b
             )
         return load_model(path / "model.safetensors", network, several=several)
     if path.exists() or path.suffix in (".safetensors", ".pth", ".pt"):
-        return load_model(path, network, several=several)
+        return load_model(path, network, several=several, to_train=to_train)
     if name == AUTO:
         name = best_published(network=network)
     if not NAME.fullmatch(name):

@@ -86,11 +86,14 @@ def read_weights(path: str | Path) -> tuple[Weights | None, dict[str, Tensor]]:
     return None, read_checkpoint(path)
 
 
-def load_model(path: str | Path, network: Network | None = None, *, several: bool = False) -> tuple[ConvNet, Weights]:
+def load_model(
+    path: str | Path, network: Network | None = None, *, several: bool = False, to_train: bool = False
+) -> tuple[ConvNet, Weights]:
     """The built and trained model of a weights file, in evaluation mode.
 
     A file of our own says which network it is; for another library's file `network` must say so. A network of several
-    labels an image is refused unless the caller knows of `several`: its probabilities do not sum to one.
+    labels an image is refused unless the caller knows of `several`: its probabilities do not sum to one. Weights
+    without a classifier are good `to_train` with, and then get a fresh one.
     """
     described, state = read_weights(path)
     if described is None:
@@ -101,7 +104,7 @@ def load_model(path: str | Path, network: Network | None = None, *, several: boo
             taken = f"{network.style.padding} padding and ε {network.style.norm_eps:g} are taken"
             said = "does not say with which padding and ε its weights were trained"
             note_once(f"warning: {path} {said}; {taken}; {unknown}")
-        return foreign_model(network, state)
+        return foreign_model(network, state, to_train)
     if network is not None and not same_layers(network, described.network):
         raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")
     if described.several and not several:
@@ -135,15 +138,40 @@ def same_layers(one: Network, other: Network) -> bool:
     return (one.stem, one.stages, one.head) == (other.stem, other.stages, other.head)
 
 
-def foreign_model(network: Network, state: Mapping[str, Tensor]) -> tuple[ConvNet, Weights]:
-    """Another library's state dict as `network`: classes and channels follow from the last and the first layer."""
+def foreign_model(network: Network, state: Mapping[str, Tensor], to_train: bool = False) -> tuple[ConvNet, Weights]:
+    """Another library's state dict as `network`: classes and channels follow from the last and the first layer.
+
+    One without a classifier gets a fresh one where it is `to_train` with, and is refused otherwise.
+    """
     state = in_order(state)
     matrices = [tensor for tensor in state.values() if tensor.dim() >= 2]
     if not matrices:
         raise WeightsError(f"the weights hold no layer, so they are not of {network.name}")
     model = build(network.with_(classes=matrices[-1].shape[0], channels=matrices[0].shape[1]))
-    import_weights(model, state)
+    try:
+        import_weights(model, state)
+    except WeightsError:
+        found = _backbone(network.with_(channels=matrices[0].shape[1]), state)
+        if found is None:
+            raise
+        model = found
+        if not to_train:
+            raise WeightsError(
+                f"these weights of {network.name} have no classifier; train one with: "
+                f"compound train {network.name} DATA --weights FILE"
+            ) from None
+        note_once(f"the weights of {network.name} have no classifier; it starts fresh")
     return model.eval(), Weights(model.network, class_names(model.classes), complete=False)
+
+
+def _backbone(network: Network, state: Mapping[str, Tensor]) -> ConvNet | None:
+    """`network` with weights of all but its classifier; None where they are not that."""
+    model = build(network, seed=0)
+    try:
+        import_weights(model, state, backbone=True)
+    except WeightsError:
+        return None
+    return model
 
 
 def class_names(classes: int) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def gaps(model: ConvNet, source: Source) -> dict[str, float]:
 
 def doubts(weights: str | Path, network: Network, data: DataSet) -> list[str]:
     """A sentence where another set-up of `network` fits `weights` better; none for weights that say theirs."""
-    model, given = load_weights(weights, network, several=True)
+    model, given = load_weights(weights, network, several=True, to_train=True)
     if given.complete or given.channels != data.channels:
         return []
     model.network = network.for_data(given)  # with the resolution that is asked for

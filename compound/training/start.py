@@ -49,7 +49,7 @@ def at_most(count: int, source: Source, seed: int) -> Source:
 def adopted(network: Network, weights: str | Path, of: Network | None = None) -> Network:
     """`network` with the style and preprocessing that `weights` (of `of`) were trained with; resolution and dropout
     stay."""
-    _, given = load_weights(weights, of or network, several=True)
+    _, given = load_weights(weights, of or network, several=True, to_train=True)
     return network.with_(style=given.network.style, inputs=given.network.inputs)
 
 
@@ -97,7 +97,7 @@ def _inherited(given: ConvNet, network: Network, data: DataSet, seed: int) -> Co
 
 def _with_weights(network: Network, data: DataSet, weights: str | Path, of: Network | None, seed: int) -> ConvNet:
     """`network` with what `weights` have of its shapes; where its layers differ from theirs, what it inherits."""
-    given, _ = load_weights(weights, of or network, several=True)
+    given, _ = load_weights(weights, of or network, several=True, to_train=True)
     if given.network.style != network.style:
         raise UsageError(
             f"{weights} was trained with {given.network.style} and {network.name} has {network.style}; "

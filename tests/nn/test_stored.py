@@ -177,3 +177,18 @@ def test_a_namespace_is_all_that_is_allowed_beside_tensors(model: ConvNet, tmp_p
     Path("x.pth").write_bytes(b"\x80\x02cposix\nsystem\nX\x05\x00\x00\x00hello\x85R.")
     with pytest.raises(WeightsError, match="never run"):
         load_model("x.pth", NETWORK)
+
+
+def test_a_backbone_without_its_classifier_is_good_to_train_with(tmp_path: Path, capsys) -> None:
+    given = build(NETWORK, seed=1).state_dict()
+    state = {f"net.{name}": tensor for name, tensor in given.items() if not name.startswith("classifier")}
+    torch.save(state, tmp_path / "backbone.pth")
+    with pytest.raises(WeightsError, match="of mobilenet-v2 have no classifier; train one with: compound train"):
+        load_model(tmp_path / "backbone.pth", NETWORK)
+    found, _ = load_model(tmp_path / "backbone.pth", NETWORK, to_train=True)
+    taken = found.state_dict()
+    assert {n for n in given if not torch.equal(taken[n], given[n])} == {"classifier.linear.weight"}  # biases are 0
+    assert "have no classifier; it starts fresh" in capsys.readouterr().err
+    torch.save(dict(list(state.items())[:-9]), tmp_path / "less.pth")
+    with pytest.raises(WeightsError, match="do not fit"):
+        load_model(tmp_path / "less.pth", NETWORK, to_train=True)
