@@ -14,6 +14,7 @@ from compound.cost import Cost, cost, cost_fields
 from compound.errors import BudgetError, NetworkError, TooLargeError, UsageError
 from compound.files import write_json
 from compound.latency import DeviceTable, call_seconds
+from compound.markup import html_table
 from compound.network import Network
 from compound.notation import dump_network
 from compound.quantity import limit_text
@@ -107,6 +108,16 @@ class Plan:
     def use(self) -> float:
         """Used share of the binding limit."""
         return self.budget.shares(self.cost)[self.binding]
+
+    def _repr_html_(self) -> str:
+        """For Jupyter: the network, then what it takes of each limit."""
+        used, limits = self.budget.use(self.cost), self.budget.limits()
+        rows = [
+            (name, limit_text(name, used[name]), limit_text(name, most), f"{used[name] / most:.1%}")
+            for name, most in limits.items()
+        ]
+        table = html_table(f"budget: φ {self.phi:.4g}, limited by {self.binding}", ("", "used", "of", "share"), rows)
+        return self.network._repr_html_() + table
 
     def to_json(self) -> dict[str, Any]:
         """As plain values: the network and its cost, φ and factors, limits and the limiting one, the next step up."""

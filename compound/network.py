@@ -14,9 +14,11 @@ from compound.blocks import Block, SqueezeExcite, Style, block_name, place
 from compound.bounds import check_blocks, check_number, check_numbers, check_operators
 from compound.errors import NetworkError
 from compound.head import Head, place_head
+from compound.markup import html_table
 from compound.ops import Operator, Shape, Trace
 
 Dimension = Literal["depth", "width"]
+COLUMNS = ("stage", "operator", "resolution", "channels", "layers", "stride")  # of a network's table
 
 
 @dataclass(frozen=True)
@@ -238,28 +240,35 @@ class Network:
 
     def table(self) -> str:
         """The network as the paper's Table 1 prints one: a line a stage, with the resolution it *receives*."""
+        rows = [COLUMNS, *self._lines()]
+        widest = max(34, *(len(row[1]) for row in rows))
+        lines = [
+            f"{label:>8}  {what:<{widest}} {size:>10} {channels:>8} {layers:>6} {stride:>6}".rstrip()
+            for label, what, size, channels, layers, stride in rows
+        ]
+        return "\n".join([f"{self.name}, {self.resolution} px", *lines])
 
-        described = [describe(stage.block) for stage in (self.stem, *self.stages)]
-        widest = max(34, *map(len, described))
+    def _repr_html_(self) -> str:
+        """The same for Jupyter."""
+        return html_table(f"{self.name}, {self.resolution} px", COLUMNS, self._lines())
 
-        def line(label: str, what: str, size: str, channels: object, layers: object, stride: object) -> str:
-            return f"{label:>8}  {what:<{widest}} {size:>10} {channels:>8} {layers:>6} {stride:>6}".rstrip()
-
-        def pixels(row: Row) -> str:
-            return f"{row.input[1]}×{row.input[2]}"
-
+    def _lines(self) -> list[tuple[str, ...]]:
+        """A line a stage, in the order of `COLUMNS`."""
         rows = {row.stage: row for row in reversed(self.blocks())}
-        lines = [f"{self.name}, {self.resolution} px"]
-        lines.append(line("stage", "operator", "resolution", "channels", "layers", "stride"))
-        for number, stage in enumerate((self.stem, *self.stages)):
-            row, what = rows[number], described[number]
-            lines.append(line(row.label, what, pixels(row), stage.channels, stage.layers, stage.stride))
-        head = rows[len(self.stages) + 1]
+
+        def line(number: int, label: str, what: str, *more: object) -> tuple[str, ...]:
+            _, high, wide = rows[number].input
+            return label, what, f"{high}×{wide}", *map(str, more)
+
+        found = [
+            line(number, rows[number].label, describe(stage.block), stage.channels, stage.layers, stage.stride)
+            for number, stage in enumerate((self.stem, *self.stages))
+        ]
+        last = len(self.stages) + 1
         features = "conv 1×1, " if self.head.channels else ""
         hidden = "".join(f"linear {features}, " for features in self.head.hidden)
-        channels = self.head.channels or head.input[0]
-        lines.append(line("head", f"{features}pool, {hidden}linear", pixels(head), channels, 1, ""))
-        return "\n".join(lines)
+        channels = self.head.channels or rows[last].input[0]
+        return [*found, line(last, "head", f"{features}pool, {hidden}linear", channels, 1, "")]
 
 
 def describe(block: Block) -> str:

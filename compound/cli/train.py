@@ -1,5 +1,6 @@
 """`compound train`: a network on a data set, into a run directory."""
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,7 +50,11 @@ def only_first() -> None:
 def result_text(trained: "Trained") -> str:
     run = trained.run
     folds = f"\n{trained.folded.text()}" if trained.folded else ""
-    return f"{evaluation_text(trained.result, trained.part)}{folds}\nrun directory {run.path}; weights {run.weights}"
+    place = shlex.quote(str(run.path))
+    return (
+        f"{evaluation_text(trained.result, trained.part)}{folds}\nrun directory {run.path}; weights {run.weights}\n"
+        f"next: compound predict {place} PHOTO; compound explain {place} PHOTO; compound serve {place}"
+    )
 
 
 def evaluation_text(result: "Evaluation", part: str = "test") -> str:

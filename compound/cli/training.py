@@ -154,6 +154,10 @@ class TrainingOptions:
         int | None, typer.Option(min=2, help="Also cross-validate: so many trainings, each judged by its own fold.")
     ] = None
     group: Group = None
+    log: Annotated[
+        list[str],
+        typer.Option(help="Also tell mlflow or wandb, repeatable; tensorboard is always told, within the run."),
+    ] = ()  # type: ignore[assignment]
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
     save_every: Annotated[
@@ -240,7 +244,7 @@ class TrainingOptions:
         safeguards = Safeguards(interval(self.save_every, "--save-every"), self.on_nan)
         return Setup(
             Start(self.weights, self.inherit), self.execution(), safeguards, self.class_weights, self.seed, self.final,
-            self.resume, progress,
+            self.resume, progress, tuple(self.log),
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from compound.evaluation.statistics import bootstrap, wilson
+from compound.markup import html_table
 from compound.quantity import or_none
 
 BINS = 15  # of confidence, as Guo et al. 2017 count the calibration error
@@ -137,6 +138,19 @@ class Evaluation:
             labels=places[self.labels[kept]],
             indices=self.indices[kept],
         )
+
+    def _repr_html_(self) -> str:
+        """For Jupyter."""
+        low, high = self.interval()
+        rows = [
+            ("top-1", f"{self.top(1):.2%}, 95 % interval {low:.2%} to {high:.2%}"),
+            ("mean per class", f"{self.mean_per_class:.2%}"),
+            ("top-5", f"{self.top(5):.2%}"),
+            ("loss", f"{self.loss:.4f}"),
+            ("classes", f"{len(self.classes):,}"),
+            ("images", f"{self.images:,}" + (f", and {len(self.damaged):,} unreadable" if self.damaged else "")),
+        ]
+        return html_table("evaluation", (), rows)
 
     def summary(self) -> dict[str, Any]:
         """The figures as plain values."""

@@ -14,6 +14,7 @@ from compound.reporting.results import Confusion
 
 HEAT = "#4a7de8"  # reads on white and on black
 CELLS = 125  # a side of the colour map; smaller ones cannot be seen
+NAMED = 30  # classes up to which the picture has names and counts
 POINTS = 20  # epochs up to which each one is marked
 DASHES = (0, (4, 2))
 HIGH, FAR = 25.0, 20.0  # a loss above all that guessing gives (10 with 21,841 classes), and times the smallest one
@@ -95,6 +96,30 @@ def confusion_map(name: str, confusion: Confusion) -> Plot:
         axes.spines[:].set_visible(True)
 
     return Plot(name, "Confusion", "", (520, 500), on_axes(draw))
+
+
+def confusion_picture(confusion: Confusion, classes: Sequence[str]) -> Plot:
+    """A picture of any number of classes: with names and counts where they can be read, else a colour map."""
+    if len(classes) > NAMED:
+        return confusion_map("confusion_matrix", confusion)
+    counts = [[row.get(number, 0) for number in range(len(classes))] for row in confusion]
+    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
+    red, green, blue, _ = to_rgba(HEAT)
+
+    def draw(axes: Axes, palette: Palette) -> None:
+        axes.grid(False)
+        axes.imshow([[(red, green, blue, math.sqrt(share)) for share in row] for row in shares])
+        for truth, row in enumerate(counts):
+            for predicted, count in enumerate(row):
+                if count:
+                    axes.text(predicted, truth, f"{count:,}", ha="center", va="center", fontsize=9)
+        axes.set_xticks(range(len(classes)), classes, rotation=90, parse_math=False)
+        axes.set_yticks(range(len(classes)), classes, parse_math=False)
+        axes.set_xlabel("predicted class")
+        axes.set_ylabel("true class")
+
+    side = 180 + 36 * len(classes)
+    return Plot("confusion_matrix", "Confusion", "", (side, side), on_axes(draw))
 
 
 def pooled(classes: int) -> int:

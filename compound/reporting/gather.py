@@ -3,12 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from compound.documents import write_csv
 from compound.errors import UsageError
-from compound.files import make_folder, write_text
+from compound.files import make_folder, write_bytes, write_text
 from compound.places import nearest_run
+from compound.reporting.figures import confusion_picture
 from compound.reporting.page import Report, Section, rendered
 from compound.reporting.run import RunReport
 from compound.reporting.runs import labels, run_sections
+
+RESULTS = {  # columns of metrics.csv, and what Ultralytics calls them
+    "epoch": "epoch", "train_loss": "train/loss", "train_top1": "train/accuracy_top1", "val_loss": "val/loss",
+    "val_top1": "metrics/accuracy_top1", "rate": "lr/pg0",
+}  # fmt: skip
 
 
 def write_report(
@@ -24,9 +31,18 @@ def write_report(
 
 
 def write_run_report(path: Path) -> Path:
-    """Write `path`/report.html, one page that needs nothing else, and return where it is."""
+    """Write `path`/report.html, one page that needs nothing else, and return where it is.
+
+    Beside it results.csv and confusion_matrix.png, the figures under the names that Ultralytics gives them.
+    """
     path = Path(path)
-    return write_text(path / "report.html", RunReport.read(path).report().html())
+    read = RunReport.read(path)
+    if read.metrics:
+        rows = zip(map(int, read.metrics["epoch"]), *(read.metrics[name] for name in list(RESULTS)[1:]), strict=True)
+        write_csv(path / "results.csv", RESULTS.values(), rows)
+    if read.confusion:
+        write_bytes(path / "confusion_matrix.png", confusion_picture(read.confusion, read.classes).files()["png"])
+    return write_text(path / "report.html", read.report().html())
 
 
 def read_report(places: Sequence[Path], images: Sequence[Path] = (), device: str = "auto") -> Report:

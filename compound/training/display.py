@@ -1,19 +1,31 @@
 """What a training shows while it goes on."""
 
+import resource
+import sys
 import time
 from typing import Any
 
+import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from compound.data import Batch
 from compound.parallel import is_first, size
+from compound.quantity import short
 from compound.training.metrics import Metrics
 
 
+def memory_text() -> str:
+    """The most memory so far: of the GPU where there is one, else of this process."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_reserved():
+        return f"{short(torch.cuda.max_memory_reserved())}B of the GPU"
+    unit = 1 if sys.platform == "darwin" else 1024  # of what the system counts in
+    return f"{short(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)}B"
+
+
 class Display(Callback):
-    """A bar with rate and time left on a terminal, and a line an epoch everywhere; all on standard error."""
+    """A bar with rate, time left and memory on a terminal, and a line an epoch everywhere; all on standard error."""
 
     def __init__(self, quiet: bool = False) -> None:
         quiet = quiet or not is_first()
@@ -24,6 +36,7 @@ class Display(Callback):
             MofNCompleteColumn(),
             TextColumn("{task.fields[speed]:,.0f} images/s"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[memory]}"),
             console=self.console,
             disable=quiet or not self.console.is_terminal,
             transient=True,
@@ -32,7 +45,7 @@ class Display(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         total = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)
-        self.task = self.bar.add_task("training", total=total, completed=trainer.global_step, speed=0)
+        self.task = self.bar.add_task("training", total=total, completed=trainer.global_step, speed=0, memory="")
         self.bar.start()
         self.since = time.perf_counter()  # an epoch taken up in its middle is not announced as started
 
@@ -46,7 +59,9 @@ class Display(Callback):
         self.spent = time.perf_counter() - self.since
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
         total = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)  # `Pace` may have shortened it
-        self.bar.update(self.task, advance=1, total=total, description=epoch, speed=self.images / self.spent)
+        self.bar.update(
+            self.task, advance=1, total=total, description=epoch, speed=self.images / self.spent, memory=memory_text()
+        )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         row = next(c for c in trainer.callbacks if isinstance(c, Metrics)).rows[-1]  # type: ignore[attr-defined]
@@ -55,7 +70,7 @@ class Display(Callback):
         self.console.print(
             f"epoch {epoch:>3}/{last}  loss {row['train_loss']:.4f}  train {row['train_top1']:.1%}  "
             f"holdout {row['val_top1']:.1%}  {self.images / max(self.spent, 1e-9):,.0f} images/s  "
-            f"left {int(left // 60)}:{int(left % 60):02d}"
+            f"left {int(left // 60)}:{int(left % 60):02d}  {memory_text()}"
         )
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

@@ -1,4 +1,4 @@
-"""The metrics file, what TensorBoard is told, and the count of damaged images."""
+"""The metrics file, what the loggers are told, and the count of damaged images."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -17,7 +17,7 @@ class Metrics(Callback):
     """metrics.csv: epoch, step, rate, train_loss, train_top1, val_loss, val_top1.
 
     Rows and the sums of the running epoch are part of the checkpoint, so a resumed run writes the same file.
-    TensorBoard is told each row once, and `setting` as the hyperparameters they are to be compared by.
+    The loggers are told each row once, TensorBoard also `setting` as the hyperparameters they are to be compared by.
     """
 
     COLUMNS = ("epoch", "step", "rate", "train_loss", "train_top1", "val_loss", "val_top1")
@@ -29,8 +29,9 @@ class Metrics(Callback):
         self.loss = self.right = self.images = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if is_first() and isinstance(trainer.logger, TensorBoardLogger):
-            tell_hyperparameters(trainer.logger, self.setting, self.COLUMNS[3:])
+        for logger in trainer.loggers if is_first() else ():
+            if isinstance(logger, TensorBoardLogger):
+                tell_hyperparameters(logger, self.setting, self.COLUMNS[3:])
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -59,9 +60,9 @@ class Metrics(Callback):
         self.loss = self.right = self.images = 0.0
         if is_first():
             write_records(self.path, self.rows, self.COLUMNS)
-        if trainer.logger:
-            known = {name: row[name] for name in self.COLUMNS[2:] if row[name] == row[name]}  # NaN: no held-out images
-            trainer.logger.log_metrics(known, trainer.global_step)
+        known = {name: row[name] for name in self.COLUMNS[2:] if row[name] == row[name]}  # NaN: no held-out images
+        for logger in trainer.loggers:
+            logger.log_metrics(known, trainer.global_step)
 
     def state_dict(self) -> dict[str, Any]:
         loss, right, images = summed([self.loss, self.right, self.images])

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch.utils.data import DataLoader
 
 from compound.data import Batch, DataSet, Preprocessing, end_workers, loading, make_loader
@@ -33,6 +32,7 @@ from compound.training.sharding import unsharded
 from compound.training.start import FRESH, Start, first_model
 from compound.training.storage import Found, Storage, load, newest
 from compound.training.teacher import find_teacher
+from compound.training.trackers import loggers_of
 from compound.training.trainer import make_trainer
 
 
@@ -155,10 +155,8 @@ class Session:
             Display(self.quiet),
             self.checkpoints,
         ]
-        logger = TensorBoardLogger(run.path, name="", version="tensorboard", default_hp_metric=False)
-        logger.log_hyperparams(setting)  # kept as hparams.yaml; `Metrics` tells TensorBoard
-        given = [one for one in callbacks if one]
-        return make_trainer(recipe, self.execution, given, world=self.world, plugins=[Storage(found)], logger=logger)
+        given, loggers = [one for one in callbacks if one], loggers_of(run, setting)
+        return make_trainer(recipe, self.execution, given, world=self.world, plugins=[Storage(found)], logger=loggers)
 
     def result(self, module: Training, final: bool | None) -> tuple[Run, Evaluation]:
         """Write the weights that the recipe chooses, and evaluate them on the test images (`final` False: held out)."""

@@ -9,6 +9,7 @@ from compound.notation import dump_network, parse_network
 from compound.training.run import Run
 from compound.training.session import Safeguards
 from compound.training.start import FRESH, Start
+from compound.training.trackers import refuse_missing
 
 USUAL = Safeguards()
 OF = "of"  # the network of the weights, in what a run keeps
@@ -24,6 +25,7 @@ class Setup:
     `final`: True: the epoch that is best on the held-out images is evaluated once on the test images, and no other
         time; False: the test images are left alone, and the held-out ones judge. See `compound.training.final`.
     `resume`: go on with the run in the output folder; its settings must be the same.
+    `log`: trackers beside the run's own files, of tensorboard (always there), mlflow and wandb.
     `progress`: a bar and a line an epoch on standard error.
     """
 
@@ -35,6 +37,10 @@ class Setup:
     final: bool | None = None
     resume: bool = False
     progress: bool = False
+    log: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        refuse_missing(self.log)
 
 
 def kept(setup: Setup) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def make_trainer(
     *,
     world: World = World(),
     plugins: Sequence[Any] = (),
-    logger: Logger | None = None,
+    logger: Logger | list[Logger] | None = None,
     clip: float | None = None,
 ) -> Trainer:
     """A trainer for the recipe's epochs that prints nothing and writes nothing but what `callbacks` and `logger` do.

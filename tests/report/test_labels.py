@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 
 from compound.reporting.figures import Line, curves
+from compound.reporting.gather import write_run_report
 from compound.reporting.labels import room_for, share_limits, spread
 from compound.reporting.names import plain, short_name
 from compound.reporting.results import columns_of
@@ -46,3 +47,12 @@ def test_lines_are_named_at_their_ends_and_a_diverged_loss_is_logarithmic() -> N
 
 def test_grids_of_cards_have_full_rows_where_they_can() -> None:
     assert [columns_of(count) for count in (12, 10, 8, 5)] == [4, 5, 4, 5]
+
+
+def test_a_report_leaves_the_figures_under_the_names_of_ultralytics(make_run) -> None:
+    run = make_run(["ant", "bee", "cat"])
+    write_run_report(run)
+    head, *rows = (run / "results.csv").read_text().splitlines()
+    assert head == "epoch,train/loss,train/accuracy_top1,val/loss,metrics/accuracy_top1,lr/pg0"
+    assert len(rows) == len((run / "metrics.csv").read_text().splitlines()) - 1
+    assert (run / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
