@@ -17,18 +17,18 @@ NAMES = 160  # px of the names' column
 LONGEST = 24  # letters of a name that fit it
 
 
-def write_contact_sheet(data: DataSet, path: Path) -> Path:
+def write_contact_sheet(data: DataSet, path: Path, classes: int = MOST_CLASSES) -> Path:
     """`contact_sheet` with the names of the classes as a PNG file."""
-    sheet = contact_sheet(data)
-    picture = F.to_pil_image(torch.cat([names_column(data.classes[:MOST_CLASSES], sheet.shape[1]), sheet], dim=2))
+    sheet = contact_sheet(data, classes=classes)
+    picture = F.to_pil_image(torch.cat([names_column(data.classes[:classes], sheet.shape[1]), sheet], dim=2))
     return write_with(path, lambda temporary: picture.save(temporary, format="PNG"))
 
 
-def contact_sheet(data: DataSet, *, columns: int = 8, side: int = 64) -> torch.Tensor:
-    """uint8 (3, H, W): a row of training images for each of up to `MOST_CLASSES` classes, each fitted into a square of
+def contact_sheet(data: DataSet, *, classes: int = MOST_CLASSES, columns: int = 8, side: int = 64) -> torch.Tensor:
+    """uint8 (3, H, W): a row of training images for each of up to `classes` classes, each fitted into a square of
     `side`."""
     rows = []
-    for number in range(min(len(data.classes), MOST_CLASSES)):
+    for number in range(min(len(data.classes), classes)):
         tiles: list[torch.Tensor] = []
         labels = data.train.labels
         there = labels[:, number] > 0 if labels.ndim == 2 else labels == number

@@ -118,8 +118,8 @@ def columns_of(count: int) -> int:
     return min((5, 4), key=lambda columns: (-count % columns, -columns))
 
 
-def image_uri(folder: Path, name: str) -> tuple[str | None, bool]:
-    """The image as a data URI, made smaller where it is large, and whether it is tiny."""
+def image_uri(folder: Path, name: str, largest: int = LARGEST) -> tuple[str | None, bool]:
+    """The image as a data URI, of `largest` px at most, and whether it is tiny."""
     from PIL import Image
 
     path = (folder / name).resolve()
@@ -130,10 +130,10 @@ def image_uri(folder: Path, name: str) -> tuple[str | None, bool]:
             if image.width * image.height > PIXELS:
                 return None, False
             tiny = max(image.size) <= TINY
-            if image.format == "PNG" and max(image.size) <= LARGEST:
+            if image.format == "PNG" and max(image.size) <= largest:
                 return _uri("png", path.read_bytes()), tiny
             small = image.convert("L" if image.mode in ("1", "L") else "RGB")
-            small.thumbnail((LARGEST, LARGEST))
+            small.thumbnail((largest, largest))
             return jpeg_uri(small), tiny
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None, False

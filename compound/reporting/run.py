@@ -24,6 +24,7 @@ from compound.reporting.results import (
     Recall,
     cards,
     columns_of,
+    image_uri,
     most_confused,
     read_confusion,
     recalls,
@@ -31,8 +32,10 @@ from compound.reporting.results import (
 from compound.reporting.stages import network_part, stage_lines, stage_table
 from compound.reporting.table import Cell, Column, Table, exact, percent
 from compound.training.better import better_text
+from compound.training.pictures import BATCH, CLASSES, SHEET
 from compound.training.run import Run, open_run
 
+WIDE = 800  # px of a picture of the data
 MATRIX = 20  # classes up to which the confusion matrix has numbers
 DAMAGED = 20  # damaged images that are named
 LONG_RECALL = 40  # classes from which only both ends of the recalls are shown
@@ -176,7 +179,8 @@ class RunReport:
 
     def report(self) -> Report:
         """The page of this run alone."""
-        sections = (self._plan(), self._network(), self._training(), self._classes(), self._examples(), self._making())
+        trained = (self._data(), self._training(), self._classes(), self._examples())
+        sections = (self._plan(), self._network(), *trained, self._making())
         return Report(self.title(), rendered("run_top.html", report=self), sections)
 
     def _plan(self) -> Section:
@@ -193,6 +197,11 @@ class RunReport:
         drawing = self.drawing()
         body = network_part(drawing, self.run.network)
         return Section("network", "The network", body, (drawing,), (self.stage_table("stages"),))
+
+    def _data(self) -> Section:
+        """What it was trained on."""
+        uris = {name: image_uri(self.run.path, file, WIDE)[0] for name, file in (("sheet", SHEET), ("batch", BATCH))}
+        return Section("data", "The data", rendered("run_data.html", report=self, CLASSES=CLASSES, **uris))
 
     def _training(self) -> Section:
         curves = self.curves()

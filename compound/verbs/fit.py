@@ -66,6 +66,7 @@ def fit(
     Raises `UsageError` for data that the report cannot show (several labels an image, other than 1 or 3 channels),
     `BudgetError` where no network fits, and what `compound.train` raises.
     """
+    from compound.data.glance import glance
     from compound.parallel import is_first
     from compound.training import Setup
 
@@ -74,6 +75,8 @@ def fit(
         raise UsageError("--no-final leaves the test images alone, and the report shows some; use compound train")
     images = find_data(data, setup.seed)
     refuse_unshown(images)
+    if setup.progress:
+        say(glance(images))
     weights = setup.start.weights
     if weights == "auto" and not baseline:
         start, budget = published(budget, images), None
@@ -96,15 +99,18 @@ def fit(
 
 
 def write_page(trained: Trained, images: "DataSet") -> Path:
-    """Samples of what the network says of the test images, and report.html, in the run; where the page is."""
+    """Pictures of the data, samples of what the network says of test images, and report.html; where the page is."""
     from compound.deploy import write_predictions
     from compound.parallel import is_first
     from compound.reporting import write_run_report
     from compound.training.open import going_on
+    from compound.training.pictures import write_pictures
 
     run = trained.run
     if is_first():
-        write_predictions(run.path, going_on(run, images), trained.result, run.seed)
+        parts = going_on(run, images)
+        write_predictions(run.path, parts, trained.result, run.seed)
+        write_pictures(run, parts)
         write_run_report(run.path)
     return run.path / REPORT
 

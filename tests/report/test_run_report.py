@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from compound import UsageError, cost, load_network, stage_costs
 from compound.reporting import write_run_report
@@ -330,3 +331,18 @@ def test_a_loss_that_exploded_is_legible(make_run: MakeRun) -> None:
 
 def made_curve(path: Path) -> str:
     return RunReport.read(path).curves()["loss"].inline()
+
+
+def test_the_data_is_counted_and_shown(make_run: MakeRun) -> None:
+    path = make_run()
+    assert "No pictures of the data" in page(path).text("data")
+    run = open_run(path)
+    replace(run, data=run.data | {"images": {"train": 1234, "holdout": 5, "test": 60}}).save()
+    for name, colour in (("data.png", "red"), ("batch.png", "blue")):
+        Image.new("RGB", (900, 20), colour).save(path / name)
+    made = page(path)
+    text = made.text("data")
+    assert "1,234 images to train on, 5 held out to choose by, 60 to test, in 3 classes." in text
+    assert "Training images of each class" in text
+    assert "As augmentation made them" in text
+    assert sum(tag == "img" and "augmentation" in str(given["alt"]) for tag, given in made.tags) == 1
