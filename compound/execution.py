@@ -1,6 +1,9 @@
 """Where and how something runs, said once: the device, and how images come to it."""
 
 import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,6 +27,7 @@ class Execution:
     `threads`: of the processor; None: as many as torch takes by itself.
     `damaged_limit`: the share of unreadable images, 0 to 1, that stops the work.
     `shard`, `sync_norm`: of a training in several processes, see `compound.training.train`.
+    `deterministic`: of a training on a GPU, only algorithms whose bits are the same every time; a processor's are.
 
     Raises `UsageError` for numbers that are out of range.
     """
@@ -35,6 +39,7 @@ class Execution:
     damaged_limit: float = 0.01
     shard: bool = False
     sync_norm: bool = False
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         if self.workers is not None:
@@ -66,6 +71,33 @@ class Execution:
         """Let torch use `threads`, in this process from now on."""
         if self.threads:
             torch.set_num_threads(self.threads)
+
+    @contextmanager
+    def algorithms(self) -> Iterator[None]:
+        """Within it, torch computes `deterministic`ally where that is asked for.
+
+        Raises `CompoundError` for an operator that has no such algorithm on the device.
+        """
+        if not self.deterministic:
+            yield
+            return
+        # cuBLAS reads it when it starts; another value of the two that it allows may have been set before.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+        torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.benchmark = False
+        try:
+            yield
+        except RuntimeError as error:
+            if "deterministic" not in str(error):
+                raise
+            operator = str(error).split()[0]
+            raise CompoundError(
+                f"{operator} has no deterministic algorithm on this device; leave --deterministic out"
+            ) from error
+        finally:
+            torch.use_deterministic_algorithms(before[0])
+            torch.backends.cudnn.benchmark = before[1]
 
 
 def check_workers(workers: int, least: int = 1) -> None:

@@ -1,5 +1,8 @@
 """Settings for all tests: hypothesis without a deadline (shared machines stall) and with few, fresh examples."""
 
+import os
+import tempfile
+
 from hypothesis import settings
 
 from compound.cli import before_torch
@@ -7,3 +10,4 @@ from compound.cli import before_torch
 settings.register_profile("shared", deadline=None, max_examples=60)
 settings.load_profile("shared")
 before_torch()
+os.environ["COMPOUND_CACHE"] = os.path.join(tempfile.gettempdir(), f"compound-tests-{os.getpid()}")

@@ -59,6 +59,7 @@ def train(
         if execution.shard:
             refuse_undivided(run.recipe, world)
         run = stack.enter_context(own_threads(run, execution))
+        stack.enter_context(execution.algorithms())
         data = going_on(run, data, say=True)
         while True:
             session = Session(run, data, execution, world, safeguards, quiet)

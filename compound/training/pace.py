@@ -15,7 +15,8 @@ from compound.network import Network
 from compound.training.compiling import find_compile
 from compound.training.finders import find_batch, find_rate
 from compound.training.memory import ALONE, Crew, with_memory
-from compound.training.recipe import Precision, Recipe, Timeline
+from compound.training.precision import find_precision
+from compound.training.recipe import Recipe, Timeline
 from compound.training.trial import Trial
 
 MEASURE_SECONDS = 2.0
@@ -27,32 +28,31 @@ def settle(
 ) -> Recipe:
     """The recipe with everything decided that it leaves to the machine (`Recipe.settled`).
 
-    The batch first, for all else depends on it; what must be recomputed to fit the memory; the faster precision; the
-    rate; whether compiling pays; and with `minutes`, as many epochs as they hold (at least one). All rests on the
-    counted memory and a few training steps on the real batches. What is settled is written into the run, so that
-    resuming it measures nothing.
+    The batch first, for all else depends on it; what must be recomputed to fit the memory; the precision (see
+    `find_precision`); the rate; whether compiling pays; and with `minutes`, as many epochs as they hold (at least
+    one). All rests on the counted memory and a few training steps on the real batches. What is settled is written into
+    the run, so that resuming it measures nothing.
     """
     if recipe.compile == "graphs" and execution.where.type != "cuda":
         raise UsageError("compile graphs needs a GPU, which replays CUDA graphs; use always")
     started = time.perf_counter()
-    seconds: dict[Precision, float] = {}
+    step = None
     if "batch" in recipe.find:
         recipe = replace(recipe, batch=find_batch(network, data, recipe, execution))
     recipe = with_memory(network, recipe, crew)
-    if recipe.precision == "auto" or recipe.minutes is not None:
-        candidates: tuple[Precision, ...] = ("fp32", "bf16") if recipe.precision == "auto" else (recipe.precision,)
-        seconds = {p: Trial(network, data, recipe, execution, precision=p).seconds(MEASURE_SECONDS) for p in candidates}
-        recipe = replace(recipe, precision=min(seconds, key=lambda p: seconds[p]))
+    if recipe.precision == "auto":
+        recipe = replace(recipe, precision=find_precision(network, data, recipe, execution))
+    if recipe.minutes is not None:
+        step = Trial(network, data, recipe, execution, precision=recipe.precision).seconds(MEASURE_SECONDS)
     if "rate" in recipe.find:
         recipe = replace(recipe, rate=find_rate(network, data, recipe, execution))
     saved = 0.0
     if recipe.compile == "auto":
-        way, saved = find_compile(network, data, recipe, execution, seconds.get(recipe.precision))
+        way, saved = find_compile(network, data, recipe, execution, step)
         recipe = replace(recipe, compile=way)
-    if recipe.minutes is None:
+    if recipe.minutes is None or step is None:
         return recipe
     # A validation image costs about a third of a training image, and is not compiled.
-    step = seconds[recipe.precision]
     epoch = ((step - saved) * len(data.train) + step * len(data.holdout) / 3) / recipe.batch
     left = recipe.minutes * 60 * RESERVE - (time.perf_counter() - started)
     return replace(recipe, epochs=max(1, math.floor(left / epoch)))

@@ -68,7 +68,7 @@ class Recipe:
     transfer: Transfer = field(default_factory=Transfer)
     # A weight a class in the loss, mean 1 over the training images: balanced classes, or a target's (see `weighting`).
     class_weights: tuple[float, ...] = ()
-    precision: Precision = "auto"  # auto: the faster one, measured before the first step
+    precision: Precision = "auto"  # auto: bf16 where it is clearly faster, see `find_precision`
     # A run's steps, by torch.compile; `graphs` as CUDA graphs. auto: tried and measured where a training is so long
     # that this costs it next to nothing (see `find_compile`).
     compile: Compile = "never"
