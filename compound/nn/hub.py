@@ -125,6 +125,17 @@ def best_published(budget: Budget | None = None, network: Network | None = None,
     return max(found, key=lambda name: found[name])
 
 
+def published_text(name: str) -> str:
+    """What torchvision publishes as `name`, in words: accuracy, parameters, and bytes that are yet to be fetched."""
+    arch, _, tag = name.removeprefix(TORCHVISION).partition(".")
+    entries = models.get_model_weights(arch)
+    entry = entries[tag] if tag else entries.DEFAULT
+    meta = entry.meta
+    there = "in the cache" if _cached(entry.url).is_file() else f"{meta['_file_size']:.0f} MB to fetch"
+    accuracy = meta["_metrics"]["ImageNet-1K"]["acc@1"]
+    return f"weights {name}: {accuracy:.1f} % of ImageNet, {meta['num_params'] / 1e6:.1f}M parameters, {there}"
+
+
 def fits(network: Network, budget: Budget) -> bool:
     """Whether `network` is within `budget`; not where the budget's device has no time of a unit of it."""
     try:

@@ -8,6 +8,7 @@ from compound.budget import Budget, Plan, fit_budget, save_plan
 from compound.errors import BudgetError, UsageError
 from compound.network import Network
 from compound.scaling import RULES, Rule
+from compound.verbs.auto import choose
 from compound.verbs.folds import divide, finish_folds
 from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.plan import plan as find_plan
@@ -77,9 +78,10 @@ def fit(
     refuse_unshown(images)
     if setup.progress:
         say(glance(images))
-    weights = setup.start.weights
+    recipe, weights = find_recipe(recipe, setup, images), setup.start.weights
     if weights == "auto" and not baseline:
-        start, budget = published(budget, images), None
+        weights, start = choose(budget, images, setup.execution, recipe.minutes, say)
+        setup, budget = replace(setup, start=replace(setup.start, weights=weights)), None
     else:
         start = baseline_of(images, baseline, weights)
     rule = rule or (default_rule(start, budget) if budget and weights is not None else "compound")
@@ -89,7 +91,6 @@ def fit(
         setup = replace(setup, start=replace(setup.start, of=start))
     if setup.progress:
         say(plan_text(found) if found else network.table())
-    recipe = find_recipe(recipe, setup, images)
     divided = divide(folds, images, recipe, setup)
     run, images = begin(network, images, recipe, out, setup, say, start.name)
     if is_first():  # before the training: by it a run that is resumed is known as one to write a page for
@@ -162,10 +163,3 @@ def default_rule(start: Network, budget: Budget) -> str:
     except BudgetError:
         return "compound"
     return "shrink" if resolution >= start.total_stride else "compound"
-
-
-def published(budget: Budget | None, images: "DataSet") -> Network:
-    """The network of the best published weights that are within `budget` on `images`."""
-    from compound.nn import best_published, load_weights
-
-    return load_weights(best_published(budget, data=images))[1].network.for_data(images)
