@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from compound.trials.sharing import Sharing as Sharing
     from compound.verbs.architecture import Proposals as Proposals
     from compound.verbs.architecture import search_architecture, validate_search
+    from compound.verbs.audit import audit
     from compound.verbs.check import check_data
     from compound.verbs.coefficients import CoefficientSearch as CoefficientSearch
     from compound.verbs.coefficients import search_coefficients
@@ -98,6 +99,7 @@ __all__ = [
     "Stage",
     "Style",
     "UsageError",
+    "audit",
     "check_data",
     "compare",
     "cost",
@@ -136,6 +138,7 @@ __all__ = [
 
 # Where names are found that are imported when they are first asked for.
 VERBS = {
+    "audit": "compound.verbs.audit",
     "check_data": "compound.verbs.check",
     "compare": "compound.verbs.evaluate",
     "doctor": "compound.verbs.doctor",

@@ -36,6 +36,27 @@ def check(
 
 
 @data.command()
+def audit(
+    folds: Annotated[
+        Path,
+        typer.Argument(metavar="FOLDS", help="A run trained with --folds, or an .npz of probe --predictions."),
+    ],
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="The folder to write; default beside FOLDS.")] = None,
+    shown: Annotated[int, typer.Option(min=1, help="Pictures of each kind on the page.")] = 50,
+    json: Json = False,
+) -> None:
+    """Rank labels that are doubtful by models that never saw the image: a page, and lists that train reads."""
+    from compound.verbs.audit import audit as verb
+
+    done = verb(folds, out, shown=shown, say=note)
+    told = done.to_json()
+    lines = [f"{told['images']:,} images, an estimated {told['estimated_noise']:.1%} of the labels wrong"]
+    lines += [f"{count:>6,} {doubt}" for doubt, count in told["doubts"].items()]
+    lines.append(f"page {told['page']}; lists relabel.csv and drop.csv beside it, for compound train --relabel --drop")
+    answer(json, told, "\n".join(lines))
+
+
+@data.command()
 def cache(
     data: Data,
     out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write; then DATA for every other verb.")],

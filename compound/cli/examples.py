@@ -21,6 +21,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "compound measure device -o openvino.json --runtime openvino",
     ),
     "data check": ("compound data check photos/", "compound data check fashion6k"),
+    "data audit": ("compound data audit runs/my-run", "compound data audit said.npz -o audit --shown 100"),
     "data cache": ("compound data cache photos/ -o photos.cache", "compound data cache fashion6k -o fashion6k.cache"),
     "data index": ("compound data index shards/", "compound data index shards/ --json"),
     "train": (

@@ -158,6 +158,10 @@ class TrainingOptions:
         int | None, typer.Option(min=2, help="Also cross-validate: so many trainings, each judged by its own fold.")
     ] = None
     group: Group = None
+    relabel: Annotated[
+        Path | None, typer.Option(help="A CSV of images and the labels they shall have, as compound data audit writes.")
+    ] = None
+    drop: Annotated[Path | None, typer.Option(help="A CSV of images to leave out of training.")] = None
     log: Annotated[
         list[str],
         typer.Option(help="Also tell mlflow or wandb, repeatable; tensorboard is always told, within the run."),
@@ -195,7 +199,9 @@ class TrainingOptions:
         from compound.data.spec import HELD
 
         held = HELD if self.holdout is None else self.holdout
-        return DataSpec(where, self.channels, held, self.seed, self.root, self.download)
+        return DataSpec(
+            where, self.channels, held, self.seed, self.root, self.download, relabel=self.relabel, drop=self.drop
+        )
 
     def execution(self) -> "Execution":
         from compound.execution import Execution

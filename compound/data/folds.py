@@ -14,6 +14,7 @@ import numpy as np
 from compound.data.chance import Hashes, Purpose, hashes
 from compound.data.errors import DataError
 from compound.data.folder import PATH_COLUMNS, find_column
+from compound.data.identity import names_within
 from compound.data.open import DataSet
 from compound.data.source import Labels, Source, concatenated, subset
 from compound.data.split import by_identity
@@ -95,7 +96,7 @@ def groups_in(data: DataSet, source: Source, group: str) -> Labels:
     paths = [source.path(index) for index in range(len(source))]
     names = _column_of(where, group, paths) if where.suffix == ".csv" else None
     if names is None:
-        names = _matched(group, [path.removeprefix(f"{os.path.abspath(where)}{os.sep}") for path in paths], where)
+        names = _matched(group, [*map(names_within(data.spec.where), paths)], where)
     found, number = np.unique(names, return_inverse=True)
     if len(found) < 2:
         raise DataError(f"--group {group!r} puts all {len(names):,} images into one group; two or more are needed")

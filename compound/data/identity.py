@@ -5,7 +5,7 @@ other image from one part to another. Of 1.3 million images two share 64 bits by
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from stat import S_ISREG
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from compound.data.chance import Hashes
+from compound.documents import FORMULA
 
 Identity = Literal["content", "name", "position"]
 """What tells the images of a set apart: their bytes, their names within it, or their places in an array's file."""
@@ -73,3 +74,15 @@ def _of_file(path: str) -> int:
         return _of_name(path)
     finally:
         os.close(file)
+
+
+def names_within(where: str) -> Callable[[str], str]:
+    """Names a path within the folder of the data at `where`, or of its CSV file, as lists of images have it."""
+    place = os.path.abspath(os.path.expanduser(where))
+    bases = [base + os.sep for base in (place, os.path.dirname(place))]
+
+    def within(path: str) -> str:
+        name = next((path[len(base) :] for base in bases if path.startswith(base)), path)
+        return f"./{name}" if name.startswith(FORMULA) else name  # the same path, and no formula to a spreadsheet
+
+    return within

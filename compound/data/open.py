@@ -11,9 +11,10 @@ import numpy as np
 
 from compound.data.arrays import open_arrays
 from compound.data.cache import is_cache, open_cache
+from compound.data.corrections import Corrections
 from compound.data.errors import DataError, refuse
 from compound.data.folder import open_csv, open_folder
-from compound.data.identity import Identity, of_files, of_names
+from compound.data.identity import Identity, names_within, of_files, of_names
 from compound.data.idx import is_idx_folder, open_idx
 from compound.data.named import NAMED, open_named
 from compound.data.shards import is_shards, open_shards
@@ -22,6 +23,7 @@ from compound.data.spec import HELD, DataSpec
 from compound.data.split import by_identity, stratified
 from compound.data.tables import Tables
 from compound.mapping import nearest
+from compound.notes import note
 
 FASHION6K = Path(__file__).parent / "fashion6k"
 CACHE = Path("~/.cache/compound")
@@ -197,7 +199,23 @@ def _divided(tables: Tables, spec: DataSpec) -> DataSet:
                 "of a class, or a part of its own"
             )
     asked = replace(spec, channels=tables.channels, by=tables.by)
-    return DataSet(tables.name, tables.classes, tables.channels, train, held, test, asked, left_out)
+    return corrected(DataSet(tables.name, tables.classes, tables.channels, train, held, test, asked, left_out))
+
+
+def corrected(data: DataSet) -> DataSet:
+    """`data` as the lists of its question have it. Test images stay as they are, so that no model judges itself."""
+    relabel, drop = data.spec.relabel, data.spec.drop
+    if relabel is None and drop is None:
+        return data
+    if data.several:
+        raise DataError(f"{data.name} has several labels an image, and lists of corrections are of one; leave them out")
+    lists, name = Corrections(data.classes, relabel, drop), names_within(data.spec.where)
+    train, holdout = (lists.applied(part, name) for part in (data.train, data.holdout))
+    for sentence in lists.told(data.test, name):
+        note(sentence)
+    if not len(train):
+        raise DataError(f"{drop} leaves no image of {data.name} to train on; drop fewer")
+    return replace(data, train=train, holdout=holdout)
 
 
 def _counted(source: Source, classes: tuple[str, ...]) -> str:

@@ -29,6 +29,7 @@ class DataSpec:
         (the paper's minival: 25,022). A holdout that the data comes with is taken as it is.
     `seed`: of the holdout, and of the test split where the data has none.
     `root`, `download`: where torchvision's data sets lie, and whether it may fetch them.
+    `relabel`, `drop`: lists of training images that get another label, or are left out (`compound.data.corrections`).
     `by`: what tells images apart when parts are split off; by default what suits the data, content for a folder.
     """
 
@@ -39,6 +40,8 @@ class DataSpec:
     root: Path | None = None
     download: bool = False
     by: Identity | None = None
+    relabel: Path | None = None
+    drop: Path | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.holdout) and self.holdout >= 0) or (
@@ -56,9 +59,11 @@ class DataSpec:
 
     def to_mapping(self) -> dict[str, Any]:
         """All fields as plain values; `where` is `spec`, as the files of runs have it."""
+        lists = {"relabel": self.relabel, "drop": self.drop}
         return {
             "spec": self.where, "channels": self.channels, "holdout": self.holdout, "split_seed": self.seed,
             "root": None if self.root is None else str(self.root), "download": self.download, "split_by": self.by,
+            **{name: str(path) for name, path in lists.items() if path is not None},
         }  # fmt: skip
 
     @classmethod
@@ -73,4 +78,5 @@ class DataSpec:
             None if root is None else Path(root),
             given.get("download", False),
             given.get("split_by", "position"),
+            *(Path(given[name]) if given.get(name) is not None else None for name in ("relabel", "drop")),
         )

@@ -123,12 +123,18 @@ def write_folds(path: Path, found: OutOfFold) -> Path:
     return write_with(path, write)
 
 
-def read_folds(path: Path) -> OutOfFold:
-    """The table of a file, or of the folder that it is in. Raises `UsageError`; nothing in it is unpickled."""
-    tried = (path / FILE, path / "folds" / FILE) if path.is_dir() else (path,)
+def find_table(place: Path) -> Path:
+    """The file, or that of the run or folder. Raises `UsageError` where there is none."""
+    tried = (place / "folds" / FILE, place / FILE) if place.is_dir() else (place,)
     file = next((one for one in tried if one.is_file()), None)
     if file is None:
-        raise UsageError(f"{path} holds no {FILE}; make one with compound train or compound probe … --folds 5")
+        raise UsageError(f"{place} holds no {FILE}; make one with compound train or compound probe … --folds 5")
+    return file
+
+
+def read_folds(place: Path) -> OutOfFold:
+    """The table of a file, of a run or of a folder. Raises `UsageError`; nothing in it is unpickled."""
+    file = find_table(place)
     try:
         with open_regular(file, bound("COMPOUND_MAX_ARRAYS")) as stream:
             refuse_bomb(stream, file)

@@ -5,9 +5,7 @@ So no accuracy includes an image that was trained on, whatever came, went or was
 
 import csv
 import io
-import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,9 +16,9 @@ from numpy.typing import NDArray
 from compound.bounds import bound
 from compound.data import DataError, DataSet, Source, subset
 from compound.data.chance import Hashes
+from compound.data.identity import names_within
 from compound.data.shard_source import ShardSource
 from compound.data.source import Labels, concatenated
-from compound.documents import FORMULA
 from compound.errors import UsageError
 from compound.files import read_regular, stands, write_bytes
 
@@ -71,7 +69,7 @@ class Changes:
 def seen_in(data: DataSet) -> Seen:
     """What a run that begins with `data` is to remember."""
     sources = [data.train, data.holdout, data.test]
-    within = _names(data)
+    within = names_within(data.spec.where)
     names = [within(source.path(i)) for source in sources for i in range(len(source))]
     parts = np.repeat(np.arange(3, dtype=np.int8), [len(source) for source in sources])
     return Seen(np.concatenate([source.identities() for source in sources]), parts, tuple(names))
@@ -120,7 +118,7 @@ def recalled(seen: Seen, data: DataSet, new: bool = False) -> tuple[DataSet, Cha
     found = [source.identities() for source in sources]
     if all(np.array_equal(one, seen.of(part)) for one, part in zip(found, PARTS, strict=True)):
         return data, Changes(renamed=_renamed(seen, data, np.arange(len(seen.parts))))
-    whole, within = _Whole(sources), _names(data)
+    whole, within = _Whole(sources), names_within(data.spec.where)
     places, come = _located(np.concatenate(found), seen.identities), ~np.isin(np.concatenate(found), seen.identities)
     edited = _by_name(seen, places, {within(whole.path(i)): i for i in np.flatnonzero(come).tolist()})
     come[places[edited]] = False
@@ -198,23 +196,11 @@ def _located(found: Hashes, wanted: Hashes) -> Labels:
 
 def _renamed(seen: Seen, data: DataSet, places: Labels) -> tuple[str, ...]:
     """The images of a run that are found under another name; there may be as many of that name as copies."""
-    whole, within = _Whole([data.train, data.holdout, data.test]), _names(data)
+    whole, within = _Whole([data.train, data.holdout, data.test]), names_within(data.spec.where)
     located = zip(seen.names, places.tolist(), strict=True)
     there = [(name, within(whole.path(at))) for name, at in located if at >= 0]
     now = {name for _, name in there}
     return tuple(before for before, name in there if before != name and before not in now)
-
-
-def _names(data: DataSet) -> Callable[[str], str]:
-    """Names a path within the folder of the data, or of its CSV file."""
-    where = os.path.abspath(os.path.expanduser(data.spec.where))
-    bases = [base + os.sep for base in (where, os.path.dirname(where))]
-
-    def within(path: str) -> str:
-        name = next((path[len(base) :] for base in bases if path.startswith(base)), path)
-        return f"./{name}" if name.startswith(FORMULA) else name  # the same path, and no formula to a spreadsheet
-
-    return within
 
 
 def _counted(names: tuple[str, ...]) -> str:

@@ -1,0 +1,77 @@
+"""The page of an audit: the doubtful images of each kind, the most doubtful first."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from compound.data.errors import DamagedImage
+from compound.data.source import Source
+from compound.evaluation.audit import Audit
+from compound.evaluation.labels import Doubt
+from compound.files import write_text
+from compound.reporting.page import Report, Section, rendered
+from compound.reporting.results import LARGEST, TINY, jpeg_uri
+
+MEANING = {
+    Doubt.DUPLICATE: ("Copies with another label", "The same picture stands in two classes; one of them is wrong."),
+    Doubt.WRONG: (
+        "Probably wrong labels",
+        "Models that never saw the picture are as sure of another class as they are of its own images.",
+    ),
+    Doubt.STRANGE: (
+        "Like none of the classes",
+        "No class is even half as probable as it is for its own images: perhaps not a picture of any.",
+    ),
+    Doubt.AMBIGUOUS: ("Between two classes", "Its class and another are about as probable; both may be right."),
+}
+
+
+class Shown(NamedTuple):
+    """A picture, `uri` None where it cannot be read, with what it is labelled and what is proposed."""
+
+    uri: str | None
+    tiny: bool
+    name: str
+    given: str
+    given_probability: float
+    proposed: str
+    proposed_probability: float
+    copy: str
+
+
+def write_audit(found: Audit, path: Path, shown: int) -> Path:
+    """The page with up to `shown` pictures of each kind."""
+    return write_text(path, audit_page(found, shown).html())
+
+
+def audit_page(found: Audit, shown: int) -> Report:
+    sections = []
+    for doubt in Doubt:
+        those = found.of(doubt)
+        title, meaning = MEANING[doubt]
+        cards = [
+            Shown(
+                *picture(found.source, one.index), one.name, one.given, one.given_probability, one.proposed,
+                one.proposed_probability, one.copy,
+            )
+            for one in those[:shown]
+        ]  # fmt: skip
+        body = rendered("audit_section.html", meaning=meaning, cards=cards, images=len(those))
+        sections.append(Section(doubt.value, f"{title}: {len(those):,}", body))
+    title = f"Doubtful labels of {found.table.data['name']}"
+    return Report(title, rendered("audit_top.html", title=title, audit=found), tuple(sections))
+
+
+def picture(source: Source, index: int) -> tuple[str | None, bool]:
+    """The image as a data URI, made smaller where it is large, and whether it is tiny."""
+    from torchvision.transforms.v2 import functional as F
+
+    try:
+        image = source.load(index)
+    except DamagedImage:
+        return None, False
+    if image.shape[0] not in (1, 3):
+        return None, False
+    small = F.to_pil_image(image)
+    tiny = max(small.size) <= TINY
+    small.thumbnail((LARGEST, LARGEST))
+    return jpeg_uri(small), tiny
