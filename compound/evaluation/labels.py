@@ -45,9 +45,8 @@ class Confident:
     @cached_property
     def thresholds(self) -> NDArray[np.float64]:
         """Of each class the mean probability of the images that are labelled so, (K,), Equation 2; of none ∞."""
-        own = self.probabilities[np.arange(len(self.labels)), self.labels]
         images = np.bincount(self.labels, minlength=self.classes)
-        sums = np.bincount(self.labels, own, self.classes)
+        sums = np.bincount(self.labels, self.own, self.classes)
         return np.where(images > 0, sums / np.maximum(images, 1), np.inf)
 
     @cached_property
@@ -84,43 +83,47 @@ class Confident:
         return float(1 - np.trace(self.estimate))
 
     @cached_property
-    def margin(self) -> NDArray[np.float64]:
-        """Probability of the given label minus that of the most probable other one, (n,); the smaller the more doubt.
+    def own(self) -> NDArray[np.float64]:
+        """The probability of the given label, (n,): the self-confidence (Section 3.2); the smaller the more doubt.
 
-        The normalised margin (Section 3.2), by which images are ranked.
+        Images are ranked by it: where models are weak it finds more than the margin to the next class does.
         """
-        rows = np.arange(len(self.labels))
-        others = self.probabilities.copy()
-        others[rows, self.labels] = -1.0
-        return np.asarray(self.probabilities[rows, self.labels] - others.max(1))
+        return np.asarray(self.probabilities[np.arange(len(self.labels)), self.labels])
+
+    @cached_property
+    def others(self) -> NDArray[np.float64]:
+        """The probabilities (n, K) with −1 in place of the given label's."""
+        found = self.probabilities.copy()
+        found[np.arange(len(self.labels)), self.labels] = -1.0
+        return found
+
+    @property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Whether each image is confidently of another class than it is labelled, (n,)."""
+        return np.asarray((self.likely >= 0) & (self.likely != self.labels))
 
     @cached_property
     def proposed(self) -> Labels:
         """The class to give instead, (n,): the one it is confidently of, else the most probable other one."""
-        rows = np.arange(len(self.labels))
-        others = self.probabilities.copy()
-        others[rows, self.labels] = -1.0
-        wrong = (self.likely >= 0) & (self.likely != self.labels)
-        return np.where(wrong, self.likely, others.argmax(1))
+        return np.where(self.wrong, self.likely, self.others.argmax(1))
 
     @cached_property
     def order(self) -> Labels:
         """All images, the most doubtful first."""
-        return np.argsort(self.margin, kind="stable")
+        return np.argsort(self.own, kind="stable")
 
     def doubts(self, copies: Labels) -> dict[Doubt, Labels]:
         """Positions of the images of each doubt, ranked; `copies` (m,) have a copy with another label."""
-        wrong = (self.likely >= 0) & (self.likely != self.labels)
         strangeness = (self.probabilities / self.thresholds).max(1)
-        best = self.probabilities.argmax(1)
-        ambiguous = (np.abs(self.margin) < CLOSE) & ((best == self.labels) | (best == self.proposed))
+        best, apart = self.probabilities.argmax(1), np.abs(self.own - self.others.max(1))
+        ambiguous = (apart < CLOSE) & ((best == self.labels) | (best == self.proposed))
         taken = np.zeros(len(self.labels), dtype=bool)
         found = {}
         for doubt, those, score in (
-            (Doubt.DUPLICATE, np.isin(np.arange(len(self.labels)), copies), self.margin),
-            (Doubt.WRONG, wrong, self.margin),
+            (Doubt.DUPLICATE, np.isin(np.arange(len(self.labels)), copies), self.own),
+            (Doubt.WRONG, self.wrong, self.own),
             (Doubt.STRANGE, strangeness < STRANGE, strangeness),
-            (Doubt.AMBIGUOUS, ambiguous, np.abs(self.margin)),
+            (Doubt.AMBIGUOUS, ambiguous, apart),
         ):
             those = np.flatnonzero(those & ~taken)
             taken[those] = True

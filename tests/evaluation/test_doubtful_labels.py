@@ -46,8 +46,7 @@ def test_cleanlab_finds_the_same():
     assert np.array_equal(found.joint, joint)
     wrong = found.doubts(np.empty(0, dtype=np.int64))[Doubt.WRONG]
     assert set(wrong.tolist()) == set(np.asarray(off).tolist())
-    margins = rank.get_normalized_margin_for_each_label(found.labels, found.probabilities)
-    assert found.margin == pytest.approx(2 * margins - 1)  # cleanlab has them between 0 and 1
+    assert found.own == pytest.approx(rank.get_self_confidence_for_each_label(found.labels, found.probabilities))
     assert found.estimate == pytest.approx(count.estimate_joint(found.labels, found.probabilities), abs=2e-3)
 
 
@@ -58,7 +57,7 @@ def test_wrong_labels_are_ranked_first_and_get_their_class_back():
     wrong = found.doubts(np.empty(0, dtype=np.int64))[Doubt.WRONG]
     planted = wrong[wrong < 60]
     assert (found.proposed[planted] == true[planted]).mean() > 0.9
-    assert np.all(np.diff(found.margin[wrong]) >= 0)
+    assert np.all(np.diff(found.own[wrong]) >= 0)
 
 
 def test_every_image_has_one_doubt_at_the_most_and_each_kind_what_it_says():
