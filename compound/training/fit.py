@@ -1,7 +1,9 @@
 """`train`: a run on its data, from where it stands to its evaluation."""
 
+import os
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 from compound.data import DataSet
 from compound.errors import UsageError
@@ -48,6 +50,8 @@ def train(
     Raises `Interrupted` after Ctrl-C or SIGTERM, with the checkpoint saved, and `Diverged` when loss, gradients or
     weights are no longer numbers; then nothing of that step is kept.
     """
+    # A change of directory on the way, in a callback or another thread, must not divide the run.
+    named, run = run.path, replace(run, path=Path(os.path.abspath(run.path)))
     keep_freed_memory()  # a step makes the same maps again, and fresh pages cost more than many of its operators
     world = join(execution.where)
     from_first(lambda: refuse_unseen(run) if final is None else refuse_second(run))
@@ -64,7 +68,8 @@ def train(
         while True:
             session = Session(run, data, execution, world, safeguards, quiet)
             try:
-                return session.result(session.fit(start), final)
+                trained, evaluation = session.result(session.fit(start), final)
+                return replace(trained, path=named), evaluation
             except Diverged as error:
                 if safeguards.on_nan != "retry" or run.lowered == RETRIES:
                     raise

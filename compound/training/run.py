@@ -11,6 +11,7 @@ evaluation.json     accuracy on the test images
 holdout.json        accuracy on the held-out images, where the test images are kept for later
 """
 
+import os
 import platform
 import shlex
 from dataclasses import dataclass, replace
@@ -132,8 +133,9 @@ def open_run(path: str | Path) -> Run:
 
 
 def resume_command(path: str | Path) -> str:
-    """What to type to go on with a run."""
-    return f"compound resume {shlex.quote(str(path))}"
+    """What to type to go on with a run; short where it lies below the folder one is in."""
+    here = os.path.join(os.getcwd(), "")
+    return f"compound resume {shlex.quote(str(path).removeprefix(here))}"
 
 
 def data_fields(data: DataSet) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import yaml
 from compound import UsageError
 from compound.data import DataSpec, open_data
 from compound.execution import Execution
-from compound.training import open_run, start_run, train
+from compound.training import Start, open_run, start_run, train
+from compound.training.module import Training
+from compound.training.session import Session
 
 
 def rewritten(path: Path, change) -> None:
@@ -65,3 +67,19 @@ def test_tensorboard_is_told_each_figure_once_an_epoch_and_what_the_run_was(tmp_
     assert all(word in plugin for word in (b"resolution", b"augment.flip", b"pictures", b"seed"))
     hparams = yaml.safe_load((run.path / "tensorboard" / "hparams.yaml").read_text())
     assert (hparams["network"], hparams["seed"], hparams["ema"]) == ("tiny", 3, 0.9)
+
+
+def test_a_change_of_directory_on_the_way_divides_no_run(tmp_path, network, data, recipe, monkeypatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    fit = Session.fit
+
+    def moved(session: Session, start: Start) -> Training:
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        return fit(session, start)
+
+    monkeypatch.setattr(Session, "fit", moved)
+    run, _ = train(start_run(network, data, recipe, "run"), data, quiet=True)
+    assert run.path == Path("run")
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    assert not list((tmp_path / "elsewhere").iterdir())
