@@ -1,6 +1,7 @@
 """Names as people write them, in pictures: plain text, in fonts of this machine that have their letters."""
 
 import io
+import logging
 import warnings
 from functools import cache
 from typing import Any, NamedTuple
@@ -54,6 +55,8 @@ def _letters(family: str) -> frozenset[int]:
     from matplotlib.figure import Figure
     from matplotlib.font_manager import FontProperties, findfont, get_font
 
+    told = logging.getLogger("matplotlib.font_manager")
+    before, told.disabled = told.disabled, True  # a font may have no usual weight, which is nothing to tell a user
     try:
         font = get_font(findfont(FontProperties(family=family), fallback_to_default=False))
         letters = frozenset(font.get_charmap())
@@ -64,4 +67,6 @@ def _letters(family: str) -> frozenset[int]:
             figure.savefig(io.BytesIO(), format="png")
     except (OSError, RuntimeError, ValueError):
         return frozenset()
+    finally:
+        told.disabled = before
     return letters
