@@ -6,12 +6,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINUTES ?= 3
 FULL ?=
 
-.PHONY: help demo check check-tests base minimum coverage test test-resume test-deploy lint docs test-slow test-oracle faults attack bench clean
+.PHONY: help demo check check-tests base minimum dist coverage test test-resume test-deploy lint docs test-slow test-oracle faults attack bench clean
 
 help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
 	@echo "make check        lint, types, floors and the tests that take no half second: in 90 seconds, before every commit"
 	@echo "make base         an install without extras, in an environment of its own: it plans, and needs no torch"
+	@echo "make dist         a wheel and an sdist in build/dist, checked and each tried in an empty environment"
 	@echo "make minimum      the same with the lowest versions of dependencies"
 	@echo "make coverage     the lines that the ordinary tests reach, in build/coverage.txt"
 	@echo "make test         lint, types, floors, the ordinary tests and the documentation"
@@ -66,6 +67,20 @@ minimum:
 	build/minimum/bin/python -m pip --disable-pip-version-check install --quiet --constraint build/minimum/constraints.txt .
 	cd build/minimum && bin/python $(CURDIR)/scripts/base_install.py bin/compound
 	rm -rf build/minimum
+
+# What an index would get: both files, their metadata, and an install of each in an environment of its own.
+dist:
+	rm -rf build/dist
+	$(PYTHON) -m venv build/dist/tools
+	build/dist/tools/bin/python -m pip --disable-pip-version-check install --quiet build twine
+	build/dist/tools/bin/python -m build --outdir build/dist .
+	build/dist/tools/bin/python -m twine check --strict build/dist/*.whl build/dist/*.tar.gz
+	for file in build/dist/*.whl build/dist/*.tar.gz; do \
+		rm -rf build/dist/empty && $(PYTHON) -m venv build/dist/empty && \
+		build/dist/empty/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt $$file && \
+		(cd build/dist/empty && bin/python $(CURDIR)/scripts/base_install.py bin/compound) || exit 1; \
+	done
+	rm -rf build/dist/empty build/dist/tools
 
 # How much of the package the ordinary tests reach; the table goes to build/coverage.txt.
 coverage: export OMP_NUM_THREADS = 1
