@@ -28,7 +28,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "compound train efficientnet-b0 photos/ --epochs 20 --lr auto",
         "compound train resnet-18 photos/ --weights auto --train head",
     ),
-    "resume": ("compound resume runs/my-run", "compound resume runs/my-run --device cuda"),
+    "resume": ("compound resume runs/my-run", "compound resume runs/study-width-on-my-net-photos"),
     "probe": (
         "compound probe efficientnet-lite0 photos/ --weights lite0.pth --folds 5",
         "compound probe runs/my-run photos/ --shots 5",

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compound.errors import CompoundError, UsageError
+from compound.files import make_folder, write_json
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
 
     from compound.trials import Problem, RankedTrial, Search, Strategy
+
+
+COMMAND = "command.json"  # in the folder of a search or a study
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Sharing:
     seconds without a sign after which a worker counts as dead.
     `workers`: processes here; None: one a core, up to four. `threads`: of each; None: the cores shared out.
     `device`: where they run. `progress`: the best trials, or a line a trial, on standard error.
+    `command`: the words that asked for it, which its folder keeps, so that `compound resume` can ask again.
 
     Raises `UsageError` for a time that is none.
     """
@@ -35,6 +40,7 @@ class Sharing:
     threads: int | None = None
     device: str = "auto"
     progress: bool = False
+    command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.timeout is not None and not 0 < self.timeout < math.inf:
@@ -46,11 +52,14 @@ class Sharing:
         self, problem: "Problem", journal: Path, trials: int, strategy: "Strategy", seed: int = 0,
         pruner: "BasePruner | None" = None,
     ) -> "Search":  # fmt: skip
-        """The search as asked for; `journal` keeps it where no storage is given."""
+        """The search as asked for; `journal` keeps it where no storage is given, and the command stands beside it."""
         from optuna.pruners import NopPruner
 
-        from compound.trials import Search
+        from compound.trials import Search, masked
 
+        kept = journal.with_name(COMMAND)
+        if self.command and not kept.exists():
+            write_json(make_folder(kept.parent) / COMMAND, {"arguments": [masked(word) for word in self.command]})
         storage, pruner = self.storage or str(journal), pruner or NopPruner()
         return Search(problem, storage, trials, strategy, seed, self.study, pruner, self.timeout, self.lease)
 

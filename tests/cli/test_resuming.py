@@ -12,7 +12,8 @@ import yaml
 from safetensors.torch import load_file
 
 import compound
-from compound import RECIPES, Setup, Start, parse_network
+from compound import RECIPES, Setup, Sharing, Start, UsageError, parse_network
+from compound.cli.resume import kept_command
 from compound.training import Run, open_run, session
 from compound.training.setup import kept, setup_of
 
@@ -137,3 +138,34 @@ def test_what_is_kept_of_a_setup_is_plain_and_lasts(here):
     run = Run(here, of, RECIPES["small"], {}, 3, setup=kept(Setup(Start("a.pth", of=of))))
     assert setup_of(run) == Setup(Start("a.pth", of=of), seed=3, resume=True)
     assert yaml.safe_load(yaml.safe_dump(run.setup)) == run.setup
+
+
+@pytest.mark.long
+def test_a_study_goes_on_by_its_folder(cli, photos, here):
+    words = ("--recipe", "brief.yaml", "--epochs", 1, "--seeds", 1, "--ratio", 2, "--workers", 1, "--device", "cpu")
+    study = cli.json("study", "tiny.yaml", photos, *words, "-o", "a study")
+    again = cli.json("resume", "a study")
+    assert {**again, "seconds": 0} == {**study, "seconds": 0}
+
+
+@pytest.mark.parametrize(
+    ("kept", "asked"),
+    [
+        (["study", "net", "photos", "-o", "else", "--seeds", "2"], "study net photos --seeds 2 --out there"),
+        (["search", "transfer", "net", "photos", "--out=else"], "search transfer net photos --out there"),
+        (["train", "net", "photos"], "holds no search and no study"),
+        ([], "holds no search and no study"),
+        (["study", "--storage", "postgresql://me:secret@host/db"], "the password of its storage is not kept"),
+    ],
+)
+def test_the_command_of_a_search_is_asked_again_in_its_folder(here, kept, asked):
+    folder = Path("there")
+    folder.mkdir()
+    sharing = Sharing(command=tuple(kept) or ("",))
+    sharing.search(None, folder / "search.journal", 1, None)
+    if " --out there" in asked:
+        assert kept_command(folder) == asked.split()
+    else:
+        with pytest.raises(UsageError, match=asked):
+            kept_command(folder)
+    assert "secret" not in (folder / "command.json").read_text()

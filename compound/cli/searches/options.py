@@ -1,5 +1,6 @@
 """The options of every verb that searches, each said once: where trials are kept, who works on them, what is kept."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -47,5 +48,6 @@ class SearchOptions:
     def sharing(self, workers: int | None, device: str, progress: bool, threads: int | None = None) -> Sharing:
         """Where trials are kept, and who works on them."""
         return Sharing(
-            self.storage, self.study or "", self.timeout, self.lease, workers, threads, device, progress
+            self.storage, self.study or "", self.timeout, self.lease, workers, threads, device, progress,
+            tuple(sys.argv[1:]),
         )  # fmt: skip
