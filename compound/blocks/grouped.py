@@ -63,6 +63,8 @@ class HalvedBottleneck(Bottleneck):
 
     def check(self, inp: int, out: int) -> None:
         super().check(inp, out)
+        if self.pooled:
+            raise NetworkError("pooled shortcuts have a 1×1 convolution and this block's is 3×3; leave out pooled")
         half = out // self.reduce // 2
         if half < 1:
             raise NetworkError(f"reduce {self.reduce} leaves one channel of {out}, too few to halve; use 1")

@@ -106,14 +106,18 @@ class UniversalMBConv(Block):
 class Separable(Block):
     """Depthwise k×k, then pointwise 1×1, each with norm and activation (MobileNetV1, Howard et al. 2017).
 
-    `bare` leaves out norm and activation between the two (Xception, Chollet 2017).
+    `bare` leaves out norm and activation between the two (Xception, Chollet 2017). `se` stands between them, too
+    (PP-LCNet, Cui et al. 2021).
     """
 
     kernel: int = 3
     bare: bool = False
+    se: float | SqueezeExcite = 0
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         bare = Depthwise(self.kernel, stride, style.padding)
         return Chain.of(
-            depthwise=bare if self.bare else style.depthwise(self.kernel, stride), pointwise=style.conv(out)
+            depthwise=bare if self.bare else style.depthwise(self.kernel, stride),
+            se=squeeze_excite(self.se, inp, inp, style),
+            pointwise=style.conv(out),
         )

@@ -5,18 +5,23 @@ from dataclasses import dataclass
 from compound.blocks.base import Block, keeps_shape
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
 from compound.errors import NetworkError
-from compound.ops import Chain, Operator, Residual
+from compound.ops import Chain, Operator, Pool, Residual
 
 
 @dataclass(frozen=True)
 class Basic(Block):
-    """Two k×k convolutions and a shortcut (He et al. 2016, ResNet-18 and -34)."""
+    """Two k×k convolutions and a shortcut (He et al. 2016, ResNet-18 and -34).
+
+    `pooled` halves the shortcut's map by 2×2 average pooling before its 1×1 convolution, which then reads every
+    position (He et al. 2019, arXiv:1812.01187, ResNet-D).
+    """
 
     kernel: int = 3
+    pooled: bool = False
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         body = Chain.of(conv1=style.conv(out, self.kernel, stride), conv2=style.conv(out, self.kernel, act=False))
-        return residual(body, inp, out, stride, style)
+        return residual(body, inp, out, stride, style, pooled=self.pooled)
 
 
 @dataclass(frozen=True)
@@ -25,12 +30,14 @@ class Bottleneck(Block):
 
     The stride sits on the k×k convolution ("v1.5"), as in torchvision and timm. `groups` makes it ResNeXt's (Xie et
     al. 2017), `reduce` 2 without groups Wide ResNet's, `se` SE-ResNet's: the gate is on the channels that come back.
+    `pooled`: see `Basic`.
     """
 
     kernel: int = 3
     reduce: int = 4
     groups: int = 1
     se: float | SqueezeExcite = 0
+    pooled: bool = False
 
     @property
     def multiple(self) -> int:
@@ -60,10 +67,15 @@ class Bottleneck(Block):
             expand=style.conv(out, act=False),
             se=squeeze_excite(self.se, inp, out, style),
         )
-        return residual(body, inp, out, stride, style)
+        return residual(body, inp, out, stride, style, pooled=self.pooled)
 
 
-def residual(body: Operator, inp: int, out: int, stride: int, style: Style, kernel: int = 1) -> Chain:
+def residual(
+    body: Operator, inp: int, out: int, stride: int, style: Style, kernel: int = 1, pooled: bool = False
+) -> Chain:
     """body(x) + shortcut(x), then the activation; a convolution, usually 1×1, fits the shortcut where shapes differ."""
-    shortcut = Chain() if keeps_shape(inp, out, stride) else style.conv(out, kernel, stride, act=False)
+    fit = style.conv(out, kernel, 1 if pooled else stride, act=False)
+    if pooled and stride > 1:
+        fit = Chain((("pool", Pool("average", 2, stride, "valid", ceil=True)), *fit.parts))
+    shortcut = Chain() if keeps_shape(inp, out, stride) else fit
     return Chain.of(residual=Residual(body, shortcut), act=style.act())

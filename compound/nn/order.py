@@ -22,7 +22,7 @@ conv_exp bn1 se? conv_pwl bn2
 conv bn
 conv bn1
 conv_reduce conv_expand
-conv1 bn1 layer# fc                                         | torchvision, timm: ResNet
+conv1 bn1 maxpool? layer# fc                                         | torchvision, timm: ResNet
 conv1 bn1 conv2 bn2 se? downsample?
 conv1 bn1 conv2 bn2 conv3 bn3 se? downsample?
 stem stages final_conv head                                 | timm: NFNet

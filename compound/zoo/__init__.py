@@ -40,6 +40,7 @@ FAMILIES = (
     "mobilenetv4",
     "convnext",
     "repvgg",
+    "lcnet",
 )
 
 

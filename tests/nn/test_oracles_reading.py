@@ -20,7 +20,7 @@ TORCHVISION = (
 )  # fmt: skip
 TIMM = (
     "efficientnet_es", "efficientnetv2_rw_s", "inception_resnet_v2", "inception_v4", "legacy_xception",
-    "mobilenetv1_100", "mobilenetv3_large_100", "mobilenetv4_conv_medium", "mobilenetv4_conv_small", "resnet26", "seresnet50", "tf_efficientnet_b0", "tf_efficientnet_lite0",
+    "mobilenetv1_100", "mobilenetv3_large_100", "mobilenetv4_conv_medium", "mobilenetv4_conv_small", "lcnet_050", "mobileone_s1", "repvgg_a0", "resnet18d", "resnet26", "seresnet50", "tf_efficientnet_b0", "tf_efficientnet_lite0",
     "tinynet_a",
 )  # fmt: skip
 

@@ -107,6 +107,8 @@ def mean(c: Capture, a: Arguments, output: Any) -> Value:
 
 def add(c: Capture, a: Arguments, output: Any) -> Value:
     one, other = a["self"], a["other"]
+    if isinstance(one, Value) and not isinstance(other, Value | Weight) and other == 0:  # where a sum begins
+        return one
     if not isinstance(other, Value) or a.get("alpha", 1) != 1:
         raise NotInAlphabet("of a number or a weight")
     if c.graph.shapes[c.plain(one)] != c.graph.shapes[c.plain(other)]:

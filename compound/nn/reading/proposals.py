@@ -22,7 +22,9 @@ from compound.blocks import (
     HalvedBottleneck,
     MaxPool,
     MBConv,
+    MobileOne,
     Patches,
+    RepVgg,
     Separable,
     ShuffleV1,
     ShuffleV2,
@@ -62,9 +64,9 @@ def mobile(a: Ahead) -> Iterator[Proposal]:
         mid, out = channels(depthwise), channels(project)
         if groups(depthwise) != mid:
             continue
-        for bare in (False, True):
-            yield Proposal(Separable(kernel(depthwise), bare), out, stride(depthwise))
         upto = a.nodes.index(project)
+        for bare, se in product((False, True), gates(a.nodes[:upto], a.inp[0], mid, a.style)):
+            yield Proposal(Separable(kernel(depthwise), bare, se), out, stride(depthwise))
         for se, act, skip in product(list(gates(a.nodes[:upto], a.inp[0], mid, a.style)), acts, (True, False)):
             expand = ratio(mid, a.inp[0])
             yield Proposal(MBConv(kernel(depthwise), expand, se, skip, act), out, stride(depthwise))
@@ -103,12 +105,13 @@ def residual(a: Ahead) -> Iterator[Proposal]:
     convs = [node for node in a.piece if node.kind == "conv"]
     out = a.out[0]
     kernels = sorted({kernel(node) for node in convs}, reverse=True)
+    pooled = any(node.kind == "pool" for node in a.piece)
     for k in kernels:
-        yield Proposal(Basic(k), out, a.stride)
+        yield Proposal(Basic(k, pooled), out, a.stride)
     shapes = {(kernel(node), channels(node), groups(node)) for node in convs}
     for (k, mid, g), se in product(sorted(shapes, reverse=True), list(gates(a.piece, a.inp[0], out, a.style))):
         if out % mid == 0:
-            yield Proposal(Bottleneck(k, out // mid, g, se), out, a.stride)
+            yield Proposal(Bottleneck(k, out // mid, g, se, pooled), out, a.stride)
             yield Proposal(HalvedBottleneck(k, out // mid, g, se), out, a.stride)
     for (k, mid, g), se in product(sorted(shapes, reverse=True), list(gates(a.piece, a.inp[0], out, a.style))):
         if mid % g == 0:
@@ -117,6 +120,21 @@ def residual(a: Ahead) -> Iterator[Proposal]:
     places: tuple[Literal["first", "last"], ...] = ("first", "last")
     for k, first, grow in product(kernels[:1], (True, False), places):
         yield Proposal(Xception(k, max(1, len(separable)), first, grow), out, a.stride)
+
+
+def branched(a: Ahead) -> Iterator[Proposal]:
+    """Convolutions and norms that are added: blocks that were not folded."""
+    convs = [node for node in a.piece if node.kind == "conv"]
+    if a.piece[-1].kind != "add" or not convs:
+        return
+    size = max(map(kernel, convs))
+    whole = [node for node in convs if kernel(node) == size]
+    for se in gates(a.nodes[len(a.piece) :][:8], a.inp[0], a.out[0], a.style):
+        yield Proposal(RepVgg(size, se), a.out[0], a.stride)
+    point = next((node for node in a.nodes[len(a.piece) :] if node.kind == "conv"), None)
+    if point and groups(whole[0]) == a.inp[0]:
+        for se in gates(a.nodes[len(a.piece) : a.nodes.index(point)], a.inp[0], a.inp[0], a.style):
+            yield Proposal(MobileOne(size, len(whole), se), channels(point), a.stride)
 
 
 def joined(a: Ahead) -> Iterator[Proposal]:
@@ -175,7 +193,7 @@ def convnext(a: Ahead) -> Iterator[Proposal]:
 
 def proposals(ahead: Ahead) -> Iterator[Proposal]:
     """Every reading worth trying at a place, the likelier first."""
-    for read in (residual, plain, mobile, universal, convnext, joined, shuffled):
+    for read in (residual, branched, plain, mobile, universal, convnext, joined, shuffled):
         yield from read(ahead)
     strides = dict.fromkeys((ahead.stride, 2))  # windows without padding shrink small maps by more than they stride
     for block, by in product(inceptions(ahead.graph, ahead.start, ahead.end), strides):
