@@ -14,7 +14,7 @@ from pathlib import Path
 
 from compound.cost import CONVENTION
 from compound.files import write_bytes
-from compound.paper import Line, table
+from compound.paper import PaperLine, table
 from compound.paper.tables import ROUNDED, TABLES, TOLERANCE
 from compound.reporting.picture import Plot
 from compound.reporting.study_figures import study_figures
@@ -53,7 +53,7 @@ def page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _part(part: str, counted: dict[int, tuple[Line, ...]]) -> Iterator[str]:
+def _part(part: str, counted: dict[int, tuple[PaperLine, ...]]) -> Iterator[str]:
     """A heading and a table of what reproduction.csv says of the part, and of tables how far print and count agree."""
     yield f"## {part}\n"
     yield "| of the paper | what it shows | reproduced | what and why | command |\n|---|---|---|---|---|"
@@ -67,13 +67,13 @@ def _part(part: str, counted: dict[int, tuple[Line, ...]]) -> Iterator[str]:
     yield ""
 
 
-def _agreement(lines: tuple[Line, ...]) -> str:
+def _agreement(lines: tuple[PaperLine, ...]) -> str:
     figures = [figure for line in lines for figure in (line.params, line.macs) if figure.deviation is not None]
     close = sum(figure.rounds or not figure.parts for figure in figures)
     return f"; {close} of {len(figures)} printed figures agree (below)" if figures else ""
 
 
-def _discrepancies(counted: dict[int, tuple[Line, ...]]) -> Iterator[str]:
+def _discrepancies(counted: dict[int, tuple[PaperLine, ...]]) -> Iterator[str]:
     for number, lines in counted.items():
         for line in lines:
             reasons = [reason for reason in line.reasons if reason != ROUNDED]

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compound.measurement import Session
+    from compound.measurement import Measurement
 
 
-def session_text(session: "Session") -> str:
+def session_text(session: "Measurement") -> str:
     about, width = session.environment, max([24, *(len(one.subject.name) for one in session.measured)])
     lines = [
         f"{about['cpu']}, {about['threads']} thread{'s' * (about['threads'] > 1)}, "

@@ -9,7 +9,7 @@ import typer
 from compound.cli.common import Json, answer
 from compound.cost import CONVENTION
 from compound.errors import UsageError
-from compound.paper import Figure, Line, Table
+from compound.paper import Figure, PaperLine, PaperTable
 from compound.paper import table as compute
 from compound.paper.tables import UNITS
 
@@ -30,7 +30,7 @@ def table(
     answer(json, {"table": number, "title": found.title, "rows": lines}, text(found))
 
 
-def fields(line: Line) -> dict[str, Any]:
+def fields(line: PaperLine) -> dict[str, Any]:
     """A line as a flat record: what is printed under its own names, what is counted beside it."""
     return {
         "row": line.label,
@@ -55,7 +55,7 @@ def separated(lines: list[dict[str, Any]]) -> str:
     return stream.getvalue()
 
 
-def text(found: Table) -> str:
+def text(found: PaperTable) -> str:
     """The table as aligned text; reasons are numbered below."""
     labels = ["", *(line.label for line in found.lines)]
     width = max(map(len, labels))

@@ -17,8 +17,8 @@ from compound.nn import ConvNet, Weights
 from compound.runtimes import (
     FORMATS,
     Deployable,
+    Exportable,
     ExportError,
-    Graph,
     Input,
     Runtime,
     graph_of,
@@ -139,7 +139,7 @@ def export(
 
 
 def _export_one(
-    graph: Graph[Deployable], name: str, folder: Path, checked_on: Probe, int8: bool, calibration: Tensor | None
+    graph: Exportable[Deployable], name: str, folder: Path, checked_on: Probe, int8: bool, calibration: Tensor | None
 ) -> list[Exported]:
     file = FORMATS[name].file
     path = FORMATS[name].write(graph, folder / file)
@@ -159,7 +159,7 @@ def _export_one(
     return done
 
 
-def checked_program(graph: Graph[Deployable], path: Path, checked_on: Probe) -> Exported:
+def checked_program(graph: Exportable[Deployable], path: Path, checked_on: Probe) -> Exported:
     """The program as it was written. Loading such an archive can run code; this one was made a moment ago."""
     described = Weights(graph.module.network, ())
     prepare = graph.module.prepare

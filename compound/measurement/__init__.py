@@ -2,7 +2,7 @@
 
 from compound.measurement.device import USUAL, Sampling, measure_device
 from compound.measurement.memory import inference_peak, training_peak
-from compound.measurement.session import Measured, Session, memory_fields, run_session
+from compound.measurement.session import Measured, Measurement, memory_fields, run_session
 from compound.measurement.subjects import LIBRARIES, Subject, of_library, of_network, of_run
 from compound.measurement.timing import TABLE_4, Timing, Turns, interleaved
 
@@ -11,8 +11,8 @@ __all__ = [
     "TABLE_4",
     "USUAL",
     "Measured",
+    "Measurement",
     "Sampling",
-    "Session",
     "Subject",
     "Timing",
     "Turns",

@@ -62,7 +62,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Session:
+class Measurement:
     """What was measured, the runtimes that were not there with the reason, and where it was."""
 
     measured: tuple[Measured, ...]
@@ -115,7 +115,7 @@ def run_session(
     turns: Turns = TABLE_4,
     known: Mapping[str, MakeRunner] = RUNTIMES,
     say: Callable[[str], None] = lambda text: None,
-) -> Session:
+) -> Measurement:
     """Time every subject on every runtime at every batch size, all taking turns."""
     about = environment(threads)
     peak = peak_gflops(threads)
@@ -145,7 +145,7 @@ def run_session(
         Measured(subject, runtime, batch, timings[key], ready, peak)
         for key, (subject, runtime, batch, ready) in described.items()
     )
-    return Session(measured, unavailable, about | {"peak_gflops": peak})
+    return Measurement(measured, unavailable, about | {"peak_gflops": peak})
 
 
 def images_of(subject: Subject, batch: int, seed: int) -> torch.Tensor:

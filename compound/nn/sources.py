@@ -25,18 +25,18 @@ from compound.nn.depthwise import Geometry, convolution_backward
 aten = torch.ops.aten
 
 
-class Source(NamedTuple):
+class TensorSource(NamedTuple):
     """How to compute a tensor again: `compute(*leaves)`. The function itself holds no tensor."""
 
     compute: Callable[..., Tensor]
     leaves: tuple[Tensor, ...]
 
 
-def source_of(x: Tensor) -> Source | None:
+def source_of(x: Tensor) -> TensorSource | None:
     return getattr(x, "source", None)
 
 
-def with_source(x: Tensor, source: Source) -> Tensor:
+def with_source(x: Tensor, source: TensorSource) -> Tensor:
     x.source = source  # type: ignore[attr-defined]
     return x
 
@@ -144,7 +144,7 @@ def norm_act(norm: nn.BatchNorm2d, act: type[nn.Module] | None, x: Tensor) -> Te
     y, mean, variance = NormAct.apply(x, norm.weight, norm.bias, *running, norm.momentum, normalised)
     if not y.requires_grad:  # nobody would come last
         return cast(Tensor, y)
-    return with_source(y, Source(normalised.again, (x, mean, variance, norm.weight, norm.bias)))
+    return with_source(y, TensorSource(normalised.again, (x, mean, variance, norm.weight, norm.bias)))
 
 
 class NormAct(Function):
@@ -209,7 +209,7 @@ def gated(x: Tensor, gate: Tensor) -> Tensor:
     if source is None:
         return x * gate
     y = Gated.apply(x, gate, source.compute, *source.leaves)
-    return with_source(y, Source(partial(_gated, source.compute), (gate, *source.leaves)))
+    return with_source(y, TensorSource(partial(_gated, source.compute), (gate, *source.leaves)))
 
 
 def _gated(compute: Callable[..., Tensor], gate: Tensor, *leaves: Tensor) -> Tensor:

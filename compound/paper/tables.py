@@ -50,7 +50,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Line:
+class PaperLine:
     """A printed row, and the same row counted; ratios are to the EfficientNet of equal accuracy (Table 2)."""
 
     label: str
@@ -65,12 +65,12 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Table:
+class PaperTable:
     """A table of the paper."""
 
     number: int
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[PaperLine, ...]
 
 
 @lru_cache
@@ -93,15 +93,17 @@ def counted(network: Network) -> Cost:
     return cost(network)
 
 
-def line(number: int, label: str, printed: dict[str, str], network: Network, params: Figure, macs: Figure) -> Line:
+def line(number: int, label: str, printed: dict[str, str], network: Network, params: Figure, macs: Figure) -> PaperLine:
     """A line with the reasons of its deviations."""
     known = {(r["row"], r["quantity"]): r["reason"] for r in rows("reasons") if r["table"] == str(number)}
     figures = (("params", params), ("macs", macs))
     reasons = [ROUNDED if figure.rounds else known[label, name] for name, figure in figures if figure.parts]
-    return Line(label, printed, network.name, network.resolution, params, macs, reasons=tuple(dict.fromkeys(reasons)))
+    return PaperLine(
+        label, printed, network.name, network.resolution, params, macs, reasons=tuple(dict.fromkeys(reasons))
+    )
 
 
-def table_1() -> Iterator[Line]:
+def table_1() -> Iterator[PaperLine]:
     """EfficientNet-B0 by stage, with the resolution a stage receives; the paper numbers the stem 1."""
     network = ZOO["efficientnet-b0"]
     blocks = {row.stage: row for row in reversed(network.blocks())}
@@ -114,10 +116,10 @@ def table_1() -> Iterator[Line]:
         reasons = () if ours == theirs else (f"resolution, channels and layers are {ours} here",)
         label = f"{printed['stage']} {printed['operator']} to {printed['channels']}, {printed['layers']} layers"
         params, macs = Figure(counted=one.params), Figure(counted=one.macs)
-        yield Line(label, printed, network.name, pixels, params, macs, reasons=reasons)
+        yield PaperLine(label, printed, network.name, pixels, params, macs, reasons=reasons)
 
 
-def table_2() -> Iterator[Line]:
+def table_2() -> Iterator[PaperLine]:
     """Groups of equal accuracy, each begun by its EfficientNet."""
     leader = Cost(params=1, macs=1)
     for printed in rows("table2_imagenet"):
@@ -129,22 +131,24 @@ def table_2() -> Iterator[Line]:
         yield replace(found, params_ratio=count.params / leader.params, macs_ratio=count.macs / leader.macs)
 
 
-def scaled(number: int, label: str, printed: dict[str, str], baseline: Network) -> Line:
+def scaled(number: int, label: str, printed: dict[str, str], baseline: Network) -> PaperLine:
     """A row of one scaling; the compound rows that print no factors cannot be counted."""
     if not printed["depth"]:
-        return Line(label, printed, baseline.name, macs=Figure(printed["flops"]), reasons=("print gives no factors",))
+        return PaperLine(
+            label, printed, baseline.name, macs=Figure(printed["flops"]), reasons=("print gives no factors",)
+        )
     factors = Scaling(float(printed["depth"]), float(printed["width"]), float(printed["resolution"]))
     network = scale(baseline, factors)
     count = counted(network)
     return line(number, label, printed, network, Figure(counted=count.params), Figure(printed["flops"], count.macs))
 
 
-def table_3() -> Iterator[Line]:
+def table_3() -> Iterator[PaperLine]:
     for printed in rows("table3_scaling_other_networks"):
         yield scaled(3, f"{printed['network']} {printed['scaling']}", printed, find(printed["network"]))
 
 
-def table_4() -> Iterator[Line]:
+def table_4() -> Iterator[PaperLine]:
     for printed in rows("table4_cpu_latency"):
         network = find(printed["model"])
         count = counted(network)
@@ -152,7 +156,7 @@ def table_4() -> Iterator[Line]:
         yield line(4, f"{printed['model']}, {printed['latency_s']} s", printed, network, params, macs)
 
 
-def table_5() -> Iterator[Line]:
+def table_5() -> Iterator[PaperLine]:
     """Parameters without the classifier, as every printed figure is; each network once."""
     printed = (*rows("table5_transfer_public"), *rows("table5_transfer_reported"))
     figures = [(row["model"], row["params"]) for row in printed]
@@ -165,12 +169,12 @@ def table_5() -> Iterator[Line]:
         yield line(5, model, {"params": params}, network, Figure(params, bare), Figure())
 
 
-def table_7() -> Iterator[Line]:
+def table_7() -> Iterator[PaperLine]:
     for printed in rows("table7_scaled_b0"):
         yield scaled(7, printed["scaling"], printed, ZOO["efficientnet-b0"])
 
 
-TABLES: dict[int, tuple[str, Callable[[], Iterator[Line]]]] = {
+TABLES: dict[int, tuple[str, Callable[[], Iterator[PaperLine]]]] = {
     1: ("EfficientNet-B0, stage by stage", table_1),
     2: ("ImageNet: EfficientNet and networks of equal accuracy", table_2),
     3: ("Scaling up MobileNets and ResNet", table_3),
@@ -180,9 +184,9 @@ TABLES: dict[int, tuple[str, Callable[[], Iterator[Line]]]] = {
 }
 
 
-def table(number: int) -> Table:
+def table(number: int) -> PaperTable:
     """A table of the paper, computed; raises `UsageError` for one with nothing to count."""
     if number not in TABLES:
         raise UsageError(f"table {number} has no networks to count; use {', '.join(map(str, TABLES))}")
     title, lines = TABLES[number]
-    return Table(number, title, tuple(lines()))
+    return PaperTable(number, title, tuple(lines()))

@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from compound.network import Network
-from compound.reporting.layout import TOP, Row, Scales, cuts, heading, lay_out, layers_text, short_label
+from compound.reporting.layout import TOP, DrawnNetwork, Scales, cuts, heading, lay_out, layers_text, short_label
 from compound.reporting.picture import DPI, PAPER
 
 SHADE = 0.75  # opacity of a slab
@@ -57,7 +57,7 @@ def draw_networks(networks: Sequence[Network]) -> str:
     )
 
 
-def _svg(row: Row, scales: Scales) -> str:
+def _svg(row: DrawnNetwork, scales: Scales) -> str:
     name = row.placed[0].floor - 18 - 2 * (row.placed[0].floor - 18 - row.middle) - TOP + 14
     svg = [
         f'<text x="4" y="{name:g}" text-anchor="start" font-size="14" font-weight="600">'

@@ -20,7 +20,7 @@ DASHES = (0, (4, 2))
 HIGH, FAR = 25.0, 20.0  # a loss above all that guessing gives (10 with 21,841 classes), and times the smallest one
 
 
-class Line(NamedTuple):
+class EpochCurve(NamedTuple):
     """One quantity over the epochs."""
 
     label: str
@@ -28,12 +28,14 @@ class Line(NamedTuple):
     values: Sequence[float]
 
 
-def curves(name: str, title: str, lines: Sequence[Line], *, percent: bool, dashed: Sequence[Line] = ()) -> Plot:
+def curves(
+    name: str, title: str, lines: Sequence[EpochCurve], *, percent: bool, dashed: Sequence[EpochCurve] = ()
+) -> Plot:
     """Quantities over the epochs: `lines` in the colours of the series, `dashed` ones in the second colour."""
 
     def draw(axes: Axes, palette: Palette) -> None:
         colours = (palette.accent, *palette.series[1:])
-        drawn: list[tuple[Line, str, Any]] = [(one, palette.second, DASHES) for one in dashed]
+        drawn: list[tuple[EpochCurve, str, Any]] = [(one, palette.second, DASHES) for one in dashed]
         drawn += [(one, colours[number % len(colours)], "-") for number, one in enumerate(lines)]
         for one, colour, dashes in drawn:
             if any(math.isfinite(value) for value in one.values):

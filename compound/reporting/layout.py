@@ -55,7 +55,7 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Row:
+class DrawnNetwork:
     """A network where it stands: `wide`, its middle at `middle`."""
 
     network: Network
@@ -64,13 +64,13 @@ class Row:
     placed: tuple[Placed, ...]
 
 
-def lay_out(networks: Sequence[Network]) -> tuple[Scales, list[Row], float, float]:
+def lay_out(networks: Sequence[Network]) -> tuple[Scales, list[DrawnNetwork], float, float]:
     """The scales, where everything stands, and the drawing's width and height."""
     drawn = [boxes(network) for network in networks]
     every = [box for row in drawn for box in row]
     most = max(sum(box.layers * box.channels for box in row) for row in drawn)
     scales = Scales(HEIGHT / max(box.resolution for box in every), min(CHANNEL, LAYERS_WIDTH / most))
-    rows: list[Row] = []
+    rows: list[DrawnNetwork] = []
     top = 0.0
     for network, row in zip(networks, drawn, strict=True):
         high = scales.px * max(box.resolution for box in row)
@@ -80,14 +80,14 @@ def lay_out(networks: Sequence[Network]) -> tuple[Scales, list[Row], float, floa
     return scales, rows, width, top - BELOW
 
 
-def _row(network: Network, row: list[Box], scales: Scales, middle: float, high: float) -> Row:
+def _row(network: Network, row: list[Box], scales: Scales, middle: float, high: float) -> DrawnNetwork:
     placed, at = [], 0.0
     for box in row:
         slot, tall = scales.slot(box), box.resolution * scales.px
         wide = scales.thick(box)
         placed.append(Placed(box, at + slot / 2, middle - tall / 2, wide, tall, middle + high / 2 + 18))
         at += slot
-    return Row(network, max(at, 8.5 * len(heading(network))), middle, tuple(placed))
+    return DrawnNetwork(network, max(at, 8.5 * len(heading(network))), middle, tuple(placed))
 
 
 def boxes(network: Network) -> list[Box]:

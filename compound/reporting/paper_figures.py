@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from compound.errors import UsageError
 from compound.network import Network
-from compound.paper import Line, table
+from compound.paper import PaperLine, table
 from compound.reporting.cost_figures import Curve, Point, accuracy_plot
 from compound.reporting.drawing import CAPTION, Drawing
 from compound.reporting.picture import Picture, Plot
@@ -78,7 +78,7 @@ def figure_2(networks: Sequence[Network], phi: float, rule: Rule) -> Drawing:
 PRINTED: dict[int, Callable[[], Plot]] = {1: figure_1, 5: figure_5, 8: figure_8}
 
 
-def _point(line: Line, label: str) -> Point:
+def _point(line: PaperLine, label: str) -> Point:
     accuracy = float(line.printed["top1"]) / 100
     macs, params = float(line.macs.counted or 0), float(line.params.counted or 0)
     return Point(label, macs, params, accuracy, accuracy, accuracy)

@@ -112,8 +112,8 @@ class RunReport:
         epochs = [int(epoch) for epoch in m["epoch"]]
 
         def both(name: str, title: str, quantity: str, percent: bool) -> Plot:
-            held = figures.Line("held out", epochs, m[f"val_{quantity}"])
-            train = figures.Line("training", epochs, m[f"train_{quantity}"])
+            held = figures.EpochCurve("held out", epochs, m[f"val_{quantity}"])
+            train = figures.EpochCurve("training", epochs, m[f"train_{quantity}"])
             return figures.curves(name, title, [held], percent=percent, dashed=[train])
 
         return {

@@ -83,7 +83,7 @@ def _curves(runs: Sequence[RunReport], names: Sequence[str]) -> list[Picture]:
     pictures: list[Picture] = []
     kinds = (("val_loss", "Held-out loss", False), ("val_top1", "Held-out top-1 accuracy", True))
     for column, title, percent in (*kinds, ("train_loss", "Training loss", False)) if known else ():
-        lines = [figures.Line(name, [int(epoch) for epoch in m["epoch"]], m[column]) for name, m in known]
+        lines = [figures.EpochCurve(name, [int(epoch) for epoch in m["epoch"]], m[column]) for name, m in known]
         pictures.append(figures.curves(column.replace("_", "-"), title, lines, percent=percent))
     return pictures
 

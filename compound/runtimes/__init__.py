@@ -1,6 +1,6 @@
 """What computes a network: PyTorch, and files for ONNX Runtime, OpenVINO and ExecuTorch; where its time goes."""
 
-from compound.runtimes.graphs import Deployable, ExportError, Graph, Input, Unavailable, graph_of
+from compound.runtimes.graphs import Deployable, Exportable, ExportError, Input, Unavailable, graph_of
 from compound.runtimes.laps import Laps
 from compound.runtimes.optimize import Optimized, optimize
 from compound.runtimes.registry import FORMATS, RUNTIMES, Format, MakeRunner, Runner, find_runtime
@@ -11,8 +11,8 @@ __all__ = [
     "RUNTIMES",
     "Deployable",
     "ExportError",
+    "Exportable",
     "Format",
-    "Graph",
     "Input",
     "Laps",
     "MakeRunner",

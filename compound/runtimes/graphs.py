@@ -98,7 +98,7 @@ class Deployable(Function):
 
 
 @dataclass(frozen=True)
-class Graph(Generic[F]):
+class Exportable(Generic[F]):
     """What to write: the function, how many images it takes (None: any number), and what the file says of itself."""
 
     module: F
@@ -106,12 +106,12 @@ class Graph(Generic[F]):
     metadata: Mapping[str, str]
 
 
-def graph_of(model: ConvNet, classes: tuple[str, ...], batch: int | None, takes: Input) -> Graph[Deployable]:
+def graph_of(model: ConvNet, classes: tuple[str, ...], batch: int | None, takes: Input) -> Exportable[Deployable]:
     described = describe_model(model, classes) | {"input": takes, "batch": str(batch or "dynamic")}
-    return Graph(Deployable(model, takes).eval(), batch, described)
+    return Exportable(Deployable(model, takes).eval(), batch, described)
 
 
-def write_onnx(graph: Graph[Any], path: Path) -> Path:
+def write_onnx(graph: Exportable[Any], path: Path) -> Path:
     need("onnx", "onnxscript")
     import onnx
 
@@ -131,7 +131,7 @@ def write_onnx(graph: Graph[Any], path: Path) -> Path:
     return write_with(path, lambda temporary: onnx.save(proto, temporary))
 
 
-def write_openvino(graph: Graph[Any], path: Path) -> Path:
+def write_openvino(graph: Exportable[Any], path: Path) -> Path:
     """`path` and, beside it, the weights in a .bin of the same stem."""
     need("openvino")
     import openvino as ov
@@ -160,7 +160,7 @@ def save_openvino(converted: Any, path: Path) -> Path:
     return path
 
 
-def write_torch(graph: Graph[Any], path: Path) -> Path:
+def write_torch(graph: Exportable[Any], path: Path) -> Path:
     """A `torch.export` archive for C++ or ahead-of-time compilation. Loading one can run code: load only your own."""
     example = graph.module.example(graph.batch or 2)
     shapes = None if graph.batch else ({0: torch.export.Dim("batch")},)
@@ -174,7 +174,7 @@ def write_torch(graph: Graph[Any], path: Path) -> Path:
     return write_with(path, save)
 
 
-def write_executorch(graph: Graph[Any], path: Path) -> Path:
+def write_executorch(graph: Exportable[Any], path: Path) -> Path:
     """A program for ExecuTorch with the operators of XNNPACK: phones and small devices. It takes one image a call,
     where `graph` does not say how many: its memory is planned beforehand."""
     need("executorch", extra="executorch")

@@ -22,7 +22,7 @@ from compound.nn import ConvNet
 from compound.runtimes.files import Opened, open_executorch, open_onnx, open_openvino
 from compound.runtimes.graphs import (
     Bare,
-    Graph,
+    Exportable,
     Unavailable,
     graph_of,
     write_executorch,
@@ -43,7 +43,7 @@ class Format:
 
     name: str
     file: str
-    write: Callable[[Graph[Any], Path], Path]
+    write: Callable[[Exportable[Any], Path], Path]
     open: Callable[[Path, str, int], Opened] | None = None
 
 
@@ -117,10 +117,10 @@ def in_file(form: Format) -> MakeRunner:
     def make(model: nn.Module, images: Tensor, threads: int) -> Runner:
         folder = Path(tempfile.mkdtemp(prefix="compound-"))
         if isinstance(model, ConvNet):
-            graph: Graph[Any] = graph_of(model, tuple(map(str, range(model.classes))), None, "uint8")
+            graph: Exportable[Any] = graph_of(model, tuple(map(str, range(model.classes))), None, "uint8")
             images = graph.module.pixels(images)
         else:
-            graph = Graph(Bare(model, images[:1]).eval(), len(images), {})
+            graph = Exportable(Bare(model, images[:1]).eval(), len(images), {})
         opened = opener(form.write(graph, folder / form.file), "fp32", threads)
         laps = opened.laps
         runner = Runner(lambda: opened.logits(images), laps and (lambda calls: laps(images, calls)))

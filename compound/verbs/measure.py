@@ -14,7 +14,7 @@ from compound.network import Network
 from compound.verbs.given import Place, Say, find_network, heard, silent
 
 if TYPE_CHECKING:
-    from compound.measurement import Sampling, Session, Subject, Turns
+    from compound.measurement import Measurement, Sampling, Subject, Turns
 
 NetworkOrPlace = Network | Place
 
@@ -30,7 +30,7 @@ def measure(
     memory: bool = False,
     picture: Place | None = None,
     say: Say = silent,
-) -> "Session":
+) -> "Measurement":
     """Time networks on runtimes, all taking turns (Table 4 of the paper: batch 1, one core, mean of 20).
 
     Args:
@@ -43,7 +43,7 @@ def measure(
         picture: accuracy over latency, drawn into this .svg or .png.
         say: told what is being prepared.
 
-    Times are seconds. What is not there on this machine is left out, and `Session.unavailable` says why. Raises
+    Times are seconds. What is not there on this machine is left out, and `Measurement.unavailable` says why. Raises
     `UsageError` for unknown names.
     """
     from compound.measurement import TABLE_4, memory_fields, run_session

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from compound.reporting.figures import Line, curves
+from compound.reporting.figures import EpochCurve, curves
 from compound.reporting.gather import write_run_report
 from compound.reporting.labels import room_for, share_limits, spread
 from compound.reporting.names import plain, short_name
@@ -37,7 +37,7 @@ def test_an_interval_far_beyond_all_means_is_cut() -> None:
 
 def test_lines_are_named_at_their_ends_and_a_diverged_loss_is_logarithmic() -> None:
     def drawn(values: list[float]) -> str:
-        return curves("loss", "Loss", [Line("held out", [1, 2, 3], values)], percent=False).inline()
+        return curves("loss", "Loss", [EpochCurve("held out", [1, 2, 3], values)], percent=False).inline()
 
     assert ">held out<" in drawn([1.0, 0.9, 0.8])
     assert "legend" not in drawn([1.0, 0.9, 0.8])

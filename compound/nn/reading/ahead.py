@@ -6,7 +6,7 @@ from itertools import product
 from typing import Literal, NamedTuple
 
 from compound.blocks import Block, SqueezeExcite, Style
-from compound.nn.reading.graph import Graph, Node
+from compound.nn.reading.graph import Node, TraceGraph
 from compound.ops import Function, Shape
 from compound.rounding import round_channels, squeeze_channels
 
@@ -25,7 +25,7 @@ class Proposal(NamedTuple):
 class Ahead:
     """What lies behind the value `start`: the next nodes, and `end`, where their first branched piece ends."""
 
-    graph: Graph
+    graph: TraceGraph
     cuts: list[int]
     start: int
     end: int

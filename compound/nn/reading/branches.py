@@ -5,12 +5,12 @@ from dataclasses import replace
 
 from compound.blocks import Block, Branch, Inception, InceptionResidual
 from compound.blocks.inception import Step
-from compound.nn.reading.graph import Graph
+from compound.nn.reading.graph import TraceGraph
 
 THROUGH = ("norm", "act")  # what every convolution of a branch has behind it
 
 
-def step(graph: Graph, value: int) -> tuple[Step, int] | None:
+def step(graph: TraceGraph, value: int) -> tuple[Step, int] | None:
     """The convolution that `value` leaves, as (window, channels), and the value it reads."""
     while value and graph.nodes[value - 1].kind in THROUGH:
         (value,) = graph.nodes[value - 1].inputs
@@ -22,7 +22,7 @@ def step(graph: Graph, value: int) -> tuple[Step, int] | None:
     return (window[0] if square else window, channels), node.inputs[0]
 
 
-def branch(graph: Graph, value: int, start: int) -> Branch | None:
+def branch(graph: TraceGraph, value: int, start: int) -> Branch | None:
     """The branch that ends in `value` and begins at `start`, or None."""
     convs: list[Step] = []
     ends: list[Step] = []
@@ -59,14 +59,14 @@ def opened(branches: list[Branch]) -> list[Branch]:
     return branches
 
 
-def side_by_side(graph: Graph, value: int, start: int) -> list[Branch] | None:
+def side_by_side(graph: TraceGraph, value: int, start: int) -> list[Branch] | None:
     """The branches that `value` joins."""
     ends = graph.nodes[value - 1].inputs if graph.nodes[value - 1].kind == "join" else (value,)
     found = [branch(graph, end, start) for end in ends]
     return None if None in found else [one for one in found if one]
 
 
-def inceptions(graph: Graph, start: int, end: int) -> Iterator[Block]:
+def inceptions(graph: TraceGraph, start: int, end: int) -> Iterator[Block]:
     """Readings of the piece from `start` to `end`, and of the activation behind it."""
     node = graph.nodes[end - 1]
     if node.kind in ("join", "pool"):

@@ -4,12 +4,12 @@ import torch
 from torch import nn
 
 from compound.nn.build import ConvNet
-from compound.nn.reading.graph import Graph, Node
+from compound.nn.reading.graph import Node, TraceGraph
 from compound.nn.reading.written import written
 
 
 @torch.no_grad()
-def copy_weights(built: ConvNet, graph: Graph, model: nn.Module) -> None:
+def copy_weights(built: ConvNet, graph: TraceGraph, model: nn.Module) -> None:
     """The weights of `model` into the operators that stand in the same place."""
     theirs = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers(remove_duplicate=False))
     ours = dict(built.named_parameters()) | dict(built.named_buffers())
@@ -25,7 +25,7 @@ def copy_weights(built: ConvNet, graph: Graph, model: nn.Module) -> None:
         start += len(own.nodes)
 
 
-def pairs(own: Graph, graph: Graph, start: int) -> list[tuple[Node, Node]]:
+def pairs(own: TraceGraph, graph: TraceGraph, start: int) -> list[tuple[Node, Node]]:
     """The nodes of a written block and, in the same place, those of the graph behind `start`."""
     end = start + len(own.nodes)
     mine, given = own.keys(0, len(own.nodes)), graph.keys(start, end)

@@ -29,14 +29,14 @@ class Node(NamedTuple):
     where: str = ""
 
 
-class Graph:
+class TraceGraph:
     """Nodes in order of execution, with the shape of every value.
 
     `twins` are the same model's graphs for images of other sizes, in which the same operators stand in the same places.
     """
 
     def __init__(self, shape: Shape) -> None:
-        self.twins: list[Graph] = []
+        self.twins: list[TraceGraph] = []
         self.nodes: list[Node] = []
         self.shapes: list[Shape] = [shape]
         self.output = 0
@@ -64,7 +64,7 @@ class Graph:
                 return self._nested(node._replace(inputs=(prefix, *node.inputs[stop:])))
         return node
 
-    def pruned(self) -> "Graph":
+    def pruned(self) -> "TraceGraph":
         """The graph without what the output does not need."""
         needed, waiting = {0}, [self.output]
         while waiting:
@@ -72,7 +72,7 @@ class Graph:
             if value not in needed:
                 needed.add(value)
                 waiting += self.nodes[value - 1].inputs
-        kept = Graph(self.shapes[0])
+        kept = TraceGraph(self.shapes[0])
         new = {0: 0}
         for value, node in enumerate(self.nodes, 1):
             if value in needed:
@@ -82,7 +82,7 @@ class Graph:
         kept.output = new[self.output]
         return kept
 
-    def is_twin(self, other: "Graph") -> bool:
+    def is_twin(self, other: "TraceGraph") -> bool:
         """Whether the other graph has the same operators, apart from what depends on the size of the maps."""
         return [(n.kind, n.inputs, n.weights) for n in self.nodes] == [
             (n.kind, n.inputs, n.weights) for n in other.nodes

@@ -10,7 +10,7 @@ from compound.errors import NetworkError
 from compound.head import Head, place_head
 from compound.network import Dimension, Stage
 from compound.nn.reading.ahead import Proposal
-from compound.nn.reading.graph import Graph
+from compound.nn.reading.graph import TraceGraph
 from compound.nn.reading.written import written
 from compound.ops import Function
 
@@ -24,7 +24,7 @@ class Reading:
     end: int
 
 
-def fits(graph: Graph, start: int, candidate: Graph) -> bool:
+def fits(graph: TraceGraph, start: int, candidate: TraceGraph) -> bool:
     """Whether the candidate's operators are those behind the value `start`."""
     end, last = start + len(candidate.nodes), len(candidate.nodes)
     if not last or end > len(graph.nodes):
@@ -32,7 +32,7 @@ def fits(graph: Graph, start: int, candidate: Graph) -> bool:
     return graph.keys(start, end)[end] == candidate.keys(0, last)[candidate.output]
 
 
-def matched(graph: Graph, start: int, one: Proposal, style: Style) -> int | None:
+def matched(graph: TraceGraph, start: int, one: Proposal, style: Style) -> int | None:
     """The value that the proposed block ends in, if its operators are those of the graph."""
     for each in (graph, *graph.twins):
         try:
@@ -46,7 +46,7 @@ def matched(graph: Graph, start: int, one: Proposal, style: Style) -> int | None
     return start + len(candidate.nodes)
 
 
-def heads(graph: Graph, start: int) -> Iterable[Head]:
+def heads(graph: TraceGraph, start: int) -> Iterable[Head]:
     """Heads that the nodes behind `start` may be."""
     nodes = graph.nodes[start:]
     kinds = [node.kind for node in nodes]
@@ -71,13 +71,13 @@ def heads(graph: Graph, start: int) -> Iterable[Head]:
     return [Head(**first, activation=act) for act in (None, *acts[:1])]
 
 
-def head_at(graph: Graph, start: int, style: Style) -> Head | None:
+def head_at(graph: TraceGraph, start: int, style: Style) -> Head | None:
     """The head that is all there is behind `start`, if there is one."""
     if len(graph.nodes) - start > 12:
         return None
     classes, left = graph.shapes[graph.output][0], len(graph.nodes) - start
 
-    def whole(head: Head, each: Graph) -> bool:
+    def whole(head: Head, each: TraceGraph) -> bool:
         try:
             candidate = written(place_head(head, classes, 0.0, style, each.shapes[start])[1])
         except NetworkError:
@@ -89,7 +89,7 @@ def head_at(graph: Graph, start: int, style: Style) -> Head | None:
     )
 
 
-def rows(graph: Graph, readings: list[Reading], style: Style) -> tuple[Stage, ...]:
+def rows(graph: TraceGraph, readings: list[Reading], style: Style) -> tuple[Stage, ...]:
     """Blocks in stages: repeats that keep the channels and do not stride are one row."""
     usual = Counter(field for reading in readings for field in {gate(one) for one in reading.proposals})
     stages: list[list[Reading]] = []
@@ -111,7 +111,7 @@ def gate(one: Proposal) -> object:
     return getattr(one.block, "se", 0)
 
 
-def repeats(graph: Graph, stage: list[Reading], reading: Reading, style: Style) -> tuple[Proposal, ...]:
+def repeats(graph: TraceGraph, stage: list[Reading], reading: Reading, style: Style) -> tuple[Proposal, ...]:
     """The proposals for the first block of a stage that are true of its other blocks and of `reading` too."""
     first = stage[0].proposals[0]
     also = [one for one in reading.proposals if one.channels == first.channels and one.stride == 1]

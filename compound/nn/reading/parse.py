@@ -10,7 +10,7 @@ from compound.blocks import Block, Style
 from compound.head import Head
 from compound.network import Network
 from compound.nn.reading.ahead import REACH, Ahead, Proposal
-from compound.nn.reading.graph import Graph, ReadingError
+from compound.nn.reading.graph import ReadingError, TraceGraph
 from compound.nn.reading.match import Reading, head_at, matched, rows
 from compound.nn.reading.proposals import proposals
 from compound.nn.reading.said import arrangement
@@ -27,7 +27,7 @@ class NoBlock(ReadingError):
         self.side = side
 
 
-def styles(graph: Graph) -> list[Style]:
+def styles(graph: TraceGraph) -> list[Style]:
     """What all blocks may share; raises `ReadingError` where norms differ among each other."""
     norms = {(node.kind, *node.facts[1:]) for node in graph.nodes if node.kind in ("norm", "layer_norm")}
     if len(norms) > 1:
@@ -53,7 +53,7 @@ def styles(graph: Graph) -> list[Style]:
     ]
 
 
-def parsed(graph: Graph, blocks: Iterable[Block] = ()) -> tuple[list[Reading], Head, Style]:
+def parsed(graph: TraceGraph, blocks: Iterable[Block] = ()) -> tuple[list[Reading], Head, Style]:
     """Stem, blocks and head of a graph; raises `ReadingError` that says where no block goes on."""
     furthest = 0
     for style in styles(graph):
@@ -72,7 +72,7 @@ def parsed(graph: Graph, blocks: Iterable[Block] = ()) -> tuple[list[Reading], H
     raise NoBlock(f"no block is what stands at {where or 'the end'}{many}: {shown}", graph.shapes[furthest][1])
 
 
-def parsed_as(graph: Graph, style: Style, blocks: tuple[Block, ...]) -> tuple[list[Reading], Head | None, int]:
+def parsed_as(graph: TraceGraph, style: Style, blocks: tuple[Block, ...]) -> tuple[list[Reading], Head | None, int]:
     """The reading of fewest blocks in one style, its head (None without one), and how far any reading came."""
     cuts = graph.cuts()
     following = dict(pairwise(cuts))
@@ -114,7 +114,7 @@ def own(ahead: Ahead, blocks: tuple[Block, ...]) -> Iterable[Proposal]:
     return [Proposal(block, *end) for block in blocks for end in ends if end[1]]
 
 
-def network_of(name: str, graph: Graph, resolution: int, dropout: float, blocks: Iterable[Block] = ()) -> Network:
+def network_of(name: str, graph: TraceGraph, resolution: int, dropout: float, blocks: Iterable[Block] = ()) -> Network:
     """The network that a graph is."""
     readings, head, style = parsed(graph, blocks)
     stem, *stages = rows(graph, readings, style)

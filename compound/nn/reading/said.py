@@ -1,11 +1,11 @@
 """Pieces of a graph in words, for those that no block is."""
 
-from compound.nn.reading.graph import NO_PADS, Graph, Node
+from compound.nn.reading.graph import NO_PADS, Node, TraceGraph
 
 LONGEST = 400  # characters
 
 
-def arrangement(graph: Graph, start: int, end: int) -> str:
+def arrangement(graph: TraceGraph, start: int, end: int) -> str:
     """What leads from one value to another: `conv 3×3 to 8, norm, sum of (conv 1×1 to 8) and (itself)`."""
     forks = {start: start}
     for value in range(start + 1, end + 1):
@@ -22,7 +22,7 @@ def fork(forks: dict[int, int], inputs: tuple[int, ...], start: int) -> int:
     return ends[0]
 
 
-def chain(graph: Graph, forks: dict[int, int], start: int, end: int) -> str:
+def chain(graph: TraceGraph, forks: dict[int, int], start: int, end: int) -> str:
     words: list[str] = []
     value = end
     while value > start:

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from compound.nn.reading.graph import NO_PADS, Graph, Node, Pads
+from compound.nn.reading.graph import NO_PADS, Node, Pads, TraceGraph
 from compound.ops import Shape
 from compound.rounding import Pair
 
@@ -35,7 +35,7 @@ class Capture:
     """The graph while it is written, and what was seen beside it."""
 
     def __init__(self, shape: Shape) -> None:
-        self.graph = Graph(shape)
+        self.graph = TraceGraph(shape)
         self.used: set[str] = set()
         self.dropout = 0.0  # of the last dropout
         self.where = ""

@@ -3,15 +3,15 @@
 from functools import lru_cache
 
 from compound import ops
-from compound.nn.reading.graph import Graph, Node, conv, global_pool, pool, scale
+from compound.nn.reading.graph import Node, TraceGraph, conv, global_pool, pool, scale
 from compound.ops import Operator, Shape, Trace
 from compound.rounding import padding_pair
 
 
 @lru_cache(maxsize=1024)
-def written(trace: Trace) -> Graph:
+def written(trace: Trace) -> TraceGraph:
     """The graph of a block or head that we write; its weights are named by the paths of its operators."""
-    graph = Graph(trace.shapes[0])
+    graph = TraceGraph(trace.shapes[0])
     value = {0: 0}
     for path, operator, inputs, output in trace.steps:
         shapes = [trace.shapes[i] for i in inputs]
