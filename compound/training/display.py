@@ -15,6 +15,8 @@ from compound.parallel import is_first, size
 from compound.quantity import short
 from compound.training.metrics import Metrics
 
+EVERY = 30.0  # s between lines within an epoch, where there is no bar
+
 
 def memory_text() -> str:
     """The most memory so far: of the GPU where there is one, else of this process."""
@@ -25,7 +27,11 @@ def memory_text() -> str:
 
 
 class Display(Callback):
-    """A bar with rate, time left and memory on a terminal, and a line an epoch everywhere; all on standard error."""
+    """A bar with rate, time left and memory on a terminal, and a line an epoch everywhere; all on standard error.
+
+    Without a terminal a line every `EVERY` seconds says how far a long epoch has come. A number of epochs that was
+    planned anew is called so.
+    """
 
     def __init__(self, quiet: bool = False) -> None:
         quiet = quiet or not is_first()
@@ -41,16 +47,18 @@ class Display(Callback):
             disable=quiet or not self.console.is_terminal,
             transient=True,
         )
-        self.images, self.spent = 0, 0.0
+        self.images, self.spent, self.planned = 0, 0.0, 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         total = int(trainer.num_training_batches) * int(trainer.max_epochs or 1)
         self.task = self.bar.add_task("training", total=total, completed=trainer.global_step, speed=0, memory="")
         self.bar.start()
-        self.since = time.perf_counter()  # an epoch taken up in its middle is not announced as started
+        self.planned = int(trainer.max_epochs or 1)
+        self.said = self.since = time.perf_counter()  # an epoch taken up in its middle is not announced as started
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.images, self.since = 0, time.perf_counter()
+        self.said = self.since
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -62,6 +70,10 @@ class Display(Callback):
         self.bar.update(
             self.task, advance=1, total=total, description=epoch, speed=self.images / self.spent, memory=memory_text()
         )
+        if not self.console.is_terminal and self.since + self.spent - self.said > EVERY:
+            self.said = self.since + self.spent
+            done = f"{batch_idx + 1:,} of {int(trainer.num_training_batches):,} steps"
+            self.console.print(f"{epoch}: {done}, {self.images / self.spent:,.0f} images/s")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         row = next(c for c in trainer.callbacks if isinstance(c, Metrics)).rows[-1]  # type: ignore[attr-defined]
@@ -72,6 +84,9 @@ class Display(Callback):
             f"holdout {row['val_top1']:.1%}  {self.images / max(self.spent, 1e-9):,.0f} images/s  "
             f"left {int(left // 60)}:{int(left % 60):02d}  {memory_text()}"
         )
+        if last != self.planned:
+            self.console.print(f"planned anew: {last} epochs instead of {self.planned}, what the minutes hold now")
+            self.planned = last
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self.bar.stop()

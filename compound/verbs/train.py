@@ -9,6 +9,7 @@ from compound.errors import UsageError
 from compound.network import Network
 from compound.places import RUNS
 from compound.quantity import short
+from compound.verbs.advice import advice
 from compound.verbs.folds import divide, finish_folds
 from compound.verbs.given import Place, Say, find_network, heard, silent
 
@@ -137,6 +138,7 @@ def begin(
         say(f"{images.name} has several labels an image: the loss is binary cross-entropy, a class by itself")
     if setup.final is not None and not len(images.holdout):
         raise UsageError(f"--final chooses by held-out images and {images.name} has none; add e.g. --holdout 0.05")
+    warnings += advice(network, images, recipe, setup)
     if weights is not None:
         network, of = adopted(network, weights, setup.start.of), setup.start.of
         held = adopted(of, weights).with_(resolution=network.resolution) if of is not None else network
@@ -198,6 +200,11 @@ def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
         f"{len(images.test):,} to test, {len(images.classes)} classes",
         f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",
     ]
+    if recipe.minutes is not None:
+        lines.append(
+            f"{recipe.minutes:g} minutes cover the training with its checks on held-out images, as many epochs as they "
+            "hold; reading the data and the evaluation at the end come on top"
+        )
     if images.left_out:
         told = [f"{what}: {why}" for what, why in images.left_out.items()]
         more = f"; and {len(told) - 5:,} more, see compound data check" if len(told) > 5 else ""
