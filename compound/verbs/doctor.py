@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from compound.bounds import check_call
 from compound.diagnosis import Machine, look
 from compound.network import Network
 from compound.verbs.given import Place, Say, find_network, heard, silent
@@ -44,6 +45,7 @@ def doctor(
     Without a network this needs no torch. Raises `UsageError` for an unknown name and `CompoundError` where the
     network is too large for this machine.
     """
+    check_call(batch, threads)
     machine = look()
     if network is None:
         return Checkup(machine)

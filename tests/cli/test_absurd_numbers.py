@@ -47,6 +47,8 @@ WORDS = {  # what a verb needs besides
     "measure device": "-o d.json",
     "data check": "fashion6k",
     "data cache": "fashion6k -o c",
+    "data audit": "folds.npz -o a",
+    "doctor": "efficientnet-mini",
     "search coefficients": "efficientnet-mini fashion6k -o q",
     "search architecture": "fashion6k --macs 10M -o q",
     "search validate": "q",
