@@ -17,6 +17,7 @@ from compound.errors import CompoundError, UsageError
 from compound.terminal import printable
 from compound.verbs import predict as verb
 from compound.verbs.predict import Predicted
+from compound.verbs.sets import predict_sets
 
 STREAMS = (".mjpeg", ".mjpg")
 
@@ -38,6 +39,10 @@ def predict(
         float | None,
         typer.Option(min=0, max=1, help="Name classes from this probability on; default 0.5 for several labels."),
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Name the classes among which the right one is so often, e.g. 0.9 (of a run)."),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images loaded at once; no figure depends on it.")] = 32,
     submission: Annotated[
         Path | None, typer.Option(help="Write a challenge's file: .txt of class numbers, .csv of names, five an image.")
@@ -55,19 +60,30 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict the classes of photos, or of the frames of a video, with a trained network."""
-    from compound.deploy import write_table
     from compound.execution import Execution
 
     if not weights:
         in_order("predict", model, str(images[0]))
     asked: dict[str, Any] = {"weights": weights, "top": top, "threshold": threshold, "runtime": runtime, "say": note}
     asked["execution"] = Execution(device, workers=0, batch=batch)
+    if coverage is not None:
+        refuse_beside_coverage(weights=weights, top=top, threshold=threshold, submission=submission)
     if any(is_stream(place) for place in images):
-        if len(images) > 1 or submission:
-            raise UsageError(f"{images[0]} is a stream of frames, which is predicted alone and has no --submission")
+        if len(images) > 1 or submission or coverage:
+            raise UsageError(f"{images[0]} is a stream of frames; give it alone, without --submission and --coverage")
         predict_stream(images[0], partial(verb.predict_frames, model, **asked), csv, json)
         return
-    found = verb.predict(model, images, submission=submission, class_numbers=class_numbers, **asked)
+    if coverage is not None:
+        found = predict_sets(model, images, coverage, execution=asked["execution"], say=note)
+    else:
+        found = verb.predict(model, images, submission=submission, class_numbers=class_numbers, **asked)
+    tell(found, csv, submission, json)
+
+
+def tell(found: Predicted, csv: Path | None, submission: Path | None, json: bool) -> None:
+    """Write and print what was found. Raises `CompoundError` for images that could not be read."""
+    from compound.deploy import write_table
+
     if csv:
         write_table(csv, found.predictions)
     if found.predictions and not json:
@@ -79,6 +95,13 @@ def predict(
         kept = f"; {submission} needs all of them and was not written" if submission else ""
         seen = len(found.predictions) + len(found.damaged)
         raise CompoundError(f"{len(found.damaged)} of {seen} images could not be read: {named}{kept}")
+
+
+def refuse_beside_coverage(**options: Any) -> None:
+    """Raise `UsageError` for what says how many classes are named, or of which model, in another way."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(f"--{name} does not go with --coverage; leave one of them out")
 
 
 def is_stream(place: Path) -> bool:

@@ -267,3 +267,23 @@ def test_a_stream_of_frames_is_predicted_like_its_files(cli, runs, tmp_path) -> 
     assert [(row["path"], row["name"], float(row["probability"])) for row in rows] == told
     code, said = cli.error("predict", runs[0], stream, paths[0])
     assert (code, "predicted alone" in said) == (2, True)
+
+
+@pytest.mark.long
+def test_sets_that_hold_the_right_class_as_often_as_asked(cli, runs, photos, tmp_path):
+    code, err = cli.error("predict", runs[0], photos / "boot", "--coverage", 0.9)
+    assert (code, "takes 9 held-out images or more; there are" in err) == (2, True)  # a twentieth of 90 is held out
+    often, seldom = (cli.json("predict", runs[0], photos / "boot", "--coverage", share) for share in (0.7, 0.3))
+    for wide, narrow in zip(often["predictions"], seldom["predictions"], strict=True):
+        chances = [one["probability"] for one in wide["classes"]]
+        assert chances == sorted(chances, reverse=True)
+        assert wide["classes"][: len(narrow["classes"])] == narrow["classes"] != []
+    for words, said in (
+        (("--top", 1), "--top does not go with --coverage"),
+        (("--threshold", 0.5), "--threshold does not go with --coverage"),
+    ):
+        code, err = cli.error("predict", runs[0], photos / "boot", "--coverage", 0.7, *words)
+        assert (code, said in err) == (2, True)
+    shutil.copy(runs[0] / "model.safetensors", tmp_path / "alone.safetensors")
+    code, err = cli.error("predict", tmp_path / "alone.safetensors", photos / "boot", "--coverage", 0.7)
+    assert (code, "is none; give a run directory" in err) == (2, True)
