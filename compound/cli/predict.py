@@ -28,7 +28,7 @@ def predict(
         list[Path],
         typer.Argument(
             metavar="IMAGE…",
-            help="Files, folders, patterns; or a stream of JPEG frames: a .mjpeg file, or - for standard input.",
+            help="Files, folders, patterns; an .npz of images; or JPEG frames: a .mjpeg file, or - for standard input.",
         ),
     ],
     weights: ForeignWeights = None,

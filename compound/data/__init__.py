@@ -6,6 +6,7 @@ from compound.data.errors import DamagedImage, DataError
 from compound.data.idx import CLASSES
 from compound.data.loader import Batch, DamageLog, Images, end_workers, loading, make_loader
 from compound.data.open import DataSet, open_data
+from compound.data.pictures import pictures_of
 from compound.data.preprocess import Preprocessing
 from compound.data.sampler import Draw, EpochSampler
 from compound.data.source import ArraySource, FileSource, Source, subset
@@ -32,5 +33,6 @@ __all__ = [
     "loading",
     "make_loader",
     "open_data",
+    "pictures_of",
     "subset",
 ]

@@ -7,7 +7,7 @@ of both are optional, and so are the names in `classes`; a file of one part may 
 
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from compound.bounds import bound
 from compound.data.errors import DataError
-from compound.data.source import ArraySource
+from compound.data.source import ArraySource, Labels
 from compound.data.tables import Tables
 from compound.files import open_regular
 
@@ -27,15 +27,7 @@ PARTS = {"train": "train", "holdout": "val", "test": "test"}
 
 def open_arrays(path: Path) -> Tables:
     """The parts of an .npz file. Raises `DataError`; pickled arrays are refused, never loaded."""
-    try:
-        with open_regular(path, bound("COMPOUND_MAX_ARRAYS")) as stream:
-            refuse_bomb(stream, path)
-            with np.load(stream, allow_pickle=False) as file:
-                given = {name: file[name] for name in file.files}
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}; write it with numpy.savez") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise DataError(f"cannot read {path}: it is damaged, or holds more than plain arrays; {REMEDY}") from error
+    given = _read(path)
     parts = {part: _part(given, prefix, path) for part, prefix in PARTS.items()}
     train = parts["train"] or _part(given, "", path)
     lacking = ""
@@ -50,6 +42,39 @@ def open_arrays(path: Path) -> Tables:
         raise DataError(f"{path} has parts of {' and '.join(map(str, sorted(channels)))} channels; give all the same")
     classes = _classes(given, found, path)
     return Tables(path.stem, classes, channels.pop(), train, parts["holdout"], parts["test"], lacking=lacking)
+
+
+def pictures(path: Path, channels: int, labels: Callable[[int], Labels]) -> ArraySource:
+    """All images of an .npz file in the order of its parts, for a network that reads `channels`.
+
+    Labels are not read: `labels` gives those of so many images. Raises `DataError`.
+    """
+    given = _read(path)
+    names = [name for part in (*PARTS.values(), "") if (name := f"{part}_images".lstrip("_")) in given]
+    if not names:
+        raise DataError(f"{path} holds {', '.join(sorted(given)) or 'nothing'} and no images; give an array images")
+    found = [_pixels(given, name, path) for name in names]
+    for images in found:
+        given_channels = images.shape[1]
+        if given_channels != channels and not {given_channels, channels} <= {1, 3}:
+            told = f"has images of {given_channels} channels, and the network reads {channels}"
+            raise DataError(f"{path} {told}; give such images")
+        if images.shape[1:] != found[0].shape[1:]:
+            raise DataError(f"{path} has images of several shapes in {' and '.join(names)}; give one file for each")
+    images = torch.cat(found)
+    return ArraySource(images, labels(len(images)), path.name)
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with open_regular(path, bound("COMPOUND_MAX_ARRAYS")) as stream:
+            refuse_bomb(stream, path)
+            with np.load(stream, allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}; write it with numpy.savez") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise DataError(f"cannot read {path}: it is damaged, or holds more than plain arrays; {REMEDY}") from error
 
 
 def refuse_bomb(stream: BinaryIO, path: Path) -> None:
@@ -70,19 +95,25 @@ def _part(given: Mapping[str, NDArray[Any]], prefix: str, path: Path) -> ArraySo
     for name, other in ((images, labels), (labels, images)):
         if name not in given:
             raise DataError(f"{path} has {other} and no {name}; give both")
-    pixels, numbers = given[images], given[labels]
-    if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4):
-        raise DataError(
-            f"{path}: {images} is {pixels.dtype} of shape {pixels.shape}; give uint8 (n, H, W) or (n, H, W, channels)"
-        )
+    pixels, numbers = _pixels(given, images, path), given[labels]
     if not (np.issubdtype(numbers.dtype, np.integer) or numbers.dtype == bool) or numbers.ndim not in (1, 2):
         raise DataError(f"{path}: {labels} is {numbers.dtype} of shape {numbers.shape}; give class numbers (n,)")
     if numbers.ndim == 2 and numbers.shape[1] == 1:
         numbers = numbers[:, 0]
     if numbers.size and (numbers.min() < 0 or (numbers.ndim == 2 and numbers.max() > 1)):
         raise DataError(f"{path}: {labels} goes from {numbers.min()} to {numbers.max()}; count classes from 0")
+    return ArraySource(pixels, numbers, f"{path.name} {images}")
+
+
+def _pixels(given: Mapping[str, NDArray[Any]], name: str, path: Path) -> torch.Tensor:
+    """An array of images as uint8 (n, C, H, W)."""
+    pixels = given[name]
+    if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4):
+        raise DataError(
+            f"{path}: {name} is {pixels.dtype} of shape {pixels.shape}; give uint8 (n, H, W) or (n, H, W, channels)"
+        )
     first = pixels[:, None] if pixels.ndim == 3 else pixels if _channels_first(pixels) else pixels.transpose(0, 3, 1, 2)
-    return ArraySource(torch.from_numpy(np.ascontiguousarray(first)), numbers, f"{path.name} {images}")
+    return torch.from_numpy(np.ascontiguousarray(first))
 
 
 def _channels_first(pixels: NDArray[Any]) -> bool:

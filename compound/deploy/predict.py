@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from torch import Tensor
 
-from compound.data import DamageLog, FileSource, Source
+from compound.data import DamageLog, Source, pictures_of
 from compound.data.chance import Hashes
 from compound.data.decode import decode_image
 from compound.data.identity import of_bytes
@@ -89,7 +89,7 @@ def predict(
 
     The device is for networks in PyTorch; a runtime has its own.
     """
-    source = FileSource(images, unlabelled(len(images), weights), weights.channels)
+    source = pictures_of(images, weights.channels, lambda count: unlabelled(count, weights))
     return _predict(model, weights, source, top, execution)
 
 

@@ -42,9 +42,13 @@ def overlay(image: Tensor, heat: Tensor) -> NDArray[np.float32]:
 
 
 def plain(image: Tensor) -> NDArray[np.float32]:
-    """The image, uint8 (1 or 3, R, R), as float RGB (S, S, 3): small ones enlarged by whole pixels."""
+    """The image, uint8 (C, R, R), as float RGB (S, S, 3): small ones enlarged by whole pixels.
+
+    Of more than three channels the first three are shown, of two the first.
+    """
     times = -(-SHOWN // image.shape[-1])
-    large = image.expand(3, -1, -1).repeat_interleave(times, 1).repeat_interleave(times, 2)
+    shown = image[: 3 if len(image) > 2 else 1].expand(3, -1, -1)
+    large = shown.repeat_interleave(times, 1).repeat_interleave(times, 2)
     return (large.permute(1, 2, 0).float() / 255).cpu().numpy()
 
 

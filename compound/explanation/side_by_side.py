@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from compound.data import DamageLog, FileSource
+from compound.data import DamageLog, Source, pictures_of
 from compound.errors import CompoundError, UsageError
 from compound.execution import Execution
 from compound.explanation.draw import Panel, overlay, plain
@@ -24,8 +24,8 @@ class Named(NamedTuple):
     model: ConvNet
     classes: tuple[str, ...]
 
-    def source(self, photos: Sequence[Path]) -> FileSource:
-        return FileSource(photos, [0] * len(photos), self.model.channels)
+    def source(self, photos: Sequence[Path]) -> Source:
+        return pictures_of(photos, self.model.channels)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def side_by_side(
 
 
 def most_probable(
-    networks: Sequence[Named], sources: Sequence[FileSource], damage: DamageLog, top: int, device: str
+    networks: Sequence[Named], sources: Sequence[Source], damage: DamageLog, top: int, device: str
 ) -> Tensor:
     """(images, `top`)"""
     total = torch.zeros(len(sources[0]), len(networks[0].classes))

@@ -93,7 +93,7 @@ def explain(
     regions = read_regions(Path(boxes)) if boxes else None
     if regions is not None and not regions.keys() & {path.name for path in found}:
         raise UsageError(f"{boxes} names none of the images; its column path holds their file names")
-    asked = MapRequest(_for_all(chosen, len(found)), top, chosen_method, regions, areas=several)
+    asked = MapRequest(_for_all(chosen, len(networks[0].source(found))), top, chosen_method, regions, areas=several)
     damage = DamageLog(limit=1.0)
     if several:
         seen = side_by_side(networks, found, damage, asked, device)
