@@ -63,6 +63,7 @@ def evaluation_text(result: "Evaluation", part: str = "test") -> str:
 
     low, high = result.interval()
     lines, by_class = [], ""
+    top5 = f"top-5 {result.top(5):.2%}, " if len(result.classes) > 5 else ""  # of fewer it is 100 %
     if not isinstance(result, SeveralLabels):
         if f"{result.mean_per_class:.2%}" != f"{result.top(1):.2%}":  # of equal classes it is the same
             by_class = f"mean per class {result.mean_per_class:.2%}, "
@@ -72,7 +73,7 @@ def evaluation_text(result: "Evaluation", part: str = "test") -> str:
         ]
     lines += [
         f"{part} top-1 {result.top(1):.2%} (95 % interval {low:.2%} to {high:.2%}), {by_class}"
-        f"top-5 {result.top(5):.2%}, loss {result.loss:.4f}, {result.images:,} images"
+        f"{top5}loss {result.loss:.4f}, {result.images:,} images"
     ]
     lines += [f"unreadable: {path}: {reason}" for path, reason in result.damaged]
     return "\n".join(lines)

@@ -82,7 +82,8 @@ class Display(Callback):
         self.console.print(
             f"epoch {epoch:>3}/{last}  loss {row['train_loss']:.4f}  train {row['train_top1']:.1%}  "
             f"holdout {row['val_top1']:.1%}  {self.images / max(self.spent, 1e-9):,.0f} images/s  "
-            f"left {int(left // 60)}:{int(left % 60):02d}  {memory_text()}"
+            f"left {int(left // 60)}:{int(left % 60):02d}" + (f"\nmemory {memory_text()}" if epoch == last else ""),
+            soft_wrap=True,
         )
         if last != self.planned:
             self.console.print(f"planned anew: {last} epochs instead of {self.planned}, what the minutes hold now")
