@@ -53,7 +53,7 @@ def commands(run: Run) -> list[Command]:
     return [
         Command("The recipe as a file", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),
         Command("Repeat", f"{train} -o {shlex.quote(f'{run.path}-again')}"),
-        Command("Resume", resume_command(run.path)),
+        *([] if run.state == "done" else [Command("Resume", resume_command(run.path))]),
         Command("Evaluate", f"compound evaluate {out}"),
         Command("Predict", f"compound predict {out} photo.jpg"),
     ]

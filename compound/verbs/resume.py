@@ -28,7 +28,8 @@ def resume(run: Place, *, setup: "Setup | None" = None, say: Say = silent) -> Tr
 
     found = open_run(Path(run))
     fitted = (found.path / PLAN).is_file()
-    if found.state == "done" and (not fitted or (found.path / REPORT).exists()):
+    ended = found.state == "done" and found.weights.is_file()
+    if ended and (not fitted or (found.path / REPORT).exists()):
         raise UsageError(f"{found.path} is finished; see it with: compound report {shlex.quote(str(found.path))}")
     setup = replace(setup or setup_of(found), seed=found.seed, resume=True)
     if any(found.checkpoints.glob("*.ckpt")):  # they have what it started from, and the weights may be gone
