@@ -19,9 +19,11 @@ TORCHVISION = (
     "wide_resnet50_2",
 )  # fmt: skip
 TIMM = (
-    "efficientnet_es", "efficientnetv2_rw_s", "inception_resnet_v2", "inception_v4", "legacy_xception",
-    "mobilenetv1_100", "mobilenetv3_large_100", "mobilenetv4_conv_medium", "mobilenetv4_conv_small", "lcnet_050", "mobileone_s1", "repvgg_a0", "resnet18d", "resnet26", "seresnet50", "tf_efficientnet_b0", "tf_efficientnet_lite0",
-    "tinynet_a",
+    "convnext_atto", "efficientnet_es", "efficientnetv2_rw_s", "fbnetc_100", "hardcorenas_a", "inception_resnet_v2",
+    "inception_v4", "lcnet_050", "legacy_xception", "mnasnet_small", "mobilenetv1_100", "mobilenetv3_large_100",
+    "mobilenetv4_conv_medium", "mobilenetv4_conv_small", "mobileone_s0", "mobileone_s1", "repvgg_a0", "resnet18d",
+    "resnet26", "resnet26t", "resnet33ts", "resnet50d", "resnetrs50", "seresnet50", "seresnext26d_32x4d", "spnasnet_100",
+    "tf_efficientnet_b0", "tf_efficientnet_lite0", "tinynet_a",
 )  # fmt: skip
 
 
@@ -63,6 +65,24 @@ def test_timm(name):
         ("cspresnet50", "not in the alphabet: leaky_relu_ in stem"),
         ("resnetv2_50", "no block is what stands at stem.conv"),
         ("vit_tiny_patch16_224", "transpose in patch_embed"),
+        ("edgenext_xx_small", "not in the alphabet: "),
+        ("ecaresnet26t", "conv1d in layer1.0.se.conv"),
+        ("resnetblur50", "pad other than with a constant around a map in maxpool.1"),
+        ("resnetaa50", "no block is what stands at maxpool: average pool 2×2 /2"),
+        ("gcresnet33ts", "softmax in stages.0.0.attn"),
+        ("skresnet18", "stack in layer1.0.conv1"),
+        ("resnest14d", "softmax in layer1.0.conv2.rsoftmax"),
+        ("res2net50_26w_4s", "layer1.0.downsample.1: sum of"),
+        ("dla34", "max pool 2×2 /2, conv 1×1 to 64, norm"),
+        ("vovnet39a", "no block is what stands at stages.0.blocks.0.conv_mid"),
+        ("efficientnet_b0_gn", "group_norm in bn1"),
+        ("mixnet_s", "no block is what stands at blocks.1.0.conv_pw"),
+        ("mobilenetv3_rw", "at global_pool.pool to classifier: global, linear to 1280, act hard_swish"),
+        ("ghostnet_100", "no block is what stands at blocks.0.0.ghost1"),
+        ("starnet_s1", "mul of two maps in stages.0.1"),
+        ("convnextv2_atto", "linalg_vector_norm in stages.0.blocks.0.mlp.grn"),
+        ("nf_resnet50", "batch_norm without learned scale, or without running statistics in stem.conv"),
+        ("hrnet_w18_small", "upsample_nearest2d in stage2.0.fuse_layers"),
     ],
 )
 def test_what_timm_has_and_we_have_not(name, sentence):

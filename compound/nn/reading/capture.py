@@ -98,5 +98,7 @@ def stand_in(found: Capture, output: Any, number: int) -> Any:
     """Something to go on with behind an unknown operator, so that every other one is named too."""
     if isinstance(output, list | tuple):
         return [stand_in(found, each, number) for each in output]
+    if not hasattr(output, "shape"):  # nothing, or a number
+        return output
     shape = (*output.shape[1:], 1, 1, 1)
     return Value(found.graph.add(Node("missing", (number, *shape), (0,)), shape[:3]))
