@@ -70,7 +70,7 @@ def predict(
         refuse_beside_coverage(weights=weights, top=top, threshold=threshold, submission=submission)
     if any(is_stream(place) for place in images):
         if len(images) > 1 or submission or coverage:
-            raise UsageError(f"{images[0]} is a stream of frames; give it alone, without --submission and --coverage")
+            raise UsageError(f"{images[0]} is a stream and predicted alone, without --submission and --coverage")
         predict_stream(images[0], partial(verb.predict_frames, model, **asked), csv, json)
         return
     if coverage is not None:
