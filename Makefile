@@ -68,7 +68,8 @@ minimum:
 	cd build/minimum && bin/python $(CURDIR)/scripts/base_install.py bin/compound
 	rm -rf build/minimum
 
-# What an index would get: both files, their metadata, and an install of each in an environment of its own.
+# What an index would get: both files, their metadata, and an install of each in an environment of its own, with the
+# newest versions of what it needs, as a user gets them.
 dist:
 	rm -rf build/dist
 	$(PYTHON) -m venv build/dist/tools
@@ -77,7 +78,7 @@ dist:
 	build/dist/tools/bin/python -m twine check --strict build/dist/*.whl build/dist/*.tar.gz
 	for file in build/dist/*.whl build/dist/*.tar.gz; do \
 		rm -rf build/dist/empty && $(PYTHON) -m venv build/dist/empty && \
-		build/dist/empty/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt $$file && \
+		build/dist/empty/bin/python -m pip --disable-pip-version-check install --quiet $$file && \
 		(cd build/dist/empty && bin/python $(CURDIR)/scripts/base_install.py bin/compound) || exit 1; \
 	done
 	rm -rf build/dist/empty build/dist/tools
