@@ -4,8 +4,6 @@ import shlex
 from statistics import median
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from compound.cost import cost
 from compound.network import Network
 
@@ -19,6 +17,8 @@ PHOTOS = 64  # px; published weights have learned from larger images than those
 
 def advice(network: Network, images: "DataSet", recipe: "Recipe", setup: "Setup") -> list[str]:
     """A sentence for a training from nothing on few photos a class; none for any other."""
+    import numpy as np
+
     from compound.training.start import FRESH
 
     if setup.start != FRESH or setup.resume or recipe.teacher is not None or images.several or not len(images.train):
