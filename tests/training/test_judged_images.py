@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import compound
 import compound.inference
 import compound.training.session
 import compound.training.short
@@ -209,6 +210,38 @@ def judged_by(monkeypatch) -> Iterator[dict[str, set[str]]]:
     for module in (compound.inference, compound.training.session):
         monkeypatch.setattr(module, "make_loader", recording(module.make_loader))
     return found
+
+
+@pytest.mark.parametrize("change", [five_that_sort_first, all_renamed, copied], ids=lambda change: change.__name__)
+def test_two_runs_are_compared_on_what_neither_was_trained_on(
+    run, photos, network, recipe, tmp_path, pixels, judged_by, change
+):
+    """Through the verb, with runs that divide the same images differently."""
+    data = open_data(str(photos), channels=1, seed=1)
+    other = start_run(network, data, recipe, tmp_path / "other", seed=1)
+    save_weights(build(other.network, seed=2), other.weights, data.classes)
+    other.now("done")
+    trained = {pixels(path) for each in (open_data(str(photos)), data) for path in each.train.paths()}
+    change(photos)
+    compound.compare(run.path, other.path, photos, execution=Execution("cpu", workers=0))
+    assert judged_by["judged"]
+    assert not trained & {pixels(path) for path in judged_by["judged"]}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_an_evaluation_with_a_temperature_reads_no_image_that_was_trained_on(
+    run, photos, tmp_path, pixels, judged_by, elsewhere
+):
+    """Through the verb, with all that it is judged by and calibrated on."""
+    trained = {pixels(path) for path in open_data(str(photos)).train.paths()}
+    place = Path(shutil.copytree(photos, tmp_path / "elsewhere")) if elsewhere else photos
+    five_that_sort_first(place)
+    one_renamed(place)
+    asked = DataSpec(str(place), 1, seed=7)  # a seed that would draw other parts
+    found = compound.evaluate(run.path, asked, calibrate=True, execution=Execution("cpu", workers=0))
+    assert found.temperature
+    assert 0 < found.result.images < len(judged_by["judged"])
+    assert not trained & {pixels(path) for path in judged_by["judged"]}
 
 
 @pytest.mark.long
