@@ -50,7 +50,10 @@ def audit(
 
     done = verb(folds, out, shown=shown, say=note)
     told = done.to_json()
-    lines = [f"{told['images']:,} images, an estimated {told['estimated_noise']:.1%} of the labels wrong"]
+    lines = [
+        f"{told['images']:,} images, top-1 {told['top1']:.1%} by models that never saw them; an estimated "
+        f"{told['estimated_noise']:.1%} of the labels wrong, too many where models are weak"
+    ]
     lines += [f"{count:>6,} {doubt}" for doubt, count in told["doubts"].items()]
     lines.append(f"page {told['page']}; lists relabel.csv and drop.csv beside it, for compound train --relabel --drop")
     answer(json, told, "\n".join(lines))
