@@ -12,7 +12,7 @@ from compound.training.start import FRESH, Start
 from compound.training.trackers import refuse_missing
 
 USUAL = Safeguards()
-OF = "of"  # the network of the weights, in what a run keeps
+OF, FOLDS = "of", "folds"  # the network of the weights, and a cross-validation beside it, in what a run keeps
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def setup_of(run: Run, progress: bool = False) -> Setup:
     Raises `UsageError` for a run.yaml whose setup was written by no version.
     """
     where, given = f"{run.path / 'run.yaml'}: setup", dict(run.setup or {})
-    of = given.pop(OF, None)
+    of, _ = given.pop(OF, None), given.pop(FOLDS, None)
     found = from_mapping(Setup, given, where)
     if of is not None:
         found = replace(found, start=replace(found.start, of=parse_network(str(of), where)))

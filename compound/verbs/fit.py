@@ -9,7 +9,7 @@ from compound.errors import BudgetError, UsageError
 from compound.network import Network
 from compound.scaling import RULES, Rule
 from compound.verbs.auto import choose
-from compound.verbs.folds import divide, finish_folds
+from compound.verbs.folds import divide, finish_folds, remembered
 from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.plan import plan as find_plan
 from compound.verbs.plan import plan_text
@@ -58,10 +58,9 @@ def fit(
         budget: limits of the network (see `compound.Budget`); None: the baseline is trained as it is.
         recipe, out, setup, folds: as for `compound.train`; the folder is named after the baseline.
         baseline: what is scaled; by default by the size of the images: `efficientnet-mini` up to 64 px, beyond it
-            `efficientnet-b0`, or with the weights `auto` the best published network within the budget.
-            Of given weights: the network that they hold, where they say it.
-        rule, fill: how it is scaled, as for `compound.plan`; by default `compound`, and with given weights the
-            resolution alone as far as it goes (see `default_rule`).
+            `efficientnet-b0`, or with the weights `auto` the best published network within the budget, with others
+            the network that they hold, where they say it.
+        rule, fill: how it is scaled, as for `compound.plan`; by default `compound`, with given weights `default_rule`.
         say: told of doubts and warnings.
 
     Raises `UsageError` for data that the report cannot show (several labels an image, other than 1 or 3 channels),
@@ -93,6 +92,7 @@ def fit(
         say(plan_text(found) if found else network.table())
     divided = divide(folds, images, recipe, setup)
     run, images = begin(network, images, recipe, out, setup, say, start.name)
+    run = remembered(run, folds)
     if is_first():  # before the training: by it a run that is resumed is known as one to write a page for
         save_plan(run.path / PLAN, start, found, rule if isinstance(rule, str) else str(rule))
     done = finish_folds(divided, network, recipe, run, images, setup, say) if divided else finish(run, images, setup)

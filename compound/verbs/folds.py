@@ -36,6 +36,28 @@ def divide(folds: "Folds | int | None", images: "DataSet", recipe: "Recipe", set
     return divided
 
 
+def remembered(run: "Run", folds: "Folds | int | None") -> "Run":
+    """The run with the folds that were asked for beside it, saved, so that it goes on with them."""
+    from compound.data.folds import Folds
+    from compound.training.setup import FOLDS
+
+    if folds is None:
+        return run
+    asked = Folds(folds) if isinstance(folds, int) else folds
+    kept = {"count": asked.count} | ({"group": asked.group} if asked.group else {})
+    return replace(run, setup={**(run.setup or {}), FOLDS: kept}).save()
+
+
+def folds_of(run: "Run") -> "Folds | None":
+    """The folds that a run was begun with."""
+    from compound.data.folds import Folds
+    from compound.mapping import from_mapping
+    from compound.training.setup import FOLDS
+
+    given = (run.setup or {}).get(FOLDS)
+    return None if given is None else from_mapping(Folds, given, f"{run.path / 'run.yaml'}: setup: folds")
+
+
 def finish_folds(
     divided: "Folded", network: Network, recipe: "Recipe", run: "Run", images: "DataSet", setup: "Setup", say: Say
 ) -> "Trained":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from compound.errors import UsageError
 from compound.verbs.fit import PLAN, REPORT, write_page
+from compound.verbs.folds import divide, finish_folds, folds_of
 from compound.verbs.given import Place, Say, heard, silent
 from compound.verbs.train import Trained, begin, finish
 
@@ -23,17 +24,24 @@ def resume(run: Place, *, setup: "Setup | None" = None, say: Say = silent) -> Tr
 
     Raises `UsageError` where there is no run, where it is finished, and where its data is no longer what it was.
     """
+    from compound.evaluation.folds import FILE
     from compound.training import FRESH, open_run
     from compound.training.setup import setup_of
 
     found = open_run(Path(run))
-    fitted = (found.path / PLAN).is_file()
+    folds, fitted = folds_of(found), (found.path / PLAN).is_file()
     ended = found.state == "done" and found.weights.is_file()
-    if ended and (not fitted or (found.path / REPORT).exists()):
+    folded = folds is None or (found.path / "folds" / FILE).exists()
+    if ended and folded and (not fitted or (found.path / REPORT).exists()):
         raise UsageError(f"{found.path} is finished; see it with: compound report {shlex.quote(str(found.path))}")
     setup = replace(setup or setup_of(found), seed=found.seed, resume=True)
     if any(found.checkpoints.glob("*.ckpt")):  # they have what it started from, and the weights may be gone
         setup = replace(setup, start=FRESH)
-    going, images = begin(found.network, found.spec.open(), found.recipe, found.path, setup, say)
-    trained = finish(going, images, setup)
+    network, recipe, every = found.network, found.recipe, found.spec.open()
+    divided = divide(folds, every, recipe, setup)
+    going, images = begin(network, every, recipe, found.path, setup, say)
+    if divided:
+        trained = finish_folds(divided, network, recipe, going, images, setup, say)
+    else:
+        trained = finish(going, images, setup)
     return replace(trained, report=write_page(trained, images)) if fitted else trained

@@ -10,7 +10,7 @@ from compound.network import Network
 from compound.places import RUNS
 from compound.quantity import short
 from compound.verbs.advice import advice
-from compound.verbs.folds import divide, finish_folds
+from compound.verbs.folds import divide, finish_folds, remembered
 from compound.verbs.given import Place, Say, find_network, heard, silent
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def train(
     recipe = find_recipe(recipe, setup, images)
     divided = divide(folds, images, recipe, setup)
     run, parts = begin(found, images, recipe, out, setup, say)
+    run = remembered(run, folds)
     return finish_folds(divided, found, recipe, run, parts, setup, say) if divided else finish(run, parts, setup)
 
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 import compound
 from compound import RECIPES, Setup, Sharing, Start, UsageError, parse_network
 from compound.cli.resume import kept_command
-from compound.training import Run, open_run, session
+from compound.training import Interrupted, Run, open_run, session
 from compound.training.setup import kept, setup_of
 
 NETWORK = """
@@ -169,3 +169,17 @@ def test_the_command_of_a_search_is_asked_again_in_its_folder(here, kept, asked)
         with pytest.raises(UsageError, match=asked):
             kept_command(folder)
     assert "secret" not in (folder / "command.json").read_text()
+
+
+@pytest.mark.long
+def test_a_run_with_folds_goes_on_with_them(photos, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(session, "Checkpoints", StopAt)
+        with pytest.raises(Interrupted):
+            compound.train("tiny.yaml", photos, "brief.yaml", "run", folds=2)
+    assert setup_of(open_run("run")) == Setup(resume=True)
+    resumed = compound.resume("run")
+    assert resumed.folded is not None
+    assert Path("run/folds/out-of-fold.npz").exists()
+    with pytest.raises(UsageError, match="run is finished"):
+        compound.resume("run")
