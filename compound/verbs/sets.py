@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from compound.errors import UsageError
 from compound.verbs.given import Place, Say, heard, paths, silent
-from compound.verbs.predict import Predicted
+from compound.verbs.predict import Predicted, runtime_of
 
 if TYPE_CHECKING:
     from compound.execution import Execution
@@ -67,4 +67,4 @@ def predict_sets(
             row[0, index] = probability
         inside = sets.chosen(row)[0]
         named.append(replace(one, classes=[each for each in one.classes if inside[each[0]]]))
-    return Predicted(named, dict(bad))
+    return Predicted(named, dict(bad), runtime=runtime_of(net))
