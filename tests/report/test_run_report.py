@@ -73,7 +73,9 @@ def test_returns_the_page_it_wrote(make_run: MakeRun) -> None:
     path = make_run()
     before = set(path.iterdir())
     assert write_run_report(path) == path / "report.html"
-    assert set(path.iterdir()) - before == {path / "report.html"}
+    assert set(path.iterdir()) - before == {
+        path / name for name in ("report.html", "results.csv", "confusion_matrix.png")
+    }
 
 
 def test_headline(make_run: MakeRun) -> None:

@@ -175,7 +175,7 @@ def test_retry_goes_back_and_halves_the_rate(tmp_path, network, data, recipe, mo
 
 
 def test_a_rate_beyond_all_numbers_is_given_up_after_three_halvings(tmp_path, network, data, recipe, capsys):
-    run = begin(tmp_path / "run", network, data, replace(recipe, rate=1e30))
+    run = begin(tmp_path / "run", network, data, replace(recipe, rate=1e12))
     with pytest.raises(Diverged, match="lower --rate"):
         train(run, data, execution=CPU, safeguards=Safeguards(on_nan="retry"), quiet=True)
     assert capsys.readouterr().err.count("going back") == 3
