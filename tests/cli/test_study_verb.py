@@ -122,7 +122,7 @@ def test_the_cost_is_told_before(cli, words, tmp_path):
         (("--rate", "auto"), "leaves rate to a measurement"),
         (("--plan", "compoud"), "there is no plan 'compoud'; did you mean 'compound'?"),
         (("--ratio", 1), "ratio 1 compares nothing"),
-        (("--seeds", 5000), "seeds 5000 is not possible"),
+        (("--seeds", 5000), "1<=x<=1000"),
     ],
 )
 def test_what_cannot_be_studied_is_said(cli, words, options, said, tmp_path):
