@@ -8,6 +8,7 @@ import typer
 from compound.cli.checked import check_text, left_out_lines
 from compound.cli.common import Json, answer, note
 from compound.cli.training import Data, Download, ImageChannels, Root
+from compound.errors import CompoundError
 from compound.verbs import check as verb
 
 data = typer.Typer(help="Look through a data set.", no_args_is_help=True)
@@ -33,6 +34,8 @@ def check(
 
     found = verb.check_data(DataSpec(data, channels, seed=seed, root=root, download=download), sheet, say=note)
     answer(json, found.to_json(), check_text(found))
+    if count := len(found.faults):
+        raise CompoundError(f"training refuses {data}: {count} fault{'s' * (count > 1)} to mend, listed above")
 
 
 @data.command()

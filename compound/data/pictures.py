@@ -17,14 +17,14 @@ def of_nobody(count: int) -> Labels:
 
 
 def pictures_of(
-    places: Sequence[Path], channels: int, labels: Callable[[int], Labels] = of_nobody
+    places: Sequence[str | Path], channels: int, labels: Callable[[int], Labels] = of_nobody
 ) -> FileSource | ArraySource:
     """Image files, or all images of one .npz file, for a network that reads `channels`; `labels` are of so many images.
 
     Raises `DataError` for arrays that hold no such images.
     """
-    if not any(place.suffix == ARRAYS for place in places):
+    if not any(Path(place).suffix == ARRAYS for place in places):
         return FileSource(places, labels(len(places)), channels)
     if len(places) > 1:
         raise UsageError(f"an {ARRAYS} file has pictures enough of its own; give it alone, or image files")
-    return pictures(places[0], channels, labels)
+    return pictures(Path(places[0]), channels, labels)

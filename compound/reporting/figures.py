@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from compound.lettering import lettered
 from compound.reporting.labels import End, name_lines
 from compound.reporting.picture import Palette, Plot, on_axes
 from compound.reporting.results import Confusion
@@ -115,8 +116,11 @@ def confusion_picture(confusion: Confusion, classes: Sequence[str]) -> Plot:
             for predicted, count in enumerate(row):
                 if count:
                     axes.text(predicted, truth, f"{count:,}", ha="center", va="center", fontsize=9)
-        axes.set_xticks(range(len(classes)), classes, rotation=90, parse_math=False)
-        axes.set_yticks(range(len(classes)), classes, parse_math=False)
+        named = [lettered(name) for name in classes]
+        for axis, turned in ((axes.xaxis, 90), (axes.yaxis, 0)):
+            axis.set_ticks(range(len(named)), [words.text for words in named], rotation=turned, parse_math=False)
+            for label, words in zip(axis.get_ticklabels(), named, strict=True):
+                label.set_fontfamily(words.families)
         axes.set_xlabel("predicted class")
         axes.set_ylabel("true class")
 

@@ -38,7 +38,7 @@ def test_a_search_ends_in_a_rule_that_the_other_verbs_take(cli, words, tmp_path)
     out = tmp_path / "out"
     assert {path.name for path in out.iterdir()} == {
         "rule.yaml", "result.json", "leaderboard.csv", "leaderboard.json", "surface.svg", "surface.png", "step2.json",
-        "search.journal", "search.journal.lock",
+        "search.journal", "search.journal.lock", "command.json",
     }  # fmt: skip
     assert json.loads((out / "result.json").read_text()) == value
     ElementTree.parse(out / "surface.svg")

@@ -14,7 +14,7 @@ from compound.data.check import check, dhash
 from compound.data.oddities import oddities
 from compound.data.sheet import contact_sheet, names_column
 from compound.data.twins import copies, repeats
-from compound.errors import UsageError
+from compound.errors import CompoundError, UsageError
 
 
 def picture(seed, size=(48, 40)):
@@ -142,7 +142,8 @@ def test_everything_is_listed_and_nothing_stops(wrong, tmp_path):
 def test_the_command_says_it_in_lines(wrong, capsys):
     from compound.cli import application
 
-    application(["data"])(["data", "check", str(wrong)], standalone_mode=False)
+    with pytest.raises(CompoundError, match="2 faults to mend, listed above"):
+        application(["data"])(["data", "check", str(wrong)], standalone_mode=False)
     said = capsys.readouterr().out
     assert said.count("to mend, or training refuses this data: ") == 2
     assert "1 of 16 bits a channel" in said
