@@ -51,7 +51,7 @@ def innermost(x: Tensor) -> Tensor:
 
 
 def call(name: str, map: Tensor, *arguments: object) -> None:
-    """The kernel of that name for maps like `map`, with the number of torch's threads as the last argument."""
+    """The kernel of that name for tensors like `map`, with the number of torch's threads as the last argument."""
     getattr(library(), name + MAPS[map.dtype])(*arguments, torch.get_num_threads())
 
 

@@ -5,7 +5,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from compound.kernels import library, serves
+from compound.kernels import call, serves, size
 
 
 def applies(weights: list[Tensor], *others: list[Tensor]) -> bool:
@@ -29,8 +29,7 @@ def step(
     addresses = [number for tensors in every for number in (*(t.data_ptr() for t in tensors), tensors[0].numel())]
     table = (ctypes.c_size_t * len(addresses))(*addresses)
     numbers = (ctypes.c_float * 5)(*settings)
-    count, threads = ctypes.c_size_t(len(every)), torch.get_num_threads()
-    getattr(library(), "compound_rmsprop")(table, count, numbers, threads)  # noqa: B009  # no attribute that types know
+    call("compound_rmsprop", weights[0], table, size(len(every)), numbers)
     torch.autograd.graph.increment_version([*weights, *squares, *momenta])  # as an operator of torch would
 
 

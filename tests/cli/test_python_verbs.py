@@ -9,16 +9,8 @@ from PIL import Image
 
 import compound
 from compound import RECIPES, Budget, Execution, Judging, Setup, Sweep, UsageError, parse_network
+from tests.tiny import TINY
 
-NETWORK = """
-name: tiny
-resolution: 14
-stem: {block: conv, channels: 8, stride: 2}
-stages:
-- {block: mbconv, kernel: 3, expand: 2, layers: 1, channels: 8}
-head: {channels: 16}
-inputs: {mean: [0.3], std: [0.35], margin: 0}
-"""
 BRIEF = {"batch": 16, "epochs": 2, "rate": 0.2, "precision": "fp32"}
 
 
@@ -30,7 +22,7 @@ def photos(tmp_path_factory, write_photos) -> Path:
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("asked")
-    (folder / "tiny.yaml").write_text(NETWORK)
+    (folder / "tiny.yaml").write_text(TINY)
     (folder / "brief.yaml").write_text(
         "\n".join(["base: small", *(f"{name}: {value}" for name, value in BRIEF.items())])
     )
@@ -77,7 +69,7 @@ def test_fit_and_train_leave_the_same_run_by_either_way(cli, capfd, photos, aske
         Budget(macs=6e4),
         replace(RECIPES["small"], name="brief", **BRIEF),
         tmp_path / "python",
-        baseline=parse_network(NETWORK),
+        baseline=parse_network(TINY),
         setup=setup,
     )
     assert capfd.readouterr() == ("", "")

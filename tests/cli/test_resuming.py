@@ -16,16 +16,8 @@ from compound import RECIPES, Setup, Sharing, Start, UsageError, parse_network
 from compound.cli.resume import kept_command
 from compound.training import Interrupted, Run, open_run, session
 from compound.training.setup import kept, setup_of
+from tests.tiny import TINY
 
-NETWORK = """
-name: tiny
-resolution: 14
-stem: {block: conv, channels: 8, stride: 2}
-stages:
-- {block: mbconv, kernel: 3, expand: 2, layers: 1, channels: 8}
-head: {channels: 16}
-inputs: {mean: [0.3], std: [0.35], margin: 0}
-"""
 RECIPE = "base: small\nbatch: 16\nepochs: 3\nrate: 0.2\nprecision: fp32\n"
 
 
@@ -47,7 +39,7 @@ def photos(tmp_path_factory, write_photos) -> Path:
 
 @pytest.fixture(autouse=True)
 def here(tmp_path, monkeypatch) -> Path:
-    (tmp_path / "tiny.yaml").write_text(NETWORK)
+    (tmp_path / "tiny.yaml").write_text(TINY)
     (tmp_path / "brief.yaml").write_text(RECIPE)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -134,7 +126,7 @@ def test_a_run_that_was_stopped_before_its_first_step_knows_its_weights(photos, 
 def test_what_is_kept_of_a_setup_is_plain_and_lasts(here):
     assert kept(Setup(seed=3, resume=True, progress=True)) == {}
     assert kept(Setup(Start(weights=Path("a.pth")))) == {"start": {"weights": "a.pth"}}
-    of = parse_network(NETWORK)
+    of = parse_network(TINY)
     run = Run(here, of, RECIPES["small"], {}, 3, setup=kept(Setup(Start("a.pth", of=of))))
     assert setup_of(run) == Setup(Start("a.pth", of=of), seed=3, resume=True)
     assert yaml.safe_load(yaml.safe_dump(run.setup)) == run.setup
