@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from compound.diagnosis.implementations import Place, implementations
+from compound.diagnosis.implementations import NATIVE, Place, implementations
 from compound.diagnosis.layers import PRECISIONS, LayerTimes, Pass, Roof, distinct_layers, roof, time_layer
 from compound.network import Network
 
@@ -27,7 +27,7 @@ class Diagnosis:
     implementations: dict[Place, str]
 
     def implementation(self, number: int, precision: str, name: str) -> str:
-        return self.implementations.get((number, precision, name), "torch")
+        return self.implementations.get((number, precision, name), NATIVE)
 
     def total(self, precision: str, own: bool = False) -> float:
         """Seconds of these layers in a training step; `own`: with compound's kernels where they were timed."""
@@ -70,7 +70,7 @@ class Diagnosis:
         if one.own and one.own < one.seconds:
             return f"; compound's own way takes {one.own * 1e3:.1f} ms"
         if precision == "bf16" and (plain := times.passes["fp32", name]).seconds < one.seconds:
-            return f"; fp32 takes {plain.seconds * 1e3:.1f} ms: compare with --precision 32"
+            return f"; fp32 takes {plain.seconds * 1e3:.1f} ms: compare with --precision fp32"
         return ""
 
     def to_json(self) -> dict[str, Any]:

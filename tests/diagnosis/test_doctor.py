@@ -81,7 +81,7 @@ def diagnosis(**changes: object) -> Diagnosis:
     [
         ({"possible": 0.01, "seconds": 0.1}, "takes 100.0 ms, 1% of the possible rate"),
         ({"possible": 0.01, "seconds": 0.1, "own": 1e-3}, "compound's own way takes 1.0 ms"),
-        ({"possible": 0.01, "seconds": 0.1, "precision": "bf16"}, "fp32 takes 1.0 ms: compare with --precision 32"),
+        ({"possible": 0.01, "seconds": 0.1, "precision": "bf16"}, "fp32 takes 1.0 ms: compare with --precision fp32"),
         ({"error": 0.5}, "differs from float64 by 0.5 of the largest number"),
         ({"ordered": False}, "channels are not innermost"),
     ],
