@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from threading import Thread
 
 import numpy as np
 import torch
+from torch._C import _error_if_any_worker_fails
 from torch.utils.data import DataLoader, Dataset
 
 from compound.data.augment import Augment, Keys
@@ -220,9 +222,8 @@ def loading() -> Iterator[None]:
             raise
         raise CompoundError(lines[-1].partition(": ")[2]) from error
     except (RuntimeError, EOFError, ConnectionError) as error:
-        lines = str(error).strip().splitlines() or [""]
-        if not isinstance(error, RuntimeError):  # it died while its images were taken over
-            lines = ["DataLoader worker exited unexpectedly"]
+        said = str(error) if isinstance(error, RuntimeError) else _of_a_dead_worker()
+        lines = said.strip().splitlines() or [""]
         if not (lines[0].startswith("DataLoader worker") or "shared memory" in lines[-1]):
             raise
         free = f" ({SHARED} has {shutil.disk_usage(SHARED).free:,} bytes free)" if os.path.isdir(SHARED) else ""
@@ -230,6 +231,22 @@ def loading() -> Iterator[None]:
         raise CompoundError(
             f"loading images failed: {said}; memory may have run out{free}: use fewer --workers, or 0"
         ) from error
+
+
+def _of_a_dead_worker() -> str:
+    """What torch says of a process that died while its images were taken over.
+
+    Torch says it where a signal finds the main process, be it in the midst of telling the user; asked for, it is said
+    once.
+    """
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        try:
+            _error_if_any_worker_fails()
+            time.sleep(0.01)
+        except RuntimeError as error:
+            return str(error)
+    return "DataLoader worker exited unexpectedly"
 
 
 def _context() -> str | None:
