@@ -29,8 +29,8 @@ RecipeName = Annotated[
     str | None,
     typer.Option(
         "--recipe",
-        help="paper, modern, transfer, kornblith, small, few, fast, or a file; default small, of few images few, with "
-        "--weights transfer.",
+        help="paper, modern, transfer, kornblith, small, few, fast, progressive, or a file; default small, of few "
+        "images few, with --weights transfer.",
     ),
 ]
 BatchSize = Annotated[

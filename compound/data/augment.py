@@ -4,7 +4,7 @@ N images, C channels, R the resolution in px
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Literal, NamedTuple
 
@@ -67,6 +67,10 @@ class Augment:
             raise DataError(f"augment: operations {self.operations} changes nothing; use 1 or more, or policy: none")
         if not 0 <= self.magnitude <= 30:
             raise DataError(f"augment: magnitude {self.magnitude} is not between 0 and 30; use e.g. 9")
+
+    def at(self, magnitude: int | None) -> "Augment":
+        """The same with another magnitude; None leaves it."""
+        return self if magnitude is None else replace(self, magnitude=magnitude)
 
     def attempts(self, keys: Keys) -> list[list[list[float]]]:
         """The uniform numbers of every image's inception crop, N × `ATTEMPTS` × 4, for `box`."""

@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     FLIP = 4
     ERASE = 5
     POLICY = 6
+    SIZE = 7
 
 
 def hashes(seed: int, epoch: int | Integers, indices: Integers, purpose: Purpose) -> Hashes:

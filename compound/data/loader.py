@@ -95,7 +95,7 @@ class Images(Dataset[Batch]):
 
     def __getitems__(self, draws: list[Draw]) -> Batch:
         """The batch of `draws`, without the images that are damaged."""
-        keys = np.array(draws, dtype=np.int64).reshape(-1, 2)
+        keys = np.array([draw[:2] for draw in draws], dtype=np.int64).reshape(-1, 2)
         damaged: list[tuple[str, str]] = []
         if self._array is not None:
             images = self._array[torch.from_numpy(keys[:, 1])]
@@ -103,8 +103,9 @@ class Images(Dataset[Batch]):
         else:
             images, good = self._load(keys, damaged)
             keys = keys[good]
-        if self.augment:
-            images = self.augment.apply(images, self._keys(keys), self.preprocessing.fill)
+        if self.augment and draws:
+            augment = self.augment.at(draws[0].magnitude)
+            images = augment.apply(images, self._keys(keys), self.preprocessing.fill)
         labels = torch.from_numpy(self.source.labels[keys[:, 1]])
         return Batch(images, labels, torch.from_numpy(keys[:, 1].copy()), damaged)
 

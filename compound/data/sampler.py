@@ -1,6 +1,6 @@
 """Which images come when."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ class Draw(NamedTuple):
 
     epoch: int
     index: int  # type: ignore[assignment]  # shadows tuple's method, which nobody needs here
+    magnitude: int | None = None  # of its augmentation, where that is not always the same
 
 
 class EpochSampler(Sampler[list[Draw]]):
@@ -26,6 +27,8 @@ class EpochSampler(Sampler[list[Draw]]):
 
     With `repeats` an image comes so many times in a row, with another augmentation each time, and an epoch, which is as
     long as ever, sees a share of the images (Hoffer et al. 2020, "Augment your batch").
+
+    `magnitude`, where it is set, says by epoch and step within it how strongly that step is augmented.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class EpochSampler(Sampler[list[Draw]]):
         self.start_epoch, self.start_batch = start_epoch, start_batch
         self.rank, self.world, self.repeats = rank, world, repeats
         self.epoch = start_epoch
+        self.magnitude: Callable[[int, int], int] | None = None
 
     @property
     def sampler(self) -> "EpochSampler":
@@ -69,7 +73,8 @@ class EpochSampler(Sampler[list[Draw]]):
         order, step = self.order(), self.batch * self.world
         for start in range(self._first() * step, self._count() * step, step):
             turns = range(start, min(start + step, self.n))[self.rank :: self.world]
-            yield [Draw(self.epoch * self.repeats + turn % self.repeats, int(order[turn])) for turn in turns]
+            strength = self.magnitude(self.epoch, start // step) if self.magnitude else None
+            yield [Draw(self.epoch * self.repeats + turn % self.repeats, int(order[turn]), strength) for turn in turns]
 
     def __len__(self) -> int:
         """Steps of a whole epoch, also of one taken up in its middle: Lightning adds the steps done before."""

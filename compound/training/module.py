@@ -12,6 +12,7 @@ from compound.data import Batch, Preprocessing
 from compound.nn import ConvNet, lean
 from compound.parallel import rank, share_statistics
 from compound.training.compiled import Compiled
+from compound.training.growing import between, grown_at
 from compound.training.losses import classification_loss, distillation_loss, hits, mixed
 from compound.training.optim import make_optimizer, set_rate
 from compound.training.recipe import Compile, Recipe, rate_at
@@ -33,7 +34,9 @@ class Training(LightningModule):
         self.recipe = recipe
         self.steps_per_epoch = steps_per_epoch
         self.timeline = recipe.timeline
-        self.grown = 1.0  # how far progressive resizing has come, 0 to 1
+        self.grown = 1.0  # how far progressive training has come, 0 to 1
+        grows = recipe.grow_dropout < 1
+        self.dropouts = [(each, each.p) for each in model.modules() if grows and isinstance(each, nn.Dropout)]
         self.seed = seed
         self.teacher = teacher
         self.compiled: Compiled | None = None
@@ -74,14 +77,20 @@ class Training(LightningModule):
         step = self.trainer.global_step
         torch.manual_seed(self.seed * 1_000_003 + step + (rank() << 40))
         set_rate(self.trainer.optimizers[0], rate_at(self.recipe, step, self.steps_per_epoch, self.timeline))
-        stage = int((1 - self.timeline.left(step / self.steps_per_epoch)) * self.recipe.grow_stages)
-        self.grown = min(stage / (self.recipe.grow_stages - 1), 1.0)
+        self.grown = grown_at(self.recipe, step, self.steps_per_epoch, self.timeline, self.seed)
+        for dropout, rate in self.dropouts:
+            dropout.p = rate * between(self.recipe.grow_dropout, self.grown)
         return None
 
+    def magnitude_at(self, epoch: int, batch: int) -> int:
+        """RandAugment's magnitude in a step of an epoch, as the images of that step are large."""
+        step = epoch * self.steps_per_epoch + batch
+        grown = grown_at(self.recipe, step, self.steps_per_epoch, self.timeline, self.seed)
+        return round(self.recipe.augment.magnitude * between(self.recipe.grow_magnitude, grown))
+
     def _side(self, grown: float) -> int:
-        """Pixels of the images when progressive resizing has come to `grown`, 0 to 1."""
-        start = self.recipe.grow_from
-        return max(round(self.preprocessing.resolution * (start + (1 - start) * grown)), 1)
+        """Pixels of the images when progressive training has come to `grown`, 0 to 1."""
+        return max(round(self.preprocessing.resolution * between(self.recipe.grow_from, grown)), 1)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         """Lightning asks between a step and its backward pass; `training_step` has done it, and has gradients since."""
@@ -111,7 +120,7 @@ class Training(LightningModule):
 
     def prepared(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The batch at the step's resolution, and mixed: images uint8 or float 0–1, class numbers or probabilities."""
-        side, strength = self._side(self.grown), self.grown if self.recipe.grow_from < 1 else 1.0
+        side, strength = self._side(self.grown), self.grown
         if side != images.shape[-1]:
             images = V.resize(images, [side, side], antialias=True)
         mixup, cutmix = strength * self.recipe.mixup, strength * self.recipe.cutmix

@@ -54,10 +54,14 @@ class Recipe:
     teacher: str | None = None  # a run or weights file to distil (Hinton et al. 2015)
     teacher_weight: float = 0.5  # of the teacher's loss; the labels' has the rest
     teacher_temperature: float = 4.0
-    # Progressive resizing (EfficientNetV2, Section 4): from this share of the resolution to all of it in equal stages
-    # of the training; mixup and cutmix grow from nothing alike.
+    # Progressive training (EfficientNetV2, Section 4.2): from this share of the resolution to all of it in equal stages
+    # of the training; mixup and cutmix grow from nothing alike. RandAugment's magnitude and the network's dropout grow
+    # from these shares of theirs. `random` draws the stage of every step, instead of one after the other.
     grow_from: float = 1.0
     grow_stages: int = 4
+    grow_magnitude: float = 1.0
+    grow_dropout: float = 1.0
+    grow_order: Literal["rising", "random"] = "rising"
     ema: float = 0.0  # decay of the weights' moving average; 0 for none
     select: Literal["last", "best"] = "last"  # best: the epoch with the highest accuracy on the holdout
     patience: int | None = None  # epochs without a better one after which training stops, and the best is kept
@@ -111,6 +115,17 @@ class Recipe:
             raise UsageError(f"grow_from {self.grow_from} is no share of the resolution; use e.g. 0.5, or 1 for all")
         if self.grow_stages < 2:
             raise UsageError(f"grow_stages {self.grow_stages} leaves nothing to grow; use 2 or more")
+        for name in ("grow_magnitude", "grow_dropout"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise UsageError(f"{name} {value} is no share; use 0 to below 1, or 1 to keep it as it is")
+            if value < 1 and self.grow_from == 1:
+                raise UsageError(f"{name} {value} grows with the images, and these do not; set grow_from, e.g. 0.5")
+        if self.grow_magnitude < 1 and self.augment.policy != "randaugment":
+            raise UsageError(
+                f"grow_magnitude {self.grow_magnitude} is of RandAugment, and the policy is {self.augment.policy}; "
+                "use policy: randaugment"
+            )
         if self.patience is not None and self.patience < 1:
             raise UsageError(f"patience {self.patience} stops before the first epoch; use 1 or more, or leave it out")
 

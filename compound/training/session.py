@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pytorch_lightning import Callback, Trainer
 from torch.utils.data import DataLoader
 
 from compound.data import Batch, DataSet, Preprocessing, end_workers, loading, make_loader
+from compound.data.sampler import EpochSampler
 from compound.errors import Stopped
 from compound.evaluation import Evaluation, evaluate, recalibrate, saw_little
 from compound.execution import Execution
@@ -80,6 +81,8 @@ class Session:
             start = start_of(self.run.start) if start == FRESH else start
             self.run = replace(self.run, start=from_first(lambda: origin(start, self.run.network)))
         module = self.module(FRESH if found else start)  # a checkpoint holds everything that was learned
+        if self.run.recipe.grow_magnitude < 1:  # what is loaded ahead follows the step it is for
+            cast(EpochSampler, self.loaders[0].batch_sampler).magnitude = module.magnitude_at
         if not found:
             keep_probe(module.model, self.run, self.data, start)
         trainer = self.trainer(found)

@@ -203,7 +203,7 @@ def test_weights_of_another_library_predict_under_a_networks_name(cli, tmp_path,
         (
             ("train", "efficientnet-mini", "fashion6k", "--recipe", "smal"),
             2,
-            "use paper, modern, transfer, kornblith, small, fast",
+            "use paper, modern, transfer, kornblith, small, fast, progressive, few",
         ),
         (("train", "efficientnet-mini", "fashion6k", "--rate", "0"), 2, "rate 0.0 is not a positive number"),
         (

@@ -75,6 +75,14 @@ FEATURES = {
     "parts": {"accumulate": 3, "optimizer": "rmsprop", "rate": 0.02},
     "recomputed": {"recompute": ("stage1", "stage2")},
     "growing": {"grow_from": 0.5, "grow_stages": 3, "warmup_epochs": 0.0},
+    "growing as EfficientNetV2": {
+        "grow_from": 0.5,
+        "grow_stages": 3,
+        "grow_magnitude": 0.2,
+        "grow_dropout": 0.3,
+        "grow_order": "random",
+        "augment": Augment(policy="randaugment", magnitude=20),
+    },
     "distilled": {"teacher": "", "select": "best"},
     "official policy": {
         "augment": Augment(crop="inception", policy="autoaugment-v0"),

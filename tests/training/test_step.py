@@ -2,13 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from compound import NetworkError, UsageError
-from compound.data import Batch
+from compound.data import Augment, Batch
+from compound.data.augment import Keys
+from compound.data.sampler import EpochSampler
+from compound.execution import Execution
 from compound.nn import build
+from compound.training import start_run, train
 from compound.training.module import Training
 
 
@@ -94,6 +99,16 @@ def test_a_part_that_is_not_there_is_named(network, recipe):
         Training(build(network), replace(recipe, recompute=("stage9",)), 5, 0)
 
 
+original = EpochSampler.__iter__
+
+
+def spied(batches, asked):
+    """The batches; epoch and magnitude of every image of those that are augmented are added to `asked`."""
+    for draws in batches:
+        asked.extend((draw.epoch, draw.magnitude) for draw in draws if draw.magnitude is not None)
+        yield draws
+
+
 class AtStep:
     """As much of a trainer as the start of a step asks for."""
 
@@ -123,6 +138,54 @@ def test_images_grow_in_equal_stages_and_mixing_with_them(network, recipe):
     assert set(sizes(whole, 8, 5)) == {(12, True)}
 
 
+def test_what_grows_with_the_images_is_as_in_algorithm_1(network, recipe):
+    """φ_i = φ_0 + (φ_e − φ_0) · i / (M − 1), here Table 6's dropout of 0.1 to 0.3 and magnitudes of 5 to 15."""
+    augment = Augment(policy="randaugment", magnitude=15)
+    grown = replace(
+        recipe, epochs=8, warmup_epochs=0, grow_from=0.5, grow_stages=4, augment=augment,
+        grow_magnitude=1 / 3, grow_dropout=1 / 3,
+    )  # fmt: skip
+    module = Training(build(network.with_(dropout=0.3)), grown, 5, 0)
+    rates = []
+    for step in range(40):
+        module._trainer = AtStep(module, step)
+        module.on_train_batch_start(None, 0)
+        rates.append(module.model.classifier.dropout.p)
+    assert rates == pytest.approx([0.1] * 10 + [0.5 / 3] * 10 + [0.7 / 3] * 10 + [0.3] * 10)
+    magnitudes = [module.magnitude_at(epoch, batch) for epoch in range(8) for batch in range(5)]
+    assert magnitudes == [5] * 10 + [8] * 10 + [12] * 10 + [15] * 10
+
+
+def test_sizes_may_be_drawn_for_every_step(network, recipe):
+    drawn = replace(recipe, epochs=8, warmup_epochs=0, grow_from=0.5, grow_stages=4, mixup=0.2, grow_order="random")
+    found = sizes(Training(build(network), drawn, 25, 0), 8, 25)
+    assert found == sizes(Training(build(network), drawn, 25, 0), 8, 25)  # of a resumed run too
+    assert found != sizes(Training(build(network), drawn, 25, 1), 8, 25)
+    sides = [side for side, _ in found]
+    assert {side: 30 < sides.count(side) < 70 for side in set(sides)} == dict.fromkeys((6, 8, 10, 12), True)
+    assert {side for side, mixing in found if not mixing} == {6}  # mixing follows the size, whenever it comes
+
+
+def test_every_batch_is_augmented_as_its_step_is_large(network, data, recipe, monkeypatch, tmp_path):
+    """With processes that load ahead, too: the number comes with the images that are asked for."""
+    asked = []
+    monkeypatch.setattr(EpochSampler, "__iter__", lambda self: spied(original(self), asked))
+    augment = Augment(policy="randaugment", magnitude=10)
+    fields = {"epochs": 2, "warmup_epochs": 0, "grow_from": 0.5, "grow_stages": 2, "grow_magnitude": 0.4}
+    run = start_run(network, data, replace(recipe, augment=augment, **fields), tmp_path / "run", Execution("cpu"))
+    train(run, data, execution=Execution("cpu"), quiet=True)
+    (first, second) = ([strength for epoch, strength in asked if epoch == each] for each in (0, 1))
+    assert set(first) == {4}
+    assert set(second) == {10}
+    image = data.train.images[:8].expand(-1, 3, -1, -1).clone()
+    keys = Keys(0, np.zeros(8, dtype=np.int64), np.arange(8))
+    weak, strong, whole = (
+        one.apply(image.clone(), keys, (0, 0, 0)) for one in (augment.at(4), augment.at(10), augment)
+    )
+    assert torch.equal(strong, whole)
+    assert not torch.equal(weak, strong)
+
+
 def test_a_start_too_small_for_the_network_is_named(recipe):
     from compound import ZOO
 
@@ -135,6 +198,9 @@ def test_a_start_too_small_for_the_network_is_named(recipe):
     [
         ({"accumulate": 9}, "accumulate 9 does not leave two images a part of a batch of 16; use 1 to 8"),
         ({"grow_from": 0.0}, "grow_from 0.0 is no share"),
+        ({"grow_from": 0.5, "grow_dropout": 1.5}, "grow_dropout 1.5 is no share; use 0 to below 1"),
+        ({"grow_dropout": 0.5}, "grow_dropout 0.5 grows with the images, and these do not; set grow_from, e.g. 0.5"),
+        ({"grow_from": 0.5, "grow_magnitude": 0.5}, "grow_magnitude 0.5 is of RandAugment, and the policy is none"),
         ({"grow_stages": 1}, "grow_stages 1 leaves nothing to grow"),
         ({"patience": 0}, "patience 0 stops before the first epoch"),
         ({"mixup": -1.0}, "mixup -1.0 is not a number from 0"),

@@ -9,7 +9,7 @@ from compound.errors import UsageError
 from compound.mapping import to_mapping
 from compound.training.recipe import Recipe, read_recipe
 
-NAMES = ("paper", "modern", "transfer", "kornblith", "small", "fast", "few")
+NAMES = ("paper", "modern", "transfer", "kornblith", "small", "fast", "progressive", "few")
 FEW_STEPS = 16  # an epoch; with fewer by `small`, `few` is the usual recipe
 
 
