@@ -8,11 +8,12 @@ Counting convention: `macs` are the multiply-adds of convolutions and linear lay
 normalisation, activations, pooling and element-wise joins count none. The paper prints this figure as "FLOPS".
 """
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, NamedTuple
 
 from compound.errors import NetworkError
-from compound.rounding import Padding, Pair, map_size
+from compound.rounding import Padding, Pair, map_size, padding_pair
 
 Shape = tuple[int, int, int]
 Function = Literal["relu", "relu6", "swish", "hard_swish", "sigmoid", "hard_sigmoid", "gelu", "tanh", "identity"]
@@ -32,7 +33,8 @@ class Trace:
 
     Where the map `previous` to the input is read too it is value 1; without one, `self.previous` is the input itself.
     `outlives` is the one of these values, if any, that a later block reads. `apart` says that the parts of the
-    outermost chain are modules of their own, so that none holds the input of all.
+    outermost chain are modules of their own, so that none holds the input of all. `deployed` is the same as it runs
+    after training, where every sum of linear branches is one convolution; most have none and are their own.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Trace:
         previous: Shape | None = None,
         outlives: int | None = None,
         apart: bool = False,
+        folding: bool = False,
     ) -> None:
         self.shapes: list[Shape] = [shape] if previous is None else [shape, previous]
         self.previous = len(self.shapes) - 1
@@ -49,7 +52,15 @@ class Trace:
         self.apart = apart
         self.held: set[int] = set()  # values that a cell holds to its end, whoever reads them last
         self.steps: list[Step] = []
+        self.folding, self.foldable = folding, False
         self.output = operator.trace(self, 0, "")
+        self._folded = None
+        if self.foldable and not folding:
+            self._folded = Trace(operator, shape, previous, outlives, apart, folding=True)
+
+    @property
+    def deployed(self) -> "Trace":
+        return self._folded or self
 
     def add(self, path: str, operator: "Operator", *inputs: int) -> int:
         shapes = self.shapes
@@ -429,12 +440,56 @@ class Sum(Operator):
 
     branches: tuple[Operator, ...]
 
+    def folded(self, channels: int) -> Conv | None:
+        """The one convolution of an input of `channels` that does the same; None where branches are not so simple.
+
+        All have one stride and the middles of their windows lie over one another. A norm alone is a 1×1 convolution.
+        """
+        leaves = [linear(branch) for branch in self.branches]
+        convs = [_as_conv(part[0], channels) for part in leaves if part and isinstance(part[0], Conv | Depthwise)]
+        norms = [part for part in leaves if len(part) == 1 and isinstance(part[0], Norm)]
+        simple = all(len(part) == 1 or (len(part) == 2 and isinstance(part[1], Norm)) for part in leaves)
+        if not convs or len(convs) + len(norms) < len(leaves) or not simple or not all(map(middled, convs)):
+            return None
+        if len({(conv.stride, conv.groups) for conv in convs}) > 1:
+            return None
+        largest = max(convs, key=lambda conv: math.prod(conv.window))
+        return replace(largest, bias=True, standardise=None)
+
     def trace(self, trace: Trace, value: int, path: str) -> int:
+        if one := self.folded(trace.shapes[value][0]):
+            trace.foldable = True
+            if trace.folding:
+                return trace.add(path, one, value)
         ends = [branch.trace(trace, value, f"{path}{i}.") for i, branch in enumerate(self.branches)]
         total = ends.pop()
         for i, end in reversed(list(enumerate(ends))):
             total = trace.add(f"{path}add{i}.", Add(), total, end)
         return total
+
+
+def linear(operator: Operator) -> list[Operator]:
+    """The leaves of a chain in order, without what does nothing in evaluation; another combination by itself."""
+    if isinstance(operator, Chain):
+        return [leaf for _, part in operator.parts for leaf in linear(part)]
+    idle = isinstance(operator, Dropout) or operator == Activation("identity")
+    return [] if idle else [operator]
+
+
+def _as_conv(operator: Operator, channels: int) -> Conv:
+    if isinstance(operator, Depthwise):
+        return operator.conv(channels)
+    assert isinstance(operator, Conv)
+    return operator
+
+
+def middled(conv: Conv) -> bool:
+    """Whether the middle of the window lies on every `stride`-th position from the first."""
+    odd = conv.dilation == 1 and all(side % 2 for side in conv.window)
+    if conv.padding == "same":
+        return odd and conv.stride == 1
+    pairs = [padding_pair(conv.padding, side, side, 1, axis) for axis, side in enumerate(conv.window)]
+    return odd and all(pair == (side // 2, side // 2) for pair, side in zip(pairs, conv.window, strict=True))
 
 
 @dataclass(frozen=True)

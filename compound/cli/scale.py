@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from compound.cli.common import Channels, Classes, Json, NetworkName, RuleName, Snap, answer, doubt
-from compound.cost import CONVENTION, cost, cost_fields
+from compound.cost import CONVENTION, cost, cost_fields, training_text
 from compound.errors import UsageError
 from compound.notation import save_network
 from compound.scaling import CompoundRule, Scaling, SnappedRule
@@ -59,6 +59,7 @@ def scale(
         f"params {after.params:,} ({after.params / before.params:.2f}×), MACs {after.macs:,} "
         f"({after.macs / before.macs:.2f}× counted, {scaling.theory:.2f}× by d·w²·r²), "
         f"activations {after.activations:,}",
+        *([said] if (said := training_text(after)) else []),
         *([f"written to {out}"] if out else []),
     ]
     return answer(json, value, "\n".join(lines))

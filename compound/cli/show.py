@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from compound.cli.common import Channels, Classes, Json, NetworkName, answer, doubt
-from compound.cost import CONVENTION, Cost, cost, cost_fields, operator_costs, row_cost, stage_costs
+from compound.cost import CONVENTION, Cost, cost, cost_fields, operator_costs, row_cost, stage_costs, training_text
 from compound.network import Network
 from compound.notation import dump_network
 from compound.terminal import printable
@@ -45,7 +45,8 @@ def show(
     ]
     training = f"{total.training_memory(32) / 1e9:.2f} GB to train with 32"
     memory = f"memory: {total.memory() / 1e6:.0f} MB for one image, {training}"
-    answer(json, value, "\n".join([found.table(), "", CONVENTION, *table, memory]))
+    trained = [said] if (said := training_text(total)) else []
+    answer(json, value, "\n".join([found.table(), "", CONVENTION, *table, *trained, memory]))
 
 
 def figures(one: Cost) -> dict[str, int]:

@@ -3,11 +3,11 @@
 Counting convention: multiply-adds (MACs) of convolutions and linear layers for one image; biases, normalisation,
 activations, pooling and element-wise joins count none. The paper prints this figure as "FLOPS". Parameters are the
 learnable ones. Activations are the outputs of convolutions and linear layers (as in Dollár et al. 2021). Memory is
-in bytes.
+in bytes. A network that trains with branches is counted as it is deployed, folded.
 """
 
 from compound.cost.block import BlockCost, block_cost
-from compound.cost.figures import CONVENTION, Cost, cost_fields, numbers
+from compound.cost.figures import CONVENTION, Cost, cost_fields, numbers, training_fields, training_text
 from compound.cost.step import Child, children, keeping, most_kept
 from compound.cost.whole import cost, operator_costs, row_cost, stage_costs
 
@@ -26,4 +26,6 @@ __all__ = [
     "operator_costs",
     "row_cost",
     "stage_costs",
+    "training_fields",
+    "training_text",
 ]

@@ -36,7 +36,23 @@ class BlockCost(NamedTuple):
 
 @lru_cache(maxsize=256)
 def block_cost(trace: Trace) -> BlockCost:
-    """Fold the leaf operators of one block. A trace is compared by identity; `place` shares equal ones."""
+    """Fold the leaf operators of one block, as it is deployed; what a backward pass keeps is that of its branches.
+
+    A trace is compared by identity; `place` shares equal ones.
+    """
+    trained = _folded(trace)
+    if trace.deployed is trace:
+        return trained
+    many, one = trained.cost, _folded(trace.deployed).cost
+    more = (many.params - one.params, many.macs - one.macs, many.buffers - one.buffers, many.live - one.live)
+    counted = Cost(
+        one.params, one.macs, one.activations, one.buffers, many.kept, one.live, many.training, 0, 0.0, *more
+    )  # fmt: skip
+    return trained._replace(cost=counted)
+
+
+def _folded(trace: Trace) -> BlockCost:
+    """A fold over the operators as they stand in `trace`."""
     shapes = trace.shapes
     sizes = [numbers(shape) for shape in shapes]
     params = macs = activations = buffers = kept_aside = 0

@@ -26,7 +26,10 @@ def numbers(shape: Shape) -> int:
 
 @dataclass(frozen=True)
 class Cost:
-    """Counts for one image. `kept`, `live`, `training` and `step` are numbers (not bytes); see the memory methods."""
+    """Counts for one image, of the network as it is deployed: a sum of branches is the convolution they fold into.
+
+    `kept`, `live`, `training` and `step` are numbers (not bytes); see the memory methods.
+    """
 
     params: int = 0
     macs: int = 0
@@ -37,6 +40,26 @@ class Cost:
     training: int = 0  # numbers that plain autograd holds at its fullest moment: what is kept so far, and a block's own
     step: int = 0  # numbers that a step of our training holds at its fullest moment; of a whole network only
     latency: float = 0.0  # seconds on a budget's device; 0 where none is asked for
+    # What branches have more in training than the convolutions they are folded into: see `compound.ops.Sum`.
+    branch_params: int = 0
+    branch_macs: int = 0
+    branch_buffers: int = 0
+    branch_live: int = 0
+
+    @property
+    def training_params(self) -> int:
+        """Parameters that learn, those of branches among them."""
+        return self.params + self.branch_params
+
+    @property
+    def training_macs(self) -> int:
+        """Multiply-adds of a forward pass in training."""
+        return self.macs + self.branch_macs
+
+    @property
+    def training_live(self) -> int:
+        """Numbers that a forward pass in training holds at its fullest moment, beside what it keeps."""
+        return self.live + self.branch_live
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(
@@ -49,6 +72,10 @@ class Cost:
             max(self.training, self.kept + other.training),
             max(self.step, other.step),
             self.latency + other.latency,
+            self.branch_params + other.branch_params,
+            self.branch_macs + other.branch_macs,
+            self.branch_buffers + other.branch_buffers,
+            max(self.training_live, other.training_live) - max(self.live, other.live),
         )
 
     def memory(self, batch: int = 1, bytes_each: int = 4) -> int:
@@ -60,7 +87,8 @@ class Cost:
 
         RMSProp with momentum and Adam have two slots, SGD with momentum one.
         """
-        return bytes_each * (self.params * (2 + slots + ema) + self.buffers * (1 + ema))
+        statistics = self.buffers + self.branch_buffers
+        return bytes_each * (self.training_params * (2 + slots + ema) + statistics * (1 + ema))
 
     def training_memory(self, batch: int, slots: int = 2, ema: bool = True, bytes_each: int = 4) -> int:
         """Bytes of a training step of `batch` images as `compound train` takes it, with the state.
@@ -85,4 +113,22 @@ def cost_fields(network: Network, counted: Cost) -> dict[str, Any]:
         "activations": counted.activations,
         "memory": counted.memory(),
         **({"latency": counted.latency} if counted.latency else {}),
+        **training_fields(counted),
     }
+
+
+def training_fields(counted: Cost) -> dict[str, int]:
+    """What is trained, where that is more than what is deployed."""
+    if not (counted.branch_params or counted.branch_macs):
+        return {}
+    return {"training_params": counted.training_params, "training_macs": counted.training_macs}
+
+
+def training_text(counted: Cost) -> str:
+    """The same as a sentence; empty for most networks."""
+    if not training_fields(counted):
+        return ""
+    return (
+        f"counted as deployed, with branches folded; {counted.training_params:,} parameters and "
+        f"{counted.training_macs:,} MACs are trained"
+    )

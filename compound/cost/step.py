@@ -36,7 +36,7 @@ def children(network: Network) -> list[Child]:
         for before, one, row in zip(counted, counted[1:], rows[1:], strict=False):
             inside += numbers(row.input) if joined(before, one) else 0
         costs = [block_cost(row.trace).cost for row in rows]
-        macs, largest = sum(each.macs for each in costs), max(each.params for each in costs)
+        macs, largest = sum(each.training_macs for each in costs), max(each.training_params for each in costs)
         whole = Kept(inside, first.keeps_input, first.reads_input, last.keeps_output, last.output_follows)
         found.append(Child(label.replace(" ", ""), inputs, macs, largest, whole))
     return found

@@ -29,8 +29,13 @@ def row_cost(row: Row) -> Cost:
 
 
 def cost(network: Network) -> Cost:
-    """The whole network's cost for one image of its channels × resolution × resolution."""
+    """The whole network's cost for one image of its channels × resolution × resolution, as it is deployed.
+
+    Sums of branches that training has (RepVGG, MobileOne) count as the one convolution they are folded into; the
+    `branch_` fields say what training has more, and memory of training counts all of it.
+    """
     params = macs = activations = buffers = kept = live = training = 0
+    branch_params = branch_macs = branch_buffers = training_live = 0
     edge_kept = False
     inputs: list[bool] = []  # which rows' inputs are kept
     rows = network.blocks()
@@ -47,9 +52,16 @@ def cost(network: Network) -> Cost:
             kept += numbers(row.trace.shapes[row.trace.previous])
             inputs[row.previous] = True
         live = max(live, one.live + held)
+        training_live = max(training_live, one.training_live + held)
+        branch_params += one.branch_params
+        branch_macs += one.branch_macs
+        branch_buffers += one.branch_buffers
         edge_kept = keeps_output
-    step = most_kept(children(network)) + live
-    return Cost(params, macs, activations, buffers, kept, live, max(training, kept), step)
+    step = most_kept(children(network)) + training_live
+    return Cost(
+        params, macs, activations, buffers, kept, live, max(training, kept), step, 0.0,
+        branch_params, branch_macs, branch_buffers, training_live - live,
+    )  # fmt: skip
 
 
 def stage_costs(network: Network) -> dict[str, Cost]:
@@ -64,11 +76,11 @@ def stage_costs(network: Network) -> dict[str, Cost]:
 
 
 def operator_costs(row: Row) -> list[tuple[str, Operator, Shape, Cost]]:
-    """Cost of every leaf operator of one block: path, operator, output shape, cost."""
-    lines = []
-    for step in row.trace.steps:
-        inputs = tuple(row.trace.shapes[value] for value in step.inputs)
-        output = row.trace.shapes[step.output]
+    """Cost of every leaf operator of one block as it is deployed: path, operator, output shape, cost."""
+    lines, trace = [], row.trace.deployed
+    for step in trace.steps:
+        inputs = tuple(trace.shapes[value] for value in step.inputs)
+        output = trace.shapes[step.output]
         operator = step.operator
         activations = numbers(output) if isinstance(operator, WEIGHTED) else 0
         counted = Cost(operator.params(*inputs), operator.macs(*inputs), activations, operator.buffers(*inputs))

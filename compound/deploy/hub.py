@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from compound.cost import CONVENTION, cost
+from compound.cost import CONVENTION, cost, training_fields
 from compound.files import make_folder, write_json, write_text
 from compound.nn import ConvNet, describe_model, save_weights
 
@@ -52,6 +52,7 @@ def write_hub_folder(model: ConvNet, classes: tuple[str, ...], out: Path, evalua
         "label_names": list(classes),
         "params": counted.params,
         "macs": counted.macs,
+        **training_fields(counted),
         "preprocessing": json.loads(described["preprocessing"]),
         "network": described["network"],
     }

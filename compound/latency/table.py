@@ -25,6 +25,8 @@ SHARP = 0.1  # distance, in logarithms, within which a timed size outweighs thos
 STIFF = 0.02  # how firmly the regression holds to the slopes it starts from
 BEYOND = 0.15  # distance, in logarithms, outside the timed sizes that still counts as inside
 
+AS_TRAINED = ("eager", "channels-last", "compile")  # runtimes that run a model's branches; all others fold them first
+
 Timed = tuple[int, int, int, float]  # a unit's size, and its microseconds
 
 
@@ -76,7 +78,8 @@ def latency(network: Network, table: DeviceTable) -> Latency:
     extrapolated: dict[str, None] = {}
     missing: dict[str, None] = {}
     for row in network.blocks():
-        for unit, _ in units(row.trace):
+        trace = row.trace if table.runtime in AS_TRAINED else row.trace.deployed
+        for unit, _ in units(trace):
             found = table.time(unit)
             if found is None:
                 missing[unit.kind] = None

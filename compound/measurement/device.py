@@ -23,6 +23,7 @@ from compound.measurement.machine import environment
 from compound.measurement.timing import lower_quartile, seconds_of
 from compound.network import Network, Row
 from compound.nn import build
+from compound.ops import Trace
 from compound.runtimes import RUNTIMES, Laps, MakeRunner, Runner, find_runtime
 from compound.scaling import Scaling, scale
 
@@ -213,22 +214,29 @@ def place_units(choice: TimedNetwork, names: set[str]) -> list[tuple[Unit, list[
 
     An operator without a lap of its own is in that of the combination whose values it joins (`body.add` in `body`), of
     another of its unit, or of what stands around it, or else ran together with the one before it. Work tells operators
-    of one lap apart: numbers moved and, sixteen at a time, multiply-adds.
+    of one lap apart: numbers moved and, sixteen at a time, multiply-adds. Branches without laps were folded.
     """
     found, lap = [], ""
     for row in choice.network.blocks():
-        for unit, steps in units(row.trace):
+        branches = paths(row, row.trace) - paths(row, row.trace.deployed)
+        trace = row.trace if branches & names else row.trace.deployed
+        for unit, steps in units(trace):
             parts = []
             places = [canonical(f"{prefix(row)}{step.path}") for step in steps]
             own = next((place for place in places if place in names), "")
             for place, (_, operator, values, output) in zip(places, steps, strict=True):
                 around = enclosing(place, names)
                 lap = (around if place in names or len(values) > 1 else own) or own or around or lap
-                shapes = [row.trace.shapes[value] for value in values]
-                moved = sum(map(numbers, shapes)) + numbers(row.trace.shapes[output])
+                shapes = [trace.shapes[value] for value in values]
+                moved = sum(map(numbers, shapes)) + numbers(trace.shapes[output])
                 parts.append((lap, moved + operator.macs(*shapes) / 16))
             found.append((unit, parts))
     return found
+
+
+def paths(row: Row, trace: Trace) -> set[str]:
+    """What the modules of the operators of `trace` are called."""
+    return {canonical(f"{prefix(row)}{step.path}") for step in trace.steps}
 
 
 def prefix(row: Row) -> str:

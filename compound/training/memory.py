@@ -48,11 +48,11 @@ def step_bytes(counted: Cost, held: int, recipe: Recipe, accumulate: int, crew: 
     """
     images = -(-recipe.batch // (accumulate * crew.processes))
     # Under autocast convolutions and what follows them are in two bytes, and so is a copy of the weights.
-    each, copies = (2, 2 * counted.params) if recipe.precision == "bf16" else (4, 0)
+    each, copies = (2, 2 * counted.training_params) if recipe.precision == "bf16" else (4, 0)
     state = counted.state_memory(SLOTS[recipe.optimizer], recipe.ema > 0)
     if crew.divided:
         state = -(-state // crew.processes) + 4 * 2 * 2 * largest  # two blocks' weights and gradients
-    return state + copies + images * each * (held + counted.live)
+    return state + copies + images * each * (held + counted.training_live)
 
 
 def fit_memory(network: Network, recipe: Recipe, limit: float, crew: Crew = ALONE) -> Savings:
@@ -71,7 +71,7 @@ def fit_memory(network: Network, recipe: Recipe, limit: float, crew: Crew = ALON
             needed = step_bytes(counted, held, recipe, accumulate, crew, largest)
             if needed <= RESERVE * limit:
                 # A step is a forward pass and twice that backward.
-                return Savings(names, accumulate, needed, macs / max(3 * counted.macs, 1))
+                return Savings(names, accumulate, needed, macs / max(3 * counted.training_macs, 1))
     least = min(step_bytes(counted, held, recipe, max(most, 1), crew, largest) for _, _, held in ways) / RESERVE
     if crew.processes == 1:
         what, else_ = "two images at a time", "or a smaller network or resolution"

@@ -50,7 +50,7 @@ def split(network: Network, parts: int) -> Split:
     if not 1 <= parts <= len(rows):
         raise UsageError(f"{network.name} has {len(rows)} blocks and cannot be split into {parts} parts; use fewer")
     names = ["stem", *(f"stage{row.stage}.block{row.repeat}" for row in rows[1:-1]), "head"]
-    macs = [row_cost(row).macs for row in rows]
+    macs = [row_cost(row).training_macs for row in rows]
     ends = balanced(macs, parts)
     spans = list(zip([0, *ends[:-1]], ends, strict=True))
     return Split(tuple(tuple(names[a:b]) for a, b in spans), tuple(sum(macs[a:b]) for a, b in spans))

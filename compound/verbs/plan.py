@@ -1,7 +1,7 @@
 """`compound.plan`: the largest network within a budget."""
 
 from compound.budget import Budget, Plan, fit_budget
-from compound.cost import CONVENTION
+from compound.cost import CONVENTION, training_text
 from compound.latency import latency
 from compound.network import Network
 from compound.quantity import brief_seconds, limit_text
@@ -44,6 +44,7 @@ def plan_text(found: Plan) -> str:
         CONVENTION,
         f"φ {found.phi:g}: d {found.scaling.depth:.4g}, w {found.scaling.width:.4g}, r {found.scaling.resolution:.4g}",
         f"params {counted.params:,}, MACs {counted.macs:,}, activations {counted.activations:,}",
+        *([said] if (said := training_text(counted)) else []),
     ]
     for name, used in found.budget.use(counted).items():
         limit = found.budget.limits()[name]

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compound.cost import cost, cost_fields
+from compound.cost import cost, cost_fields, training_text
 from compound.errors import UsageError
 from compound.network import Network
 from compound.places import RUNS
@@ -197,6 +197,7 @@ def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
     counted = cost(network)
     lines = [
         f"{network.name}: {counted.params:,} parameters, {counted.macs:,} MACs at {network.resolution} px",
+        *([said] if (said := training_text(counted)) else []),
         f"{images.name}: {len(images.train):,} images to train, {len(images.holdout):,} held out, "
         f"{len(images.test):,} to test, {len(images.classes)} classes",
         f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",

@@ -1,6 +1,6 @@
 """RepVGG (Ding et al. 2021, Tables 2 and 3; D2se: official code) and MobileOne (Vasu et al. 2023, Tables 2 and 3).
 
-Parameters and multiply-adds are those of training, with all branches; folded, one convolution is left of each sum.
+Parameters and multiply-adds are counted as the papers print them: folded, one convolution is left of each sum.
 """
 
 from compound.blocks import Block, MobileOne, RepVgg, SqueezeExcite, Style

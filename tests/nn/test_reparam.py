@@ -10,14 +10,30 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from compound import ZOO, MBConv, Network, Scaling, Stage, Style, cost, dump_network, parse_network, scale
+from compound import (
+    ZOO,
+    Budget,
+    MBConv,
+    Network,
+    Scaling,
+    Stage,
+    Style,
+    cost,
+    dump_network,
+    fit_budget,
+    parse_network,
+    scale,
+    stage_costs,
+)
 from compound.blocks import MobileOne, RepVgg, SqueezeExcite
+from compound.cost import children, cost_fields, operator_costs, training_text
 from compound.errors import NetworkError
+from compound.latency import DeviceTable, latency, units
 from compound.nn import build, inherit
 from compound.nn.fold import fold
 from compound.nn.modules import Sum
 
-EXACT = {
+TRAINED = {
     "repvgg-a0": (9_108_968, 1_512_581_120),
     "repvgg-a1": (14_092_264, 2_626_488_320),
     "repvgg-a2": (28_210_600, 5_685_345_280),
@@ -31,6 +47,16 @@ EXACT = {
     "mobileone-s2": (7_884_648, 1_304_027_392),
     "mobileone-s3": (10_170_600, 1_902_112_768),
     "mobileone-s4": (14_951_248, 2_986_802_432),
+}
+
+# The same after timm's `reparameterize_model`.
+DEPLOYED = {
+    "repvgg-a0": (8_309_384, 1_361_451_008),
+    "repvgg-b1": (51_829_480, 11_815_485_440),
+    "repvgg-d2se": (120_387_572, 32_829_551_104),
+    "mobileone-s0": (2_078_504, 275_110_400),
+    "mobileone-s1": (4_764_840, 825_057_024),
+    "mobileone-s4": (14_838_352, 2_979_269_760),
 }
 
 SMALL = Network(
@@ -48,10 +74,58 @@ SMALL = Network(
 )
 
 
-@pytest.mark.parametrize(("name", "figures"), EXACT.items())
-def test_params_and_macs(name, figures):
+@pytest.mark.parametrize(("name", "figures"), TRAINED.items())
+def test_params_and_macs_of_training(name, figures):
+    counted = cost(ZOO[name])
+    assert (counted.training_params, counted.training_macs) == figures
+
+
+@pytest.mark.parametrize(("name", "figures"), DEPLOYED.items())
+def test_params_and_macs_of_what_is_deployed(name, figures):
     counted = cost(ZOO[name])
     assert (counted.params, counted.macs) == figures
+
+
+def test_every_count_of_inference_is_of_the_folded_network():
+    counted, stages = cost(SMALL), stage_costs(SMALL)
+    folded = fold(build(SMALL))
+    with FlopCounterMode(display=False) as tracer:
+        folded(torch.empty(1, 3, 32, 32))
+    # The head has no norm, and every convolution of a block is a sum or in a gate.
+    assert counted.params == sum(p.numel() for p in folded.parameters())
+    assert counted.buffers == 0
+    assert 2 * counted.macs == tracer.get_total_flops()
+    assert sum(one.params for one in stages.values()) == counted.params
+    assert sum(one.macs for one in stages.values()) == counted.macs
+    operators = [one for row in SMALL.blocks() for *_, one in operator_costs(row)]
+    assert sum(one.params for one in operators) == counted.params
+    assert sum(one.activations for one in operators) == counted.activations
+    assert counted.memory() == 4 * (counted.params + counted.live)
+
+
+def test_budgets_hold_what_is_deployed_and_memory_of_training_all_branches():
+    counted = cost(SMALL)
+    model = build(SMALL)
+    learned = sum(p.numel() for p in model.parameters())
+    statistics = sum(b.numel() for n, b in model.named_buffers() if "running" in n)
+    assert counted.state_memory() == 4 * (5 * learned + 2 * statistics)
+    assert fit_budget(SMALL, Budget(macs=counted.macs, params=counted.params)).phi == 0
+    (reduced,) = children(SMALL)[1:2]
+    assert reduced.params == max(sum(p.numel() for p in block.parameters()) for block in model.stage1)
+    with_branches = [unit for row in SMALL.blocks() for unit, _ in units(row.trace)]
+    folded = [unit for row in SMALL.blocks() for unit, _ in units(row.trace.deployed)]
+    assert sum(unit.kind.startswith(("conv", "depthwise")) for unit in folded) == 1 + 2 + 4 + 4 + 2
+    table = DeviceTable("optimized", 1, 1, 0.1, {unit.kind: [(*unit.size, 1.0)] for unit in folded})
+    assert not latency(SMALL, table).missing
+    assert latency(SMALL, replace(table, runtime="eager")).missing
+    assert len(with_branches) > 2 * len(folded)
+
+
+def test_what_is_trained_is_said_beside(capsys):
+    assert training_text(cost(SMALL)).startswith("counted as deployed, with branches folded; ")
+    assert training_text(cost(ZOO["resnet-18"])) == ""
+    assert "training_params" in cost_fields(SMALL, cost(SMALL))
+    assert "training_params" not in cost_fields(ZOO["resnet-18"], cost(ZOO["resnet-18"]))
 
 
 def trained(network):
@@ -91,6 +165,14 @@ def test_branches_that_do_not_lie_over_one_another_stay():
     assert [name for name, m in folded.named_modules() if isinstance(m, Sum)] == [
         "stem.sum", "stage1.block1_sum", "stage2.block1_depthwise",
     ]  # fmt: skip
+    sums = {
+        step.path.partition(".")[0]
+        for row in network.blocks()
+        for step in row.trace.deployed.steps
+        if ".add" in step.path
+    }
+    assert sums == {"sum", "depthwise"}
+    assert cost(network).buffers == 2 * (2 * 8 + 2 * 16 + 4 * 16)  # statistics of 2, 2 and 4 branches
     assert differ(model, folded) < 1e-5
 
 
@@ -104,8 +186,8 @@ def test_scaled_networks_are_counted_and_inherit(factors):
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
         model(torch.empty(1, 3, network.resolution, network.resolution, device="meta"))
     counted = cost(network)
-    assert counted.params == sum(p.numel() for p in model.parameters())
-    assert 2 * counted.macs == tracer.get_total_flops()
+    assert counted.training_params == sum(p.numel() for p in model.parameters())
+    assert 2 * counted.training_macs == tracer.get_total_flops()
     without = replace(network, stages=tuple(replace(s, block=replace(s.block, se=0)) for s in network.stages))
     plain = trained(replace(SMALL, stages=tuple(replace(s, block=replace(s.block, se=0)) for s in SMALL.stages)))
     assert differ(plain, inherit(plain, without)) < 1e-4  # a new gate beside the identity would not be one

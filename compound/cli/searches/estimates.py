@@ -27,7 +27,7 @@ def coefficients_estimate(found: "PreparedCoefficients") -> Estimate:
     each = median_seconds(evaluator, sample)
     seconds = each * problem.seeds * trials / min(workers, trials)
     images = len(opened(evaluator.spec).train)
-    macs = sum(cost(network).macs for network in networks) / len(networks)
+    macs = sum(cost(network).training_macs for network in networks) / len(networks)
     compute = PASSES * macs * images * evaluator.recipe.epochs * problem.seeds * trials
     value: dict[str, Any] = {"seconds_a_training": round(each, 1), "candidates": len(networks)}
     value |= {"trials": trials, "seeds": problem.seeds, "workers": workers}
@@ -61,7 +61,8 @@ def study_estimate(found: "PreparedStudy") -> Estimate:
     each = {v.name: trainer.seconds(layout.networks[v.name]) for v in layout.variants}
     seconds = sum(each.values()) * problem.seeds / min(workers, problem.runs)
     images = len(opened(trainer.spec).train)
-    compute = PASSES * images * trainer.recipe.epochs * problem.seeds * sum(v.macs for v in layout.variants)
+    passes = [cost(layout.networks[v.name]).training_macs for v in layout.variants]
+    compute = PASSES * images * trainer.recipe.epochs * problem.seeds * sum(passes)
     rows = [
         {"name": v.name, "group": v.group, "resolution": v.resolution, "params": v.params, "macs": v.macs,
          "latency": v.latency, "seconds_a_run": round(each[v.name], 1)}
