@@ -174,7 +174,8 @@ def compare(
     """Compare two networks image by image: difference of top-1 with its interval, and McNemar's exact test.
 
     Args:
-        first, second: runs or weights files that know the same classes.
+        first: a run or a weights file.
+        second: another that knows the same classes.
         data: the question that opens the images, or only where they lie; by default what both runs were trained on.
         execution: where it runs.
         say: told by which images they are judged.

@@ -56,11 +56,15 @@ def fit(
     Args:
         data: an open data set, the question that opens one, or only where it lies.
         budget: limits of the network (see `compound.Budget`); None: the baseline is trained as it is.
-        recipe, out, setup, folds: as for `compound.train`; the folder is named after the baseline.
+        recipe: as for `compound.train`.
+        out: the run's folder; by default one named after the baseline.
         baseline: what is scaled; by default by the size of the images: `efficientnet-mini` up to 64 px, beyond it
             `efficientnet-b0`, or with the weights `auto` the best published network within the budget, with others
             the network that they hold, where they say it.
-        rule, fill: how it is scaled, as for `compound.plan`; by default `compound`, with given weights `default_rule`.
+        rule: how it is scaled, as for `compound.plan`; by default `compound`, with given weights `default_rule`.
+        fill: as for `compound.plan`.
+        setup: as for `compound.train`.
+        folds: as for `compound.train`.
         say: told of doubts and warnings.
 
     Raises `UsageError` for data that the report cannot show (several labels an image, other than 1 or 3 channels),

@@ -85,7 +85,8 @@ def measure_device(
     Args:
         families: the networks whose units are timed, by value or name.
         runtime: what will run the plan: `optimized`, `eager`, `channels-last`, `onnxruntime` or `openvino`.
-        threads, batch: of a call.
+        threads: of a call.
+        batch: images of a call.
         sampling: how many networks are run, of which sizes, and for how many seconds.
         say: told how it goes.
 
