@@ -1,5 +1,6 @@
 """`compound export`: a trained network as a file of another runtime, checked on real images, and the fastest chosen."""
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -106,19 +107,26 @@ def table(done: "Sequence[Exported]") -> list[str]:
     first = done[0]
     of = f"; top-1: of {first.labelled:,} labelled ones" if first.labelled else ""
     lines.append(
-        f"agrees: share of {first.images:,} images with PyTorch's top-1{of}; differs: largest difference of a logit, "
-        "of the largest logit"
+        f"agrees: share of {first.images:,} images with PyTorch's top-1, trained on or not, since that is no accuracy"
+        f"{of}; differs: largest difference of a logit, of the largest logit"
     )
     return lines
 
 
 def passed_over(chosen: "Exported", done: "Sequence[Exported]", most_drop: float) -> list[str]:
-    """Why the fastest was not chosen."""
-    fastest = done[0]
-    if fastest == chosen:
-        return []
-    return [
-        f"{fastest.runtime} {fastest.precision} is faster, and {fastest.images:,} images do not show that it costs at "
-        f"most {most_drop:g} points: by them it may be {fastest.most_lost:.2g}; give more with --images, or allow it "
-        "with --max-drop"
+    """Why ways that are faster were not chosen, and what would show that they may be, or allow them."""
+    from compound.deploy.choose import images_needed
+
+    faster = done[: done.index(chosen)]
+    lines = [
+        f"{one.runtime} {one.precision} is faster, and may cost up to {one.most_lost:.2g} points of accuracy: "
+        f"{round(one.agreement * one.images):,} of {one.images:,} images agree; to take it: --max-drop "
+        f"{math.ceil(10 * one.most_lost) / 10:g}"
+        for one in faster
     ]
+    if faster and (needed := images_needed(most_drop)):
+        lines.append(
+            f"that a way costs at most {most_drop:g} points is shown by {needed:,} images that all agree: --images DIR "
+            "takes any photos like yours, without labels"
+        )
+    return lines

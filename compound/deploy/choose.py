@@ -67,9 +67,14 @@ def choose(rows: Sequence[Exported], most_drop: float) -> Exported:
     return next(row for row in rows if row.precision == "fp32" or row.most_lost <= most_drop)
 
 
+def images_needed(most_drop: float) -> int | None:
+    """Images that show a loss of at most `most_drop` points if all agree; None for 0, which no number of them shows."""
+    return math.ceil(Z**2 * (100 - most_drop) / most_drop) if most_drop else None
+
+
 def images_to_show(network: Network, most_drop: float) -> int:
-    """Images on which `most_drop` points would be shown if all agree, as far as that takes a few minutes."""
-    needed = math.ceil(Z**2 * (100 - most_drop) / most_drop) if most_drop else MOST_IMAGES
+    """`images_needed`, as far as that takes a few minutes."""
+    needed = images_needed(most_drop) or MOST_IMAGES
     return max(IMAGES, min(needed, MOST_IMAGES, int(WORK / cost(network).macs)))
 
 

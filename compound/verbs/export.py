@@ -34,10 +34,14 @@ class Export:
     def to_json(self) -> dict[str, Any]:
         return {
             "out": str(self.out),
-            "files": [asdict(one) for one in self.files],
-            "chosen": asdict(self.chosen) if self.chosen else None,
+            "files": [_told(one) for one in self.files],
+            "chosen": _told(self.chosen) if self.chosen else None,
             "hub": str(self.hub) if self.hub else None,
         }
+
+
+def _told(one: "Exported") -> dict[str, Any]:
+    return asdict(one) | {"agreement_interval": list(one.agreement_interval), "most_lost": one.most_lost}
 
 
 @heard

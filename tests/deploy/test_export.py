@@ -12,6 +12,7 @@ import torch
 from given import CLASSES, Payload, photos
 
 from compound import ZOO
+from compound.cli.export import passed_over
 from compound.data import Preprocessing
 from compound.deploy import export, open_choice
 from compound.deploy.choose import choose, compare_ways, images_to_show, write_choice
@@ -138,6 +139,26 @@ def test_the_fastest_that_is_shown_to_be_within_the_drop_is_chosen() -> None:
     # Wilson 1927, as a statistics package has it: no image of 14 is another, 95 %.
     assert rows(14)[1].most_lost == pytest.approx(21.531, abs=1e-2)
     assert rows(0)[1].most_lost == 100
+
+
+def test_what_is_faster_and_not_chosen_is_told_with_what_it_takes() -> None:
+    done = [
+        row("openvino", "int8", 1, 280 / 288, 288),
+        row("torch", "bf16", 2, 1.0, 288),
+        row("onnx", "fp32", 3, 1.0, 288),
+        row("torch", "fp32", 4, 1.0, 288),
+    ]
+    eight_bits, bf16, needed = passed_over(choose(done, 0.1), done, 0.1)
+    # Wilson, 95 %: 280 of 288 lie above 0.9461, 288 of 288 above 0.98684.
+    assert eight_bits.startswith(
+        "openvino int8 is faster, and may cost up to 5.4 points of accuracy: 280 of 288 images"
+    )
+    assert bf16.startswith("torch bf16 is faster, and may cost up to 1.3 points of accuracy: 288 of 288 images agree")
+    assert "is shown by 3,838 images that all agree: --images DIR" in needed
+    allowed = float(bf16.rpartition("--max-drop ")[2])
+    assert choose(done, allowed).precision == "bf16"
+    assert choose(done, float(eight_bits.rpartition("--max-drop ")[2])).precision == "int8"
+    assert passed_over(done[0], done, 6) == []
 
 
 def test_images_are_tried_until_they_could_show_the_drop() -> None:
