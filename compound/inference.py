@@ -79,30 +79,46 @@ def classify(
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """`run_over` with a network in PyTorch, which is left in the mode it was in."""
-    with evaluating(model):
-        eager, chunk = Eager(model, execution.where), chunk_size(model.network, execution.where)
-        yield from run_over(eager, source, damage, execution, chunk=chunk, rank=rank, world=world)
+    """`logits_over`, with probabilities (N, classes) in place of logits.
+
+    Where the source has several labels an image, (N, classes), each class has a probability of its own.
+    """
+    for logits, labels, indices in logits_over(model, source, damage, execution, rank=rank, world=world):
+        yield as_probabilities(logits, labels.ndim == 2), labels, indices
 
 
-def run_over(
-    classifier: Classifier,
+def as_probabilities(logits: Tensor, several: bool) -> Tensor:
+    """Of logits (N, classes): they sum to one, or with `several` labels an image each class has its own."""
+    return logits.sigmoid() if several else logits.softmax(1)
+
+
+def logits_over(
+    model: ConvNet | Classifier,
     source: Source,
     damage: DamageLog,
     execution: Execution = Execution(),
     *,
-    chunk: int = 1,
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Probabilities (N, classes), labels (N,) and positions (N,) of the readable images, in order, on the CPU.
+    """Logits (N, classes), labels (N,) and positions (N,) of the readable images, in order, on the CPU.
 
-    Where the source has several labels an image, (N, classes), each class has a probability of its own.
-
-    The execution's batch of images is loaded at once, rounded up to whole chunks (see `chunk_size`); every image has a
-    fixed place in its chunk, whatever the batch and whichever other images are damaged, so no digit depends on it.
-    With `world` processes this one, `rank`, takes every `world`-th image. Damaged images go to `damage`.
+    A network in PyTorch runs where the execution says and is left in the mode it was in. The execution's batch of
+    images is loaded at once, rounded up to whole chunks (see `chunk_size`); every image has a fixed place in its chunk,
+    whatever the batch and whichever other images are damaged, so no digit depends on it. With `world` processes this
+    one, `rank`, takes every `world`-th image. Damaged images go to `damage`.
     """
+    if isinstance(model, ConvNet):
+        with evaluating(model):
+            eager, chunk = Eager(model, execution.where), chunk_size(model.network, execution.where)
+            yield from _run(eager, source, damage, execution, chunk, rank, world)
+    else:
+        yield from _run(model, source, damage, execution, 1, rank, world)
+
+
+def _run(
+    classifier: Classifier, source: Source, damage: DamageLog, execution: Execution, chunk: int, rank: int, world: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     preprocessing = Preprocessing.of(classifier.network)
     batch = -(-execution.batch // chunk) * chunk
     workers = execution.workers_for(source)
@@ -112,14 +128,14 @@ def run_over(
             damage.add(one)
             if len(one.labels):
                 places = (one.indices - number * batch * world - rank) // world
-                found = in_chunks(classifier, one.images, places, chunk, one.labels.ndim == 2)
+                found = in_chunks(classifier, one.images, places, chunk)
                 refuse_no_numbers(classifier.network, found, [source.path(i) for i in one.indices.tolist()])
                 yield found, one.labels, one.indices
 
 
-def refuse_no_numbers(network: Network, probabilities: Tensor, names: list[str]) -> None:
+def refuse_no_numbers(network: Network, logits: Tensor, names: list[str]) -> None:
     """Raise `CompoundError` where an answer is not a number: nothing can be said of such an image, nor counted."""
-    wrong = (~torch.isfinite(probabilities).all(1)).nonzero()[:, 0].tolist()
+    wrong = (~torch.isfinite(logits).all(1)).nonzero()[:, 0].tolist()
     if wrong:
         raise CompoundError(
             f"{network.name} answers {len(wrong)} of {len(names)} images, such as {names[wrong[0]]}, with NaN, "
@@ -128,14 +144,10 @@ def refuse_no_numbers(network: Network, probabilities: Tensor, names: list[str])
         )
 
 
-def in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: int, several: bool = False) -> Tensor:
-    """Probabilities (N, classes) of the `readable` images (N, C, R, R), each computed at its place of the batch.
-
-    With `several` labels an image every class has a probability of its own.
-    """
+def in_chunks(classifier: Classifier, readable: Tensor, places: Tensor, chunk: int) -> Tensor:
+    """Logits (N, classes) of the `readable` images (N, C, R, R), each computed at its place of the batch."""
     whole, rest = divmod(int(places[-1]) + 1, chunk)
     last = next((size for size in classifier.sizes if size >= rest), chunk) if rest else 0
     images = readable.new_zeros(whole * chunk + last, *readable.shape[1:])
     images[places] = readable
-    logits = torch.cat([classifier.logits(part) for part in images.split(chunk)])[places]
-    return logits.sigmoid() if several else logits.softmax(1)
+    return torch.cat([classifier.logits(part) for part in images.split(chunk)])[places]

@@ -19,7 +19,7 @@ ROOMS = {
     "data": "005 006 031 032 033 037 042",
     "training": "008 009 016 019 023 025 026 030 035 039 043 044",
     "search and studies": "012 015 018 027",
-    "running networks": "014 021 022 029 040",
+    "running networks": "014 021 022 029 040 046",
     "reports": "028",
 }
 

@@ -11,6 +11,7 @@ from compound.cli.execution import ExecutionOptions, with_execution
 from compound.cli.training import Download, Root
 from compound.errors import UsageError
 from compound.verbs import evaluate as verb
+from compound.verbs.calibration import Fitting
 
 Model = Annotated[
     str,
@@ -30,6 +31,12 @@ def evaluate(
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Fit a temperature on the held-out images and keep it in the weights.")
     ] = False,
+    unknown: Annotated[
+        float | None,
+        typer.Option(
+            help="Choose on held-out images, and keep, when a photo is of no class: refusing wrongly this share, 0.05."
+        ),
+    ] = None,
     reliability: Annotated[
         Path | None, typer.Option(help="Draw accuracy by confidence: a .svg, .png or .pdf file.")
     ] = None,
@@ -64,7 +71,8 @@ def evaluate(
     found = verb.evaluate(
         model, given,
         weights=weights, judging=verb.Judging(final, again, layout, labels), sweep=verb.Sweep(sizes, recalibrate),
-        calibrate=calibrate, predictions=predictions, reliability=reliability, execution=running.execution(), say=note,
+        calibrate=Fitting(calibrate, unknown), predictions=predictions, reliability=reliability,
+        execution=running.execution(), say=note,
     )  # fmt: skip
     answer(json, found.to_json(), "\n".join(evaluated_lines(found)))
 

@@ -24,6 +24,12 @@ def evaluated_lines(found: "Evaluated") -> list[str]:
     ]
     if found.temperature:
         lines.append(f"it was {found.before:.2%} before; temperature {found.temperature:.3f} is in the weights now")
+    if one := found.unknown:
+        low, high = one["refused_here_interval"]
+        lines.append(
+            f"unknown below {one['score']} {one['least']:.4g}: {one['refused_here']:.1%} of these images are refused "
+            f"(95 % interval {low:.1%} to {high:.1%}; at most {one['refused']:g} was asked for)"
+        )
     lines += class_lines(fields["per_class"], SHARES)
     for one in found.swept:
         told = ", batch norms recalibrated" if one["recalibrated"] else ""

@@ -145,6 +145,8 @@ def prediction_text(found: Predicted) -> str:
     lines = []
     for one in found.predictions:
         lines.append(one.path)
+        if one.unknown:
+            lines.append(f" unknown  score {one.score:.4g}, too low for any class; the nearest:")
         named = [f"{probability:>8.1%}  {name}" for _, name, probability in one.classes]
         lines += named or [f"       –  no class from {found.threshold:g} on"]
     return "\n".join(lines)

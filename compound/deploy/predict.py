@@ -22,8 +22,8 @@ from compound.documents import write_csv
 from compound.errors import CompoundError, UsageError
 from compound.execution import Execution
 from compound.files import stands
-from compound.inference import classify, run_over
-from compound.nn import ConvNet, Weights
+from compound.inference import as_probabilities, logits_over
+from compound.nn import ConvNet, Unknown, Weights
 from compound.notes import note
 from compound.runtimes import Runtime
 
@@ -32,20 +32,33 @@ FEW = Execution(batch=32, workers=0)  # for a few images no process is worth its
 
 @dataclass(frozen=True)
 class Prediction:
-    """The most probable classes of one image, best first: (index, name, probability)."""
+    """The most probable classes of one image, best first: (index, name, probability).
+
+    `score`: how much it looks like images of the classes, and `unknown`: whether that is too little for any of them
+    (see `compound.nn.Unknown`). None of a network that has no such threshold.
+    """
 
     path: str
     classes: list[tuple[int, str, float]]
+    score: float | None = None
+    unknown: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         keys = ("index", "name", "probability")
-        return {"path": self.path, "classes": [dict(zip(keys, one, strict=True)) for one in self.classes]}
+        known = {} if self.unknown is None else {"unknown": self.unknown, "score": self.score}
+        return {"path": self.path} | known | {"classes": [dict(zip(keys, one, strict=True)) for one in self.classes]}
 
 
 def write_table(path: Path, predictions: Sequence[Prediction]) -> Path:
-    """A CSV file with a row an image and class, the best first."""
-    rows = [(one.path, rank, *best) for one in predictions for rank, best in enumerate(one.classes, 1)]
-    return write_csv(path, ("path", "rank", "index", "name", "probability"), rows)
+    """A CSV file with a row an image and class, the best first; with a threshold, its score and whether unknown."""
+    columns = ["path", "rank", "index", "name", "probability"]
+    asked = any(one.unknown is not None for one in predictions)
+    rows = [
+        (one.path, rank, *best, *((one.score, int(bool(one.unknown))) if asked else ()))
+        for one in predictions
+        for rank, best in enumerate(one.classes, 1)
+    ]
+    return write_csv(path, [*columns, "score", "unknown"] if asked else columns, rows)
 
 
 def weights_file(path: str | Path) -> Path:
@@ -145,15 +158,20 @@ def _predict(
     model: ConvNet | Runtime, weights: Weights, source: Source, top: int, execution: Execution
 ) -> tuple[list[Prediction], list[tuple[str, str]]]:
     damage = DamageLog(limit=1.0)
-    if isinstance(model, Runtime):
-        answers = run_over(model, source, damage, execution)
-    else:
-        answers = classify(model, source, damage, execution)
     predictions = []
-    for probabilities, _, indices in answers:
-        for position, row in zip(indices.tolist(), probabilities, strict=True):
-            predictions.append(Prediction(source.path(position), best_classes(row, weights.classes, top)))
+    for logits, _, indices in logits_over(model, source, damage, execution):
+        probabilities = as_probabilities(logits, weights.several)
+        strange = judged(logits, weights.unknown)
+        for position, row, one in zip(indices.tolist(), probabilities, strange, strict=True):
+            predictions.append(Prediction(source.path(position), best_classes(row, weights.classes, top), *one))
     return predictions, list(damage.damaged.items())
+
+
+def judged(logits: Tensor, unknown: Unknown | None) -> list[tuple[float | None, bool | None]]:
+    """Of each row of logits (N, classes): its score, and whether that is too low for any class."""
+    if unknown is None:
+        return [(None, None)] * len(logits)
+    return [(score, score < unknown.least) for score in unknown.scores(logits).tolist()]
 
 
 def best_classes(probabilities: Tensor, classes: Sequence[str], top: int) -> list[tuple[int, str, float]]:

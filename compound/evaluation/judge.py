@@ -7,7 +7,7 @@ from compound.errors import CompoundError
 from compound.evaluation.result import Evaluation
 from compound.evaluation.several import SeveralLabels
 from compound.execution import Execution
-from compound.inference import classify
+from compound.inference import as_probabilities, logits_over
 from compound.nn import ConvNet
 from compound.parallel import gathered, rank, size
 
@@ -24,13 +24,16 @@ def evaluate(
     image the result is `SeveralLabels`.
     """
     damage = execution.damage_log()
-    mine = list(classify(model, source, damage, execution, rank=rank(), world=size()))
+    mine = [
+        (as_probabilities(logits, labels.ndim == 2), labels, indices, logits.double().logsumexp(1))
+        for logits, labels, indices in logits_over(model, source, damage, execution, rank=rank(), world=size())
+    ]
     damage.close()
     parts = [part for process in gathered(mine) for part in process]
     damaged = [item for process in gathered(damage.damaged) for item in process.items()]
     if not parts:
         raise CompoundError("not one image could be read; check the paths and the files")
-    probabilities, labels, indices = (torch.cat(column) for column in zip(*parts, strict=True))
+    probabilities, labels, indices, energies = (torch.cat(column) for column in zip(*parts, strict=True))
     order = indices.argsort()
     kind = SeveralLabels if labels.ndim == 2 else Evaluation
-    return kind(classes, probabilities[order], labels[order], indices[order], damaged)
+    return kind(classes, probabilities[order], labels[order], indices[order], damaged, energies[order])

@@ -10,6 +10,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from compound.evaluation.statistics import bootstrap, wilson
 from compound.markup import html_table
+from compound.nn.unknown import ENERGY
 from compound.quantity import or_none
 
 BINS = 15  # of confidence, as Guo et al. 2017 count the calibration error
@@ -17,13 +18,17 @@ BINS = 15  # of confidence, as Guo et al. 2017 count the calibration error
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model says about every readable image of a source. Probabilities are (images, classes)."""
+    """What a model says about every readable image of a source. Probabilities are (images, classes).
+
+    `energies` (images,): log Σ exp of the logits, which probabilities no longer tell; None where nobody has them.
+    """
 
     classes: tuple[str, ...]
     probabilities: Tensor
     labels: Tensor
     indices: Tensor
     damaged: list[tuple[str, str]]
+    energies: Tensor | None = None
 
     @property
     def images(self) -> int:
@@ -59,6 +64,11 @@ class Evaluation:
     def top(self, k: int) -> float:
         """Share of images whose class is among the k most probable."""
         return self.hits(k).float().mean().item()
+
+    def scores(self, score: str) -> Tensor:
+        """How much each image looks like those of the classes, (images,), by one of `compound.nn.unknown.SCORES`."""
+        assert self.energies is not None
+        return self.energies if score == ENERGY else self.confidence.double().log() + self.energies
 
     @property
     def loss(self) -> float:
@@ -137,6 +147,7 @@ class Evaluation:
             probabilities=probabilities / probabilities.sum(1, keepdim=True).clamp_min(torch.finfo().tiny),
             labels=places[self.labels[kept]],
             indices=self.indices[kept],
+            energies=None,  # those of all classes
         )
 
     def _repr_html_(self) -> str:

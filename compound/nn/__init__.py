@@ -9,6 +9,7 @@ from compound.nn.inherit import inherit
 from compound.nn.lean import lean
 from compound.nn.modes import evaluating
 from compound.nn.reading import ReadingError, from_module
+from compound.nn.unknown import Unknown, fit_unknown
 from compound.nn.weights import (
     Weights,
     describe_model,
@@ -22,6 +23,7 @@ from compound.nn.weights import (
 __all__ = [
     "ConvNet",
     "ReadingError",
+    "Unknown",
     "Weights",
     "WeightsError",
     "best_published",
@@ -29,6 +31,7 @@ __all__ = [
     "describe_model",
     "described_by",
     "evaluating",
+    "fit_unknown",
     "fold",
     "from_module",
     "import_weights",

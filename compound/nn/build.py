@@ -14,6 +14,7 @@ from compound.errors import NetworkError
 from compound.network import Network
 from compound.nn.modules import Carrying, Graph, after, make
 from compound.nn.sources import forget_source
+from compound.nn.unknown import Unknown
 
 
 class ConvNet(nn.Module):
@@ -27,6 +28,7 @@ class ConvNet(nn.Module):
         super().__init__()
         self.network = network
         self.several = False  # whether its classes exclude each other, or an image may have several
+        self.unknown: Unknown | None = None  # when it says that an image is none of them
         self.recomputed: frozenset[str] = frozenset()
         *rows, head = network.blocks()
         stages: OrderedDict[int, OrderedDict[str, nn.Module]] = OrderedDict()

@@ -21,11 +21,13 @@ from compound.nn.build import ConvNet, build
 from compound.nn.foreign import WeightsError, import_weights, in_order
 from compound.nn.libraries import recognised
 from compound.nn.stored import DIGEST, check_types, digest, read_checkpoint, read_safetensors
+from compound.nn.unknown import Unknown
 from compound.notation import dump_network, parse_network
 from compound.notes import note_once
 
 FORMAT = "compound-1"
 SEVERAL = "several"
+UNKNOWN = "unknown"  # in a file's metadata, from which score on an image is accepted
 
 
 class Unnamed(WeightsError):
@@ -40,6 +42,7 @@ class Weights:
     classes: tuple[str, ...]
     several: bool = False  # labels an image may have
     complete: bool = True  # the file or its publisher said which preprocessing, padding and ε they need
+    unknown: Unknown | None = None  # when it says that an image is none of its classes
 
     @property
     def channels(self) -> int:
@@ -65,6 +68,7 @@ def describe_model(model: ConvNet, classes: tuple[str, ...]) -> dict[str, str]:
         "classes": json.dumps(plain_value(classes), ensure_ascii=False),
         "preprocessing": json.dumps(preprocessing),
         **({"labels": SEVERAL} if model.several else {}),
+        **({UNKNOWN: model.unknown.dump()} if model.unknown else {}),
     }
 
 
@@ -111,7 +115,7 @@ def load_model(
         raise WeightsError(f"{path} knows several labels an image, and this takes one; use train, evaluate or predict")
     check_shapes(described.network, state, Path(path))
     model = build(described.network)
-    model.several = described.several
+    model.several, model.unknown = described.several, described.unknown
     model.load_state_dict(state)
     return model.eval(), described
 
@@ -192,8 +196,9 @@ def described_by(metadata: Mapping[str, str], path: Path) -> Weights | None:
         classes = tuple(str(name) for name in json.loads(metadata["classes"]))
         channels = int(json.loads(metadata["preprocessing"])["channels"])
         network = network.with_(classes=len(classes), channels=channels)
+        unknown = Unknown.parse(metadata[UNKNOWN]) if UNKNOWN in metadata else None
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise WeightsError(f"{path}: its metadata is damaged or incomplete; save or copy it again") from error
     except NetworkError as error:
         raise WeightsError(str(error)) from None
-    return Weights(network, classes, several=metadata.get("labels") == SEVERAL)
+    return Weights(network, classes, several=metadata.get("labels") == SEVERAL, unknown=unknown)

@@ -12,9 +12,15 @@ class ClassProbability(BaseModel):
 
 
 class Answer(BaseModel):
-    """One image, by its position in the request, and its most probable classes, best first."""
+    """One image, by its position in the request, and its most probable classes, best first.
+
+    `unknown`: whether it is of none of the classes, since its `score` is below the network's threshold; null where the
+    network has none.
+    """
 
     image: int
+    unknown: bool | None
+    score: float | None
     classes: list[ClassProbability]
 
 
@@ -33,8 +39,8 @@ class Ready(BaseModel):
 class About(BaseModel):
     """A served network: what it takes, what it costs for one image, and what computes it.
 
-    `maps` is the method of /explain, or null. `problem` says that a changed file is not in use; the
-    server's log says why, because that names its files.
+    `maps` is the method of /explain, or null. `unknown` is the score below which an image is of no class, or null.
+    `problem` says that a changed file is not in use; the server's log says why, because that names its files.
     """
 
     name: str
@@ -47,6 +53,7 @@ class About(BaseModel):
     runtime: str
     precision: str
     maps: str | None
+    unknown: float | None
     version: str
     problem: str | None
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Scope
 from compound import __version__
 from compound.cost import cost
 from compound.data.errors import DamagedImage
-from compound.deploy.predict import best_classes
+from compound.deploy.predict import best_classes, judged
 from compound.explanation import has_class_maps
 from compound.reporting.drawing import Drawing
 from compound.reporting.stages import network_part
@@ -75,10 +75,12 @@ class Desk:
             pixels = await self.decoders.decode(loaded, data, position)
         except DamagedImage as error:
             return error
-        probabilities = await asyncio.wrap_future(model.batcher.submit(loaded, pixels))
-        if not probabilities.isfinite().all():
+        logits = await asyncio.wrap_future(model.batcher.submit(loaded, pixels))
+        if not logits.isfinite().all():
             return DamagedImage(f"image {position}", "the network's answer to it is not a number")
-        return Answer(image=position, classes=classes_of(best_classes(probabilities, loaded.classes, top)))
+        named = classes_of(best_classes(logits.softmax(0), loaded.classes, top))
+        ((score, unknown),) = judged(logits[None], loaded.unknown)
+        return Answer(image=position, unknown=unknown, score=score, classes=named)
 
 
 def make_app(
@@ -200,7 +202,8 @@ def about(model: ServedModel) -> About:
     return About(
         name=model.name, network=loaded.network.name, resolution=loaded.network.resolution, channels=loaded.channels,
         classes=len(loaded.classes), params=counted.params, macs=counted.macs, runtime=loaded.runtime,
-        precision=loaded.precision, maps=map_method(loaded), version=model.version, problem=model.problem,
+        precision=loaded.precision, maps=map_method(loaded),
+        unknown=loaded.unknown.least if loaded.unknown else None, version=model.version, problem=model.problem,
     )  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class Batchable(Protocol):
     @property
     def chunk(self) -> int: ...
 
-    def probabilities(self, pixels: Tensor) -> Tensor:
+    def logits(self, pixels: Tensor) -> Tensor:
         """uint8 (N, C, R, R), N up to `chunk`, to (N, classes)."""
 
 
@@ -89,7 +89,7 @@ class Batcher:
                 self.held -= images
 
     def submit(self, network: Batchable, pixels: Tensor) -> Future[Tensor]:
-        """The probabilities (classes,) of one image (C, R, R)."""
+        """The logits (classes,) of one image (C, R, R)."""
         return self._put(Job(network, pixels))
 
     def call(self, function: Callable[[], Any]) -> Future[Any]:
@@ -161,4 +161,4 @@ def _compute(jobs: list[Job]) -> list[Any]:
         return [jobs[0].call()]
     assert jobs[0].network is not None
     pixels = torch.stack([job.pixels for job in jobs if job.pixels is not None])
-    return list(jobs[0].network.probabilities(pixels).unbind())
+    return list(jobs[0].network.logits(pixels).unbind())

@@ -20,7 +20,7 @@ from compound.explanation import explain_prepared, in_bytes, overlay
 from compound.files import sha256
 from compound.inference import Classifier, Eager, chunk_size, in_chunks
 from compound.network import Network
-from compound.nn import ConvNet, load_weights
+from compound.nn import ConvNet, Unknown, load_weights
 from compound.runtimes import Runtime
 from compound.serve.batching import Batcher
 
@@ -34,6 +34,7 @@ class Loaded:
 
     classifier: Classifier
     classes: tuple[str, ...]
+    unknown: Unknown | None
     chunk: int
     runtime: str
     precision: str
@@ -52,7 +53,7 @@ class Loaded:
         """Encoded bytes to uint8 (C, R, R), as the network takes it; raises `DamagedImage`."""
         return Preprocessing.of(self.network).resize(decode_image(data, self.channels, name, pixels))
 
-    def probabilities(self, pixels: Tensor) -> Tensor:
+    def logits(self, pixels: Tensor) -> Tensor:
         """uint8 (N, C, R, R) to (N, classes)."""
         return in_chunks(self.classifier, pixels, torch.arange(len(pixels)), self.chunk)
 
@@ -79,18 +80,18 @@ def load(place: str, runtime: str = "auto", device: str = "auto") -> Loaded:
     opened, described = open_model(place, runtime)
     if isinstance(opened, Runtime):
         net = load_weights(place)[0] if weights_file(place).suffix == ".safetensors" else None
-        loaded = Loaded(opened, described.classes, 1, opened.name, opened.precision, net, device)
+        loaded = Loaded(opened, described.classes, described.unknown, 1, opened.name, opened.precision, net, device)
     else:
         where = pick_device(device)
         eager = Eager(opened.eval(), where)
         size = chunk_size(opened.network, where)
-        loaded = Loaded(eager, described.classes, size, "torch", "fp32", opened, device)
+        loaded = Loaded(eager, described.classes, described.unknown, size, "torch", "fp32", opened, device)
     side = loaded.network.resolution
-    answer = loaded.probabilities(torch.zeros(1, loaded.channels, side, side, dtype=torch.uint8))
+    answer = loaded.logits(torch.zeros(1, loaded.channels, side, side, dtype=torch.uint8))
     if answer.shape != (1, len(described.classes)) or not answer.isfinite().all():
         raise CompoundError(
             f"{place} answers a black image with {tuple(answer.shape)} numbers, or with some that are none, instead of "
-            f"{len(described.classes)} probabilities; export or train it again"
+            f"{len(described.classes)}; export or train it again"
         )
     return loaded
 

@@ -90,7 +90,8 @@ async function classify() {
 async function name(one) {
   const path = `models/${encodeURIComponent(model.name)}/predict?top=5`;
   try {
-    one.classes = (await (await ask(path, { method: "POST", body: one.file })).json()).predictions[0].classes;
+    const [answer] = (await (await ask(path, { method: "POST", body: one.file })).json()).predictions;
+    Object.assign(one, { classes: answer.classes, unknown: answer.unknown, score: answer.score });
   } catch (error) {
     if (![413, 422].includes(error.status)) throw error;
     const why = error.message.replace(/^image 0 is damaged: /, "").replace(/; replace or remove it$/, "");
@@ -104,7 +105,7 @@ async function open(one) {
   $("map").hidden = $("under").hidden = $("invite").hidden = true;
   $("drop").className = "drop full";
   tiles();
-  list(one.classes);
+  list(one);
   if (model.maps) await explain(one.classes[0]);
 }
 
@@ -124,7 +125,7 @@ function tile(one) {
   const image = document.createElement("img"), words = document.createElement("span");
   if (!one.trouble) image.src = one.url;
   image.alt = "";
-  words.textContent = one.trouble ? "cannot be read" : one.classes ? one.classes[0].name : "…";
+  words.textContent = one.trouble ? "cannot be read" : one.classes ? (one.unknown ? "unknown" : one.classes[0].name) : "…";
   button.type = "button";
   button.title = one.file.name;
   button.disabled = !one.classes;
@@ -135,12 +136,14 @@ function tile(one) {
   return item;
 }
 
-function list(classes) {
+function list({ classes, unknown, score }) {
   $("empty").hidden = true;
   $("found").hidden = false;
   const [best] = classes, sure = document.createElement("small");
-  sure.textContent = `with a probability of ${percent(best.probability)}`;
-  $("best").replaceChildren(best.name, sure);
+  sure.textContent = unknown
+    ? `none of its classes: score ${score.toFixed(2)}, and ${model.unknown.toFixed(2)} is needed; the nearest are`
+    : `with a probability of ${percent(best.probability)}`;
+  $("best").replaceChildren(unknown ? "unknown" : best.name, sure);
   $("classes").replaceChildren(...classes.map(row));
 }
 

@@ -1,5 +1,6 @@
-"""`--calibrate`: a temperature fitted on the held-out images, kept in the weights."""
+"""What is fitted on the held-out images and kept in the weights: a temperature, and when an image is none of these."""
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,16 +11,64 @@ from compound.verbs.given import Say
 
 if TYPE_CHECKING:
     from compound.data import DataSet
+    from compound.evaluation import Evaluation
     from compound.execution import Execution
-    from compound.nn import ConvNet, Weights
+    from compound.nn import ConvNet, Unknown, Weights
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """`calibrate`: fit a temperature. `unknown`: choose the score below which an image is none of the classes, so that
+    of those that are this share at most is refused."""
+
+    calibrate: bool = False
+    unknown: float | None = None
+
+    def __bool__(self) -> bool:
+        return self.calibrate or self.unknown is not None
+
+    def options(self) -> dict[str, bool]:
+        """What was asked for, by the names of its options."""
+        return {"--calibrate": self.calibrate, "--unknown": self.unknown is not None}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """`temperature`: what the logits are divided by now. `unknown`: the threshold that the weights have now."""
+
+    temperature: float | None = None
+    unknown: "Unknown | None" = None
+
+    def __bool__(self) -> bool:
+        return self.temperature is not None or self.unknown is not None
+
+
+def fit(net: "ConvNet", images: "DataSet", wanted: Fitting, execution: "Execution", say: Say) -> Fitted:
+    """Fit what is `wanted` on the held-out images, in place.
+
+    A threshold that was there is chosen again where the logits are divided, for it is of their scores.
+    """
+    from compound.evaluation import evaluate
+    from compound.nn import fit_unknown
+    from compound.nn.unknown import ENERGY
+
+    if not len(images.holdout):
+        raise UsageError(f"{images.name} has no held-out images to fit on; give more training images")
+    temperature = run_calibration(net, images, execution, say) if wanted.calibrate else None
+    refused = wanted.unknown
+    if refused is None and net.unknown is not None:
+        refused = net.unknown.refused
+    if refused is not None:
+        held = evaluate(net, images.holdout, images.classes, execution)
+        net.unknown = fit_unknown(held.scores(ENERGY), refused)
+        say(f"unknown below {net.unknown.score} {net.unknown.least:.4g}, by {net.unknown.images:,} held-out images")
+    return Fitted(temperature, net.unknown if refused is not None else None)
 
 
 def run_calibration(net: "ConvNet", images: "DataSet", execution: "Execution", say: Say) -> float:
     """Divide the logits of `net` by the temperature that suits the held-out images, and return it."""
     from compound.evaluation import at_a_bound, calibrate
 
-    if not len(images.holdout):
-        raise UsageError(f"{images.name} has no held-out images to calibrate on; give more training images")
     temperature = calibrate(net, images.holdout, images.classes, execution)
     doubt = at_a_bound(temperature)
     if doubt:
@@ -28,15 +77,24 @@ def run_calibration(net: "ConvNet", images: "DataSet", execution: "Execution", s
     return temperature
 
 
-def keep_calibration(
-    path: Path, net: "ConvNet", described: "Weights", temperature: float, fields: dict[str, Any], own: bool
+def refused_of(result: "Evaluation", unknown: "Unknown") -> dict[str, Any]:
+    """The threshold, and the share of the images of `result` that it refuses, with its 95 % interval."""
+    from compound.evaluation import wilson
+
+    share = (result.scores(unknown.score) < unknown.least).double().mean().item()
+    return asdict(unknown) | {"refused_here": share, "refused_here_interval": list(wilson(share, result.images))}
+
+
+def keep_fitted(
+    path: Path, net: "ConvNet", described: "Weights", temperature: float | None, fields: dict[str, Any], own: bool
 ) -> None:
-    """Write the calibrated weights, and the new figures of the run's own data beside them."""
+    """Write the weights as they are now, and the new figures of the run's own data beside them."""
     from compound.nn import save_weights
 
     save_weights(net, path / "model.safetensors" if path.is_dir() else path, described.classes)
     told = path / "evaluation.json"
     if own and stands(told):
         before = read_json(told, "run: compound evaluate")
-        fields = fields | {"temperature": temperature * before.get("temperature", 1.0)}  # of all times together
+        if temperature is not None:
+            fields = fields | {"temperature": temperature * before.get("temperature", 1.0)}  # of all times together
         write_json(told, before | fields)

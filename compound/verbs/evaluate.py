@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compound.bounds import check_sides
 from compound.errors import UsageError
 from compound.files import ending
-from compound.verbs.calibration import keep_calibration, run_calibration
+from compound.verbs.calibration import Fitted, Fitting, fit, keep_fitted, refused_of
 from compound.verbs.given import Place, Say, heard, silent
 from compound.verbs.models import find_model
 
@@ -53,25 +53,31 @@ class Sweep:
 class Evaluated:
     """The result, the images that it is of, and what else was asked for.
 
-    `temperature`: what the logits are divided by now, and `before`: the calibration error without it.
-    `swept`: figures at other resolutions.
+    `fitted`: what was fitted on the held-out images, and `before`: the calibration error without the temperature.
+    `unknown`: the network's threshold and what it refuses of these images. `swept`: figures at other resolutions.
     """
 
     model: str
     result: "Evaluation"
     judged: "Judged"
-    temperature: float | None = None
+    fitted: Fitted = field(default_factory=Fitted)
     before: float | None = None
+    unknown: dict[str, Any] | None = None
     swept: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def temperature(self) -> float | None:
+        return self.fitted.temperature
 
     def to_json(self) -> dict[str, Any]:
         head = {"model": self.model, "data": self.judged.name, "judged": self.judged.said}
         return head | self.figures() | ({"resolutions": self.swept} if self.swept else {})
 
     def figures(self) -> dict[str, Any]:
-        """The summary, and the calibration."""
+        """The summary, the calibration and the threshold."""
         calibrated = {"temperature": self.temperature, "calibration_error_before": self.before}
-        return self.result.summary() | (calibrated if self.temperature else {})
+        known = {"unknown": self.unknown} if self.unknown else {}
+        return self.result.summary() | (calibrated if self.temperature else {}) | known
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ def evaluate(
     weights: Place | None = None,
     judging: Judging = Judging(),
     sweep: Sweep = Sweep(),
-    calibrate: bool = False,
+    calibrate: bool | Fitting = False,
     predictions: Place | None = None,
     reliability: Place | None = None,
     execution: "Execution | None" = None,
@@ -112,7 +118,8 @@ def evaluate(
         data: the question that opens the images, or only where they lie; by default what the run was trained on.
         weights: another library's weights, or a published name, for the network `model`.
         judging: which images, where it is not simply the test images. sweep: other resolutions.
-        calibrate: fit a temperature on the held-out images and keep it in the weights (Guo et al. 2017).
+        calibrate: fit a temperature on the held-out images and keep it in the weights (Guo et al. 2017); or all that
+            is to be fitted on them.
         predictions: write a CSV file with a row an image. reliability: draw accuracy by confidence, .svg, .png or .pdf.
         execution: where it runs. say: told of warnings.
 
@@ -124,28 +131,32 @@ def evaluate(
     from compound.training import open_run
     from compound.training.final import finish
 
-    refuse_mixtures(data, weights, judging, sweep, calibrate)
+    fitting = calibrate if isinstance(calibrate, Fitting) else Fitting(calibrate)
+    refuse_mixtures(data, weights, judging, sweep, fitting)
     if reliability:
         ending(Path(reliability), FORMATS, "picture")
     name, execution = fspath(model), execution or Execution()
     net, described = find_model(model, weights, several=True)
     if described.several:
-        asked = {"--calibrate": calibrate, "--reliability": reliability, "--predictions": predictions}
-        refuse_single(name, asked | {"--resolutions": sweep.resolutions, "--layout": judging.layout})
+        asked = {"--reliability": reliability, "--predictions": predictions}
+        refuse_single(
+            name, asked | fitting.options() | {"--resolutions": sweep.resolutions, "--layout": judging.layout}
+        )
     labelled = find_layout(judging, data, described, say) if judging.layout else None
-    question = _asked(data, described, parts=calibrate or bool(sweep.resolutions), judging=judging)
+    question = _asked(data, described, parts=bool(fitting or sweep.resolutions), judging=judging)
     judged = to_judge(weights or name, question, labelled)
     images = judged.data
     say(f"judged by {len(judged.source):,} images: {judged.said}")
-    temperature = run_calibration(net, images, execution, say) if calibrate and images else None
+    fitted = fit(net, images, fitting, execution, say) if fitting and images else Fitted()
     result = run_evaluation(net, judged.source, described.classes, execution)
     if labelled:
         result = labelled.judge(result, judged.rows)
-    found = Evaluated(name, result, judged, temperature, _before(result, temperature))
+    unknown = refused_of(result, net.unknown) if net.unknown and not labelled else None
+    found = Evaluated(name, result, judged, fitted, _before(result, fitted.temperature), unknown)
     if judging.final:
         finish(open_run(name), result)
-    if temperature and images:
-        keep_calibration(Path(name), net, described, temperature, found.figures(), judged.own)
+    if fitted:
+        keep_fitted(Path(name), net, described, fitted.temperature, found.figures(), judged.own)
     if sweep.resolutions and images:
         found = replace(found, swept=_swept(net, images, sweep, execution))
     return _written(found, net.network.name, predictions, reliability)
@@ -259,16 +270,19 @@ def refuse_single(model: str, asked: dict[str, Any]) -> None:
 
 
 def refuse_mixtures(
-    data: "DataSpec | Place | None", weights: Place | None, judging: Judging, sweep: Sweep, calibrate: bool
+    data: "DataSpec | Place | None", weights: Place | None, judging: Judging, sweep: Sweep, fitting: Fitting
 ) -> None:
     """Options that say nothing together."""
     layout, sizes, named = judging.layout, sweep.resolutions, bool(_place(data))
     if judging.final and (named or weights or layout or sizes):
         raise UsageError("--final is of a run, its own test images and its own resolution; leave all other out")
-    if calibrate and weights:
-        raise UsageError(f"--calibrate keeps the temperature in our own weights file, and {weights} is another's")
-    if layout and (calibrate or sizes):
-        raise UsageError("a --layout has test images alone; --calibrate and --resolutions need a data set or a run")
+    asked = next((option for option, given in fitting.options().items() if given), None)
+    if asked and weights:
+        raise UsageError(f"{asked} keeps what it finds in our own weights file, and {weights} is another's")
+    if layout and (asked or sizes):
+        raise UsageError(
+            f"a --layout has test images alone; {asked or '--resolutions'} needs a data set or a run with other parts"
+        )
     if layout and not named:
         raise UsageError(f"--layout {layout} says how a folder is laid out; give the folder as DATA")
     if judging.labels and not layout:

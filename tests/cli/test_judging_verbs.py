@@ -92,6 +92,20 @@ def test_calibration_stays_in_the_weights(cli, runs):
 
 
 @pytest.mark.long
+def test_when_a_photo_is_of_no_class_stays_in_the_weights(cli, runs, photos, tmp_path):
+    code, err = cli.error("evaluate", runs[0], "--unknown", 0.05)
+    assert (code, "takes 19 held-out images or more" in err) == (2, True)
+    told = cli.json("evaluate", runs[0], "--unknown", 0.3)["unknown"]
+    predicted = cli.json("predict", runs[0], photos)["predictions"]
+    assert all(one["unknown"] == (one["score"] < told["least"]) for one in predicted)
+    code, out, _ = cli("predict", runs[0], photos, "--csv", tmp_path / "p.csv")
+    assert (code, out.count("too low for any class")) == (0, sum(one["unknown"] for one in predicted))
+    assert (tmp_path / "p.csv").read_text().startswith("path,rank,index,name,probability,score,unknown\n")
+    again = cli.json("evaluate", runs[0], "--calibrate")["unknown"]  # other logits, so another threshold
+    assert (again["refused"], again["least"] == told["least"]) == (0.3, False)
+
+
+@pytest.mark.long
 def test_files_beside_the_figures(cli, runs, tmp_path):
     told = cli.json(
         "evaluate", runs[0], "--predictions", tmp_path / "p.csv", "--reliability", tmp_path / "r.svg",

@@ -18,8 +18,9 @@ from compound.deploy import export, open_choice
 from compound.deploy.choose import choose, compare_ways, images_to_show, write_choice
 from compound.deploy.export import Exported, probe
 from compound.deploy.hub import write_hub_folder
+from compound.deploy.predict import judged
 from compound.errors import CompoundError, UsageError
-from compound.nn import Weights, build, load_model, save_weights
+from compound.nn import Weights, build, fit_unknown, load_model, save_weights
 from compound.runtimes import FORMATS, Deployable, ExportError, graph_of, in_torch, open_runtime
 
 
@@ -319,6 +320,23 @@ def test_a_file_knows_that_an_image_may_have_several_labels(name: str, tmp_path:
     model.several = True
     path = FORMATS[name].write(graph_of(model, CLASSES, None, "uint8"), tmp_path / FORMATS[name].file)
     assert open_runtime(path).described.several
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_a_file_refuses_the_images_that_the_network_refuses(name: str, tmp_path: Path) -> None:
+    model = build(ZOO["efficientnet-mini"].with_(classes=7, channels=1), seed=0).eval()
+    pixels = torch.randint(0, 256, (39, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    with torch.no_grad():
+        model.classifier.linear.weight.mul_(100)  # scores that differ
+        logits = model(Preprocessing.of(model.network).normalise(pixels))
+    model.unknown = fit_unknown(logits.logsumexp(1), 0.5)
+    path = FORMATS[name].write(graph_of(model, CLASSES, None, "uint8"), tmp_path / FORMATS[name].file)
+    runtime = open_runtime(path)
+    assert runtime.described.unknown == model.unknown
+    here, there = (judged(each, model.unknown) for each in (logits, runtime.logits(pixels)))
+    assert [unknown for _, unknown in there] == [unknown for _, unknown in here]
+    assert sum(bool(unknown) for _, unknown in here) == 19
 
 
 @pytest.mark.long

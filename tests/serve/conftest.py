@@ -14,7 +14,7 @@ import uvicorn
 
 from benchmarks.serving.client import Client, Reply
 from benchmarks.serving.subject import write_images
-from compound.nn import build, save_weights
+from compound.nn import Unknown, build, save_weights
 from compound.notation import parse_network
 from compound.serve import Address, Limits, Watcher, make_app
 from compound.serve.metrics import Metrics
@@ -31,12 +31,13 @@ head: {channels: 16}
 CLASSES = ("ant", "bee", "cat", "dog")
 
 
-def write_weights(path: Path, seed: int, resolution: int = 32) -> Path:
-    """Sharp enough that images differ."""
+def write_weights(path: Path, seed: int, resolution: int = 32, least: float | None = None) -> Path:
+    """Sharp enough that images differ; with `least`, scores below it are of no class."""
     network = parse_network(NETWORK, "tiny").with_(resolution=resolution)
     model = build(network.with_(classes=len(CLASSES)), seed=seed)
     with torch.no_grad():
         model.classifier.linear.weight.mul_(100)
+    model.unknown = None if least is None else Unknown(least, 0.05, 99)
     path.parent.mkdir(parents=True, exist_ok=True)
     return save_weights(model, path, CLASSES)
 

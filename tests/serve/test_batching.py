@@ -16,7 +16,7 @@ class Doubling:
         self.chunk, self.sizes = chunk, list[int]()
         self.open = threading.Event()
 
-    def probabilities(self, pixels: Tensor) -> Tensor:
+    def logits(self, pixels: Tensor) -> Tensor:
         self.open.wait(10)
         self.sizes.append(len(pixels))
         if (pixels == 66).any():

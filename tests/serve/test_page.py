@@ -71,3 +71,15 @@ def test_a_photo_is_taken_with_the_camera(server: Running, tmp_path: Path) -> No
         page.wait("document.getElementById('map').naturalWidth === 224")
         assert page.run("return document.getElementById('video').hidden")
         assert page.complaints() == []
+
+
+@pytest.mark.oracle
+@pytest.mark.skipif(missing() is not None, reason=missing() or "")
+def test_a_stranger_is_called_unknown(start: Start, images: list[Path], tmp_path: Path) -> None:
+    server = start({"wary": write_weights(tmp_path / "wary.safetensors", seed=1, least=1e9)})
+    with browsing(tmp_path / "profile") as page:
+        page.open(f"http://127.0.0.1:{server.port}/")
+        page.wait("!document.getElementById('network-section').hidden")
+        page.give("#file", images[0])
+        page.wait("document.getElementById('best').textContent.startsWith('unknownnone of its classes: score ')")
+        assert page.complaints() == []

@@ -9,6 +9,7 @@ import shutil
 import socket
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -20,7 +21,7 @@ from benchmarks.serving import phases
 from compound.deploy import predict
 from compound.errors import UsageError
 from compound.execution import Execution
-from compound.nn import load_weights
+from compound.nn import Unknown, load_weights
 from compound.serve import Address, Limits, check_address, protocol
 from compound.serve.server import name_places
 from tests.serve.conftest import CLASSES, Running, Start, write_weights
@@ -237,3 +238,18 @@ def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(start: Start, images
     assert model.refresh(force=True) is True
     assert server.get("/models").json()[0]["problem"] is None
     assert server.post("/predict", data).json()["predictions"] == first
+
+
+def test_a_stranger_is_said_to_be_one(start: Start, images: list[Path], tmp_path: Path) -> None:
+    """The middle of the scores as threshold: the server refuses what `predict` refuses, by the same digits."""
+    place = write_weights(tmp_path / "wary.safetensors", seed=1)
+    net, described = load_weights(place)
+    known = replace(described, unknown=Unknown(-1e9, 0.05, 99))
+    scores = sorted(one.score or 0 for one in predict(net, known, images, Execution("cpu", workers=0))[0])
+    write_weights(place, seed=1, least=scores[len(scores) // 2])
+    told, _ = predict(*load_weights(place), images, Execution("cpu", workers=0))
+    server = start({"wary": place})
+    answers = [server.post("/predict", path.read_bytes()).json()["predictions"][0] for path in images]
+    assert [(one["unknown"], one["score"]) for one in answers] == [(one.unknown, one.score) for one in told]
+    assert sum(one["unknown"] for one in answers) == len(scores) // 2
+    assert server.get("/models").json()[0]["unknown"] == scores[len(scores) // 2]
