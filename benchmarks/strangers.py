@@ -115,7 +115,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("onnx", "openvino"):
             form = FORMATS[name]
-            runtime = open_runtime(form.write(graph_of(net, described.classes, None, "uint8"), Path(folder) / form.file))
+            graph = graph_of(net, described.classes, None, "uint8")
+            runtime = open_runtime(form.write(graph, Path(folder) / form.file))
             assert runtime.described.unknown == unknown
             decided = [
                 (unknown.scores(logits_of(runtime, source)) < unknown.least)

@@ -37,6 +37,10 @@ def evaluate(
             help="Choose on held-out images, and keep, when a photo is of no class: refusing wrongly this share, 0.05."
         ),
     ] = None,
+    coverage: Annotated[
+        float | None,
+        typer.Option(help="Choose on held-out images, and keep, sets of classes with the right one so often, 0.9."),
+    ] = None,
     reliability: Annotated[
         Path | None, typer.Option(help="Draw accuracy by confidence: a .svg, .png or .pdf file.")
     ] = None,
@@ -71,7 +75,7 @@ def evaluate(
     found = verb.evaluate(
         model, given,
         weights=weights, judging=verb.Judging(final, again, layout, labels), sweep=verb.Sweep(sizes, recalibrate),
-        calibrate=Fitting(calibrate, unknown), predictions=predictions, reliability=reliability,
+        calibrate=Fitting(calibrate, unknown, coverage), predictions=predictions, reliability=reliability,
         execution=running.execution(), say=note,
     )  # fmt: skip
     answer(json, found.to_json(), "\n".join(evaluated_lines(found)))

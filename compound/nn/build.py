@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from compound import ops
 from compound.errors import NetworkError
 from compound.network import Network
+from compound.nn.conformal import Sets
 from compound.nn.modules import Carrying, Graph, after, make
 from compound.nn.sources import forget_source
 from compound.nn.unknown import Unknown
@@ -29,6 +30,7 @@ class ConvNet(nn.Module):
         self.network = network
         self.several = False  # whether its classes exclude each other, or an image may have several
         self.unknown: Unknown | None = None  # when it says that an image is none of them
+        self.sets: Sets | None = None  # among which of them the right one is
         self.recomputed: frozenset[str] = frozenset()
         *rows, head = network.blocks()
         stages: OrderedDict[int, OrderedDict[str, nn.Module]] = OrderedDict()

@@ -18,6 +18,7 @@ from compound.files import write_with
 from compound.mapping import plain_value
 from compound.network import Network
 from compound.nn.build import ConvNet, build
+from compound.nn.conformal import Sets
 from compound.nn.foreign import WeightsError, import_weights, in_order
 from compound.nn.libraries import recognised
 from compound.nn.stored import DIGEST, check_types, digest, read_checkpoint, read_safetensors
@@ -28,6 +29,7 @@ from compound.notes import note_once
 FORMAT = "compound-1"
 SEVERAL = "several"
 UNKNOWN = "unknown"  # in a file's metadata, from which score on an image is accepted
+SETS = "sets"  # and which classes are in the set of an image
 
 
 class Unnamed(WeightsError):
@@ -43,6 +45,7 @@ class Weights:
     several: bool = False  # labels an image may have
     complete: bool = True  # the file or its publisher said which preprocessing, padding and ε they need
     unknown: Unknown | None = None  # when it says that an image is none of its classes
+    sets: Sets | None = None  # among which classes the right one is
 
     @property
     def channels(self) -> int:
@@ -69,6 +72,7 @@ def describe_model(model: ConvNet, classes: tuple[str, ...]) -> dict[str, str]:
         "preprocessing": json.dumps(preprocessing),
         **({"labels": SEVERAL} if model.several else {}),
         **({UNKNOWN: model.unknown.dump()} if model.unknown else {}),
+        **({SETS: model.sets.dump()} if model.sets else {}),
     }
 
 
@@ -115,7 +119,7 @@ def load_model(
         raise WeightsError(f"{path} knows several labels an image, and this takes one; use train, evaluate or predict")
     check_shapes(described.network, state, Path(path))
     model = build(described.network)
-    model.several, model.unknown = described.several, described.unknown
+    model.several, model.unknown, model.sets = described.several, described.unknown, described.sets
     model.load_state_dict(state)
     return model.eval(), described
 
@@ -197,8 +201,9 @@ def described_by(metadata: Mapping[str, str], path: Path) -> Weights | None:
         channels = int(json.loads(metadata["preprocessing"])["channels"])
         network = network.with_(classes=len(classes), channels=channels)
         unknown = Unknown.parse(metadata[UNKNOWN]) if UNKNOWN in metadata else None
+        sets = Sets.parse(metadata[SETS]) if SETS in metadata else None
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise WeightsError(f"{path}: its metadata is damaged or incomplete; save or copy it again") from error
     except NetworkError as error:
         raise WeightsError(str(error)) from None
-    return Weights(network, classes, several=metadata.get("labels") == SEVERAL, unknown=unknown)
+    return Weights(network, classes, several=metadata.get("labels") == SEVERAL, unknown=unknown, sets=sets)

@@ -76,7 +76,7 @@ def open_openvino(path: Path, precision: str, threads: int) -> Opened:
         model = core.read_model(path)
     except Exception as error:
         raise refused(path, "a model that OpenVINO takes") from error
-    keys = ("format", "network", "classes", "preprocessing", "labels", "unknown", "input", "batch")
+    keys = ("format", "network", "classes", "preprocessing", "labels", "unknown", "sets", "input", "batch")
     known = {key: ["compound", key] for key in keys if model.has_rt_info(["compound", key])}
     settings = {
         "INFERENCE_NUM_THREADS": threads,

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Scope
+from torch import Tensor
 
 from compound import __version__
 from compound.cost import cost
@@ -78,9 +79,17 @@ class Desk:
         logits = await asyncio.wrap_future(model.batcher.submit(loaded, pixels))
         if not logits.isfinite().all():
             return DamagedImage(f"image {position}", "the network's answer to it is not a number")
-        named = classes_of(best_classes(logits.softmax(0), loaded.classes, top))
-        ((score, unknown),) = judged(logits[None], loaded.unknown)
-        return Answer(image=position, unknown=unknown, score=score, classes=named)
+        return answer_to(logits, loaded, position, top)
+
+
+def answer_to(logits: Tensor, loaded: Loaded, position: int, top: int) -> Answer:
+    """What the logits (classes,) of an image say."""
+    ordered = best_classes(logits.softmax(0), loaded.classes, len(loaded.classes))
+    ((score, unknown),) = judged(logits[None], loaded.described.unknown)
+    sets = loaded.described.sets
+    inside = sets.chosen(logits.softmax(0)[None])[0] if sets else None
+    among = None if inside is None else classes_of([one for one in ordered if inside[one[0]]])
+    return Answer(image=position, unknown=unknown, score=score, among=among, classes=classes_of(ordered[:top]))
 
 
 def make_app(
@@ -198,12 +207,13 @@ def add_operations(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
 
 def about(model: ServedModel) -> About:
     loaded = model.loaded
-    counted = cost(loaded.network)
+    counted, known = cost(loaded.network), loaded.described
     return About(
         name=model.name, network=loaded.network.name, resolution=loaded.network.resolution, channels=loaded.channels,
         classes=len(loaded.classes), params=counted.params, macs=counted.macs, runtime=loaded.runtime,
         precision=loaded.precision, maps=map_method(loaded),
-        unknown=loaded.unknown.least if loaded.unknown else None, version=model.version, problem=model.problem,
+        unknown=known.unknown.least if known.unknown else None,
+        coverage=known.sets.coverage if known.sets else None, version=model.version, problem=model.problem,
     )  # fmt: skip
 
 

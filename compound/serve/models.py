@@ -20,7 +20,7 @@ from compound.explanation import explain_prepared, in_bytes, overlay
 from compound.files import sha256
 from compound.inference import Classifier, Eager, chunk_size, in_chunks
 from compound.network import Network
-from compound.nn import ConvNet, Unknown, load_weights
+from compound.nn import ConvNet, Weights, load_weights
 from compound.runtimes import Runtime
 from compound.serve.batching import Batcher
 
@@ -33,13 +33,16 @@ class Loaded:
     """A network ready to answer, exactly as `compound predict` would. Maps are made of `net`, where there is one."""
 
     classifier: Classifier
-    classes: tuple[str, ...]
-    unknown: Unknown | None
+    described: Weights
     chunk: int
     runtime: str
     precision: str
     net: ConvNet | None
     device: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.described.classes
 
     @property
     def network(self) -> Network:
@@ -80,12 +83,12 @@ def load(place: str, runtime: str = "auto", device: str = "auto") -> Loaded:
     opened, described = open_model(place, runtime)
     if isinstance(opened, Runtime):
         net = load_weights(place)[0] if weights_file(place).suffix == ".safetensors" else None
-        loaded = Loaded(opened, described.classes, described.unknown, 1, opened.name, opened.precision, net, device)
+        loaded = Loaded(opened, described, 1, opened.name, opened.precision, net, device)
     else:
         where = pick_device(device)
         eager = Eager(opened.eval(), where)
         size = chunk_size(opened.network, where)
-        loaded = Loaded(eager, described.classes, described.unknown, size, "torch", "fp32", opened, device)
+        loaded = Loaded(eager, described, size, "torch", "fp32", opened, device)
     side = loaded.network.resolution
     answer = loaded.logits(torch.zeros(1, loaded.channels, side, side, dtype=torch.uint8))
     if answer.shape != (1, len(described.classes)) or not answer.isfinite().all():

@@ -91,7 +91,7 @@ async function name(one) {
   const path = `models/${encodeURIComponent(model.name)}/predict?top=5`;
   try {
     const [answer] = (await (await ask(path, { method: "POST", body: one.file })).json()).predictions;
-    Object.assign(one, { classes: answer.classes, unknown: answer.unknown, score: answer.score });
+    Object.assign(one, { classes: answer.classes, unknown: answer.unknown, score: answer.score, among: answer.among });
   } catch (error) {
     if (![413, 422].includes(error.status)) throw error;
     const why = error.message.replace(/^image 0 is damaged: /, "").replace(/; replace or remove it$/, "");
@@ -136,13 +136,18 @@ function tile(one) {
   return item;
 }
 
-function list({ classes, unknown, score }) {
+function list({ classes, unknown, score, among }) {
   $("empty").hidden = true;
   $("found").hidden = false;
   const [best] = classes, sure = document.createElement("small");
   sure.textContent = unknown
     ? `none of its classes: score ${score.toFixed(2)}, and ${model.unknown.toFixed(2)} is needed; the nearest are`
     : `with a probability of ${percent(best.probability)}`;
+  if (among && !unknown) {
+    const names = among.slice(0, 8).map((one) => one.name), more = among.length - names.length;
+    const one = among.length > 1 ? `one of ${names.join(", ")}${more ? ` and ${more} more` : ""}` : names[0];
+    sure.textContent += `; in ${percent(model.coverage)} of such cases it is ${one}`;
+  }
   $("best").replaceChildren(unknown ? "unknown" : best.name, sure);
   $("classes").replaceChildren(...classes.map(row));
 }

@@ -94,7 +94,7 @@ def unsharded(model: ConvNet) -> ConvNet:
     if not is_sharded(model):
         return model
     plain = build(model.network)
-    plain.several, plain.unknown = model.several, model.unknown
+    plain.several, plain.unknown, plain.sets = model.several, model.unknown, model.sets
     state = {n: t.full_tensor() if _is_divided(t) else t for n, t in model.state_dict().items()}
     plain.load_state_dict(state)
     for name, norm in model.named_modules():  # the recipe's

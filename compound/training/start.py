@@ -75,7 +75,7 @@ def first_model(
         model = _with_weights(network, data, start.weights, start.of, seed)
     else:
         model = build(network, seed=seed)
-    model.several, model.unknown = data.several, None
+    model.several, model.unknown, model.sets = data.several, None, None
     if transfer.probe_first and start != FRESH:
         _probe(model, data, execution, seed)
     return model

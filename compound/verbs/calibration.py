@@ -14,55 +14,65 @@ if TYPE_CHECKING:
     from compound.evaluation import Evaluation
     from compound.execution import Execution
     from compound.nn import ConvNet, Unknown, Weights
+    from compound.nn.conformal import Sets
 
 
 @dataclass(frozen=True)
 class Fitting:
     """`calibrate`: fit a temperature. `unknown`: choose the score below which an image is none of the classes, so that
-    of those that are this share at most is refused."""
+    of those that are this share at most is refused. `coverage`: choose sets of classes that hold the right one so often
+    (see `compound.nn.conformal`)."""
 
     calibrate: bool = False
     unknown: float | None = None
+    coverage: float | None = None
 
     def __bool__(self) -> bool:
-        return self.calibrate or self.unknown is not None
+        return any(self.options().values())
 
     def options(self) -> dict[str, bool]:
         """What was asked for, by the names of its options."""
-        return {"--calibrate": self.calibrate, "--unknown": self.unknown is not None}
+        return {
+            "--calibrate": self.calibrate,
+            "--unknown": self.unknown is not None,
+            "--coverage": self.coverage is not None,
+        }
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """`temperature`: what the logits are divided by now. `unknown`: the threshold that the weights have now."""
+    """`temperature`: what the logits are divided by now. `kept`: whether the weights have something new."""
 
     temperature: float | None = None
-    unknown: "Unknown | None" = None
-
-    def __bool__(self) -> bool:
-        return self.temperature is not None or self.unknown is not None
+    kept: bool = False
 
 
 def fit(net: "ConvNet", images: "DataSet", wanted: Fitting, execution: "Execution", say: Say) -> Fitted:
     """Fit what is `wanted` on the held-out images, in place.
 
-    A threshold that was there is chosen again where the logits are divided, for it is of their scores.
+    A threshold and sets that were there are chosen again where the logits are divided, for they are of these.
     """
     from compound.evaluation import evaluate
     from compound.nn import fit_unknown
+    from compound.nn.conformal import fit_sets
     from compound.nn.unknown import ENERGY
 
     if not len(images.holdout):
         raise UsageError(f"{images.name} has no held-out images to fit on; give more training images")
     temperature = run_calibration(net, images, execution, say) if wanted.calibrate else None
-    refused = wanted.unknown
+    refused, coverage = wanted.unknown, wanted.coverage
     if refused is None and net.unknown is not None:
         refused = net.unknown.refused
+    if coverage is None and net.sets is not None:
+        coverage = net.sets.coverage
+    held = evaluate(net, images.holdout, images.classes, execution)
     if refused is not None:
-        held = evaluate(net, images.holdout, images.classes, execution)
         net.unknown = fit_unknown(held.scores(ENERGY), refused)
         say(f"unknown below {net.unknown.score} {net.unknown.least:.4g}, by {net.unknown.images:,} held-out images")
-    return Fitted(temperature, net.unknown if refused is not None else None)
+    if coverage is not None:
+        net.sets = fit_sets(held.probabilities, held.labels, coverage)
+        say(f"sets for a coverage of {coverage:.0%} fitted on {net.sets.images:,} held-out images")
+    return Fitted(temperature, True)
 
 
 def run_calibration(net: "ConvNet", images: "DataSet", execution: "Execution", say: Say) -> float:
@@ -83,6 +93,16 @@ def refused_of(result: "Evaluation", unknown: "Unknown") -> dict[str, Any]:
 
     share = (result.scores(unknown.score) < unknown.least).double().mean().item()
     return asdict(unknown) | {"refused_here": share, "refused_here_interval": list(wilson(share, result.images))}
+
+
+def covered_of(result: "Evaluation", sets: "Sets") -> dict[str, Any]:
+    """The sets, how many images of `result` have their class in theirs, with a 95 % interval, and the mean size."""
+    from compound.evaluation import wilson
+
+    chosen = sets.chosen(result.probabilities)
+    share = chosen.gather(1, result.labels[:, None]).double().mean().item()
+    sizes = chosen.sum(1).double().mean().item()
+    return asdict(sets) | {"covered": share, "covered_interval": list(wilson(share, result.images)), "mean_size": sizes}
 
 
 def keep_fitted(

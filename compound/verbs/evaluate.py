@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compound.bounds import check_sides
 from compound.errors import UsageError
 from compound.files import ending
-from compound.verbs.calibration import Fitted, Fitting, fit, keep_fitted, refused_of
+from compound.verbs.calibration import Fitted, Fitting, covered_of, fit, keep_fitted, refused_of
 from compound.verbs.given import Place, Say, heard, silent
 from compound.verbs.models import find_model
 
@@ -54,7 +54,8 @@ class Evaluated:
     """The result, the images that it is of, and what else was asked for.
 
     `fitted`: what was fitted on the held-out images, and `before`: the calibration error without the temperature.
-    `unknown`: the network's threshold and what it refuses of these images. `swept`: figures at other resolutions.
+    `unknown`: the network's threshold and what it refuses of these images; `sets`: its sets, and how often these
+    images' classes are in theirs. `swept`: figures at other resolutions.
     """
 
     model: str
@@ -63,6 +64,7 @@ class Evaluated:
     fitted: Fitted = field(default_factory=Fitted)
     before: float | None = None
     unknown: dict[str, Any] | None = None
+    sets: dict[str, Any] | None = None
     swept: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -76,7 +78,8 @@ class Evaluated:
     def figures(self) -> dict[str, Any]:
         """The summary, the calibration and the threshold."""
         calibrated = {"temperature": self.temperature, "calibration_error_before": self.before}
-        known = {"unknown": self.unknown} if self.unknown else {}
+        more = {"unknown": self.unknown, "sets": self.sets}
+        known = {name: value for name, value in more.items() if value}
         return self.result.summary() | (calibrated if self.temperature else {}) | known
 
 
@@ -151,15 +154,22 @@ def evaluate(
     result = run_evaluation(net, judged.source, described.classes, execution)
     if labelled:
         result = labelled.judge(result, judged.rows)
-    unknown = refused_of(result, net.unknown) if net.unknown and not labelled else None
-    found = Evaluated(name, result, judged, fitted, _before(result, fitted.temperature), unknown)
+    found = Evaluated(name, result, judged, fitted, _before(result, fitted.temperature))
+    if not labelled:
+        found = _promised(found, net)
     if judging.final:
         finish(open_run(name), result)
-    if fitted:
+    if fitted.kept:
         keep_fitted(Path(name), net, described, fitted.temperature, found.figures(), judged.own)
     if sweep.resolutions and images:
         found = replace(found, swept=_swept(net, images, sweep, execution))
     return _written(found, net.network.name, predictions, reliability)
+
+
+def _promised(found: Evaluated, net: "ConvNet") -> Evaluated:
+    """With what the network's threshold and its sets say of these images."""
+    unknown = refused_of(found.result, net.unknown) if net.unknown else None
+    return replace(found, unknown=unknown, sets=covered_of(found.result, net.sets) if net.sets else None)
 
 
 def _written(found: Evaluated, name: str, predictions: Place | None, reliability: Place | None) -> Evaluated:

@@ -21,7 +21,7 @@ def predict_sets(
     execution: "Execution | None" = None,
     say: Say = silent,
 ) -> Predicted:
-    """Predict sets of classes, the most probable first, by conformal prediction (`compound.evaluation.conformal`).
+    """Predict sets of classes, the most probable first, by conformal prediction (`compound.nn.conformal`).
 
     Args:
         run: a run that held images out, which the sets are fitted on.
@@ -39,8 +39,8 @@ def predict_sets(
     from compound.deploy import predict as run_prediction
     from compound.deploy.predict import FEW
     from compound.evaluation import evaluate
-    from compound.evaluation.conformal import fit_sets
     from compound.nn import load_weights
+    from compound.nn.conformal import fit_sets
     from compound.training.judging import data_of_run, run_of
 
     found, owner, running = find_images(paths(images)), run_of(fspath(run)), execution or FEW

@@ -95,7 +95,10 @@ def test_calibration_stays_in_the_weights(cli, runs):
 def test_when_a_photo_is_of_no_class_stays_in_the_weights(cli, runs, photos, tmp_path):
     code, err = cli.error("evaluate", runs[0], "--unknown", 0.05)
     assert (code, "takes 19 held-out images or more" in err) == (2, True)
-    told = cli.json("evaluate", runs[0], "--unknown", 0.3)["unknown"]
+    both = cli.json("evaluate", runs[0], "--unknown", 0.3, "--coverage", 0.7, "--predictions", tmp_path / "told.csv")
+    told, sets = both["unknown"], both["sets"]
+    assert sets["covered_interval"][0] <= sets["covered"] <= sets["covered_interval"][1]
+    assert 1 <= sets["mean_size"] <= 3
     predicted = cli.json("predict", runs[0], photos)["predictions"]
     assert all(one["unknown"] == (one["score"] < told["least"]) for one in predicted)
     code, out, _ = cli("predict", runs[0], photos, "--csv", tmp_path / "p.csv")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from compound import UsageError
-from compound.evaluation.conformal import FREE, PENALTY, fit_sets, scores
+from compound.nn.conformal import FREE, PENALTY, fit_sets, scores
 
 
 def judged(count, classes=8, seed=0):

@@ -7,6 +7,7 @@ import torch
 
 from compound import UsageError
 from compound.nn import Unknown, build, fit_unknown, load_model, save_weights
+from compound.nn.conformal import Sets
 from compound.nn.foreign import WeightsError
 from compound.nn.unknown import ENERGY, MAX_LOGIT
 from compound.notation import parse_network
@@ -53,10 +54,14 @@ def test_too_few_images_and_no_share_are_refused():
 def test_weights_keep_it_and_a_damaged_one_is_no_threshold(tmp_path):
     model = build(parse_network(TINY, "tiny").with_(classes=3, channels=1), seed=0)
     names = tuple(map(str, range(model.classes)))
-    model.unknown = Unknown(0.1 + 0.2, 0.05, 99)
+    model.unknown, model.sets = Unknown(0.1 + 0.2, 0.05, 99), Sets(0.9, 0.1 + 0.7, 99)
     loaded, described = load_model(save_weights(model, tmp_path / "a.safetensors", names))
     assert described.unknown == loaded.unknown == model.unknown
+    assert described.sets == loaded.sets == model.sets
     for wrong in (Unknown(math.inf, 0.05, 99), Unknown(1, 0.05, 99, "softmax"), Unknown(1, 2, 99)):
         model.unknown = wrong
         with pytest.raises(WeightsError, match="metadata is damaged"):
             load_model(save_weights(model, tmp_path / "b.safetensors", names))
+    model.unknown, model.sets = None, Sets(0.9, math.nan, 99)
+    with pytest.raises(WeightsError, match="metadata is damaged"):
+        load_model(save_weights(model, tmp_path / "c.safetensors", names))

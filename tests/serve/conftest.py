@@ -15,6 +15,7 @@ import uvicorn
 from benchmarks.serving.client import Client, Reply
 from benchmarks.serving.subject import write_images
 from compound.nn import Unknown, build, save_weights
+from compound.nn.conformal import Sets
 from compound.notation import parse_network
 from compound.serve import Address, Limits, Watcher, make_app
 from compound.serve.metrics import Metrics
@@ -37,7 +38,8 @@ def write_weights(path: Path, seed: int, resolution: int = 32, least: float | No
     model = build(network.with_(classes=len(CLASSES)), seed=seed)
     with torch.no_grad():
         model.classifier.linear.weight.mul_(100)
-    model.unknown = None if least is None else Unknown(least, 0.05, 99)
+    if least is not None:
+        model.unknown, model.sets = Unknown(least, 0.05, 99), Sets(0.9, 0.8, 99)
     path.parent.mkdir(parents=True, exist_ok=True)
     return save_weights(model, path, CLASSES)
 

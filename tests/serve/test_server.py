@@ -252,4 +252,8 @@ def test_a_stranger_is_said_to_be_one(start: Start, images: list[Path], tmp_path
     answers = [server.post("/predict", path.read_bytes()).json()["predictions"][0] for path in images]
     assert [(one["unknown"], one["score"]) for one in answers] == [(one.unknown, one.score) for one in told]
     assert sum(one["unknown"] for one in answers) == len(scores) // 2
-    assert server.get("/models").json()[0]["unknown"] == scores[len(scores) // 2]
+    about = server.get("/models").json()[0]
+    assert (about["unknown"], about["coverage"]) == (scores[len(scores) // 2], 0.9)
+    for one in answers:  # a class is in the set while those before it have 0.8 at most
+        before = [sum(c["probability"] for c in one["classes"][:rank]) for rank in range(len(CLASSES))]
+        assert one["among"] == [c for c, p in zip(one["classes"], before, strict=True) if p <= 0.8]

@@ -5,8 +5,10 @@ Equation 4 with u = 0, so that nothing is random and no set is empty, and Algori
 average over images that come as those did that it was fitted on, and for no others.
 """
 
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +29,20 @@ class Sets:
     def chosen(self, probabilities: Tensor) -> Tensor:
         """Which classes are in the set of each image, (n, K), of probabilities (n, K); the most probable always is."""
         return scores(probabilities) <= self.most
+
+    def dump(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def parse(cls, text: str) -> "Sets":
+        """What `dump` wrote. Raises `ValueError` for anything else."""
+        given: Any = json.loads(text)
+        if not isinstance(given, dict) or given.keys() != cls.__dataclass_fields__.keys():
+            raise ValueError
+        coverage, most = float(given["coverage"]), float(given["most"])
+        if not (math.isfinite(most) and 0 < coverage < 1):
+            raise ValueError
+        return cls(coverage, most, int(given["images"]))
 
 
 def scores(probabilities: Tensor) -> Tensor:
