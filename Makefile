@@ -5,8 +5,12 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 MINUTES ?= 3
 FULL ?=
+# A file's tests in one process as far as they can be: what they share is made once.
+WORKERS := --numprocesses 2 --dist worksteal
+# Or every process compiles the package, and every worker the tests, anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo check check-tests base minimum dist coverage test test-resume test-deploy lint docs test-slow test-oracle faults attack bench clean
+.PHONY: help demo check check-tests base minimum dist coverage test test-rooms test-alone lint docs test-slow test-oracle faults attack bench clean
 
 help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
@@ -48,7 +52,7 @@ check: $(VENV)/ready-dev
 
 check-tests: export OMP_NUM_THREADS = 1
 check-tests: $(VENV)/ready-dev
-	$(BIN)/python -m pytest -q --numprocesses 2 --timeout 30 -m 'not long and not slow and not gpu and not oracle' \
+	$(BIN)/python -m pytest -q $(WORKERS) --timeout 30 -m 'not long and not slow and not gpu and not oracle' \
 		--ignore tests/training/test_resume.py --ignore tests/deploy
 
 # Thrown away before and after; what is installed is a wheel's files, so a file that is not packaged is missed here.
@@ -92,18 +96,18 @@ coverage: $(VENV)/ready-dev
 	$(BIN)/python -m coverage report --skip-covered > build/coverage.txt
 	tail -1 build/coverage.txt
 
-# One thread a process: two processes of two threads each would wait for each other. The tests of stopping and resuming
-# send signals to their own process, so they have one to themselves; and the runtimes of deployment, all loaded at once,
-# have ended a process that later started another one.
+# One thread a process: two processes of two threads each would wait for each other.
 test: export OMP_NUM_THREADS = 1
 test: $(VENV)/ready-dev lint docs
-	$(BIN)/python -m pytest --numprocesses 2 --ignore tests/training/test_resume.py --ignore tests/deploy
-	$(MAKE) --jobs 2 --output-sync test-resume test-deploy
+	$(MAKE) --jobs 2 --output-sync test-rooms test-alone
 
-test-resume: $(VENV)/ready-dev
+test-rooms: $(VENV)/ready-dev
+	$(BIN)/python -m pytest $(WORKERS) --ignore tests/training/test_resume.py --ignore tests/deploy
+
+# The tests of stopping and resuming send signals to their own process, so they have one to themselves; and the runtimes
+# of deployment, all loaded at once, have ended a process that later started another one.
+test-alone: $(VENV)/ready-dev
 	$(BIN)/python -m pytest tests/training/test_resume.py
-
-test-deploy: $(VENV)/ready-dev
 	$(BIN)/python -m pytest tests/deploy
 
 lint: $(VENV)/ready-dev
@@ -115,8 +119,10 @@ lint: $(VENV)/ready-dev
 docs: $(VENV)/ready-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
+# And every property of random networks on ten times as many of them.
 test-slow: $(VENV)/ready-dev
 	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest --hypothesis-profile nightly -m 'hypothesis and not slow and not gpu and not oracle'
 
 test-oracle: $(VENV)/ready-oracles
 	$(BIN)/python -m pytest -m oracle

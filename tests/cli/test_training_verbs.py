@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import compound
 from compound.nn import read_weights
 from compound.reporting.making import commands
 from compound.training import open_run
@@ -32,24 +33,21 @@ def photos(tmp_path_factory, write_photos) -> Path:
     return write_photos(tmp_path_factory.mktemp("photos"), 40)
 
 
-@pytest.fixture
-def yaml(tmp_path) -> Path:
-    (tmp_path / "recipe.yaml").write_text(RECIPE)
-    path = tmp_path / "my.yaml"
+@pytest.fixture(scope="module")
+def yaml(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("given") / "my.yaml"
+    (path.parent / "recipe.yaml").write_text(RECIPE)
     path.write_text(NETWORK)
     return path
 
 
-@pytest.fixture
-def trained(cli, yaml, photos) -> Path:
-    out = yaml.parent / "run"
-    code, _, err = cli("train", yaml, photos, "--recipe", yaml.parent / "recipe.yaml", "-o", out)
-    assert code == 0, err
-    return out
+@pytest.fixture(scope="module")
+def trained(yaml, photos) -> Path:
+    return compound.train(yaml, photos, yaml.parent / "recipe.yaml", yaml.parent / "run").run.path
 
 
 @pytest.mark.long
-def test_a_newcomers_yaml_is_trained_evaluated_and_used(cli, trained, photos):
+def test_a_newcomers_yaml_is_trained_evaluated_and_used(cli, trained, photos, tmp_path):
     assert {path.name for path in trained.iterdir()} == {
         "run.yaml", "network.yaml", "images.csv", "metrics.csv", "checkpoints", "tensorboard", "model.safetensors",
             "evaluation.json",
@@ -64,7 +62,7 @@ def test_a_newcomers_yaml_is_trained_evaluated_and_used(cli, trained, photos):
     assert [set(one) for one in predicted[0]["classes"]] == [{"index", "name", "probability"}] * 2
     assert sum(one["classes"][0]["name"] == "shirt" for one in predicted[1:]) > 20
     # The weights file alone is enough.
-    alone = trained.parent / "alone.safetensors"
+    alone = tmp_path / "alone.safetensors"
     alone.write_bytes((trained / "model.safetensors").read_bytes())
     (again,) = cli.json("predict", alone, photos / "boot" / "0.png", "--top", 2)["predictions"]
     assert [one["name"] for one in again["classes"]] == [one["name"] for one in predicted[0]["classes"]]

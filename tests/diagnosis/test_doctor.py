@@ -14,7 +14,8 @@ from compound.diagnosis.implementations import read_log
 from compound.diagnosis.layers import Layer, LayerTimes, Pass, Roof, distinct_layers, passes
 from compound.errors import UsageError
 
-SMALL = ZOO["efficientnet-mini"].with_(resolution=16)
+MINI = ZOO["efficientnet-mini"]
+SMALL = MINI.with_(resolution=16, stages=MINI.stages[:1])
 LOG = """onednn_verbose,v1,info,cpu,isa:Intel AVX-512
 onednn_verbose,v1,primitive,exec,cpu,convolution,jit:avx512_core,forward_training,src:f32,,,mb2,0.1
 compound-pass,0,fp32,forward

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from strategies import networks
 from torch import nn
 
@@ -99,7 +99,6 @@ def test_laps_add_up_to_the_call_and_leave_the_model_as_it_was() -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=25)
 @given(networks())
 def test_every_unit_of_any_network_has_a_module(network: Network) -> None:
     model = build(network.with_(classes=7)).eval()
@@ -171,7 +170,6 @@ def test_memory_of_inference_and_training_is_predicted(name: str) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=25)
 @given(networks())
 def test_memory_of_inference_on_random_networks(network: Network) -> None:
     assume(not any(row.block.reads_previous for row in network.blocks()[:-1]))  # cells: NASNet above

@@ -11,8 +11,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from compound import ZOO, Basic, ConvBlock, Head, Network, Stage, cost, dump_network, parse_network
 from compound.nn import build
 
-RUNS = settings(max_examples=40, deadline=None)
-
 
 def image(network, channels=3, batch=1):
     return torch.randn(batch, channels, network.resolution, network.resolution)
@@ -30,7 +28,6 @@ def counts_are_traced(network, channels):
     assert logits.shape == (1, 7)
 
 
-@RUNS
 @pytest.mark.long
 @given(networks(), st.integers(1, 4))
 def test_parameters_buffers_and_macs(network, channels):
@@ -58,7 +55,6 @@ def test_parts_of_a_head_do_not_replace_each_other(before, classifier):
     assert seen == [*(["BatchNorm2d"] if before.get("norm") else []), "SiLU", "Conv2d", "BatchNorm2d", "SiLU"]
 
 
-@RUNS
 @pytest.mark.long
 @given(networks())
 def test_every_row_has_the_shape_that_was_traced(network):
@@ -70,7 +66,6 @@ def test_every_row_has_the_shape_that_was_traced(network):
     assert tuple(values["features"].shape[1:])[1:] == network.with_(classes=7).blocks()[-1].input[1:]
 
 
-@RUNS
 @pytest.mark.long
 @given(networks())
 def test_activations_are_the_outputs_of_weighted_layers(network):

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from devices import law, made_up
-from hypothesis import given, settings
+from hypothesis import given
 from strategies import networks
 
 from compound import ZOO, Budget, BudgetError, CompoundError, UsageError, cost, fit_budget, scale
@@ -43,7 +43,6 @@ def test_groups_and_uneven_zeros_are_kinds_of_their_own() -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=30)
 @given(networks())
 def test_every_operator_that_takes_time_is_in_one_unit(network: Network) -> None:
     for row in network.blocks():

@@ -4,7 +4,7 @@ from dataclasses import astuple
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compound import RULES, ZOO, Cost, Network, Scaling, cost, scale, stage_costs
@@ -60,7 +60,6 @@ def test_one_factor_touches_one_dimension(network: Network, scaling: Scaling) ->
         assert one == tuple(both[j] if i == j else before[j] for j in range(3))
 
 
-@settings(max_examples=60)
 @given(st.sampled_from([f"efficientnet-b{i}" for i in range(6)]), st.sampled_from(sorted(RULES)), phis, phis)
 def test_cost_is_monotone_in_phi(name: str, rule: str, one: float, other: float) -> None:
     low, high = (cost(scale(ZOO[name], RULES[rule](phi))) for phi in sorted((one, other)))

@@ -20,10 +20,7 @@ RECIPE = Recipe(name="small", source="a table & <its> 'page'", epochs=3, batch=6
 MakeRun = Callable[..., Path]
 
 
-@pytest.fixture
-def make_run(tmp_path: Path) -> MakeRun:
-    """`make_run(classes, only=("metrics",))` writes a run directory with these parts; by default all of them."""
-
+def maker_in(folder: Path) -> MakeRun:
     def make(
         classes: Sequence[str] = ("cat", "dog", "eel"),
         network: Network | None = None,
@@ -35,7 +32,7 @@ def make_run(tmp_path: Path) -> MakeRun:
         baseline = ZOO["efficientnet-b0"]
         plan = fit_budget(baseline.with_(classes=len(classes), channels=1), Budget(macs=600e6, memory=100e6))
         data = {"spec": "my data/<here>", "name": "beasts", "channels": 1, "fingerprint": "6f8a0c87a6d7"}
-        path = tmp_path / where
+        path = folder / where
         run = Run(path, network or plan.network, RECIPE, data | {"classes": list(classes)}, seed=7, state=state).save()
         if "metrics" in only:
             write_metrics(run.metrics)
@@ -51,6 +48,18 @@ def make_run(tmp_path: Path) -> MakeRun:
         return path
 
     return make
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """`make_run(classes, only=("metrics",))` writes a run directory with these parts; by default all of them."""
+    return maker_in(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run directory with all its parts, for tests that only read it."""
+    return maker_in(tmp_path_factory.mktemp("whole"))()
 
 
 def write(path: Path, value: Any) -> None:

@@ -69,6 +69,11 @@ def page(path: Path) -> Page:
     return Page(write_run_report(path))
 
 
+@pytest.fixture(scope="module")
+def made(whole_run: Path) -> Page:
+    return page(whole_run)
+
+
 def test_returns_the_page_it_wrote(make_run: MakeRun) -> None:
     path = make_run()
     before = set(path.iterdir())
@@ -87,14 +92,13 @@ def test_headline(make_run: MakeRun) -> None:
     assert "Training 1.2 min 3 epochs, recipe small" in text
 
 
-def test_top5_of_few_classes_is_not_shown(make_run: MakeRun) -> None:
-    assert "top-5" not in page(make_run()).text("top")
+def test_top5_of_few_classes_is_not_shown(made: Page) -> None:
+    assert "top-5" not in made.text("top")
 
 
-def test_plan_in_words_and_figures(make_run: MakeRun) -> None:
-    path = make_run()
-    plan = json.loads((path / "plan.json").read_text())["plan"]
-    text = page(path).text("plan")
+def test_plan_in_words_and_figures(made: Page, whole_run: Path) -> None:
+    plan = json.loads((whole_run / "plan.json").read_text())["plan"]
+    text = made.text("plan")
     assert re.search(r"efficientnet-b0 \(.*\), scaled by the compound rule, gives .* within 600M MACs and 100 MB", text)
     assert plan["binding"] == "macs"
     assert f"It uses {plan['used']:.1%} of the MACs, the limiting budget" in text
@@ -109,22 +113,19 @@ def test_plan_without_a_budget(make_run: MakeRun) -> None:
     assert "No budget was given, so the baseline efficientnet-b0" in page(path).text("plan")
 
 
-def test_stage_table_adds_up(make_run: MakeRun) -> None:
-    path = make_run()
-    counted = cost(load_network(path / "network.yaml").with_(classes=3, channels=1))
-    made = page(path)
-    head = stage_costs(load_network(path / "network.yaml").with_(classes=3, channels=1))["head"]
+def test_stage_table_adds_up(made: Page, whole_run: Path) -> None:
+    counted = cost(load_network(whole_run / "network.yaml").with_(classes=3, channels=1))
+    head = stage_costs(load_network(whole_run / "network.yaml").with_(classes=3, channels=1))["head"]
     assert f"pool, linear 7 × 7 1280 1 {head.params:,} {head.macs:,} {head.macs / counted.macs:.1%}" in made.text(
         "network"
     )
     assert f"total {counted.params:,} {counted.macs:,}" in made.text("network")
     assert "Counted for 3 classes and 1 image channel." in made.text("network")
-    network = load_network(path / "network.yaml")
+    network = load_network(whole_run / "network.yaml")
     assert len(made.of_class("share")) == len(network.stages) + 2
 
 
-def test_best_epoch_and_curves(make_run: MakeRun) -> None:
-    made = page(make_run())
+def test_best_epoch_and_curves(made: Page) -> None:
     assert "after epoch 2: 77.7%" in made.text("training")
     assert sum(tag == "svg" for tag, _ in made.tags) == 4
     ids = [str(given["id"]) for _, given in made.tags if "id" in given]
@@ -154,8 +155,7 @@ def test_which_weights_are_kept_and_after_how_many_epochs(make_run: MakeRun) -> 
     assert "The training loss was 90 in epoch 2, and guessing has 1.1: the rate is too high." in page(path).text("top")
 
 
-def test_confusion_recall_and_confused_pairs(make_run: MakeRun) -> None:
-    made = page(make_run())
+def test_confusion_recall_and_confused_pairs(made: Page) -> None:
     text = made.text("classes")
     assert "cat 10 0 0 dog 0 9 1 eel 2 0 8 Recall cat 100.0% of 10 dog 90.0% of 10 eel 80.0% of 10" in text
     assert "Most confused eel taken for cat : 2 of 10 images (20%) dog taken for eel : 1 of 10 images (10%)" in text
@@ -171,8 +171,7 @@ def test_a_run_of_an_older_version_has_a_matrix(make_run: MakeRun) -> None:
     assert page(path).text("classes") == new
 
 
-def test_examples_are_limited_and_marked_in_words(make_run: MakeRun) -> None:
-    made = page(make_run())
+def test_examples_are_limited_and_marked_in_words(made: Page) -> None:
     text = made.text("examples")
     assert text.index("drawn at random") < text.index("confident mistakes")
     assert len(made.of_class("card")) == 12 + 2
@@ -231,8 +230,7 @@ def test_hostile_network_name_in_the_drawing(make_run: MakeRun) -> None:
     assert "<script" not in page(make_run(network=network)).source
 
 
-def test_nothing_is_loaded(make_run: MakeRun) -> None:
-    made = page(make_run())
+def test_nothing_is_loaded(made: Page) -> None:
     for tag, given in made.tags:
         for name in ("src", "href", "xlink:href", "srcset", "data"):
             value = given.get(name)

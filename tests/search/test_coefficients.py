@@ -155,9 +155,9 @@ def print_nothing(step, value):
     return None
 
 
-@pytest.fixture
-def entries(tmp_path):
-    search = Search(small(seeds=2), str(tmp_path / "j"), 12, STRATEGIES["grid"])
+@pytest.fixture(scope="module")
+def entries(tmp_path_factory):
+    search = Search(small(seeds=2), str(tmp_path_factory.mktemp("search") / "j"), 12, STRATEGIES["grid"])
     work(search)
     trials = trials_of(search)
     return leaderboard(trials, ("maximize",))
