@@ -10,7 +10,7 @@ from compound.errors import NetworkError
 from compound.ops import Chain, Concat, Conv, Operator, Poly, Pool, Residual, Scale
 from compound.rounding import Padding, Pair, round_channels
 
-Step = tuple[int | Pair, int]  # window and channels of one convolution
+BranchConv = tuple[int | Pair, int]  # window and channels of one convolution
 
 NARROWEST = 8  # channels of a branch to which rounding in a very narrow network leaves none
 
@@ -23,13 +23,13 @@ class Branch:
     convolution side by side. The last convolution may have 0 channels: it gets what the other branches leave.
     """
 
-    convs: tuple[Step, ...] = ()
-    ends: tuple[Step, ...] = ()
+    convs: tuple[BranchConv, ...] = ()
+    ends: tuple[BranchConv, ...] = ()
     pool: Literal["max", "average"] | None = None
     count_padding: bool = False  # in an average
 
     @property
-    def outputs(self) -> tuple[Step, ...]:
+    def outputs(self) -> tuple[BranchConv, ...]:
         """What leaves the branch by convolution."""
         return self.ends or self.convs[-1:]
 
@@ -38,7 +38,7 @@ class Branch:
         return sum(channels for _, channels in self.outputs) if self.outputs else inp
 
     def widened(self, width: float, divisor: int) -> "Branch":
-        def wider(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+        def wider(steps: tuple[BranchConv, ...]) -> tuple[BranchConv, ...]:
             return tuple((window, channels and round_channels(channels * width, divisor)) for window, channels in steps)
 
         return replace(self, convs=wider(self.convs), ends=wider(self.ends))
@@ -63,7 +63,7 @@ class Branch:
             parts.append(("pool", Pool(self.pool, 3, stride, edge, count_padding=self.count_padding)))
             stride, padding = 1, None
 
-        def last(step: Step) -> Chain:
+        def last(step: BranchConv) -> Chain:
             window, channels = step
             return style.conv(channels or rest, window, stride, padding=padding)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from compound.deploy import Exported
 
 
-class Format(StrEnum):
+class FormatName(StrEnum):
     onnx = "onnx"
     openvino = "openvino"
     torch = "torch"
@@ -29,7 +29,7 @@ class Format(StrEnum):
 def export(
     model: Model,
     to: Annotated[
-        list[Format],
+        list[FormatName],
         typer.Option("--to", help="May be given more than once. auto: all runtimes, and the fastest chosen."),
     ],
     weights: ForeignWeights = None,

@@ -23,7 +23,7 @@ DRAWS = 5  # uniform numbers an image needs
 VALUES = np.arange(256, dtype=np.uint8)
 
 
-class Step(NamedTuple):
+class PolicyStep(NamedTuple):
     """An operation, how likely it is applied, and its magnitude."""
 
     operation: str
@@ -31,8 +31,8 @@ class Step(NamedTuple):
     magnitude: int
 
 
-def _pair(first: tuple[str, float, int], second: tuple[str, float, int]) -> tuple[Step, Step]:
-    return Step(*first), Step(*second)
+def _pair(first: tuple[str, float, int], second: tuple[str, float, int]) -> tuple[PolicyStep, PolicyStep]:
+    return PolicyStep(*first), PolicyStep(*second)
 
 
 # policy_v0 of the official code, in its order; its two steps of probability 0 are never applied.

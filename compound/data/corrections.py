@@ -19,7 +19,7 @@ RELABEL = ("path", "identity", "label")
 
 
 @dataclass(frozen=True)
-class Named:
+class ListedImage:
     """One image of a list: its `line` there, and what it shall be labelled."""
 
     line: int
@@ -28,7 +28,7 @@ class Named:
     label: str
 
 
-def read_list(path: Path, label: bool) -> list[Named]:
+def read_list(path: Path, label: bool) -> list[ListedImage]:
     """The rows of a list, with labels where `label`. Raises `DataError` for what names no image, or one twice."""
     found, seen = [], dict[tuple[str, int | None], int]()
     try:
@@ -51,7 +51,7 @@ def read_list(path: Path, label: bool) -> list[Named]:
     return found
 
 
-def _named(told: dict[str, str], where: str, line: int, label: bool) -> Named:
+def _named(told: dict[str, str], where: str, line: int, label: bool) -> ListedImage:
     path, identity = told.get("path", "").removeprefix("'"), told.get("identity", "")
     if not path and not identity:
         raise DataError(f"{where} names no image; fill in path or identity, or remove the line")
@@ -65,7 +65,7 @@ def _named(told: dict[str, str], where: str, line: int, label: bool) -> Named:
         raise DataError(
             f"{where}: identity {identity[:40]!r} is no 16 hex digits; copy it from the audit, or leave it out"
         )
-    return Named(line, path, number, told.get("label", ""))
+    return ListedImage(line, path, number, told.get("label", ""))
 
 
 class Corrections:
@@ -109,5 +109,5 @@ def _keys(source: Source, name: Callable[[str], str]) -> Iterator[set[int | str]
         yield {identity, source.path(position), name(source.path(position))}
 
 
-def _key(one: Named) -> int | str:
+def _key(one: ListedImage) -> int | str:
     return one.path if one.identity is None else one.identity

@@ -20,7 +20,7 @@ Options = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedDataSet:
     """A torchvision class, its options for train (the union of several) and test, and how to read an instance."""
 
     cls: Callable[..., Any]
@@ -68,19 +68,19 @@ BIRDS = "fetch it with the authors' get_birdsnap.py and give the folder of its i
 CARS = "its address is gone, so fetch the four archives by hand as torchvision's issue 7545 says"
 
 NAMED = {
-    "cifar10": Named(datasets.CIFAR10, *FLAG, _array, sizes=(50_000, 10_000, 10)),
-    "cifar100": Named(datasets.CIFAR100, *FLAG, _array, sizes=(50_000, 10_000, 100)),
-    "mnist": Named(datasets.MNIST, *FLAG, _array, channels=1),
-    "fashionmnist": Named(datasets.FashionMNIST, *FLAG, _array, channels=1),
-    "svhn": Named(datasets.SVHN, *SPLIT, _array),
-    "stl10": Named(datasets.STL10, *SPLIT, _array),
-    "food101": Named(datasets.Food101, *SPLIT, _files, sizes=(75_750, 25_250, 101)),
-    "flowers102": Named(datasets.Flowers102, *FLOWERS, _files, sizes=(2_040, 6_149, 102)),
+    "cifar10": NamedDataSet(datasets.CIFAR10, *FLAG, _array, sizes=(50_000, 10_000, 10)),
+    "cifar100": NamedDataSet(datasets.CIFAR100, *FLAG, _array, sizes=(50_000, 10_000, 100)),
+    "mnist": NamedDataSet(datasets.MNIST, *FLAG, _array, channels=1),
+    "fashionmnist": NamedDataSet(datasets.FashionMNIST, *FLAG, _array, channels=1),
+    "svhn": NamedDataSet(datasets.SVHN, *SPLIT, _array),
+    "stl10": NamedDataSet(datasets.STL10, *SPLIT, _array),
+    "food101": NamedDataSet(datasets.Food101, *SPLIT, _files, sizes=(75_750, 25_250, 101)),
+    "flowers102": NamedDataSet(datasets.Flowers102, *FLOWERS, _files, sizes=(2_040, 6_149, 102)),
     # Table 6 prints 3,369 test images; the published split has 3,669.
-    "oxfordiiitpet": Named(datasets.OxfordIIITPet, *TRAINVAL, _pets, sizes=(3_680, 3_669, 37)),
-    "fgvcaircraft": Named(datasets.FGVCAircraft, *TRAINVAL, _files, sizes=(6_667, 3_333, 100)),
-    "stanfordcars": Named(datasets.StanfordCars, *SPLIT, _cars, hint=CARS, sizes=(8_144, 8_041, 196)),
-    "birdsnap": Named(Birdsnap, *FLAG, _birds, hint=BIRDS, sizes=(47_386, 2_443, 500)),
+    "oxfordiiitpet": NamedDataSet(datasets.OxfordIIITPet, *TRAINVAL, _pets, sizes=(3_680, 3_669, 37)),
+    "fgvcaircraft": NamedDataSet(datasets.FGVCAircraft, *TRAINVAL, _files, sizes=(6_667, 3_333, 100)),
+    "stanfordcars": NamedDataSet(datasets.StanfordCars, *SPLIT, _cars, hint=CARS, sizes=(8_144, 8_041, 196)),
+    "birdsnap": NamedDataSet(Birdsnap, *FLAG, _birds, hint=BIRDS, sizes=(47_386, 2_443, 500)),
 }
 
 

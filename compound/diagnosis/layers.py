@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from compound.measurement.machine import peak_gflops
-from compound.measurement.timing import seconds_of
+from compound.measurement.timing import fastest
 from compound.network import Network
 from compound.nn import build
 from compound.nn.depthwise import Geometry, convolution_backward, goes_another_way
@@ -83,10 +83,10 @@ def roof(threads: int) -> Roof:
     size = 1024
     flops = {"fp32": peak_gflops(threads) * 1e9}
     a, b = (torch.rand(size, size).bfloat16() for _ in range(2))
-    flops["bf16"] = 2 * size**3 / _fastest(lambda: torch.mm(a, b))
+    flops["bf16"] = 2 * size**3 / fastest(lambda: torch.mm(a, b))
     large = torch.rand(1 << 25)
     target = torch.empty_like(large)
-    return Roof(flops, 2 * 4 * large.numel() / _fastest(lambda: target.copy_(large)))
+    return Roof(flops, 2 * 4 * large.numel() / fastest(lambda: target.copy_(large)))
 
 
 def distinct_layers(network: Network, batch: int) -> list[Layer]:
@@ -133,7 +133,7 @@ def time_layer(layer: Layer, limits: Roof) -> LayerTimes:
         operations = 2 * gradient.numel() * module.weight[0].numel() if isinstance(module, nn.Conv2d) else 0
         moved = _size(x, gradient, *module.parameters())
         for name, call in calls.items():
-            seconds = _fastest(call)
+            seconds = fastest(call)
             least = limits.seconds(precision, operations, moved + (0 if convolves or name == "forward" else _size(x)))
             own = _own(module, name, x, gradient)
             error, ordered = _difference(call(), exact[name]()), name == "weight" or _innermost(call())
@@ -185,7 +185,7 @@ def _own(module: nn.Module, name: str, x: Tensor, gradient: Tensor) -> float | N
     wanted = name == "input", name == "weight", False
     if not goes_another_way(gradient, x, weight, geometry, wanted):
         return None
-    return _fastest(lambda: convolution_backward(gradient, x, weight, geometry, wanted))
+    return fastest(lambda: convolution_backward(gradient, x, weight, geometry, wanted))
 
 
 def _random(*shape: int, seed: int = 0) -> Tensor:
@@ -195,12 +195,3 @@ def _random(*shape: int, seed: int = 0) -> Tensor:
 
 def _size(*tensors: Tensor) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-
-
-def _fastest(call: Callable[[], object], least: int = 3, seconds: float = 0.04) -> float:
-    """Of at least three calls, and as many as fit into the seconds."""
-    call()
-    times: list[float] = []
-    while len(times) < least or sum(times) < seconds:
-        times.append(seconds_of(call))
-    return min(times)

@@ -6,7 +6,7 @@ from compound.explanation.look import SCORES, Look, MapRequest, explain_prepared
 from compound.explanation.maps import METHODS, Explanation, explain, has_class_maps
 from compound.explanation.pictures import write_comparison, write_pictures
 from compound.explanation.score import Areas, deletion_insertion, energy_inside
-from compound.explanation.side_by_side import Named, SideBySide, inside, side_by_side
+from compound.explanation.side_by_side import NamedNetwork, SideBySide, inside, side_by_side
 
 __all__ = [
     "METHODS",
@@ -15,7 +15,7 @@ __all__ = [
     "Explanation",
     "Look",
     "MapRequest",
-    "Named",
+    "NamedNetwork",
     "Panel",
     "SideBySide",
     "deletion_insertion",

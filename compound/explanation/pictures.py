@@ -7,7 +7,7 @@ from pathlib import Path
 from compound.data import DamageLog
 from compound.explanation.draw import Panel, overlay, plain, save_sheet, sheet
 from compound.explanation.look import Look, MapRequest, look
-from compound.explanation.side_by_side import Named, SideBySide
+from compound.explanation.side_by_side import NamedNetwork, SideBySide
 from compound.files import make_folder
 
 
@@ -20,7 +20,12 @@ class Drawn:
 
 
 def write_pictures(
-    network: Named, photos: Sequence[Path], damage: DamageLog, asked: MapRequest, folder: Path, device: str = "auto"
+    network: NamedNetwork,
+    photos: Sequence[Path],
+    damage: DamageLog,
+    asked: MapRequest,
+    folder: Path,
+    device: str = "auto",
 ) -> list[Drawn]:
     """A picture a photo in `folder`: the photo, and over it the map of each class."""
     make_folder(folder)

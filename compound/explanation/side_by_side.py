@@ -17,7 +17,7 @@ from compound.inference import classify
 from compound.nn import ConvNet
 
 
-class Named(NamedTuple):
+class NamedNetwork(NamedTuple):
     """A network with what pictures call it, and the names of its classes."""
 
     name: str
@@ -32,7 +32,7 @@ class Named(NamedTuple):
 class SideBySide:
     """What each network sees. `looks` has for each network the same images, each with the same classes."""
 
-    networks: tuple[Named, ...]
+    networks: tuple[NamedNetwork, ...]
     looks: tuple[tuple[Look, ...], ...]
 
     @property
@@ -58,7 +58,7 @@ class SideBySide:
 
 
 def side_by_side(
-    networks: Sequence[Named], photos: Sequence[Path], damage: DamageLog, asked: MapRequest, device: str = "auto"
+    networks: Sequence[NamedNetwork], photos: Sequence[Path], damage: DamageLog, asked: MapRequest, device: str = "auto"
 ) -> SideBySide:
     """Every network on all readable photos; damaged ones go to `damage`.
 
@@ -81,7 +81,7 @@ def side_by_side(
 
 
 def most_probable(
-    networks: Sequence[Named], sources: Sequence[Source], damage: DamageLog, top: int, device: str
+    networks: Sequence[NamedNetwork], sources: Sequence[Source], damage: DamageLog, top: int, device: str
 ) -> Tensor:
     """(images, `top`)"""
     total = torch.zeros(len(sources[0]), len(networks[0].classes))

@@ -21,7 +21,7 @@ def statistics(x: Tensor) -> tuple[Tensor, Tensor]:
     return mean, variance
 
 
-class Folded(NamedTuple):
+class FoldedNorm(NamedTuple):
     """A norm with the statistics of a batch, z = a·x + b; `inverse` is 1 / √(variance + ε). All are (C,)."""
 
     a: Tensor
@@ -30,13 +30,13 @@ class Folded(NamedTuple):
     inverse: Tensor
 
 
-def fold(mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Folded:
+def fold(mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, eps: float) -> FoldedNorm:
     inverse = torch.rsqrt(variance + eps)
     a = weight * inverse
-    return Folded(a, torch.addcmul(bias, mean, a, value=-1), mean, inverse)
+    return FoldedNorm(a, torch.addcmul(bias, mean, a, value=-1), mean, inverse)
 
 
-def apply(x: Tensor, norm: Folded, act: type[nn.Module] | None) -> Tensor:
+def apply(x: Tensor, norm: FoldedNorm, act: type[nn.Module] | None) -> Tensor:
     """act(a·x + b)."""
     y = torch.empty_like(x)
     given = pointer(x), *_extent(x), pointer(norm.a), pointer(norm.b)
@@ -45,7 +45,7 @@ def apply(x: Tensor, norm: Folded, act: type[nn.Module] | None) -> Tensor:
 
 
 def backward(
-    gradient: Tensor, x: Tensor, norm: Folded, act: type[nn.Module] | None, wants_x: bool = True
+    gradient: Tensor, x: Tensor, norm: FoldedNorm, act: type[nn.Module] | None, wants_x: bool = True
 ) -> tuple[Tensor | None, Tensor, Tensor]:
     """Gradients of x (if it is wanted), weight and bias, from that of act(norm(x))."""
     gradient = innermost(gradient)

@@ -2,8 +2,6 @@
 
 import ctypes
 import platform
-import time
-from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -12,7 +10,7 @@ from torch.nn.functional import conv2d
 
 from compound import __version__
 from compound.machine import cores, instructions, processor
-from compound.measurement.timing import seconds_of
+from compound.measurement.timing import fastest
 
 PACKAGES = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
@@ -56,19 +54,10 @@ def peak_gflops(threads: int, seconds: float = 0.5) -> float:
     a, b = torch.rand(size, size), torch.rand(size, size)
     maps = torch.rand(1, channels, pixels, pixels).contiguous(memory_format=torch.channels_last)
     weight = torch.rand(channels, channels, 3, 3).contiguous(memory_format=torch.channels_last)
-    product = _fastest(lambda: torch.mm(a, b), seconds / 2)
-    convolution = _fastest(lambda: conv2d(maps, weight, padding=1), seconds / 2)
-    return max(2 * size**3 / product, 2 * 9 * channels**2 * pixels**2 / convolution) / 1e9
-
-
-def _fastest(call: Callable[[], object], seconds: float) -> float:
-    times: list[float] = []
     with torch.inference_mode():
-        call()
-        end = time.perf_counter() + seconds
-        while not times or time.perf_counter() < end:
-            times.append(seconds_of(call))
-    return min(times)
+        product = fastest(lambda: torch.mm(a, b), seconds / 2)
+        convolution = fastest(lambda: conv2d(maps, weight, padding=1), seconds / 2)
+    return max(2 * size**3 / product, 2 * 9 * channels**2 * pixels**2 / convolution) / 1e9
 
 
 def _versions() -> dict[str, str]:

@@ -85,6 +85,15 @@ def seconds_of(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def fastest(call: Callable[[], object], seconds: float = 0.04, least: int = 3) -> float:
+    """Of at least so many calls, and as many as fit into the seconds; a first one is not counted."""
+    call()
+    times: list[float] = []
+    while len(times) < least or sum(times) < seconds:
+        times.append(seconds_of(call))
+    return min(times)
+
+
 def lower_quartile(values: Sequence[float]) -> float:
     """What a call takes when the machine does nothing else: on a shared one the median measures the others too."""
     ordered = sorted(values)

@@ -25,7 +25,7 @@ class WeightsError(CompoundError):
 
 
 @dataclass
-class Layer:
+class ForeignLayer:
     """One layer of a state dict: the part of the name its tensors share, and the tensors by their last word."""
 
     name: str
@@ -58,19 +58,19 @@ def squeezed(tensor: Tensor) -> tuple[int, ...]:
     return shape[:2] if len(shape) == 4 and shape[2:] == (1, 1) else shape
 
 
-def layers(state: Mapping[str, Tensor]) -> list[Layer]:
+def layers(state: Mapping[str, Tensor]) -> list[ForeignLayer]:
     """The layers of a state dict in its own order."""
-    found: dict[str, Layer] = {}
+    found: dict[str, ForeignLayer] = {}
     for key, tensor in state.items():
         name, _, word = key.rpartition(".")
         if word != "num_batches_tracked":
-            found.setdefault(name, Layer(name)).tensors[word] = tensor
+            found.setdefault(name, ForeignLayer(name)).tensors[word] = tensor
     return list(found.values())
 
 
-def shortcuts_first(found: list[Layer]) -> list[Layer]:
+def shortcuts_first(found: list[ForeignLayer]) -> list[ForeignLayer]:
     """Our layers with every shortcut before the body that it goes round, the order of torchvision's RegNet."""
-    ordered: list[Layer] = []
+    ordered: list[ForeignLayer] = []
     for layer in found:
         residual, is_shortcut, _ = layer.name.partition("shortcut.")
         body = [i for i, other in enumerate(ordered) if is_shortcut and other.name.startswith(f"{residual}body.")]
@@ -78,7 +78,7 @@ def shortcuts_first(found: list[Layer]) -> list[Layer]:
     return ordered
 
 
-def fits(ours: Layer, theirs: Layer) -> bool:
+def fits(ours: ForeignLayer, theirs: ForeignLayer) -> bool:
     """Whether the tensors of two layers have the same shapes, or as many numbers where a window covers a whole map."""
     if ours.kind == theirs.kind == "scales":
         return [math.prod(one) for one in ours.shapes.values()] == [math.prod(one) for one in theirs.shapes.values()]
@@ -93,7 +93,9 @@ def flat(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[0], math.prod(shape[1:])
 
 
-def aligned(ours: list[Layer], theirs: list[Layer]) -> tuple[list[tuple[Layer, Layer]], list[str]]:
+def aligned(
+    ours: list[ForeignLayer], theirs: list[ForeignLayer]
+) -> tuple[list[tuple[ForeignLayer, ForeignLayer]], list[str]]:
     """Pairs of layers, lined up by order, and what does not fit."""
     pairs, problems = [], []
     for kind in ("layers with weights", "norms", "scales"):
@@ -148,9 +150,9 @@ def in_order(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         ) from None
 
 
-def groups(layers: list[Layer]) -> list[list[Layer]]:
+def groups(layers: list[ForeignLayer]) -> list[list[ForeignLayer]]:
     """Layers in groups: some with weights and the norms behind them."""
-    found: list[list[Layer]] = [[]]
+    found: list[list[ForeignLayer]] = [[]]
     for layer in layers:
         if found[-1] and found[-1][-1].is_norm and not layer.is_norm:
             found.append([])
@@ -158,7 +160,7 @@ def groups(layers: list[Layer]) -> list[list[Layer]]:
     return found
 
 
-def in_order_of(ours: list[Layer], theirs: list[Layer]) -> list[Layer]:
+def in_order_of(ours: list[ForeignLayer], theirs: list[ForeignLayer]) -> list[ForeignLayer]:
     """`theirs`, neighbouring groups exchanged where the second has the shapes that are due and the first has not."""
     waiting, ordered = groups(theirs), []
     for group in groups(ours):

@@ -128,7 +128,7 @@ class InKernels(Normalised):
         self.held = None
         return kernel.backward(gradient, leaves[0], self._folded(*leaves), self.act, wanted[0])
 
-    def _folded(self, *leaves: Tensor) -> kernel.Folded:
+    def _folded(self, *leaves: Tensor) -> kernel.FoldedNorm:
         _, mean, variance, weight, bias = leaves
         return kernel.fold(mean, variance, weight, bias, self.eps)
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from compound.data import DamageLog
 from compound.deploy import find_images
-from compound.explanation import MapRequest, Named, Panel, in_bytes, sheet, side_by_side
+from compound.explanation import MapRequest, NamedNetwork, Panel, in_bytes, sheet, side_by_side
 from compound.nn import load_weights
 from compound.reporting.page import Part, Section, section
 from compound.reporting.picture import DPI
@@ -51,7 +51,7 @@ def map_section(runs: Sequence[tuple[str, Path]], images: Sequence[Path], device
     networks = []
     for name, path in runs:
         model, described = load_weights(path)
-        networks.append(Named(name, model, described.classes))
+        networks.append(NamedNetwork(name, model, described.classes))
     damage = DamageLog(limit=1.0)
     several = len(networks) > 1  # scores are for comparing
     seen = side_by_side(networks, found[:MOST], damage, MapRequest(areas=several), device)

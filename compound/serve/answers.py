@@ -26,7 +26,7 @@ class Answer(BaseModel):
     classes: list[ClassProbability]
 
 
-class Problem(BaseModel):
+class ErrorAnswer(BaseModel):
     error: str
 
 
@@ -35,7 +35,7 @@ class Ready(BaseModel):
 
     model: str
     predictions: list[Answer]
-    damaged: list[Problem]
+    damaged: list[ErrorAnswer]
 
 
 class About(BaseModel):

@@ -22,12 +22,12 @@ from compound.explanation import has_class_maps
 from compound.reporting.drawing import Drawing
 from compound.reporting.stages import network_part
 from compound.serve import page
-from compound.serve.answers import About, Answer, Problem, Ready, classes_of
+from compound.serve.answers import About, Answer, ErrorAnswer, Ready, classes_of
 from compound.serve.batching import Busy
 from compound.serve.bodies import DOCUMENTED, images_of
 from compound.serve.decoding import Decoders
-from compound.serve.limits import Guard, Limits, refuse
-from compound.serve.metrics import Metrics
+from compound.serve.limits import Limits, LimitsMiddleware, refuse
+from compound.serve.metrics import ServerMetrics
 from compound.serve.models import Loaded, ServedModel
 from compound.serve.watching import Watcher
 
@@ -36,7 +36,7 @@ Index = Annotated[int | None, Query(alias="class", ge=0, description="Its number
 PREDICT = "The most probable classes of one image, or of every image of a form."
 EXPLAIN = "Where in one image the network sees a class, as a picture."
 ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Problem, "description": why}
+    code: {"model": ErrorAnswer, "description": why}
     for code, why in {
         400: "Not understood; or several networks are served and none is named.",
         401: "The token is missing or wrong.",
@@ -96,11 +96,11 @@ def make_app(
     models: Mapping[str, ServedModel],
     limits: Limits,
     token: str | None = None,
-    metrics: Metrics | None = None,
+    metrics: ServerMetrics | None = None,
     watcher: Watcher | None = None,
 ) -> ASGIApp:
     """The whole application: paths, errors as sentences, and the guard before them."""
-    desk, metrics = Desk(models, limits), metrics or Metrics()
+    desk, metrics = Desk(models, limits), metrics or ServerMetrics()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -122,7 +122,7 @@ def make_app(
     def observe(scope: Scope, status: int, seconds: float) -> None:
         metrics.observe(getattr(scope.get("route"), "path", "other"), status, seconds)
 
-    return Guard(app, limits, token, observe)
+    return LimitsMiddleware(app, limits, token, observe)
 
 
 def add_answers(app: FastAPI, desk: Desk) -> None:
@@ -137,7 +137,7 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
                 *(desk.classify(served, loaded, data, position, top) for position, data in enumerate(images))
             )
         answers = [one for one in found if isinstance(one, Answer)]
-        damaged = [Problem(error=str(one)) for one in found if isinstance(one, DamagedImage)]
+        damaged = [ErrorAnswer(error=str(one)) for one in found if isinstance(one, DamagedImage)]
         if not answers:
             raise HTTPException(422, "; ".join(one.error for one in damaged))
         return Ready(model=served.name, predictions=answers, damaged=damaged)
@@ -168,7 +168,7 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
         )  # fmt: skip
 
 
-def add_operations(app: FastAPI, desk: Desk, metrics: Metrics) -> None:
+def add_operations(app: FastAPI, desk: Desk, metrics: ServerMetrics) -> None:
     """What the page, other services and their keepers ask."""
 
     @app.get("/", include_in_schema=False)

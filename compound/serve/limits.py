@@ -33,7 +33,7 @@ class Limits:
         return 16 * self.body
 
 
-class Guard:
+class LimitsMiddleware:
     """Admits requests to `app`: known hosts, the right token, and bodies that fit.
 
     Without a token only this machine may ask, so the Host header must be a name of it: a page in a browser could
@@ -102,7 +102,7 @@ class Guard:
 class Body:
     """A request's body as it arrives, counted."""
 
-    def __init__(self, guard: Guard, receive: Receive) -> None:
+    def __init__(self, guard: LimitsMiddleware, receive: Receive) -> None:
         self.guard, self._receive = guard, receive
         self.kept = 0
 

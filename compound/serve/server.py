@@ -18,7 +18,7 @@ from compound.files import name_of
 from compound.serve.app import make_app
 from compound.serve.batching import Batcher
 from compound.serve.limits import Limits, is_loopback
-from compound.serve.metrics import Metrics
+from compound.serve.metrics import ServerMetrics
 from compound.serve.models import ServedModel
 from compound.serve.protocol import impatient
 from compound.serve.watching import Watcher
@@ -80,7 +80,7 @@ def name_places(places: list[str]) -> dict[str, str]:
 
 
 def open_models(
-    places: Mapping[str, str], metrics: Metrics, *, runtime: str, device: str, queue: int, wait: float
+    places: Mapping[str, str], metrics: ServerMetrics, *, runtime: str, device: str, queue: int, wait: float
 ) -> dict[str, ServedModel]:
     """All models loaded, each with its queue; what does not load is an error now rather than later."""
     models = {}
@@ -105,7 +105,7 @@ def serve(
     """Answer until SIGTERM or SIGINT, then finish what is under way. SIGHUP reads the files again."""
     check_address(address)
     check_free(address)
-    metrics = Metrics()
+    metrics = ServerMetrics()
     models = open_models(name_places(places), metrics, runtime=runtime, device=device, queue=queue, wait=wait)
     watcher = Watcher(models, reload, metrics)
     app = make_app(models, limits, address.token, metrics, watcher)

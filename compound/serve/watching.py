@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Mapping
 
-from compound.serve.metrics import Metrics
+from compound.serve.metrics import ServerMetrics
 from compound.serve.models import ServedModel
 
 LOG = logging.getLogger("uvicorn.error")
@@ -13,7 +13,7 @@ LOG = logging.getLogger("uvicorn.error")
 class Watcher:
     """A thread that looks at the models' files every `seconds`, and at once when `look_now` is called."""
 
-    def __init__(self, models: Mapping[str, ServedModel], seconds: float, metrics: Metrics) -> None:
+    def __init__(self, models: Mapping[str, ServedModel], seconds: float, metrics: ServerMetrics) -> None:
         self.models, self.seconds, self.metrics = models, seconds, metrics
         self._wake = threading.Event()
         self._forced = self._ended = False

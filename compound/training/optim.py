@@ -15,7 +15,7 @@ from compound.training.recipe import Recipe
 from compound.training.sharding import is_sharded
 
 
-class Grouped(Optimizer, ABC):
+class GroupedOptimizer(Optimizer, ABC):
     """An optimiser that updates all parameters of a group at once."""
 
     @torch.no_grad()
@@ -47,7 +47,7 @@ class Grouped(Optimizer, ABC):
             yield [self.state[p][name] for p in params]
 
 
-class RMSpropTF(Grouped):
+class RMSpropTF(GroupedOptimizer):
     """RMSProp in TensorFlow's form (Section 5.2: decay 0.9, momentum 0.9, ε 0.001).
 
     Differs from `torch.optim.RMSprop` in three ways that cost accuracy when missed: ε stands inside the root, the
@@ -85,7 +85,7 @@ class RMSpropTF(Grouped):
         torch._foreach_sub_(params, buffers)
 
 
-class Lamb(Grouped):
+class Lamb(GroupedOptimizer):
     """LAMB (You et al. 2020, Algorithm 2): Adam whose step is scaled, layer by layer, to the norm of the weights.
 
     As in the "ResNet strikes back" recipes, all gradients are first scaled to a common norm of at most `max_norm`, and

@@ -15,7 +15,7 @@ from compound.verbs.models import find_model
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from compound.explanation import Look, Named
+    from compound.explanation import Look, NamedNetwork
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Explained:
     One network has a picture an image; several have one together, and the mean of each one's scores.
     """
 
-    networks: "tuple[Named, ...]"
+    networks: "tuple[NamedNetwork, ...]"
     looks: "tuple[tuple[Look, ...], ...]"
     pictures: tuple[Path, ...]
     damaged: dict[str, str]
@@ -103,8 +103,8 @@ def explain(
     return Explained(tuple(networks), looks, tuple(one.picture for one in drawn), damage.damaged)
 
 
-def _networks(models: Place | Sequence[Place], weights: Place | None) -> "list[Named]":
-    from compound.explanation import Named
+def _networks(models: Place | Sequence[Place], weights: Place | None) -> "list[NamedNetwork]":
+    from compound.explanation import NamedNetwork
 
     places = [fspath(place) for place in ([models] if isinstance(models, str | PathLike) else models)]
     names = [name_of(Path(place)) if Path(place).exists() else place for place in places]
@@ -112,7 +112,7 @@ def _networks(models: Place | Sequence[Place], weights: Place | None) -> "list[N
     for place, name in zip(places, names, strict=True):
         model, described = find_model(place, weights)
         # Runs of one name in several folders, as a study of several seeds has them, go by their paths.
-        found.append(Named(name if names.count(name) == 1 else place, model, described.classes))
+        found.append(NamedNetwork(name if names.count(name) == 1 else place, model, described.classes))
     return found
 
 

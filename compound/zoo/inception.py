@@ -5,7 +5,7 @@ auxiliary classifier of training is left out. 0 channels are what the other bran
 """
 
 from compound.blocks import Branch, ConvBlock, Inception, InceptionResidual, Style
-from compound.blocks.inception import Step
+from compound.blocks.inception import BranchConv
 from compound.head import Head
 from compound.network import Inputs, Network, Stage
 
@@ -41,7 +41,7 @@ def inception_b(single: int, short: tuple[int, ...], long: tuple[int, ...], pool
     return Inception((Branch(((1, single),)), first, second, pooled))
 
 
-def inception_c(single: int, short: int, long: tuple[Step, ...], ends: int, pooled: Branch) -> Inception:
+def inception_c(single: int, short: int, long: tuple[BranchConv, ...], ends: int, pooled: Branch) -> Inception:
     """8×8: 1×1; 1×1; `long`; both of these end in 1×3 beside 3×1; average pool, 1×1."""
     two = (((1, 3), ends), ((3, 1), ends))
     return Inception((Branch(((1, single),)), Branch(((1, short),), two), Branch(long, two), pooled))

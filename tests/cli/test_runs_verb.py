@@ -10,16 +10,10 @@ import pytest
 import compound
 from compound import RECIPES, parse_network
 from compound.training import Run
+from tests.tiny import TINY
 
-NETWORK = parse_network("""
-name: tiny
-resolution: 14
-stem: {block: conv, channels: 8, stride: 2}
-stages:
-- {block: mbconv, kernel: 3, expand: 2, layers: 1, channels: 8}
-head: {channels: 16}
-""")
-DATA = {"name": "photos", "classes": ["boot", "shirt"], "channels": 3, "where": "photos"}
+NETWORK = parse_network(TINY)
+DATA = {"name": "photos", "classes": ["boot", "shirt"], "channels": 1, "where": "photos"}
 HOLD = "import sys; from pathlib import Path; from compound.files import locked\n"
 HOLD += "with locked(Path(sys.argv[1]), 'it'): print('held', flush=True); sys.stdin.read()"
 
@@ -61,7 +55,7 @@ def test_the_same_in_python_and_as_json(cli, folder):
     assert [one["run"] for one in cli.json("runs", folder)["runs"]] == [str(folder / name) for name in found]
     done = found["done"]
     assert (done.state, done.part, done.judged["top1"], done.epochs) == ("finished", "test", 0.75, (4, 4))
-    assert done.cost == compound.cost(NETWORK.with_(classes=2))
+    assert done.cost == compound.cost(NETWORK.with_(classes=2, channels=1))
     assert found["begun"].judged is None
     assert [run.path for run in compound.runs(folder / "done")] == [folder / "done"]
 

@@ -81,7 +81,7 @@ def test_a_norm_and_its_activation(act, images, channels, side, scale, offset, k
 def test_slopes_are_those_of_torch_also_at_kinks_and_far_out(act):
     z = torch.tensor([-1e30, -200.0, -90, -6, -3, -1e-3, -0.0, 0, 1e-3, 1, 2, 3, 3.5, 5.5, 6, 7, 90, 1e30])
     x = innermost(z.repeat(1, 1).reshape(1, 1, 1, -1))
-    norm, count = norm_act.Folded(torch.ones(1), torch.zeros(1), torch.zeros(1), torch.ones(1)), z.numel()
+    norm, count = norm_act.FoldedNorm(torch.ones(1), torch.zeros(1), torch.zeros(1), torch.ones(1)), z.numel()
     close(norm_act.apply(x, norm, act).flatten()[1:-1], (act()(z.double()) if act else z.double())[1:-1], 1e-6)
     leaf = z.double().requires_grad_()
     slope = torch.autograd.grad((act()(leaf) if act else leaf * 1).sum(), leaf)[0]
@@ -183,7 +183,7 @@ def test_bfloat16_is_rounded_as_torch_does_it():
     values = z.int().view(torch.float32)
     numbers = values[values.isfinite() & (values.abs() > 1e-30)]
     x = innermost(torch.ones(1, len(numbers), 1, 1)).bfloat16()
-    norm = norm_act.Folded(numbers, torch.zeros_like(numbers), torch.zeros_like(numbers), torch.ones_like(numbers))
+    norm = norm_act.FoldedNorm(numbers, torch.zeros_like(numbers), torch.zeros_like(numbers), torch.ones_like(numbers))
     assert torch.equal(norm_act.apply(x, norm, None).flatten(), numbers.bfloat16())
 
 

@@ -18,7 +18,7 @@ from compound.nn import Unknown, build, save_weights
 from compound.nn.conformal import Sets
 from compound.notation import parse_network
 from compound.serve import Address, Limits, Watcher, make_app
-from compound.serve.metrics import Metrics
+from compound.serve.metrics import ServerMetrics
 from compound.serve.server import configure, open_models
 
 NETWORK = """
@@ -96,7 +96,7 @@ def start() -> Iterator[Start]:
 
     def make(places: dict[str, Path], limits: Limits | None = None, token: str | None = None, queue: int = 64,
              reload: float = 60.0) -> Running:  # fmt: skip
-        limits, metrics = limits or Limits(), Metrics()
+        limits, metrics = limits or Limits(), ServerMetrics()
         named = {name: str(path) for name, path in places.items()}
         models = open_models(named, metrics, runtime="auto", device="cpu", queue=queue, wait=0.005)
         app = make_app(models, limits, token, metrics, Watcher(models, reload, metrics))

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from compound.blocks import Block, Branch, Inception, InceptionResidual
-from compound.blocks.inception import Step
+from compound.blocks.inception import BranchConv
 from compound.nn.reading.graph import TraceGraph
 
 THROUGH = ("norm", "act")  # what every convolution of a branch has behind it
 
 
-def step(graph: TraceGraph, value: int) -> tuple[Step, int] | None:
+def step(graph: TraceGraph, value: int) -> tuple[BranchConv, int] | None:
     """The convolution that `value` leaves, as (window, channels), and the value it reads."""
     while value and graph.nodes[value - 1].kind in THROUGH:
         (value,) = graph.nodes[value - 1].inputs
@@ -24,8 +24,8 @@ def step(graph: TraceGraph, value: int) -> tuple[Step, int] | None:
 
 def branch(graph: TraceGraph, value: int, start: int) -> Branch | None:
     """The branch that ends in `value` and begins at `start`, or None."""
-    convs: list[Step] = []
-    ends: list[Step] = []
+    convs: list[BranchConv] = []
+    ends: list[BranchConv] = []
     if value > start and graph.nodes[value - 1].kind == "join":
         found = [step(graph, end) for end in graph.nodes[value - 1].inputs]
         sources = {one[1] for one in found if one}
