@@ -12,6 +12,7 @@ from compound.data import open_data
 from compound.evaluation.folds import read_folds
 from compound.nn import build, load_weights, save_weights
 from compound.training import open_run
+from compound.training.probe import PENALTIES, fit_path
 
 NETWORK = """
 name: my-net
@@ -28,6 +29,12 @@ inputs: {mean: [0.3], std: [0.35], margin: 0}
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory, write_photos):
     return write_photos(tmp_path_factory.mktemp("photos"), 30)
+
+
+@pytest.fixture(autouse=True)
+def few_penalties(monkeypatch):
+    """Every ninth: that all are tried is tests/training's."""
+    monkeypatch.setattr(fit_path, "__defaults__", (PENALTIES[::9],))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ Small = Callable[[str], ConvNet]
 @pytest.fixture(scope="session")
 def small() -> Small:
     def make(name: str) -> ConvNet:
-        network = scale(ZOO[name], Scaling(depth=0.25, width=0.5, resolution=1.0))
+        network = scale(ZOO[name], Scaling(depth=0.4, width=0.5, resolution=1.0))
         network = network.with_(resolution=96 if network.resolution > 96 else network.resolution)
         model = build(network.with_(classes=7), seed=1).eval()
         generator = torch.Generator().manual_seed(2)
