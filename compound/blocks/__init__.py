@@ -10,8 +10,10 @@ from compound.blocks.conv import ConvBlock
 from compound.blocks.convnext import ConvNext, Patches
 from compound.blocks.dense import Dense
 from compound.blocks.fire import Fire
+from compound.blocks.ghost import GhostBottleneck
 from compound.blocks.grouped import DeepStem, Grouped, HalvedBottleneck
 from compound.blocks.inception import Branch, Inception, InceptionResidual
+from compound.blocks.mixed import MixedMBConv
 from compound.blocks.mobile import FusedMBConv, MBConv, Separable, UniversalMBConv
 from compound.blocks.normfree import NormFree, TieredStem
 from compound.blocks.pool import MaxPool
@@ -34,12 +36,14 @@ __all__ = [
     "Dense",
     "Fire",
     "FusedMBConv",
+    "GhostBottleneck",
     "Grouped",
     "HalvedBottleneck",
     "Inception",
     "InceptionResidual",
     "MBConv",
     "MaxPool",
+    "MixedMBConv",
     "MobileOne",
     "NormFree",
     "Patches",

@@ -15,9 +15,11 @@ from compound.zoo import ZOO
 # Trained in PyTorch with its ε of 1e-5 and symmetric padding, although the network was first TensorFlow's.
 PYTORCH_TRAINED = {
     "torchvision": re.compile(r"efficientnet_b[0-4]|mnasnet"),
-    "timm": re.compile(r"efficientnet|mnasnet|semnasnet|mobilenetv3|tinynet"),
+    "timm": re.compile(r"efficientnet|mnasnet|semnasnet|mobilenetv3|tinynet|mixnet"),
 }
-VARIED = re.compile(r"efficientnet|mnasnet|mobilenet-v3|tinynet")  # networks of the zoo that have more than one style
+VARIED = re.compile(
+    r"efficientnet|mnasnet|mobilenet-v3|tinynet|mixnet"
+)  # networks of the zoo that have more than one style
 ONLY_TIMM = re.compile(r"mnasnet|tinynet")  # of these timm has no ported weights
 IN_TORCHVISION = re.compile(r"efficientnet-b[0-7]|efficientnetv2-[sml]|mnasnet-b1|mobilenet-v3")
 

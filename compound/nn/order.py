@@ -15,6 +15,8 @@ from torch import Tensor
 LINES = """
 conv_stem bn1 blocks conv_head? bn2? classifier             | timm: EfficientNet and all MobileNets
 conv_stem bn1 blocks conv_head norm_head classifier         | timm: MobileNetV4
+primary_conv cheap_operation                                | timm: GhostNet
+ghost1 conv_dw? bn_dw? se? ghost2 shortcut?
 dw_start? pw_exp dw_mid? pw_proj
 conv_dw bn1 se? conv_pw bn2
 conv_pw bn1 conv_dw bn2 se? conv_pwl bn3

@@ -41,6 +41,10 @@ FAMILIES = (
     "convnext",
     "repvgg",
     "lcnet",
+    "mixnet",
+    "fbnet",
+    "hardcorenas",
+    "ghostnet",
 )
 
 
