@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from compound.verbs.evaluate import Judging as Judging
     from compound.verbs.evaluate import Sweep as Sweep
     from compound.verbs.evaluate import compare, evaluate
+    from compound.verbs.evaluations import SetAsked as SetAsked
+    from compound.verbs.evaluations import evaluate_all
     from compound.verbs.explain import explain
     from compound.verbs.export import export
     from compound.verbs.figure import figure
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from compound.verbs.plan import plan
     from compound.verbs.predict import predict, predict_frames
     from compound.verbs.probe import probe
+    from compound.verbs.repeat import repeat
     from compound.verbs.report import report
     from compound.verbs.resume import resume
     from compound.verbs.runs import runs
@@ -106,6 +109,7 @@ __all__ = [
     "doctor",
     "dump_network",
     "evaluate",
+    "evaluate_all",
     "explain",
     "export",
     "figure",
@@ -120,6 +124,7 @@ __all__ = [
     "predict",
     "predict_frames",
     "probe",
+    "repeat",
     "report",
     "resume",
     "runs",
@@ -143,6 +148,7 @@ VERBS = {
     "compare": "compound.verbs.evaluate",
     "doctor": "compound.verbs.doctor",
     "evaluate": "compound.verbs.evaluate",
+    "evaluate_all": "compound.verbs.evaluations",
     "explain": "compound.verbs.explain",
     "export": "compound.verbs.export",
     "figure": "compound.verbs.figure",
@@ -154,6 +160,7 @@ VERBS = {
     "predict": "compound.verbs.predict",
     "predict_frames": "compound.verbs.predict",
     "probe": "compound.verbs.probe",
+    "repeat": "compound.verbs.repeat",
     "report": "compound.verbs.report",
     "resume": "compound.verbs.resume",
     "runs": "compound.verbs.runs",
@@ -173,6 +180,7 @@ VALUES = {
     "Folds": "compound.data.folds",
     "RECIPES": "compound.training",
     "Judging": "compound.verbs.evaluate",
+    "SetAsked": "compound.verbs.evaluations",
     "Proposals": "compound.verbs.architecture",
     "Recipe": "compound.training",
     "Safeguards": "compound.training",

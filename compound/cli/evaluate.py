@@ -1,23 +1,36 @@
 """`compound evaluate`: a trained network on the test images of a data set."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, in_order, note
-from compound.cli.evaluated import evaluated_lines
+from compound.cli.common import Json, answer, in_order, is_network, note
+from compound.cli.evaluated import evaluated_lines, table_lines
 from compound.cli.execution import ExecutionOptions, with_execution
 from compound.cli.training import Download, Root
 from compound.errors import UsageError
+from compound.files import write_text
 from compound.verbs import evaluate as verb
 from compound.verbs.calibration import Fitting
+from compound.verbs import evaluations as verbs
+
+if TYPE_CHECKING:
+    from compound.data import DataSpec
+    from compound.execution import Execution
 
 Model = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="A run directory, a .safetensors file, or a network's name with --weights."),
 ]
-DataDefault = Annotated[str | None, typer.Argument(metavar="[DATA]", help="Default: what the run was trained on.")]
+DataDefault = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[DATA]...",
+        help="Default: what the run was trained on. With more runs and sets, also imagenet-r=FOLDER, a table.",
+    ),
+]
 ForeignWeights = Annotated[
     str | None, typer.Option("--weights", help="For NETWORK: another library's .pth file, or a published name.")
 ]
@@ -45,6 +58,7 @@ def evaluate(
         Path | None, typer.Option(help="Draw accuracy by confidence: a .svg, .png or .pdf file.")
     ] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write a CSV file with a row an image.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the table of networks and sets as a CSV file.")] = None,
     final: Annotated[
         bool, typer.Option("--final", help="The one evaluation of a run that keeps its test images; written into it.")
     ] = False,
@@ -65,20 +79,65 @@ def evaluate(
     download: Download = False,
     json: Json = False,
 ) -> None:
-    """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class, confusion."""
+    """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class; several as a table."""
     from compound.data import DataSpec
 
-    if data is not None and not weights:
-        in_order("evaluate", model, data)
+    words = list(data or [])
+    if words and not weights and not is_model(model):
+        in_order("evaluate", model, words[0])
     sizes = tuple(parse_resolutions(resolutions))
-    given = DataSpec(data or "", root=root, download=download)
+    if csv is not None or len(words) > 1 or any(is_model(word) or layout_in(word) for word in words):
+        refuse_alone(
+            weights=weights, calibrate=calibrate, reliability=reliability, predictions=predictions, final=final,
+            resolutions=resolutions, recalibrate=recalibrate, layout=layout, labels=labels, unknown=unknown,
+            coverage=coverage,
+        )  # fmt: skip
+        every = table_of([model, *words], DataSpec("", root=root, download=download), again, running.execution())
+        if csv is not None:
+            write_text(csv, every.csv())
+        return answer(json, every.to_json(), "\n".join(table_lines(every)))
+    given = DataSpec(words[0] if words else "", root=root, download=download)
     found = verb.evaluate(
         model, given,
         weights=weights, judging=verb.Judging(final, again, layout, labels), sweep=verb.Sweep(sizes, recalibrate),
         calibrate=Fitting(calibrate, unknown, coverage), predictions=predictions, reliability=reliability,
         execution=running.execution(), say=note,
     )  # fmt: skip
-    answer(json, found.to_json(), "\n".join(evaluated_lines(found)))
+    return answer(json, found.to_json(), "\n".join(evaluated_lines(found)))
+
+
+def is_model(word: str) -> bool:
+    """Whether a word names a trained network, and not images."""
+    return is_network(word) or word.startswith(("hf:", "timm/", "torchvision/")) or word.endswith((".pth", ".pt"))
+
+
+def layout_in(word: str) -> str | None:
+    """The published layout that a word begins with, as in `imagenet-r=FOLDER`."""
+    from compound.evaluation import LAYOUTS
+
+    name = word.partition("=")[0]
+    return name if "=" in word and name in LAYOUTS else None
+
+
+def table_of(words: list[str], asked: "DataSpec", again: bool, execution: "Execution") -> verbs.EvaluatedAll:
+    """Every network among `words` on every set among them; `asked` has the other words of their questions."""
+    sets = []
+    for word in words[1:]:
+        if is_model(word):
+            continue
+        layout = layout_in(word)
+        if layout == "imagenet-real":
+            raise UsageError("imagenet-real needs its labels; give it alone: --layout imagenet-real --labels real.json")
+        sets.append(verbs.SetAsked(replace(asked, where=word[len(layout) + 1 :] if layout else word), layout))
+    models = [words[0], *filter(is_model, words[1:])]
+    return verbs.evaluate_all(models, sets, again=again, execution=execution, say=note)
+
+
+def refuse_alone(**options: object) -> None:
+    """Raise `UsageError` for what is of one network on one set."""
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"--{name} is of one network on one set, and a table is asked for; leave it out")
 
 
 def parse_resolutions(text: str | None) -> list[int]:

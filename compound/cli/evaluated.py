@@ -6,6 +6,7 @@ from compound.cli.train import evaluation_text
 
 if TYPE_CHECKING:
     from compound.verbs.evaluate import Evaluated
+    from compound.verbs.evaluations import EvaluatedAll
 
 SHARES = ("recall", "precision", "f1")
 
@@ -41,6 +42,21 @@ def evaluated_lines(found: "Evaluated") -> list[str]:
         told = ", batch norms recalibrated" if one["recalibrated"] else ""
         lines.append(f"{one['top1']:>8.2%}  at {one['resolution']} px{told}, loss {one['loss']:.4f}")
     return lines
+
+
+def table_lines(every: "EvaluatedAll") -> list[str]:
+    """A line for each network on each set, and below it by which images, where that is not all of the set."""
+    rows = every.records()
+    first, second = (max(len(name), *(len(row[name]) for row in rows)) for name in ("model", "data"))
+    titles = f"{'images':>8} {'top-1':>8} {'95 % interval':>20} {'per class':>10} {'top-5':>8} {'loss':>8}"
+    lines = [f"{'model':<{first}}  {'data':<{second}} {titles}"]
+    for row in rows:
+        between = f"{row['top1_low']:.2%} to {row['top1_high']:.2%}"
+        by_class = "–" if row["mean_per_class"] is None else f"{row['mean_per_class']:.2%}"
+        figures = f"{row['images']:>8,} {row['top1']:>8.2%} {between:>20} {by_class:>10} {row['top5']:>8.2%}"
+        lines.append(f"{row['model']:<{first}}  {row['data']:<{second}} {figures} {row['loss']:>8.4f}")
+    told = {f"{row['model']} on {row['data']}: {row['judged']}" for row in rows if row["judged"] != "all of it"}
+    return lines + sorted(told)
 
 
 def class_lines(classes: dict[str, dict[str, Any]], shares: tuple[str, ...]) -> list[str]:

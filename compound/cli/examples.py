@@ -29,6 +29,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "compound train resnet-18 photos/ --weights auto --train head",
     ),
     "resume": ("compound resume runs/my-run", "compound resume runs/study-width-on-my-net-photos"),
+    "repeat": ("compound repeat runs/my-run", "compound repeat runs/my-run -o runs/again --device cpu"),
     "probe": (
         "compound probe efficientnet-lite0 photos/ --weights lite0.pth --folds 5",
         "compound probe runs/my-run photos/ --shots 5",
@@ -41,8 +42,8 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "serve": ("compound serve runs/my-run", "compound serve small=runs/a large=runs/b --port 9000"),
     "runs": ("compound runs", "compound runs my-runs/ --json"),
     "evaluate": (
-        "compound evaluate runs/my-run",
         "compound evaluate resnet-50 photos/ --weights torchvision/resnet50",
+        "compound evaluate runs/a runs/b photos/ imagenet-r=renditions/ --csv table.csv",
     ),
     "compare": ("compound compare runs/a runs/b", "compound compare runs/a runs/b photos/"),
     "explain": (

@@ -6,11 +6,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from compound.data.spec import HELD
 from compound.mapping import to_mapping
 from compound.reporting.names import plain
-from compound.training.final import is_unseen
-from compound.training.origin import start_of
 from compound.training.run import Run, resume_command
 
 
@@ -35,24 +32,13 @@ def origin_fields(run: Run) -> list[tuple[str, str]]:
 
 
 def commands(run: Run) -> list[Command]:
-    """What to type: the recipe as a file first, because a preset may change and its options are not kept by name."""
+    """What to type: the recipe as a file first, for other data and networks; a preset may change."""
     out = shlex.quote(str(run.path))
     settled = replace(run.recipe, find=(), minutes=None)  # what was measured stands in it, and is not measured again
     recipe = yaml.safe_dump(to_mapping(settled), sort_keys=False, allow_unicode=True, width=100)
-    spec = run.spec
-    start = start_of(run.start)
-    train = (
-        f"compound train {shlex.quote(str(run.path / 'network.yaml'))} {shlex.quote(spec.where)}"
-        f" --recipe recipe.yaml --seed {run.seed} --channels {spec.channels}"
-        + (f" --holdout {spec.holdout:g}" if spec.holdout != HELD else "")
-        + (f" --root {shlex.quote(str(spec.root))}" if spec.root else "")
-        + (f" --weights {shlex.quote(str(start.weights))}" if start.weights else "")
-        + (f" --inherit {shlex.quote(str(start.inherited))}" if start.inherited else "")
-        + (" --no-final" if is_unseen(run) else "")
-    )
     return [
         Command("The recipe as a file", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),
-        Command("Repeat", f"{train} -o {shlex.quote(f'{run.path}-again')}"),
+        Command("Repeat", f"compound repeat {out}"),
         *([] if run.state == "done" else [Command("Resume", resume_command(run.path))]),
         Command("Evaluate", f"compound evaluate {out}"),
         Command("Predict", f"compound predict {out} photo.jpg"),

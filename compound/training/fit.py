@@ -18,6 +18,7 @@ from compound.training.final import refuse_second, refuse_unseen
 from compound.training.open import going_on, refuse_undivided
 from compound.training.run import Run
 from compound.training.session import Safeguards, Session
+from compound.training.setup import setup_of
 from compound.training.start import FRESH, Start
 from compound.training.threads import own_threads
 
@@ -63,6 +64,8 @@ def train(
         if execution.shard:
             refuse_undivided(run.recipe, world)
         run = stack.enter_context(own_threads(run, execution))
+        if run.setup and setup_of(run).execution.deterministic:  # what it began with, whoever goes on with it
+            execution = replace(execution, deterministic=True)
         stack.enter_context(execution.algorithms())
         data = going_on(run, data, say=True)
         while True:

@@ -146,7 +146,7 @@ def evaluate(
             name, asked | fitting.options() | {"--resolutions": sweep.resolutions, "--layout": judging.layout}
         )
     labelled = find_layout(judging, data, described, say) if judging.layout else None
-    question = _asked(data, described, parts=bool(fitting or sweep.resolutions), judging=judging)
+    question = asked_of(data, described, parts=bool(fitting or sweep.resolutions), judging=judging)
     judged = to_judge(weights or name, question, labelled)
     images = judged.data
     say(f"judged by {len(judged.source):,} images: {judged.said}")
@@ -213,12 +213,12 @@ def compare(
         raise UsageError(f"{first} and {second} know different classes, so they cannot be right about the same images")
     again = Judging(again=True)
     judged = [
-        to_judge(name, _asked(data, described, judging=again))
+        to_judge(name, asked_of(data, described, judging=again))
         for name, (_, described) in zip(names, loaded, strict=True)
     ]
     sources = in_common(judged[0].source, judged[1].source)
     fewer = any(len(s) < len(j.source) for s, j in zip(sources, judged, strict=True))
-    if not len(sources[0]) or (fewer and not _place(data)):
+    if not len(sources[0]) or (fewer and not place_of(data)):
         raise UsageError(f"{first} and {second} were tested on different images; name DATA that neither was trained on")
     said = " and ".join(sorted({one.said for one in judged}))
     say(f"judged by {len(sources[0]):,} images: {said}")
@@ -229,17 +229,19 @@ def compare(
     return Compared(*names, judged[0].name, said, run_comparison(*results))
 
 
-def _asked(data: "DataSpec | Place | None", described: "Weights", *, judging: Judging, parts: bool = False) -> "Asked":
+def asked_of(
+    data: "DataSpec | Place | None", described: "Weights", *, judging: Judging, parts: bool = False
+) -> "Asked":
     """What a network of these weights is to be judged by; an empty place stands for what its run was trained on."""
     from compound.data import DataSpec
     from compound.training.judging import Asked
 
-    spec = data if isinstance(data, DataSpec) else DataSpec(_place(data))
+    spec = data if isinstance(data, DataSpec) else DataSpec(place_of(data))
     spec = replace(spec, channels=described.channels)
     return Asked(spec, described.classes, described.several, parts, judging.final, judging.again)
 
 
-def _place(data: "DataSpec | Place | None") -> str:
+def place_of(data: "DataSpec | Place | None") -> str:
     from compound.data import DataSpec
 
     return data.where if isinstance(data, DataSpec) else fspath(data or "")
@@ -283,7 +285,7 @@ def refuse_mixtures(
     data: "DataSpec | Place | None", weights: Place | None, judging: Judging, sweep: Sweep, fitting: Fitting
 ) -> None:
     """Options that say nothing together."""
-    layout, sizes, named = judging.layout, sweep.resolutions, bool(_place(data))
+    layout, sizes, named = judging.layout, sweep.resolutions, bool(place_of(data))
     if judging.final and (named or weights or layout or sizes):
         raise UsageError("--final is of a run, its own test images and its own resolution; leave all other out")
     asked = next((option for option, given in fitting.options().items() if given), None)
@@ -303,7 +305,7 @@ def find_layout(judging: Judging, data: "DataSpec | Place | None", described: "W
     """The set in a published layout; it says where it is not whole."""
     from compound.evaluation import LAYOUTS, open_layout
 
-    layout, place = str(judging.layout), _place(data)
+    layout, place = str(judging.layout), place_of(data)
     found = open_layout(layout, Path(place), described.classes, described.channels, judging.labels)
     if len(found.source) != LAYOUTS[layout]:
         say(f"warning: {layout} has {LAYOUTS[layout]:,} images to judge and {place} has {len(found.source):,}")

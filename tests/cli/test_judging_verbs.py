@@ -124,6 +124,36 @@ def test_files_beside_the_figures(cli, runs, tmp_path):
 
 
 @pytest.mark.long
+def test_several_networks_on_several_sets_are_one_table(cli, runs, photos, tmp_path):
+    """Each row is what `evaluate` says of it alone: a set with some of the classes whole, of a copy what is unseen."""
+    other, copied = tmp_path / "other", shutil.copytree(photos, tmp_path / "copied")
+    for name in ("shirt", "boot"):
+        (other / name).mkdir(parents=True)
+        for number in range(6):
+            Image.open(photos / name / f"{number}.png").rotate(180).save(other / name / f"{number}.png")
+    pairs = [(run, place) for run in runs for place in (other, copied)]
+    found = cli.json("evaluate", *runs, other, copied, "--csv", tmp_path / "table.csv")["rows"]
+    assert [(row["model"], row["data"]) for row in found] == [(str(run), str(place)) for run, place in pairs]
+    assert [row["images"] for row in found] == [12, 21, 12, 21]
+    for row, pair in zip(found, pairs, strict=True):
+        alone = cli.json("evaluate", *pair)
+        assert [row["top1_low"], row["top1_high"]] == alone["top1_interval"]
+        shared = ("judged", "top1", "top5", "mean_per_class", "loss", "calibration_error")
+        assert [row[name] for name in shared] == [alone[name] for name in shared]
+    assert found[0]["top1"] != found[2]["top1"] or found[0]["loss"] != found[2]["loss"]
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "table.csv").read_text())))
+    assert [float(row["top1"]) for row in rows] == [row["top1"] for row in found]
+    code, out, _ = cli("evaluate", *runs)  # of each its own test images
+    head, *lines = out.splitlines()
+    assert (code, len(lines), "95 % interval" in head) == (0, 4, True)
+    assert lines[2].endswith(f"{photos.name}: the test images of the run's split")
+    code, err = cli.error("evaluate", *runs, other, "--calibrate")
+    assert (code, "--calibrate is of one network on one set" in err) == (2, True)
+    code, err = cli.error("evaluate", photos, *runs)
+    assert (code, "the network comes first" in err) == (2, True)
+
+
+@pytest.mark.long
 def test_two_runs_are_compared_on_the_same_images(cli, runs):
     told = cli.json("compare", *runs)
     one, two = (cli.json("evaluate", run)["top1"] for run in runs)

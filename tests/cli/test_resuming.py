@@ -12,7 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 import compound
-from compound import RECIPES, Setup, Sharing, Start, UsageError, parse_network
+from compound import RECIPES, Execution, Setup, Sharing, Start, UsageError, parse_network
 from compound.cli.resume import kept_command
 from compound.training import Interrupted, Run, open_run, session
 from compound.training.setup import kept, setup_of
@@ -130,14 +130,19 @@ def test_what_is_kept_of_a_setup_is_plain_and_lasts(here):
     run = Run(here, of, RECIPES["small"], {}, 3, setup=kept(Setup(Start("a.pth", of=of))))
     assert setup_of(run) == Setup(Start("a.pth", of=of), seed=3, resume=True)
     assert yaml.safe_load(yaml.safe_dump(run.setup)) == run.setup
+    assert kept(Setup(execution=Execution(deterministic=True))) == {"execution": {"deterministic": True}}
 
 
 @pytest.mark.long
 def test_a_study_goes_on_by_its_folder(cli, photos, here):
-    words = ("--recipe", "brief.yaml", "--epochs", 1, "--seeds", 1, "--ratio", 2, "--workers", 1, "--device", "cpu")
+    words = ("--recipe", "brief.yaml", "--epochs", 1, "--seeds", 2, "--ratio", 2, "--workers", 1, "--device", "cpu")
     study = cli.json("study", "tiny.yaml", photos, *words, "-o", "a study")
     again = cli.json("resume", "a study")
     assert {**again, "seconds": 0} == {**study, "seconds": 0}
+    of_a_seed = next(Path("a study/runs").glob("*-seed-1"))  # its weights' seed is not that of its images
+    repeated = compound.repeat(of_a_seed, "alone").run
+    first, second = load_file(of_a_seed / "model.safetensors"), load_file(repeated.weights)
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shlex
-import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ import compound
 from compound.nn import read_weights
 from compound.reporting.making import commands
 from compound.training import open_run
+from compound.training.setup import setup_of
 
 NETWORK = """
 name: my-net
@@ -109,20 +110,27 @@ def test_the_command_that_repeats_a_run_gives_the_same_bits(cli, trained, yaml, 
     """Typed as the report prints it: the weights it started from, and what was measured then, are in it."""
     out = tmp_path / "a run"
     words = ("--recipe", yaml.parent / "recipe.yaml", "--epochs", 1, "--rate", "auto", "--holdout", 12, "--no-final")
-    assert cli("train", yaml, photos, *words, how, trained, "-o", out)[0] == 0
+    assert cli("train", yaml, photos, *words, "--deterministic", how, trained, "-o", out)[0] == 0
     run = open_run(out)
     weights = trained / "model.safetensors"
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     assert run.start == {how[2:]: str(trained), "file": str(weights), "sha256": digest}
     lines = {command.what: command.line for command in commands(run)}
     monkeypatch.chdir(tmp_path)
-    subprocess.run(["bash", "-c", lines["The recipe as a file"]], check=True)
     code, _, err = cli(*shlex.split(lines["Repeat"])[1:])
     assert code == 0, err
-    (_, again), (_, first) = read_weights(tmp_path / "a run-again" / "model.safetensors"), read_weights(run.weights)
+    again = open_run(tmp_path / "a run-again")
+    assert (again.start, again.recipe) == (run.start, replace(run.recipe, find=()))
+    assert setup_of(again).execution.deterministic
+    (_, again), (_, first) = read_weights(again.weights), read_weights(run.weights)
     assert all(torch.equal(again[name], tensor) for name, tensor in first.items())
     assert not (tmp_path / "a run-again" / "evaluation.json").exists()
     assert "Resume" not in lines  # it is finished
+    (photos / "shirt" / "0.png").rename(tmp_path / "away.png")
+    code, err = cli.error("repeat", out, "-o", tmp_path / "other")
+    (tmp_path / "away.png").rename(photos / "shirt" / "0.png")
+    assert (code, "cannot go on: since the training 1 image went" in err) == (2, True)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.long

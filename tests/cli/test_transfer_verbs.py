@@ -6,6 +6,7 @@ import shutil
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from compound import Scaling, load_network, save_network, scale
 from compound.data import open_data
@@ -107,8 +108,15 @@ def test_weights_meet_a_budget_by_resolution_and_where_that_cannot_by_inheriting
     assert smaller["macs"] <= 50e3
     kept, _ = load_weights(run.path)
     assert torch.allclose(kept.stem[0].weight, whole.stem[0].weight, atol=1e-6)
-    narrow = cli.json("fit", photos, "--weights", weights, *still, "--params", "4k", "-o", tmp_path / "narrow")
+    narrow = cli.json("fit", photos, *foreign, *still, "--params", "4k", "-o", tmp_path / "narrow")
     assert narrow["params"] <= 4e3
+    again = cli.json("repeat", tmp_path / "narrow")  # the file knows nothing of its network, but the run does
+    assert again["report"] == f"{tmp_path / 'narrow-again'}/report.html"
+    first, second = (load_file(f"{folder}/model.safetensors") for folder in (tmp_path / "narrow", again["out"]))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    theirs.write_bytes(theirs.read_bytes() + b"\0")
+    code, err = cli.error("repeat", tmp_path / "narrow")
+    assert (code, "theirs.pth is not what" in err, "started from (SHA-256" in err) == (2, True, True)
     cut, _ = load_weights(tmp_path / "narrow")
     rows = {tuple(row.flatten().tolist()) for row in whole.stem[0].weight.detach().round(decimals=4)}
     assert {tuple(row.flatten().tolist()) for row in cut.stem[0].weight.detach().round(decimals=4)} <= rows

@@ -206,8 +206,7 @@ def test_how_to_make_it_again(make_run: MakeRun, tmp_path: Path) -> None:
     assert "fingerprint 6f8a0c87a6d7" in text
     assert "seed 7" in text
     assert "label_smoothing 0.1" in text
-    assert f"compound train {path}/network.yaml 'my data/<here>' --recipe recipe.yaml --seed 7 --channels 1 -o" in text
-    for verb in ("evaluate", "predict"):
+    for verb in ("repeat", "evaluate", "predict"):
         assert f"compound {verb} {path}" in text
     from compound.training import load_recipe
 

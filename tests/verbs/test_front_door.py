@@ -57,7 +57,7 @@ def test_every_verb_and_its_module_stand_on_the_page():
     page = (Path(__file__).parents[2] / "docs" / "api" / "index.md").read_text(encoding="utf-8")
     for name, module in compound.VERBS.items():
         assert f"`{name}`" in page
-        assert f"::: {module}\n" in page
+        assert f"::: {module}.{name}\n" in page
     told = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
     words = {word for cell in told for word in re.findall(r"`(\w+)", cell)}
     assert set(cli.VERBS) - {"search"} <= words
