@@ -194,8 +194,11 @@ def _divided(tables: Tables, spec: DataSpec) -> DataSet:
         held = _unlike(train, held, "validation", left_out)
     for part, source in (("train on", train), ("test with", test)):
         if not len(source):
+            every = tables.to_train()
+            alike = len(every) - len(np.unique(every.identities())) if tables.by == "content" else 0
+            copies = f", {alike:,} of them copies of another, which stay together" if alike else ""
             refuse(
-                f"{spec.where} has no image to {part}: {_counted(tables.to_train(), tables.classes)}; give two or more "
+                f"{spec.where} has no image to {part}: {_counted(every, tables.classes)}{copies}; give two or more "
                 "of a class, or a part of its own"
             )
     asked = replace(spec, channels=tables.channels, by=tables.by)

@@ -13,6 +13,7 @@ from compound.deploy.quantise import CALIBRATION, quantise_onnx, quantise_openvi
 from compound.errors import UsageError
 from compound.evaluation.statistics import wilson
 from compound.files import make_folder
+from compound.inference import refuse_no_numbers
 from compound.nn import ConvNet, Weights
 from compound.runtimes import (
     FORMATS,
@@ -90,11 +91,13 @@ def probe(model: ConvNet, source: Source, labelled: bool, images: int = IMAGES) 
     preprocessing = Preprocessing.of(model.network)
     pixels: list[Tensor] = []
     labels: list[Tensor] = []
+    names: list[str] = []
     damage = DamageLog(1.0)
     for batch in make_loader(source, preprocessing, 32):
         damage.add(batch)
         pixels.append(batch.images)
         labels.append(batch.labels)
+        names += [source.path(index) for index in batch.indices.tolist()]
         if sum(map(len, pixels)) >= images:
             break
     together = torch.cat(pixels)[:images]
@@ -102,8 +105,9 @@ def probe(model: ConvNet, source: Source, labelled: bool, images: int = IMAGES) 
         raise UsageError("there is no readable image to check the export on; give some with --images")
     model = model.cpu().eval()
     with torch.inference_mode():
-        parts = [model(preprocessing.normalise(part)) for part in together.split(32)]
-    return Probe(together, torch.cat(parts), torch.cat(labels)[:images] if labelled else None)
+        logits = torch.cat([model(preprocessing.normalise(part)) for part in together.split(32)])
+    refuse_no_numbers(model.network, logits, names[:images])
+    return Probe(together, logits, torch.cat(labels)[:images] if labelled else None)
 
 
 def export(

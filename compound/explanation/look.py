@@ -14,7 +14,7 @@ from compound.execution import pick_device
 from compound.explanation.boxes import Region, region_mask
 from compound.explanation.maps import Explanation, Method, explain
 from compound.explanation.score import deletion_insertion, energy_inside
-from compound.inference import chunk_size
+from compound.inference import chunk_size, refuse_no_numbers
 from compound.nn import ConvNet
 
 SCORES = ("energy", "area", "deletion", "insertion")
@@ -69,6 +69,7 @@ def look(model: ConvNet, source: Source, damage: DamageLog, asked: MapRequest, d
             continue
         chosen = None if asked.classes is None else asked.classes[batch.indices].to(where)
         images, found = explain_prepared(model, batch.images.to(where), chosen, top=asked.top, method=asked.method)
+        refuse_no_numbers(model.network, found.logits, [source.path(index) for index in batch.indices.tolist()])
         heat = found.heat(*images.shape[2:])
         scores: list[list[dict[str, float]]] = [[{} for _ in row] for row in found.classes]
         if asked.areas:

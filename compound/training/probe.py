@@ -20,6 +20,7 @@ from compound.data.source import Labels
 from compound.data.split import stratified
 from compound.errors import CompoundError, UsageError
 from compound.execution import Execution
+from compound.inference import refuse_no_numbers
 from compound.nn import ConvNet, build
 from compound.training.losses import hits
 
@@ -75,7 +76,9 @@ def features(model: ConvNet, source: Source, execution: Execution = SOME) -> Fea
             x = model.forward_features(images)
             for part in before:
                 x = part(x)
-            parts.append((x.flatten(1).float().cpu(), one.labels, one.indices))
+            values = x.flatten(1).float().cpu()
+            refuse_no_numbers(model.network, values, [source.path(index) for index in one.indices.tolist()])
+            parts.append((values, one.labels, one.indices))
     finally:
         model.train(was_training)
     if not any(len(labels) for _, labels, _ in parts):

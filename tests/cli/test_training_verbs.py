@@ -129,7 +129,7 @@ def test_the_command_that_repeats_a_run_gives_the_same_bits(cli, trained, yaml, 
     (photos / "shirt" / "0.png").rename(tmp_path / "away.png")
     code, err = cli.error("repeat", out, "-o", tmp_path / "other")
     (tmp_path / "away.png").rename(photos / "shirt" / "0.png")
-    assert (code, "cannot go on: since the training 1 image went" in err) == (2, True)
+    assert (code, "cannot go on: since the training 1 image (shirt/0.png) went" in err) == (2, True)
     assert not (tmp_path / "other").exists()
 
 

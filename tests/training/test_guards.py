@@ -86,6 +86,12 @@ def test_one_image_a_class_is_said_at_once(tmp_path):
         open_data(str(folder))
     write_pictures(folder, a=2)
     assert len(open_data(str(folder)).test) == 1
+    for path in folder.glob("*/*"):
+        path.write_bytes(b"nothing")
+    with pytest.raises(
+        DataError, match="4 images in 3 classes, 3 of them copies of another, which stay together; give"
+    ):
+        open_data(str(folder))
 
 
 def test_an_empty_part_is_said_at_once(tmp_path):

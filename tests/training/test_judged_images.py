@@ -17,7 +17,7 @@ import compound.training.short
 from compound import UsageError
 from compound.data import DataSpec, open_data
 from compound.execution import Execution
-from compound.nn import build, save_weights
+from compound.nn import build, load_weights, save_weights
 from compound.search.evaluators.shared import SharedWeights
 from compound.search.evaluators.shared import _sources as shared_sources
 from compound.search.supernet_file import seen_beside
@@ -28,6 +28,7 @@ from compound.training.judging import Asked, data_of_run, images_to_judge, parts
 from compound.training.open import going_on
 from compound.training.seen import read_seen, seen_in, write_seen
 from compound.training.short import ShortTraining, opened
+from compound.verbs.export import real_images
 from compound.verbs.probe import apart_from
 from tests.data.photos import drawn, write_pictures
 
@@ -99,6 +100,22 @@ CHANGES: dict[str, Callable[[Path], None]] = {
 @pytest.fixture
 def pixels() -> Callable[[str], bytes]:
     return lambda path: np.asarray(Image.open(path).convert("RGB")).tobytes()
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_an_export_is_judged_and_calibrated_by_what_it_may(run, photos, pixels, change):
+    """Of the images that an export is checked on, only labels of held-out ones count; it is calibrated on trained ones."""
+    data = open_data(str(photos))
+    trained, tested = ({pixels(path) for path in part.paths()} for part in (data.train, data.test))
+    change(photos)
+    _, described = load_weights(run.path)
+    for every in (False, True):
+        judged, calibration, labelled = real_images(str(run.path), None, described, every)
+        shown = [pixels(judged.path(i)) for i in np.flatnonzero(judged.labels >= 0)]
+        assert labelled
+        assert shown
+        assert not (trained | tested) & set(shown)
+        assert not tested & {pixels(path) for path in calibration.paths()}
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)

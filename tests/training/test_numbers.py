@@ -7,12 +7,15 @@ import torch
 from torch import nn
 
 from compound import ZOO
-from compound.data import open_data
+from compound.data import DamageLog, open_data
 from compound.deploy import predict
+from compound.deploy.export import probe
 from compound.errors import CompoundError
 from compound.evaluation import evaluate, recalibrate, saw_little
+from compound.explanation.look import MapRequest, look
 from compound.nn import build, load_weights, save_weights
 from compound.training import RECIPES, start_run, train
+from compound.training.probe import features
 from tests.data.photos import write_pictures
 
 
@@ -39,6 +42,14 @@ def test_no_number_is_a_sentence_in_every_verb(broken):
         evaluate(model, data.test, data.classes)
     with pytest.raises(CompoundError, match=said):
         predict(model, weights, data.test.paths()[:3])
+    with pytest.raises(CompoundError, match=said):
+        list(look(model, data.test, DamageLog(), MapRequest(), "cpu"))
+    with pytest.raises(CompoundError, match=said):
+        probe(model, data.test, labelled=True)
+    with torch.no_grad():
+        model.stem[0].weight.fill_(float("nan"))
+    with pytest.raises(CompoundError, match=said):
+        features(model, data.test)
 
 
 def test_one_step_of_a_deep_network_gives_numbers(photos, tmp_path):
