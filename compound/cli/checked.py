@@ -6,6 +6,7 @@ from typing import Any
 from compound.verbs.check import Checked
 
 SHOWN = 10
+MOST_CLASSES, FEWEST = 1000, 20  # classes up to which each has a line, and how many have one of more
 
 
 def check_text(found: Checked) -> str:
@@ -19,9 +20,11 @@ def check_text(found: Checked) -> str:
     for name, part in told["parts"].items():
         lines += part_lines(name, part)
     lines += [f"{'class':<24} {'train':>8} {'holdout':>8} {'test':>8}"]
-    for label in told["classes"]:
-        counts = [part["per_class"][label] for part in told["parts"].values()]
-        lines.append(f"{label:<24} " + " ".join(f"{count:>8,}" for count in counts))
+    rows = {label: [part["per_class"][label] for part in told["parts"].values()] for label in told["classes"]}
+    fewest = sorted(rows, key=lambda label: sum(rows[label]))[:FEWEST] if len(rows) > MOST_CLASSES else list(rows)
+    lines += [f"{label:<24} " + " ".join(f"{count:>8,}" for count in rows[label]) for label in fewest]
+    if len(fewest) < len(rows):
+        lines.append(f"  these have the fewest images; and {len(rows) - len(fewest):,} more classes, see --json")
     twins, within = told["duplicates"], told["within"]
     lines += twin_lines("in two parts", twins, "no picture stands in two parts")
     lines += twin_lines("within a part", within, "no picture stands twice in a part")

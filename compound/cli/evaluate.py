@@ -13,8 +13,8 @@ from compound.cli.training import Download, Root
 from compound.errors import UsageError
 from compound.files import write_text
 from compound.verbs import evaluate as verb
-from compound.verbs.calibration import Fitting
 from compound.verbs import evaluations as verbs
+from compound.verbs.calibration import Fitting
 
 if TYPE_CHECKING:
     from compound.data import DataSpec
@@ -80,30 +80,36 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class; several as a table."""
-    from compound.data import DataSpec
-
-    words = list(data or [])
-    if words and not weights and not is_model(model):
-        in_order("evaluate", model, words[0])
-    sizes = tuple(parse_resolutions(resolutions))
+    words = in_their_order(model, data, weights)
     if csv is not None or len(words) > 1 or any(is_model(word) or layout_in(word) for word in words):
         refuse_alone(
             weights=weights, calibrate=calibrate, reliability=reliability, predictions=predictions, final=final,
             resolutions=resolutions, recalibrate=recalibrate, layout=layout, labels=labels, unknown=unknown,
             coverage=coverage,
         )  # fmt: skip
-        every = table_of([model, *words], DataSpec("", root=root, download=download), again, running.execution())
-        if csv is not None:
-            write_text(csv, every.csv())
-        return answer(json, every.to_json(), "\n".join(table_lines(every)))
-    given = DataSpec(words[0] if words else "", root=root, download=download)
+        return answer_table([model, *words], spec_of("", root, download), again, running.execution(), csv, json)
     found = verb.evaluate(
-        model, given,
-        weights=weights, judging=verb.Judging(final, again, layout, labels), sweep=verb.Sweep(sizes, recalibrate),
+        model, spec_of(words[0] if words else "", root, download),
+        weights=weights, judging=verb.Judging(final, again, layout, labels),
+        sweep=verb.Sweep(tuple(parse_resolutions(resolutions)), recalibrate),
         calibrate=Fitting(calibrate, unknown, coverage), predictions=predictions, reliability=reliability,
         execution=running.execution(), say=note,
     )  # fmt: skip
     return answer(json, found.to_json(), "\n".join(evaluated_lines(found)))
+
+
+def in_their_order(model: str, data: list[str] | None, weights: str | None) -> list[str]:
+    """The words after the first. Raises `UsageError` where data stands in the place of a network."""
+    words = list(data or [])
+    if words and not weights and not is_model(model):
+        in_order("evaluate", model, words[0])
+    return words
+
+
+def spec_of(where: str, root: Path | None, download: bool) -> "DataSpec":
+    from compound.data import DataSpec
+
+    return DataSpec(where, root=root, download=download)
 
 
 def is_model(word: str) -> bool:
@@ -119,8 +125,10 @@ def layout_in(word: str) -> str | None:
     return name if "=" in word and name in LAYOUTS else None
 
 
-def table_of(words: list[str], asked: "DataSpec", again: bool, execution: "Execution") -> verbs.EvaluatedAll:
-    """Every network among `words` on every set among them; `asked` has the other words of their questions."""
+def answer_table(
+    words: list[str], asked: "DataSpec", again: bool, execution: "Execution", csv: Path | None, json: bool
+) -> None:
+    """Every network among `words` on every set among them; `asked` has the rest of their questions."""
     sets = []
     for word in words[1:]:
         if is_model(word):
@@ -130,7 +138,10 @@ def table_of(words: list[str], asked: "DataSpec", again: bool, execution: "Execu
             raise UsageError("imagenet-real needs its labels; give it alone: --layout imagenet-real --labels real.json")
         sets.append(verbs.SetAsked(replace(asked, where=word[len(layout) + 1 :] if layout else word), layout))
     models = [words[0], *filter(is_model, words[1:])]
-    return verbs.evaluate_all(models, sets, again=again, execution=execution, say=note)
+    every = verbs.evaluate_all(models, sets, again=again, execution=execution, say=note)
+    if csv is not None:
+        write_text(csv, every.csv())
+    answer(json, every.to_json(), "\n".join(table_lines(every)))
 
 
 def refuse_alone(**options: object) -> None:

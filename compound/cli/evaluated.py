@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from compound.verbs.evaluate import Evaluated
     from compound.verbs.evaluations import EvaluatedAll
 
+MOST_CLASSES, WORST = 1000, 20  # classes up to which each has a line, and how many have one of more
 SHARES = ("recall", "precision", "f1")
 
 
@@ -60,10 +61,15 @@ def table_lines(every: "EvaluatedAll") -> list[str]:
 
 
 def class_lines(classes: dict[str, dict[str, Any]], shares: tuple[str, ...]) -> list[str]:
-    """A line a class: images and `shares`."""
+    """A line a class: images and `shares`; of many classes the worst of those that have images."""
     titles = (name.replace("average_precision", "AP") for name in shares)
     lines = ["  images" + "".join(f"{title:>10}" for title in titles) + "  class"]
-    for name, one in classes.items():
+    shown = list(classes.items())
+    if len(shown) > MOST_CLASSES:
+        there = [pair for pair in shown if pair[1]["images"]]
+        shown = sorted(there, key=lambda pair: pair[1]["recall"])[:WORST]
+        lines = [f"the {len(shown)} of the lowest recall of {len(classes):,} classes; all of them: --json", *lines]
+    for name, one in shown:
         told = "".join(f"{'–' if one[key] is None else format(one[key], '.1%'):>10}" for key in shares)
         lines.append(f"{one['images']:>8,}{told}  {name}")
     return lines

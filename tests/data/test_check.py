@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 import compound
+from compound.cli.checked import check_text
 from compound.data import DataError, open_data
 from compound.data.check import check, dhash
 from compound.data.oddities import oddities
@@ -195,3 +196,13 @@ def test_names_stand_beside_their_rows():
     assert column[:, :64].min() < 128
     assert column[:, 64:].min() < 128
     assert (names_column(("", "b"), 128)[:, :64] == 255).all()
+
+
+def test_of_many_classes_the_fewest_are_shown(tmp_path):
+    labels = np.repeat(np.arange(1200), 2)[1:]
+    images = np.arange(len(labels) * 48, dtype=np.uint8).reshape(-1, 4, 4, 3)
+    np.savez(tmp_path / "many.npz", train_images=images, train_labels=labels, test_images=images, test_labels=labels)
+    lines = check_text(compound.check_data(tmp_path / "many.npz")).splitlines()
+    (first,) = (number for number, line in enumerate(lines) if line.startswith("class "))
+    assert lines[first + 1].split()[0] == "0"
+    assert lines[first + 21] == "  these have the fewest images; and 1,180 more classes, see --json"

@@ -9,6 +9,7 @@ import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from compound import ConvBlock, Head, Network, Stage, inference
+from compound.cli.evaluated import class_lines
 from compound.data import ArraySource, DamagedImage
 from compound.evaluation import Evaluation, bootstrap, evaluate, mcnemar, reliability
 from compound.execution import Execution
@@ -184,6 +185,16 @@ def test_a_fresh_network_of_depthwise_layers_too(source):
     model = build(net.with_(classes=3, channels=1), seed=0)
     results = [evaluate(model, source, ("a", "b", "c"), Execution("cpu", batch=size)) for size in (3, 60)]
     assert torch.equal(*(one.probabilities for one in results))
+
+
+def test_of_many_classes_the_terminal_shows_the_worst():
+    """21,841 lines tell nobody anything; up to 1000 every class has one."""
+    classes = {f"n{number:05}": {"images": number % 2, "recall": number / 30_000} for number in range(21_841)}
+    told = class_lines(classes, ("recall",))
+    assert len(told) == 22
+    assert told[0] == "the 20 of the lowest recall of 21,841 classes; all of them: --json"
+    assert told[2].endswith("n00001")
+    assert len(class_lines(dict(list(classes.items())[:1000]), ("recall",))) == 1001
 
 
 def test_the_file_grows_with_the_images_and_not_with_the_square_of_the_classes():
