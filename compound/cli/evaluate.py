@@ -24,7 +24,8 @@ Model = Annotated[
     str,
     typer.Argument(metavar="MODEL", help="A run directory, a .safetensors file, or a network's name with --weights."),
 ]
-DataDefault = Annotated[
+DataDefault = Annotated[str | None, typer.Argument(metavar="[DATA]", help="Default: what the run was trained on.")]
+MoreData = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[DATA]...",
@@ -39,7 +40,7 @@ ForeignWeights = Annotated[
 @with_execution
 def evaluate(
     model: Model,
-    data: DataDefault = None,
+    data: MoreData = None,
     weights: ForeignWeights = None,
     calibrate: Annotated[
         bool, typer.Option("--calibrate", help="Fit a temperature on the held-out images and keep it in the weights.")

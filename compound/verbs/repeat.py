@@ -75,7 +75,7 @@ def as_begun(run: "Run", setup: "Setup") -> "Setup":
         given = str(start.weights if start.weights is not None else start.inherited)
         if not weights_file(given).is_file():  # a relative name, and the folder one is in is another
             given = run.start["file"]
-            start = replace(start, **{"weights" if start.weights is not None else "inherited": given})
+            start = replace(start, weights=given) if start.weights is not None else replace(start, inherited=given)
         if not (file := weights_file(given)).is_file():
             raise UsageError(f"{given}, which {run.path} started from, is not there; put it back, or train anew")
         digest = sha256(file)
