@@ -38,11 +38,10 @@ def figures(found: Draws) -> dict[str, Any]:
 
 def probed(model: ConvNet, images: Source, classes: int, options: argparse.Namespace) -> dict[str, Any]:
     """Frozen features, by folds and by few shots."""
-    given = features(model, images)
+    given = features(model, images, classes)
     found = {
-        "cross_validation": figures(cross_validate(given, classes, options.folds, options.seed)),
-        "few_shots": {"shots": options.shots}
-        | figures(few_shot(given, classes, options.shots, options.draws, options.seed)),
+        "cross_validation": figures(cross_validate(given, options.folds, options.seed)),
+        "few_shots": {"shots": options.shots} | figures(few_shot(given, options.shots, options.draws, options.seed)),
     }
     print({how: round(one["accuracy"], 4) for how, one in found.items()}, file=sys.stderr, flush=True)
     return found
@@ -54,12 +53,12 @@ def tuned(network: Network, weights: Path, data: DataSet, folder: Path, options:
     transfer = replace(recipe.transfer, train=options.train) if options.train else recipe.transfer
     recipe = replace(recipe, transfer=transfer)
     fold = fold_of(data.train.labels, options.folds, options.seed)
-    given = features(load_weights(weights, network)[0], data.train)
+    given = features(load_weights(weights, network)[0], data.train, len(data.classes))
     right: dict[str, list[bool]] = {"probe": [], "fine_tuned": []}
     for number in range(options.tuned_folds):
         kept, tested = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         learned, held = given[kept], given[tested]
-        linear = fit_linear(learned, len(data.classes), choose_penalty(learned, len(data.classes), options.seed))
+        linear = fit_linear(learned, choose_penalty(learned, options.seed))
         right["probe"] += (linear.logits(held).argmax(1) == held.labels).tolist()
         part = replace(data, train=subset(data.train, kept), test=subset(data.train, tested))
         run = start_run(network, part, recipe, folder / f"fold-{number}", seed=options.seed)

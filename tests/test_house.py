@@ -18,7 +18,7 @@ LARGER = {
     "data/sampler.py:__init__": "the same order",
     "deploy/export.py:export": "what is written and what it is checked on are both said in full",
     "nn/reading/graph.py:conv": "torch's convolution",
-    "nn/sources.py:forward": "torch's multi-head attention and its like",
+    "nn/sources.py:forward": "autograd hands over its tensors one by one",
     "search/samplers/ppo.py:__init__": "the constants of PPO",
     "search/truth.py:validate": "two evaluations, and how they are compared",
     "serve/server.py:serve": "what a server is started with",
@@ -59,6 +59,14 @@ def test_functions_take_few_parameters():
         if len(names) > most and not command:
             found.add(place)
     assert found == set(LARGER)
+
+
+def test_a_decision_names_all_that_take_more():
+    (decision,) = ROOM.parent.glob("docs/decisions/038-*.md")
+    told = decision.read_text(encoding="utf-8")
+    of = {"data/sampler.py:__init__": "EpochSampler", "search/samplers/ppo.py:__init__": "PPO"}
+    for place in LARGER:
+        assert f"{of.get(place, place.partition(':')[2])}`" in told, place
 
 
 @pytest.mark.parametrize(("source", "count"), [("def f(self, a, *b, c, **d): pass", 4), ("def f(a, /, b=1): pass", 2)])

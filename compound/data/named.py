@@ -1,6 +1,6 @@
 """Data sets that torchvision knows, by name, with the splits that transfer papers report (Kornblith et al. 2019)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,27 +12,31 @@ from torchvision import datasets
 from compound.data.birdsnap import Birdsnap
 from compound.data.errors import DataError
 from compound.data.identity import Identity
-from compound.data.source import ArraySource, FileSource, Source
+from compound.data.source import ArraySource, FileSource, Labels, Source
 from compound.data.tables import Tables
 from compound.errors import CompoundError
 
 Options = dict[str, Any]
+Files = tuple[Sequence[str | Path], Labels | Sequence[int]]
 
 
 @dataclass(frozen=True)
 class NamedDataSet:
-    """A torchvision class, its options for train (the union of several) and test, and how to read an instance."""
+    """A torchvision class, its options for train (the union of several) and test, and what an instance holds.
+
+    `files`: paths and labels of an instance; None where it holds arrays.
+    """
 
     cls: Callable[..., Any]
     train: tuple[Options, ...]
     test: Options
-    read: Callable[[Any, str, int], Source]
+    files: Callable[[Any], Files] | None = None
     channels: int = 3
     hint: str = ""
     sizes: tuple[int, int, int] | None = None  # training and test images, classes, as published
 
 
-def _array(data: Any, name: str, channels: int) -> Source:
+def _array(data: Any, name: str) -> ArraySource:
     """`data.data` is (n, H, W), (n, H, W, 3) or (n, 3, H, W)."""
     images = torch.as_tensor(np.ascontiguousarray(data.data))
     if images.ndim == 3:
@@ -40,24 +44,24 @@ def _array(data: Any, name: str, channels: int) -> Source:
     elif images.shape[-1] == 3:
         images = images.permute(0, 3, 1, 2).contiguous()
     labels = data.labels if hasattr(data, "labels") else data.targets  # torchvision names them so or so
-    return ArraySource(images, np.asarray(labels), name).to_channels(channels)
+    return ArraySource(images, np.asarray(labels), name)
 
 
 # torchvision keeps the paths of file data sets private; reading them lets damaged files be reported as everywhere.
-def _files(data: Any, name: str, channels: int) -> Source:
-    return FileSource(data._image_files, data._labels, channels)
+def _files(data: Any) -> Files:
+    return data._image_files, data._labels
 
 
-def _pets(data: Any, name: str, channels: int) -> Source:
-    return FileSource(data._images, data._labels, channels)
+def _pets(data: Any) -> Files:
+    return data._images, data._labels
 
 
-def _cars(data: Any, name: str, channels: int) -> Source:
-    return FileSource([path for path, _ in data._samples], [label for _, label in data._samples], channels)
+def _cars(data: Any) -> Files:
+    return [path for path, _ in data._samples], [label for _, label in data._samples]
 
 
-def _birds(data: Birdsnap, name: str, channels: int) -> Source:
-    return FileSource(data.paths, data.labels, channels)
+def _birds(data: Birdsnap) -> Files:
+    return data.paths, data.labels
 
 
 FLAG = (({"train": True},), {"train": False})
@@ -68,12 +72,12 @@ BIRDS = "fetch it with the authors' get_birdsnap.py and give the folder of its i
 CARS = "its address is gone, so fetch the four archives by hand as torchvision's issue 7545 says"
 
 NAMED = {
-    "cifar10": NamedDataSet(datasets.CIFAR10, *FLAG, _array, sizes=(50_000, 10_000, 10)),
-    "cifar100": NamedDataSet(datasets.CIFAR100, *FLAG, _array, sizes=(50_000, 10_000, 100)),
-    "mnist": NamedDataSet(datasets.MNIST, *FLAG, _array, channels=1),
-    "fashionmnist": NamedDataSet(datasets.FashionMNIST, *FLAG, _array, channels=1),
-    "svhn": NamedDataSet(datasets.SVHN, *SPLIT, _array),
-    "stl10": NamedDataSet(datasets.STL10, *SPLIT, _array),
+    "cifar10": NamedDataSet(datasets.CIFAR10, *FLAG, sizes=(50_000, 10_000, 10)),
+    "cifar100": NamedDataSet(datasets.CIFAR100, *FLAG, sizes=(50_000, 10_000, 100)),
+    "mnist": NamedDataSet(datasets.MNIST, *FLAG, channels=1),
+    "fashionmnist": NamedDataSet(datasets.FashionMNIST, *FLAG, channels=1),
+    "svhn": NamedDataSet(datasets.SVHN, *SPLIT),
+    "stl10": NamedDataSet(datasets.STL10, *SPLIT),
     "food101": NamedDataSet(datasets.Food101, *SPLIT, _files, sizes=(75_750, 25_250, 101)),
     "flowers102": NamedDataSet(datasets.Flowers102, *FLOWERS, _files, sizes=(2_040, 6_149, 102)),
     # Table 6 prints 3,369 test images; the published split has 3,669.
@@ -89,7 +93,10 @@ def open_named(name: str, channels: int | None, root: Path, download: bool) -> T
     named = NAMED[name]
     channels = channels or named.channels
     parts = [_load(name, options, root, download) for options in (*named.train, named.test)]
-    sources = [named.read(part, name, channels) for part in parts]
+    files = named.files
+    sources: list[Source] = [
+        FileSource(*files(part), channels) if files else _array(part, name).to_channels(channels) for part in parts
+    ]
     train = sources[0] if len(sources) == 2 else _joined(sources[:-1])
     labels = [int(source.labels.max(initial=-1)) for source in sources]
     classes = getattr(parts[0], "classes", None) or [str(i) for i in range(max(labels) + 1)]

@@ -31,15 +31,16 @@ STEPS = 100  # of L-BFGS a penalty; each starts where the one before ended
 
 @dataclass(frozen=True)
 class Features:
-    """What the classifier reads of each readable image: values (N, F), labels (N,), positions in the source (N,)."""
+    """What the classifier of `classes` reads of each readable image: values (N, F), labels (N,), positions (N,)."""
 
     values: Tensor
     labels: Tensor
     indices: Tensor
+    classes: int
 
     def __getitem__(self, rows: Tensor | Labels) -> "Features":
         rows = torch.as_tensor(rows)
-        return Features(self.values[rows], self.labels[rows], self.indices[rows])
+        return Features(self.values[rows], self.labels[rows], self.indices[rows], self.classes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -47,9 +48,9 @@ class Features:
 
 def joined(parts: list[Features]) -> Features:
     """Several sources' features as one; positions are those within each source."""
-    return Features(
-        *(torch.cat(column) for column in zip(*((p.values, p.labels, p.indices) for p in parts), strict=True))
-    )
+    columns = zip(*((p.values, p.labels, p.indices) for p in parts), strict=True)
+    values, labels, indices = (torch.cat(column) for column in columns)
+    return Features(values, labels, indices, parts[0].classes)
 
 
 def last_linear(model: ConvNet) -> nn.Linear:
@@ -61,8 +62,11 @@ def last_linear(model: ConvNet) -> nn.Linear:
 
 
 @torch.no_grad()
-def features(model: ConvNet, source: Source, execution: Execution = SOME) -> Features:
-    """Everything before the last linear layer, on every readable image of `source`, unaugmented and in order."""
+def features(model: ConvNet, source: Source, classes: int, execution: Execution = SOME) -> Features:
+    """Everything before the last linear layer, on every readable image of `source`, unaugmented and in order.
+
+    `classes`: of the data, which are others than the model's where its classifier is to be replaced.
+    """
     where, was_training = execution.where, model.training
     last_linear(model)
     before = list(model.classifier.children())[:-1]
@@ -83,7 +87,8 @@ def features(model: ConvNet, source: Source, execution: Execution = SOME) -> Fea
         model.train(was_training)
     if not any(len(labels) for _, labels, _ in parts):
         raise CompoundError("not one image could be read; check the paths and the files")
-    return Features(*(torch.cat(column) for column in zip(*parts, strict=True)))
+    values, labels, indices = (torch.cat(column) for column in zip(*parts, strict=True))
+    return Features(values, labels, indices, classes)
 
 
 @dataclass(frozen=True)
@@ -116,9 +121,7 @@ def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), reduction="sum") / len(logits)
 
 
-def fit_path(
-    given: Features, classes: int, penalties: tuple[float, ...] = PENALTIES
-) -> Iterator[tuple[float, LinearProbe]]:
+def fit_path(given: Features, penalties: tuple[float, ...] = PENALTIES) -> Iterator[tuple[float, LinearProbe]]:
     """Logistic regressions with mean cross-entropy + penalty / (2 N) · ‖W‖², from the largest penalty to the smallest.
 
     Features are first centred and divided by their common deviation; what is returned reads them as they are.
@@ -126,8 +129,8 @@ def fit_path(
     centre = given.values.mean(0)
     scale = (given.values - centre).square().mean().sqrt().clamp_min(1e-12)
     x = (given.values - centre) / scale
-    weight = torch.zeros(classes, x.shape[1], requires_grad=True)
-    bias = torch.zeros(classes, requires_grad=True)
+    weight = torch.zeros(given.classes, x.shape[1], requires_grad=True)
+    bias = torch.zeros(given.classes, requires_grad=True)
     for penalty in sorted(penalties, reverse=True):
         optimizer = torch.optim.LBFGS(
             [weight, bias], max_iter=STEPS, tolerance_grad=1e-5, history_size=10, line_search_fn="strong_wolfe"
@@ -144,12 +147,12 @@ def fit_path(
         yield penalty, LinearProbe(w.clone(), b - w @ centre)
 
 
-def fit_linear(given: Features, classes: int, penalty: float) -> LinearProbe:
+def fit_linear(given: Features, penalty: float) -> LinearProbe:
     """The regression of one penalty."""
-    return next(fit_path(given, classes, (penalty,)))[1]
+    return next(fit_path(given, (penalty,)))[1]
 
 
-def choose_penalty(given: Features, classes: int, seed: int = 0, held: Features | None = None) -> float:
+def choose_penalty(given: Features, seed: int = 0, held: Features | None = None) -> float:
     """The penalty with the most right answers on `held`, or on a fifth of each class that is set aside.
 
     Among equals, the one with the smallest loss there.
@@ -157,16 +160,16 @@ def choose_penalty(given: Features, classes: int, seed: int = 0, held: Features 
     if held is None:
         kept, taken = stratified(given.labels.numpy(), 0.2, seed)
         given, held = given[kept], given[taken]
-    scores = [(one.accuracy(held), -one.loss(held), penalty) for penalty, one in fit_path(given, classes)]
+    scores = [(one.accuracy(held), -one.loss(held), penalty) for penalty, one in fit_path(given)]
     return max(scores)[2]
 
 
-def classified(model: ConvNet, given: Features, classes: int, seed: int = 0) -> ConvNet:
-    """`model` with a classifier of `classes` fitted on all of `given`, its penalty chosen on a fifth of it."""
-    built = build(model.network.with_(classes=classes), seed=seed)
+def classified(model: ConvNet, given: Features, seed: int = 0) -> ConvNet:
+    """`model` with a classifier fitted on all of `given`, its penalty chosen on a fifth of it."""
+    built = build(model.network.with_(classes=given.classes), seed=seed)
     own = f"classifier.{list(model.classifier.named_children())[-1][0]}."
     built.load_state_dict({n: t for n, t in model.state_dict().items() if not n.startswith(own)}, strict=False)
-    fit_linear(given, classes, choose_penalty(given, classes, seed)).into(built)
+    fit_linear(given, choose_penalty(given, seed)).into(built)
     return built.eval()
 
 
@@ -191,44 +194,44 @@ class Draws:
         return self.mean - 1.96 * error, self.mean + 1.96 * error
 
 
-def probe_test(parts: list[Features], classes: int, seed: int = 0) -> Draws:
+def probe_test(parts: list[Features], seed: int = 0) -> Draws:
     """Learned from all parts but the last, tested on that; three parts: the penalty is chosen on the second."""
     *learned, test = parts
     held = learned[1] if len(learned) > 1 else None
-    penalty = choose_penalty(learned[0], classes, seed, held)
-    return Draws((fit_linear(joined(learned), classes, penalty).accuracy(test),), (penalty,), len(test))
+    penalty = choose_penalty(learned[0], seed, held)
+    return Draws((fit_linear(joined(learned), penalty).accuracy(test),), (penalty,), len(test))
 
 
-def out_of_fold(given: Features, classes: int, fold: Labels, seed: int = 0) -> tuple[Draws, Tensor]:
+def out_of_fold(given: Features, fold: Labels, seed: int = 0) -> tuple[Draws, Tensor]:
     """Accuracies by fold, and the probabilities (N, K) that each image has from the classifier that never saw it.
 
     `fold` (N,) says which part each is in; the penalty of each fold is chosen within its training part.
     """
     accuracies, penalties = [], []
-    probabilities = torch.empty(len(given), classes)
+    probabilities = torch.empty(len(given), given.classes)
     for number in range(int(fold.max()) + 1):
         train, tested = given[np.flatnonzero(fold != number)], np.flatnonzero(fold == number)
-        penalties.append(choose_penalty(train, classes, seed))
-        fitted = fit_linear(train, classes, penalties[-1])
+        penalties.append(choose_penalty(train, seed))
+        fitted = fit_linear(train, penalties[-1])
         accuracies.append(fitted.accuracy(given[tested]))
         probabilities[tested] = fitted.logits(given[tested]).softmax(1)
     return Draws(tuple(accuracies), tuple(penalties), len(given)), probabilities
 
 
-def cross_validate(given: Features, classes: int, folds: int, seed: int = 0) -> Draws:
+def cross_validate(given: Features, folds: int, seed: int = 0) -> Draws:
     """k-fold cross-validation, stratified."""
-    return out_of_fold(given, classes, fold_of(given.labels.numpy(), folds, seed), seed)[0]
+    return out_of_fold(given, fold_of(given.labels.numpy(), folds, seed), seed)[0]
 
 
-def few_shot(given: Features, classes: int, shots: int, draws: int, seed: int = 0, penalty: float = 1.0) -> Draws:
+def few_shot(given: Features, shots: int, draws: int, seed: int = 0, penalty: float = 1.0) -> Draws:
     """`draws` times: `shots` random images of each class to learn from, all others to test."""
     labels, accuracies = given.labels.numpy(), []
-    smallest = np.bincount(labels, minlength=classes).min()
+    smallest = np.bincount(labels, minlength=given.classes).min()
     if not 0 < shots < smallest:
         raise UsageError(f"shots {shots} is not possible where a class has {smallest} images; use 1 to {smallest - 1}")
     for draw in range(draws):
         order = np.argsort(hashes(seed, draw, np.arange(len(given)), Purpose.SPLIT), kind="stable")
-        taken = np.concatenate([order[labels[order] == label][:shots] for label in range(classes)])
+        taken = np.concatenate([order[labels[order] == label][:shots] for label in range(given.classes)])
         rest = np.setdiff1d(order, taken)
-        accuracies.append(fit_linear(given[taken], classes, penalty).accuracy(given[rest]))
+        accuracies.append(fit_linear(given[taken], penalty).accuracy(given[rest]))
     return Draws(tuple(accuracies), (penalty,) * draws)

@@ -129,6 +129,6 @@ def _probe(model: ConvNet, data: DataSet, execution: Execution, seed: int) -> No
             note(f"warning: {said}")
         return
     execution = replace(execution, batch=SOME.batch)
-    learned = features(model, at_most(PROBED, data.train, seed), execution)
-    fit_linear(learned, model.classes, choose_penalty(learned, model.classes, seed)).into(model)
+    learned = features(model, at_most(PROBED, data.train, seed), model.classes, execution)
+    fit_linear(learned, choose_penalty(learned, seed)).into(model)
     model.cpu()

@@ -102,7 +102,7 @@ def probe(
     everything, found, how, folded = _measured(model, images, sources, (asked, shots, draws), seed, running)
     written = None
     if out is not None:
-        written = save_weights(classified(model, everything, len(images.classes), seed), Path(out), images.classes)
+        written = save_weights(classified(model, everything, seed), Path(out), images.classes)
     if folded is not None and asked and asked.out:
         write_folds(Path(asked.out), folded)
     majority = everything.labels.bincount().max().item() / len(everything)
@@ -154,12 +154,12 @@ def _measured(
     folds, shots, draws = asked
     if folds is not None:
         return _cross_validated(model, images, sources, folds, seed, running)
-    parts = [features(model, part, running) for part in sources if len(part)]
-    everything, classes = joined(parts), len(images.classes)
+    parts = [features(model, part, len(images.classes), running) for part in sources if len(part)]
+    everything = joined(parts)
     if shots is not None:
-        found = few_shot(everything, classes, shots, draws, seed)
+        found = few_shot(everything, shots, draws, seed)
         return everything, found, f"{shots} images a class, {draws} draws, tested on all others", None
-    return everything, probe_test(parts, classes, seed), f"{len(parts[-1]):,} test images", None
+    return everything, probe_test(parts, seed), f"{len(parts[-1]):,} test images", None
 
 
 def _cross_validated(
@@ -171,9 +171,9 @@ def _cross_validated(
     from compound.training.probe import features, out_of_fold
 
     divided = folded(images, asked.count, seed, asked.group, sources)
-    everything = features(model, divided.source, running)
+    everything = features(model, divided.source, len(images.classes), running)
     fold = divided.fold[everything.indices.numpy()]
-    found, probabilities = out_of_fold(everything, len(images.classes), fold, seed)
+    found, probabilities = out_of_fold(everything, fold, seed)
     result = Evaluation(images.classes, probabilities, everything.labels, everything.indices, [])
     how = f"{asked.count}-fold cross-validation of {len(everything):,} images"
     told = of_all(divided, result, f"linear probe of {model.network.name}")

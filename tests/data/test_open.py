@@ -251,12 +251,12 @@ def test_fashion_mnist_through_torchvision_has_its_names(tmp_path):
 
 def test_arrays_of_torchvision_come_in_three_layouts():
     values = np.arange(2 * 4 * 5 * 3, dtype=np.uint8).reshape(2, 4, 5, 3)
-    last = named._array(SimpleNamespace(data=values, targets=[1, 0]), "x", 3)  # CIFAR
-    first = named._array(SimpleNamespace(data=values.transpose(0, 3, 1, 2), labels=np.array([1, 0])), "x", 3)  # SVHN
+    last = named._array(SimpleNamespace(data=values, targets=[1, 0]), "x")  # CIFAR
+    first = named._array(SimpleNamespace(data=values.transpose(0, 3, 1, 2), labels=np.array([1, 0])), "x")  # SVHN
     assert torch.equal(last.images, first.images)
     assert last.images[1, 2, 3, 4] == values[1, 3, 4, 2]
     assert last.labels.tolist() == first.labels.tolist() == [1, 0]
-    grey = named._array(SimpleNamespace(data=torch.from_numpy(values[..., 0]), targets=torch.tensor([1, 0])), "x", 1)
+    grey = named._array(SimpleNamespace(data=torch.from_numpy(values[..., 0]), targets=torch.tensor([1, 0])), "x")
     assert torch.equal(grey.images, last.images[:, :1])  # MNIST
 
 

@@ -27,7 +27,12 @@ from compound.runtimes import FORMATS, Deployable, ExportError, graph_of, in_tor
 @pytest.mark.long
 @pytest.mark.parametrize(
     "name",
-    ["efficientnet-mini", "tf_efficientnet-b0", "resnet-50", pytest.param("inception-v3", marks=pytest.mark.slow)],
+    [
+        "efficientnet-mini",
+        "tf_efficientnet-b0",
+        pytest.param("resnet-50", marks=pytest.mark.slow),
+        pytest.param("inception-v3", marks=pytest.mark.slow),
+    ],
 )
 def test_both_runtimes_compute_the_network(name: str, small, tmp_path: Path) -> None:
     model = small(name)

@@ -95,7 +95,9 @@ def test_less_is_kept_than_without_sources():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "efficientnetv2-s" else name for name in NETS]
+)
 def test_the_prediction_holds_the_measured_peak(name):
     network = ZOO[name].with_(resolution=64, classes=10)
     counted = cost(network)

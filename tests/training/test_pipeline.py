@@ -13,7 +13,7 @@ from compound.errors import UsageError
 from compound.nn import build
 from compound.training.pipeline import balanced, split
 
-STEPS, IMAGES, MICRO = 3, 8, 4
+STEPS, IMAGES, MICRO = 2, 8, 4
 
 PROCESS = """
 import json, sys

@@ -25,7 +25,7 @@ def clouds(count, classes=3, spread=1.0, seed=0):
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % classes
     values = 2 * np.eye(6)[labels] + spread * rng.normal(size=(count, 6)) + 5
-    return Features(torch.tensor(values, dtype=torch.float32), torch.tensor(labels), torch.arange(count))
+    return Features(torch.tensor(values, dtype=torch.float32), torch.tensor(labels), torch.arange(count), classes)
 
 
 def test_the_penalties_are_kornbliths():
@@ -43,7 +43,7 @@ def test_a_fit_is_the_minimum_that_scikit_learn_finds(penalty):
     scale = np.sqrt((centred**2).mean())
     # C · Σ loss + ½‖W‖² has the minimum of mean loss + 1 / (2 N C) · ‖W‖².
     peer = linear_model.LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=10_000).fit(centred / scale, given.labels)
-    ours = fit_linear(given, 3, penalty)
+    ours = fit_linear(given, penalty)
     weight = ours.weight.double().numpy() * scale
     logits = centred / scale @ weight.T + (ours.bias.double().numpy() + x.mean(0) @ ours.weight.double().numpy().T)
 
@@ -57,7 +57,7 @@ def test_a_fit_is_the_minimum_that_scikit_learn_finds(penalty):
 
 def test_a_path_goes_from_strong_to_weak_and_ends_in_perfection_where_classes_are_apart():
     given = clouds(60, spread=0.1)
-    path = list(fit_path(given, 3))
+    path = list(fit_path(given))
     assert [penalty for penalty, _ in path] == sorted(PENALTIES, reverse=True)
     norms = [one.weight.norm().item() for _, one in path]
     assert norms == sorted(norms)
@@ -66,32 +66,32 @@ def test_a_path_goes_from_strong_to_weak_and_ends_in_perfection_where_classes_ar
 
 @pytest.mark.long
 def test_cross_validation_tests_every_image_once_and_finds_what_is_there():
-    found = cross_validate(clouds(90, spread=0.1), 3, 3)
+    found = cross_validate(clouds(90, spread=0.1), 3)
     assert found.accuracies == (1.0,) * 3
     noise = Features(
-        torch.randn(120, 6, generator=torch.Generator().manual_seed(0)), torch.arange(120) % 3, torch.arange(120)
+        torch.randn(120, 6, generator=torch.Generator().manual_seed(0)), torch.arange(120) % 3, torch.arange(120), 3
     )
-    guessed = cross_validate(noise, 3, 3)
+    guessed = cross_validate(noise, 3)
     assert abs(guessed.mean - 1 / 3) < 0.15
-    assert guessed == cross_validate(noise, 3, 3)
+    assert guessed == cross_validate(noise, 3)
     with pytest.raises(UsageError, match="folds 1 is not possible"):
-        cross_validate(noise, 3, 1)
+        cross_validate(noise, 1)
 
 
 def test_few_shots_draw_anew_and_say_their_interval():
-    found = few_shot(clouds(90, spread=1.2), 3, shots=5, draws=8)
+    found = few_shot(clouds(90, spread=1.2), shots=5, draws=8)
     assert len(set(found.accuracies)) > 1
     low, high = found.interval()
     deviation = np.std(found.accuracies, ddof=1)
     assert np.isclose(high - low, 2 * 1.96 * deviation / np.sqrt(8))
     assert low < found.mean < high
     with pytest.raises(UsageError, match="shots 30 is not possible where a class has 30 images; use 1 to 29"):
-        few_shot(clouds(90), 3, shots=30, draws=2)
+        few_shot(clouds(90), shots=30, draws=2)
 
 
 def test_features_are_what_the_classifier_reads(network, data):
     model = build(network, seed=1)
-    given = features(model, data.test, Execution(batch=7))
+    given = features(model, data.test, 3, Execution(batch=7))
     assert given.values.shape == (60, 16)
     assert given.labels.tolist() == data.test.labels.tolist()
     assert model.training
@@ -106,11 +106,11 @@ def test_features_are_what_the_classifier_reads(network, data):
 @pytest.mark.long
 def test_a_probe_becomes_the_classifier(network, data):
     model = build(network.with_(classes=5, channels=1), seed=1)
-    given = features(model, data.train)
-    built = classified(model, given, 3)
+    given = features(model, data.train, 3)
+    built = classified(model, given)
     assert built.classes == 3
-    penalty = choose_penalty(given, 3)
-    logits = fit_linear(given, 3, penalty).logits(given)
+    penalty = choose_penalty(given)
+    logits = fit_linear(given, penalty).logits(given)
     with torch.inference_mode():
         assert torch.allclose(built.classifier.linear(given.values), logits, atol=1e-4)
     assert torch.equal(built.stem.conv.weight, model.stem.conv.weight)
