@@ -19,6 +19,7 @@ from compound.data.folds import fold_of
 from compound.data.source import Labels
 from compound.data.split import stratified
 from compound.errors import CompoundError, UsageError
+from compound.evaluation.statistics import wilson
 from compound.execution import Execution
 from compound.inference import refuse_no_numbers
 from compound.nn import ConvNet, build
@@ -186,11 +187,10 @@ class Draws:
         return mean(self.accuracies)
 
     def interval(self) -> tuple[float, float]:
-        """The mean ± 1.96 standard errors: over the images tested where each was tested once, else over the draws."""
+        """95 %: Wilson's over images that were each tested once, else the mean ± 1.96 standard errors of the draws."""
         if self.images is not None:
-            error = math.sqrt(self.mean * (1 - self.mean) / self.images)
-        else:
-            error = stdev(self.accuracies) / math.sqrt(len(self.accuracies)) if len(self.accuracies) > 1 else math.nan
+            return wilson(self.mean, self.images)
+        error = stdev(self.accuracies) / math.sqrt(len(self.accuracies)) if len(self.accuracies) > 1 else math.nan
         return self.mean - 1.96 * error, self.mean + 1.96 * error
 
 

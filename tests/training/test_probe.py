@@ -9,6 +9,7 @@ from compound.execution import Execution
 from compound.nn import build
 from compound.training.probe import (
     PENALTIES,
+    Draws,
     Features,
     choose_penalty,
     classified,
@@ -87,6 +88,12 @@ def test_few_shots_draw_anew_and_say_their_interval():
     assert low < found.mean < high
     with pytest.raises(UsageError, match="shots 30 is not possible where a class has 30 images; use 1 to 29"):
         few_shot(clouds(90), shots=30, draws=2)
+
+
+def test_the_interval_of_few_images_is_one_of_shares():
+    """Wilson's of 2 of 8, and of 8 of 8, by hand."""
+    assert Draws((0.25,), (1.0,), 8).interval() == pytest.approx((0.071481, 0.590719), abs=1e-4)
+    assert Draws((1.0,), (1.0,), 8).interval() == pytest.approx((0.675592, 1.0), abs=1e-4)
 
 
 def test_features_are_what_the_classifier_reads(network, data):
