@@ -70,6 +70,9 @@ def evaluate(
     recalibrate: Annotated[
         bool, typer.Option("--recalibrate", help="With --resolutions: batch norms re-estimated on training images.")
     ] = False,
+    corruptions: Annotated[
+        bool, typer.Option("--corruptions", help="Also under noise, blur, JPEG's and brightness, as in ImageNet-C.")
+    ] = False,
     layout: Annotated[
         str | None, typer.Option(help="DATA is imagenet, imagenet-real, imagenet-v2, imagenet-a, -r or -sketch.")
     ] = None,
@@ -86,13 +89,13 @@ def evaluate(
         refuse_alone(
             weights=weights, calibrate=calibrate, reliability=reliability, predictions=predictions, final=final,
             resolutions=resolutions, recalibrate=recalibrate, layout=layout, labels=labels, unknown=unknown,
-            coverage=coverage,
+            coverage=coverage, corruptions=corruptions,
         )  # fmt: skip
         return answer_table([model, *words], spec_of("", root, download), again, running.execution(), csv, json)
     found = verb.evaluate(
         model, spec_of(words[0] if words else "", root, download),
         weights=weights, judging=verb.Judging(final, again, layout, labels),
-        sweep=verb.Sweep(tuple(parse_resolutions(resolutions)), recalibrate),
+        sweep=verb.Sweep(tuple(parse_resolutions(resolutions)), recalibrate, corruptions),
         calibrate=Fitting(calibrate, unknown, coverage), predictions=predictions, reliability=reliability,
         execution=running.execution(), say=note,
     )  # fmt: skip

@@ -39,6 +39,10 @@ def evaluated_lines(found: "Evaluated") -> list[str]:
             f"(95 % interval {low:.1%} to {high:.1%}; {one['coverage']:g} was asked for)"
         )
     lines += class_lines(fields["per_class"], SHARES)
+    for one in found.robustness:
+        low, high = one["top1_interval"]
+        said = f"{one['corruption']}, severity {one['severity']} of 5"
+        lines.append(f"{one['top1']:>8.2%}  under {said} (95 % interval {low:.1%} to {high:.1%})")
     for one in found.swept:
         told = ", batch norms recalibrated" if one["recalibrated"] else ""
         lines.append(f"{one['top1']:>8.2%}  at {one['resolution']} px{told}, loss {one['loss']:.4f}")

@@ -105,16 +105,19 @@ def covered_of(result: "Evaluation", sets: "Sets") -> dict[str, Any]:
     return asdict(sets) | {"covered": share, "covered_interval": list(wilson(share, result.images)), "mean_size": sizes}
 
 
-def keep_fitted(
-    path: Path, net: "ConvNet", described: "Weights", temperature: float | None, fields: dict[str, Any], own: bool
-) -> None:
-    """Write the weights as they are now, and the new figures of the run's own data beside them."""
+def keep_weights(path: Path, net: "ConvNet", described: "Weights") -> None:
+    """Write the weights as they are now."""
     from compound.nn import save_weights
 
     save_weights(net, path / "model.safetensors" if path.is_dir() else path, described.classes)
+
+
+def keep_figures(path: Path, temperature: float | None, fields: dict[str, Any]) -> None:
+    """Write the new figures of the run's own data, where it has some."""
     told = path / "evaluation.json"
-    if own and stands(told):
-        before = read_json(told, "run: compound evaluate")
-        if temperature is not None:
-            fields = fields | {"temperature": temperature * before.get("temperature", 1.0)}  # of all times together
-        write_json(told, before | fields)
+    if not stands(told):
+        return
+    before = read_json(told, "run: compound evaluate")
+    if temperature is not None:
+        fields = fields | {"temperature": temperature * before.get("temperature", 1.0)}  # of all times together
+    write_json(told, before | fields)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compound.bounds import check_sides
 from compound.errors import UsageError
 from compound.files import ending
-from compound.verbs.calibration import Fitted, Fitting, covered_of, fit, keep_fitted, refused_of
+from compound.verbs.calibration import Fitted, Fitting, covered_of, fit, keep_figures, keep_weights, refused_of
 from compound.verbs.given import Place, Say, heard, silent
 from compound.verbs.models import find_model
 
@@ -35,18 +35,30 @@ class Judging:
     layout: str | None = None
     labels: Path | None = None
 
+    def options(self) -> dict[str, Any]:
+        """What needs one label an image, by the names of its options."""
+        return {"--layout": self.layout}
+
 
 @dataclass(frozen=True)
 class Sweep:
-    """Test resolutions in px besides the network's; `recalibrate`: batch norms re-estimated on training images."""
+    """Test resolutions in px besides the network's; `recalibrate`: batch norms re-estimated on training images.
+
+    `corruptions`: also images with noise, blur, JPEG's and brightness (`compound.evaluation.robustness`).
+    """
 
     resolutions: tuple[int, ...] = ()
     recalibrate: bool = False
+    corruptions: bool = False
 
     def __post_init__(self) -> None:
         check_sides("--resolutions", self.resolutions)
         if self.recalibrate and not self.resolutions:
             raise UsageError("--recalibrate belongs to --resolutions; name them, such as --resolutions 224,256")
+
+    def options(self) -> dict[str, Any]:
+        """What was asked for, by the names of its options."""
+        return {"--resolutions": self.resolutions, "--corruptions": self.corruptions}
 
 
 @dataclass(frozen=True)
@@ -55,7 +67,7 @@ class Evaluated:
 
     `fitted`: what was fitted on the held-out images, and `before`: the calibration error without the temperature.
     `unknown`: the network's threshold and what it refuses of these images; `sets`: its sets, and how often these
-    images' classes are in theirs. `swept`: figures at other resolutions.
+    images' classes are in theirs. `swept`: figures at other resolutions; `robustness`: under corruptions.
     """
 
     model: str
@@ -65,6 +77,7 @@ class Evaluated:
     before: float | None = None
     unknown: dict[str, Any] | None = None
     sets: dict[str, Any] | None = None
+    robustness: list[dict[str, Any]] = field(default_factory=list)
     swept: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -78,7 +91,7 @@ class Evaluated:
     def figures(self) -> dict[str, Any]:
         """The summary, the calibration and the threshold."""
         calibrated = {"temperature": self.temperature, "calibration_error_before": self.before}
-        more = {"unknown": self.unknown, "sets": self.sets}
+        more = {"unknown": self.unknown, "sets": self.sets, "robustness": self.robustness}
         known = {name: value for name, value in more.items() if value}
         return self.result.summary() | (calibrated if self.temperature else {}) | known
 
@@ -121,8 +134,7 @@ def evaluate(
         data: the question that opens the images, or only where they lie; by default what the run was trained on.
         weights: another library's weights, or a published name, for the network `model`.
         judging: which images, where it is not simply the test images. sweep: other resolutions.
-        calibrate: fit a temperature on the held-out images and keep it in the weights (Guo et al. 2017); or all that
-            is to be fitted on them.
+        calibrate: keep a temperature, fitted on held-out images, in the weights (Guo et al. 2017); or more (`Fitting`).
         predictions: write a CSV file with a row an image. reliability: draw accuracy by confidence, .svg, .png or .pdf.
         execution: where it runs. say: told of warnings.
 
@@ -141,10 +153,8 @@ def evaluate(
     name, execution = fspath(model), execution or Execution()
     net, described = find_model(model, weights, several=True)
     if described.several:
-        asked = {"--reliability": reliability, "--predictions": predictions}
-        refuse_single(
-            name, asked | fitting.options() | {"--resolutions": sweep.resolutions, "--layout": judging.layout}
-        )
+        files = {"--reliability": reliability, "--predictions": predictions}
+        refuse_single(name, files | fitting.options() | judging.options() | sweep.options())
     labelled = find_layout(judging, data, described, say) if judging.layout else None
     question = asked_of(data, described, parts=bool(fitting or sweep.resolutions), judging=judging)
     judged = to_judge(weights or name, question, labelled)
@@ -152,24 +162,37 @@ def evaluate(
     say(f"judged by {len(judged.source):,} images: {judged.said}")
     fitted = fit(net, images, fitting, execution, say) if fitting and images else Fitted()
     result = run_evaluation(net, judged.source, described.classes, execution)
-    if labelled:
-        result = labelled.judge(result, judged.rows)
+    result = labelled.judge(result, judged.rows) if labelled else result
     found = Evaluated(name, result, judged, fitted, _before(result, fitted.temperature))
-    if not labelled:
-        found = _promised(found, net)
+    found = found if labelled else _promised(found, net, sweep, execution)
     if judging.final:
         finish(open_run(name), result)
-    if fitted.kept:
-        keep_fitted(Path(name), net, described, fitted.temperature, found.figures(), judged.own)
+    _kept(found, net, described)
     if sweep.resolutions and images:
         found = replace(found, swept=_swept(net, images, sweep, execution))
     return _written(found, net.network.name, predictions, reliability)
 
 
-def _promised(found: Evaluated, net: "ConvNet") -> Evaluated:
-    """With what the network's threshold and its sets say of these images."""
-    unknown = refused_of(found.result, net.unknown) if net.unknown else None
-    return replace(found, unknown=unknown, sets=covered_of(found.result, net.sets) if net.sets else None)
+def _promised(found: Evaluated, net: "ConvNet", sweep: Sweep, execution: "Execution") -> Evaluated:
+    """With what the network's threshold and its sets say of these images, and its accuracy on them made worse."""
+    from compound.evaluation.robustness import robustness
+
+    worse = robustness(net, found.judged.source, execution) if sweep.corruptions else []
+    return replace(
+        found,
+        unknown=refused_of(found.result, net.unknown) if net.unknown else None,
+        sets=covered_of(found.result, net.sets) if net.sets else None,
+        robustness=[one.to_json() for one in worse],
+    )
+
+
+def _kept(found: Evaluated, net: "ConvNet", described: "Weights") -> None:
+    """Weights with what was fitted for them, and figures that the run's evaluation.json lacks."""
+    path = Path(found.model)
+    if found.fitted.kept:
+        keep_weights(path, net, described)
+    if found.judged.own and (found.fitted.kept or found.robustness):
+        keep_figures(path, found.temperature, found.figures())
 
 
 def _written(found: Evaluated, name: str, predictions: Place | None, reliability: Place | None) -> Evaluated:
@@ -291,10 +314,9 @@ def refuse_mixtures(
     asked = next((option for option, given in fitting.options().items() if given), None)
     if asked and weights:
         raise UsageError(f"{asked} keeps what it finds in our own weights file, and {weights} is another's")
-    if layout and (asked or sizes):
-        raise UsageError(
-            f"a --layout has test images alone; {asked or '--resolutions'} needs a data set or a run with other parts"
-        )
+    swept = next((option for option, given in sweep.options().items() if given), None)
+    if layout and (asked or swept):
+        raise UsageError(f"a --layout has test images alone; {asked or swept} needs a data set or a run")
     if layout and not named:
         raise UsageError(f"--layout {layout} says how a folder is laid out; give the folder as DATA")
     if judging.labels and not layout:

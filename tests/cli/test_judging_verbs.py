@@ -99,6 +99,8 @@ def test_when_a_photo_is_of_no_class_stays_in_the_weights(cli, runs, photos, tmp
     told, sets = both["unknown"], both["sets"]
     assert sets["covered_interval"][0] <= sets["covered"] <= sets["covered_interval"][1]
     assert 1 <= sets["mean_size"] <= 3
+    worse = cli.json("evaluate", runs[0], "--corruptions")["robustness"]
+    assert {one["images"] for one in worse} == {both["images"]}
     predicted = cli.json("predict", runs[0], photos)["predictions"]
     assert all(one["unknown"] == (one["score"] < told["least"]) for one in predicted)
     code, out, _ = cli("predict", runs[0], photos, "--csv", tmp_path / "p.csv")

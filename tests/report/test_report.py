@@ -57,7 +57,9 @@ def test_two_runs_side_by_side(make_run: MakeRun, out: Path) -> None:
 @pytest.mark.long
 def test_a_run_alone_keeps_its_page_and_has_files(make_run: MakeRun, out: Path) -> None:
     report = write_report([make_run()], out, files=out.parent / "files")
-    assert section_names(report) == ["plan", "network", "data", "training", "classes", "examples", "making"]
+    assert section_names(report) == [
+        "trust", "plan", "network", "data", "training", "classes", "examples", "making",
+    ]  # fmt: skip
     with (out.parent / "files" / "recall.csv").open() as lines:
         found = {row["class"]: float(row["recall"]) for row in csv.DictReader(lines)}
     assert found == {"cat": 1.0, "dog": 0.9, "eel": 0.8}

@@ -1,0 +1,132 @@
+"""Whether the classifier of a run can be trusted: five sentences for the owner of the photos, and what they rest on."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from compound.documents import damage, open_table, table_fault
+from compound.files import stands
+from compound.reporting.page import REMEDY, Section, rendered, section
+from compound.reporting.results import Confusion, most_confused
+from compound.reporting.table import Column, Table, exact, percent
+
+DOUBTS = 10  # images whose labels are named
+BELIEVED = 0.05  # mean distance of probability and accuracy up to which probabilities may be taken as they are
+SHOWN = ("path", "given", "proposed", "doubt")
+AUDIT = Path("folds", "audit", "audit.csv")  # where `compound data audit RUN` writes
+
+
+def trust_section(run: Path, told: Mapping[str, Any], confusion: Confusion, classes: Sequence[str]) -> Section:
+    """The section, of a run's evaluation.json, its confusions, and the list of its audit where there is one."""
+    doubts = read_doubts(run / AUDIT)
+    sentences = (
+        accuracy(told), probabilities(told), labels(doubts), mistakes(told, confusion, classes), strangers(told)
+    )  # fmt: skip
+    tables = [table for table in (doubted(doubts or []), promises(told), broken(told)) if table.rows]
+    return section("trust", "Can it be trusted?", [rendered("run_trust.html", sentences=sentences), *tables])
+
+
+def accuracy(told: Mapping[str, Any]) -> str:
+    low, high = told["top1_interval"]
+    return (
+        f"It names {told['top1']:.0%} of the {told['images']:,} test images rightly; with so many images the true "
+        f"share lies between {low:.0%} and {high:.0%} in 95 of 100 such tests."
+    )
+
+
+def probabilities(told: Mapping[str, Any]) -> str:
+    """Whether they may be taken as they are."""
+    error = told.get("calibration_error")
+    if error is None:
+        return "Whether its probabilities can be believed was not measured: compound evaluate RUN does that."
+    far = f"on average they are {100 * error:.1f} points away from how often it is right"
+    if error <= BELIEVED:
+        return f"Its probabilities can be taken as they are: {far}."
+    return f"Do not take its probabilities as they are: {far}; compound evaluate RUN --calibrate mends most of that."
+
+
+def labels(doubts: Sequence[Mapping[str, str]] | None) -> str:
+    if doubts is None:
+        return (
+            "Nobody has looked for wrong labels yet: train with --folds 5, then compound data audit RUN ranks the "
+            "doubtful ones."
+        )
+    if not doubts:
+        return "No label looks doubtful to models that never saw the picture."
+    images = "1 label looks" if len(doubts) == 1 else f"{len(doubts):,} labels look"
+    return f"{images} doubtful to models that never saw the picture; the most doubtful stand below."
+
+
+def mistakes(told: Mapping[str, Any], confusion: Confusion, classes: Sequence[str]) -> str:
+    """What it confuses, and on what it breaks."""
+    most = most_confused(confusion, classes, 1)
+    said = "It confused no two classes in the test"
+    if most:
+        one = most[0]
+        said = f"Most often it takes {one.truth} for {one.predicted}, {one.times} times of {one.images}"
+    rows = told.get("robustness") or []
+    if not rows:
+        return f"{said}; what blur and noise do to it was not measured (compound evaluate RUN --corruptions)."
+    worst = min(rows, key=lambda row: float(row["top1"]))
+    return (
+        f"{said}; it suffers most from {worst['corruption']} (severity {worst['severity']} of 5), under which it names "
+        f"{worst['top1']:.0%} rightly."
+    )
+
+
+def strangers(told: Mapping[str, Any]) -> str:
+    """When it says that a photo is of no class."""
+    known = told.get("unknown")
+    if not known:
+        return (
+            "It never says that it does not know: a photo of anything else gets one of its classes, until compound "
+            "evaluate RUN --unknown 0.05 chooses when it shall say so."
+        )
+    return (
+        f"It says unknown where a photo is less like its classes than all but {known['refused']:.0%} of the held-out "
+        f"images, which {known['refused_here']:.1%} of the test images were; a stranger that looks like a class still "
+        "gets its name."
+    )
+
+
+def promises(told: Mapping[str, Any]) -> Table:
+    """What was chosen on held-out images, and how it held on the test images."""
+    rows: list[tuple[Any, ...]] = []
+    if known := told.get("unknown"):
+        low, high = known["refused_here_interval"]
+        rows.append(("refused wrongly", known["refused"], known["refused_here"], low, high, known["images"]))
+    if sets := told.get("sets"):
+        low, high = sets["covered_interval"]
+        rows.append(("right class in its set", sets["coverage"], sets["covered"], low, high, sets["images"]))
+    named = ("what", "promised", "measured", "from", "to", "held-out images")
+    columns = (Column(named[0]), *(Column(name, percent) for name in named[1:5]), Column(named[5], exact))
+    return Table("promises", "What was promised, and what the test images show", columns, tuple(rows))
+
+
+def broken(told: Mapping[str, Any]) -> Table:
+    """Accuracy under each corruption, the worst first."""
+    rows = sorted(told.get("robustness") or [], key=lambda row: float(row["top1"]))
+    columns = (Column("corruption"), Column("severity", exact), Column("top-1", percent), Column("from", percent),
+               Column("to", percent))  # fmt: skip
+    cells = tuple((row["corruption"], row["severity"], row["top1"], *row["top1_interval"]) for row in rows)
+    return Table("corruptions", "Photos made worse", columns, cells)
+
+
+def doubted(doubts: Sequence[Mapping[str, str]]) -> Table:
+    rows = tuple(tuple(row[name] for name in SHOWN) for row in doubts[:DOUBTS])
+    return Table("doubtful-labels", "The most doubtful labels", tuple(map(Column, SHOWN)), rows)
+
+
+def read_doubts(file: Path) -> list[dict[str, str]] | None:
+    """The rows of an audit's list, None where there is none."""
+    if not stands(file):
+        return None
+    try:
+        with open_table(file) as lines:
+            rows = list(csv.DictReader(lines))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise damage(file, table_fault(error), REMEDY) from None
+    if rows and any(row.get(name) is None for row in rows for name in SHOWN):
+        raise damage(file, f"it lacks a column of {', '.join(SHOWN)}", REMEDY)
+    return rows

@@ -1,0 +1,72 @@
+"""The five sentences of "Can it be trusted?", and what they rest on."""
+
+import json
+
+import pytest
+
+from compound import UsageError
+from compound.reporting.run import RunReport
+
+MORE = {
+    "calibration_error": 0.123,
+    "unknown": {
+        "least": 1.5, "refused": 0.05, "images": 300, "score": "energy", "refused_here": 0.065,
+        "refused_here_interval": [0.051, 0.082],
+    },
+    "sets": {
+        "coverage": 0.9, "most": 0.8, "images": 300, "covered": 0.9124, "covered_interval": [0.9, 0.92], "mean_size": 1.4
+    },
+    "robustness": [
+        {"corruption": "JPEG", "severity": 5, "top1": 0.5, "top1_interval": [0.4, 0.6]},
+        {"corruption": "Gaussian noise", "severity": 3, "top1": 0.4321, "top1_interval": [0.4, 0.5]},
+    ],
+}  # fmt: skip
+AUDIT = "rank,doubt,path,identity,given,proposed,given_probability,proposed_probability\n"
+
+
+def told(path, **more):
+    file = path / "evaluation.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | more))
+    (section,) = (one for one in RunReport.read(path).report().sections if one.name == "trust")
+    return section
+
+
+def test_what_was_not_measured_is_said_with_the_command(make_run):
+    body = told(make_run()).body
+    assert body.count("<li>") == 5
+    assert "It names 90% of the 30 test images rightly" in body
+    assert "lies between 55% and 91%" in body
+    assert "it takes eel for cat, 2 times of 10" in body
+    for command in ("evaluate RUN does", "--folds 5", "--corruptions", "--unknown 0.05"):
+        assert command in body
+
+
+def test_what_was_measured_is_evidence_below(make_run):
+    path = make_run()
+    folder = path / "folds" / "audit"
+    folder.mkdir(parents=True)
+    rows = [f"{i},wrong,<b>{i}.png,0,cat,dog,0.1,0.9\n" for i in range(1, 13)]
+    (folder / "audit.csv").write_text(AUDIT + "".join(rows))
+    section = told(path, **MORE)
+    body = section.body
+    assert "Do not take its probabilities as they are: on average they are 12.3 points away" in body
+    assert "12 labels look doubtful" in body
+    assert "suffers most from Gaussian noise (severity 3 of 5), under which it names 43% rightly" in body
+    assert "which 6.5% of the test images were" in body
+    doubts, promises, broken = section.tables
+    assert [row[0] for row in doubts.rows] == [f"<b>{i}.png" for i in range(1, 11)]
+    assert "<b>1" not in body
+    assert [row[:3] for row in promises.rows] == [
+        ("refused wrongly", 0.05, 0.065), ("right class in its set", 0.9, 0.9124)
+    ]  # fmt: skip
+    assert [row[0] for row in broken.rows] == ["Gaussian noise", "JPEG"]
+    assert "can be taken as they are" in told(path, calibration_error=0.02).body
+
+
+def test_a_run_without_a_test_says_nothing_and_a_damaged_list_is_refused(make_run):
+    assert "trust" not in [one.name for one in RunReport.read(make_run(only=("metrics",))).report().sections]
+    path = make_run(where="other")
+    (path / "folds" / "audit").mkdir(parents=True)
+    (path / "folds" / "audit" / "audit.csv").write_text("path,given\na,b\n")
+    with pytest.raises(UsageError, match=r"audit\.csv.*lacks a column of path, given, proposed, doubt"):
+        RunReport.read(path).report()
