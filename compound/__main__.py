@@ -1,5 +1,5 @@
 """`python -m compound` is the command `compound`."""
 
-from compound.cli import main
+from compound.cli import command
 
-main()
+command()

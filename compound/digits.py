@@ -1,34 +1,52 @@
 """Smaller batches that give the digits of a whole chunk, so that a lone image need not be computed as one.
 
 Libraries sum in another order where a batch has another size, but not at all sizes, and mostly in what is small: linear
-layers and gates, whose rows are images. Those are filled up to `ROWS` rows, which costs nothing; then sizes are tried
-on images that leave no digit to chance. Which kernel runs follows from shapes alone, so what is equal on these images
-is equal on all.
+layers and gates, whose rows are images. Those are filled up to `ROWS` rows, which costs nothing, and a lone image's
+small convolutions take the way of larger batches; then sizes are tried on images that leave no digit to chance. Which
+kernel runs follows from shapes alone, so what is equal on these images is equal on all.
 """
 
+import hashlib
+import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from compound.nn.modules import Gate
+from compound.kept import keep, kept
+from compound.machine import processor
+from compound.network import Network
+from compound.nn.modules import Gate, StandardisedConv2d
+from compound.notation import dump_network
+from compound.runtimes.packed import PackedConv
 
 ROWS = 16  # images for which a linear layer is a product of matrices to every library, in whole vectors
 
 
-class FilledRows:
-    """What a model computes of pooled maps, (N, C, 1, 1), is computed of N rounded up to `ROWS`, with zeros."""
+class SameKernels:
+    """What a model computes of pooled maps, (N, C, 1, 1), is computed of N rounded up to `ROWS`, with zeros.
+
+    A lone image's convolutions, which torch sends to a loop of its own where the map is small, go to oneDNN as others.
+    The model's weights must stay what they are.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         rooms = [module.gate for module in model.modules() if isinstance(module, Gate)]
         classifier = getattr(model, "classifier", None)
         self.chains = [*rooms, *([classifier] if isinstance(classifier, nn.Module) else [])]
+        self._packed: dict[nn.Conv2d, PackedConv] = {}
+        self.convs = [module for module in model.modules() if isinstance(module, nn.Conv2d) and has_own_loop(module)]
 
     @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self, images: int) -> Iterator[None]:
         """Within it, every gate and the classifier fill up what their pool puts out, and cut what they put out."""
         handles = []
+        convs = self.convs if images == 1 else []
+        for conv in convs:
+            conv.forward = partial(self._by_onednn, conv)  # type: ignore[method-assign]
         for chain in self.chains:
             pools = [module for module in chain.modules() if isinstance(module, nn.AdaptiveAvgPool2d)]
             if len(pools) == 1:
@@ -38,6 +56,23 @@ class FilledRows:
         finally:
             for handle in handles:
                 handle.remove()
+            for conv in convs:
+                del conv.forward
+
+    def _by_onednn(self, conv: nn.Conv2d, x: Tensor) -> Tensor:
+        """With its weights laid out once, which for a small map takes as long as the rest."""
+        if conv not in self._packed:
+            self._packed[conv] = PackedConv(conv, tuple(x.shape))
+        result: Tensor = self._packed[conv](x)
+        return result
+
+
+def has_own_loop(conv: nn.Conv2d) -> bool:
+    """Whether torch computes it otherwise for one small map; the rule is in ConvParams::use_mkldnn, Convolution.cpp."""
+    usable = conv.weight.device.type == "cpu" and conv.weight.dtype == torch.float32
+    usable &= not isinstance(conv, StandardisedConv2d)  # whose weights are made anew for each call
+    small = min(conv.kernel_size) <= 3 and max(conv.kernel_size) > 1
+    return usable and small and conv.groups == 1 and torch.backends.mkldnn.is_available()
 
 
 def filled(_module: nn.Module, _given: tuple[Tensor, ...], pooled: Tensor) -> Tensor:
@@ -65,6 +100,23 @@ def equal_sizes(logits: Callable[[Tensor], Tensor], image: tuple[int, int, int],
             found.append(size)
         size *= 2
     return (*found, chunk)
+
+
+def known_sizes(network: Network, find: Callable[[], tuple[int, ...]]) -> tuple[int, ...]:
+    """What `find` finds for the network on this machine, which is kept (`compound.kept`) and asked for once."""
+    told = {
+        "sizes": dump_network(network), "classes": [network.classes, network.channels], "torch": torch.__version__,
+        "processor": processor(), "vectors": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "settings": sorted(one for one in os.environ.items() if one[0].startswith(("ONEDNN", "DNNL", "MKL"))),
+    }  # fmt: skip
+    asked = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
+    known = kept().get(asked)
+    if isinstance(known, str) and all(word.isdecimal() for word in known.split()):
+        return tuple(map(int, known.split()))
+    found = find()
+    keep(asked, " ".join(map(str, found)))
+    return found
 
 
 def telling(count: int, image: tuple[int, int, int]) -> Tensor:

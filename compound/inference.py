@@ -6,6 +6,7 @@ found to give the same digits (`compound.digits`).
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from compound.cost import cost
 from compound.data import DamageLog, Preprocessing, Source, loading, make_loader
-from compound.digits import FilledRows, equal_sizes
+from compound.digits import SameKernels, equal_sizes, known_sizes
 from compound.errors import CompoundError
 from compound.execution import Execution
 from compound.network import Network
@@ -55,16 +56,18 @@ class Eager:
         self.device = device
         self.preprocessing = Preprocessing.of(model.network)
         self.sizes: tuple[int, ...] = ()
-        self._filled = FilledRows(model)
+        self._same = SameKernels(model)
 
-    def try_sizes(self) -> None:
-        """Find the `sizes`, which pays where lone images are asked for again and again."""
+    def find_sizes(self) -> None:
+        """Find the `sizes`: as long as three chunks take, once for a network and machine."""
         side = self.network.resolution
         chunk = chunk_size(self.network, self.device)
-        self.sizes = equal_sizes(self.logits, (self.channels, side, side), chunk)[:-1]
+        if chunk > 1 and self.device.type == "cpu":
+            find = partial(equal_sizes, self.logits, (self.channels, side, side), chunk)
+            self.sizes = tuple(size for size in known_sizes(self.network, find) if 0 < size < chunk)
 
     def logits(self, pixels: Tensor) -> Tensor:
-        with torch.inference_mode(), self._filled():
+        with torch.inference_mode(), self._same(len(pixels)):
             images = self.preprocessing.normalise(pixels.to(self.device)).contiguous(memory_format=torch.channels_last)
             result: Tensor = self.model(images).float().cpu()
         return result
@@ -98,6 +101,7 @@ def logits_over(
     damage: DamageLog,
     execution: Execution = Execution(),
     *,
+    few: bool = False,
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -106,11 +110,14 @@ def logits_over(
     A network in PyTorch runs where the execution says and is left in the mode it was in. The execution's batch of
     images is loaded at once, rounded up to whole chunks (see `chunk_size`); every image has a fixed place in its chunk,
     whatever the batch and whichever other images are damaged, so no digit depends on it. With `world` processes this
-    one, `rank`, takes every `world`-th image. Damaged images go to `damage`.
+    one, `rank`, takes every `world`-th image. Damaged images go to `damage`. With `few`, images that fill no chunk are
+    computed in a smaller one where that gives the same digits.
     """
     if isinstance(model, ConvNet):
         with evaluating(model):
             eager, chunk = Eager(model, execution.where), chunk_size(model.network, execution.where)
+            if few and len(source) < chunk:
+                eager.find_sizes()
             yield from _run(eager, source, damage, execution, chunk, rank, world)
     else:
         yield from _run(model, source, damage, execution, 1, rank, world)

@@ -22,7 +22,7 @@ from benchmarks.serving.subject import serving, write_images, write_model
 
 # What a verb may take for a file it refuses: processor time, of which torch alone takes several seconds, and memory.
 SECONDS, BYTES = 30.0, 3 * 2**30
-PATIENCE = 120.0  # by the clock, after which it is ended
+PATIENCE = 900.0  # by the clock, after which it is ended; a busy machine may give it little of its time
 UNTOLD = ("Traceback", "(run again with")  # in what is no sentence of our own
 
 

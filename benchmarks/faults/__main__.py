@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a tenth of the campaign")
     parser.add_argument("--goodput", type=float, metavar="MINUTES", help="only this: a kill every 60 s for so long")
     parser.add_argument("--processes", action="store_true", help="only this: how several processes end")
+    parser.add_argument("--folder", type=Path, help="with --processes: where runs are kept, to go on after a cut")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
@@ -32,7 +33,7 @@ def main() -> int:
             print(write_result("goodput", value, given.results))
             return 0
         if given.processes:
-            value = processes.campaign(folder / "processes", 10 if given.quick else 1, given.seed)
+            value = processes.campaign(given.folder or folder / "processes", 10 if given.quick else 1, given.seed)
             print(write_result("processes", value, given.results))
             return 1 if value["wrong"] else 0
         value, failed = campaign(folder, 10 if given.quick else 1, given.seed)

@@ -12,7 +12,7 @@ from typing import Any
 
 import compound.cli.train
 import compound.training  # noqa: F401  # what a training imports, before any fork
-from compound.cli import main
+from compound.cli import command
 from compound.parallel import join
 
 
@@ -39,7 +39,7 @@ def work(asked: dict[str, Any]) -> None:
         pipelined()
     else:
         sys.argv = ["compound", *asked["arguments"]]
-        main()
+        command()
 
 
 def pipelined(steps: int = 3) -> None:

@@ -3,12 +3,14 @@
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,7 @@ class Forks:
         words = [sys.executable, "-m", "benchmarks.faults.forks"]
         one = os.environ | {"OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=one)
+        self.port = 20_000 + os.getpid() * 7 % 10_000
 
     def ask(self, value: dict[str, Any]) -> int:
         assert self.process.stdin
@@ -66,9 +69,8 @@ class Forks:
 
     def start(self, count: int, arguments: Sequence[str], log: Path) -> Crew:
         """So many processes that find each other as torchrun's do."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        self.port += 1
+        port = free_port(self.port)
         world = {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1"}
         world |= {"MASTER_PORT": str(port), "GROUP_RANK": "0", "TORCHELASTIC_RUN_ID": "faults"}
         pids = [
@@ -89,6 +91,15 @@ class Forks:
         self.process.wait()
 
 
+def free_port(first: int) -> int:
+    """The first from there on that is free; below those that the system gives to any connection."""
+    for port in range(first, 32_000):
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
+
+
 def running(pid: int) -> bool:
     """Whether a process that is not ours goes on; one that waits to be asked for its code has ended."""
     try:
@@ -98,22 +109,30 @@ def running(pid: int) -> bool:
 
 
 def campaign(folder: Path, share: int = 1, seed: int = 0, sizes: Sequence[int] = (2, 4)) -> dict[str, Any]:
-    """Every kind of run as often as `SHARES` says, by `share`, in each size; what ended as it should not, in words."""
-    rng, forks = random.Random(seed), Forks()
-    prepare(folder)
-    wrong: list[str] = []
-    ran: dict[str, int] = {}
+    """Every kind of run as often as `SHARES` says, by `share`, in each size; what ended as it should not, in words.
+
+    What has been run is kept in `folder`, and a campaign that was cut short goes on where it was.
+    """
+    if not (folder / "recipe.yaml").exists():
+        prepare(folder)
+    kept = folder / "ended.json"
+    ended: dict[str, list[str]] = json.loads(kept.read_text()) if kept.exists() else {}
+    forks, ran = Forks(), dict[str, int]()
     try:
         for count in sizes:
             for kind, often in SHARES.items():
                 for number in range(max(often // share, 1)):
                     name = f"{kind}-{count}-{number}"
-                    said = one_run(forks, folder / name, kind, count, rng)
+                    if name not in ended:
+                        shutil.rmtree(folder / name, ignore_errors=True)
+                        (folder / name).with_suffix(".log").unlink(missing_ok=True)
+                        ended[name] = one_run(forks, folder / name, kind, count, random.Random(f"{seed} {name}"))
+                        kept.write_text(json.dumps(ended))
+                        print(f"{name}: {'; '.join(ended[name]) or 'as it should'}", flush=True)
                     ran[f"{kind}, {count} processes"] = number + 1
-                    wrong += [f"{name}: {words}" for words in said]
-                    print(f"{name}: {'; '.join(said) or 'as it should'}", flush=True)
     finally:
         forks.close()
+    wrong = [f"{name}: {words}" for name, said in ended.items() for words in said]
     return {"runs": sum(ran.values()), "of": ran, "wrong": wrong}
 
 
@@ -121,7 +140,7 @@ def prepare(folder: Path) -> None:
     """Pictures as files, so that processes load them, a network and a recipe."""
     from benchmarks.faults.subject import NETWORK
 
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     test = open_data("fashion6k").test
     counts = dict.fromkeys(range(CLASSES), 0)
     for index, label in enumerate(test.labels.tolist()):

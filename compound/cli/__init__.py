@@ -4,7 +4,7 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from compound import __version__
 from compound.cli.absurd import hold_sensible, refuse_empty
 from compound.cli.arrangement import VERBS as VERBS
 from compound.cli.arrangement import arranged, arranged_group, epilog, group_of
+from compound.cli.ending import end_with, hear_everywhere
 from compound.errors import CompoundError, Stopped
 from compound.imports import spare_imports
 from compound.terminal import tell, tell_error
@@ -87,14 +88,24 @@ def before_torch() -> None:
     spare_imports()
 
 
-def main() -> None:
-    """Run the command line; a failure is one sentence on standard error and an exit code (2 usage, 1 failure)."""
+def command() -> None:
+    """`main` in a process of its own, which no signal keeps from ending in order."""
+    hear_everywhere()
+    main(end_with)
+
+
+def main(known: Callable[[int], object] = lambda code: None) -> None:
+    """Run the command line; a failure is one sentence on standard error and an exit code (2 usage, 1 failure).
+
+    `known` hears the code before the process ends.
+    """
     before_torch()
     for stream in (sys.stdout, sys.stderr):  # file names need not be text
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     code = run([word for word in sys.argv[1:] if word != "--debug"], debug)
+    known(code)
     parallel = sys.modules.get("compound.parallel")
     if parallel and parallel.size() > 1:
         parallel.end_process(code)

@@ -28,7 +28,7 @@ def serve(
     queue: Annotated[
         int, typer.Option(min=1, help="Images of a model that may wait; others are told to return.")
     ] = 128,
-    wait: Annotated[str, typer.Option(help="How long an image waits for others to share its batch.")] = "5ms",
+    wait: Annotated[str, typer.Option(help="How long an image waits at most for others that are being read.")] = "5ms",
     max_body: Annotated[str, typer.Option(help="Bytes of one request.")] = "16MiB",
     max_pixels: Annotated[str, typer.Option(help="Pixels of one decoded image.")] = "50M",
     max_decoding: Annotated[

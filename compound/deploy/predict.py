@@ -159,7 +159,7 @@ def _predict(
 ) -> tuple[list[Prediction], list[tuple[str, str]]]:
     damage = DamageLog(limit=1.0)
     predictions = []
-    for logits, _, indices in logits_over(model, source, damage, execution):
+    for logits, _, indices in logits_over(model, source, damage, execution, few=True):
         probabilities = as_probabilities(logits, weights.several)
         strange = judged(logits, weights.unknown)
         for position, row, one in zip(indices.tolist(), probabilities, strange, strict=True):

@@ -23,7 +23,7 @@ from compound.reporting.drawing import Drawing
 from compound.reporting.stages import network_part
 from compound.serve import page
 from compound.serve.answers import About, Answer, ErrorAnswer, Ready, classes_of
-from compound.serve.batching import Busy
+from compound.serve.batching import Busy, Places
 from compound.serve.bodies import DOCUMENTED, images_of
 from compound.serve.decoding import Decoders
 from compound.serve.limits import Limits, LimitsMiddleware, refuse
@@ -69,14 +69,14 @@ class Desk:
         return self.models[name]
 
     async def classify(
-        self, model: ServedModel, loaded: Loaded, data: bytes, position: int, top: int
+        self, places: Places, loaded: Loaded, data: bytes, position: int, top: int
     ) -> Answer | DamagedImage:
         """The `top` classes of an image, or what is wrong with it."""
         try:
             pixels = await self.decoders.decode(loaded, data, position)
         except DamagedImage as error:
             return error
-        logits = await asyncio.wrap_future(model.batcher.submit(loaded, pixels))
+        logits = await asyncio.wrap_future(places.submit(loaded, pixels))
         if not logits.isfinite().all():
             return DamagedImage(f"image {position}", "the network's answer to it is not a number")
         return answer_to(logits, loaded, position, top)
@@ -132,9 +132,9 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
         served = desk.find(model)
         images = await images_of(request, min(desk.limits.images, served.batcher.capacity))
         loaded = served.loaded
-        with served.batcher.admit(len(images)):
+        with served.batcher.admit(len(images)) as places:
             found = await asyncio.gather(
-                *(desk.classify(served, loaded, data, position, top) for position, data in enumerate(images))
+                *(desk.classify(places, loaded, data, position, top) for position, data in enumerate(images))
             )
         answers = [one for one in found if isinstance(one, Answer)]
         damaged = [ErrorAnswer(error=str(one)) for one in found if isinstance(one, DamagedImage)]
@@ -150,9 +150,9 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
         if index is not None and index >= len(loaded.classes):
             raise HTTPException(422, f"class {index} is unknown; {served.name} has 0 to {len(loaded.classes) - 1}")
         (data,) = await images_of(request, 1)
-        with served.batcher.admit(1):
+        with served.batcher.admit(1) as places:
             pixels = await desk.decoders.decode(loaded, data, 0)
-            drawn = await asyncio.wrap_future(served.batcher.call(lambda: loaded.map_of(pixels, index)))
+            drawn = await asyncio.wrap_future(places.call(lambda: loaded.map_of(pixels, index)))
         picture, shown, method = drawn
         return Response(picture, media_type="image/png", headers={"X-Class": str(shown), "X-Method": method})
 

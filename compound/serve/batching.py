@@ -1,7 +1,8 @@
 """Requests of many clients through one network: a bounded queue, and one thread that computes.
 
-Images that wait are computed together, at most a chunk of the network (see `inference.chunk_size`) at once. A chunk is
-always computed whole, so that nobody's answer depends on who else was asking.
+Images that wait are computed together, at most a chunk of the network (see `inference.chunk_size`) at once, in sizes
+that give the digits of a whole chunk, so that nobody's answer depends on who else was asking. An image waits for others
+only while others are on their way.
 """
 
 import math
@@ -51,13 +52,29 @@ class Job:
     since: float = field(default_factory=time.perf_counter)
 
 
+class Places:
+    """Places in a queue for the images of a request, which is on its way until each has been put there."""
+
+    def __init__(self, batcher: "Batcher", images: int) -> None:
+        self.batcher, self.left = batcher, images
+
+    def submit(self, network: Batchable, pixels: Tensor) -> Future[Tensor]:
+        """The logits (classes,) of one image (C, R, R)."""
+        return self.batcher.submit(network, pixels, self)
+
+    def call(self, function: Callable[[], Any]) -> Future[Any]:
+        """The result of `function`, computed between batches."""
+        return self.batcher.call(function, self)
+
+
 class Batcher:
     """The queue of one served network. `capacity` images may be inside, from admission to answer."""
 
     def __init__(self, capacity: int, wait: float, on_batch: Callable[[int, float], None] = lambda images, s: None):
-        """`wait` is how many seconds an image waits for others; `on_batch` hears of images and seconds of a batch."""
+        """`wait` is how many seconds an image waits at most; `on_batch` hears of images and seconds of a batch."""
         self.capacity, self.wait, self.on_batch = capacity, wait, on_batch
         self.held = 0
+        self._coming = 0  # images of `held` that are still being decoded
         self._pace = 0.0  # seconds an image
         self._jobs: deque[Job] = deque()
         self._changed = threading.Condition()
@@ -74,7 +91,7 @@ class Batcher:
         return self.held
 
     @contextmanager
-    def admit(self, images: int) -> Iterator[None]:
+    def admit(self, images: int) -> Iterator[Places]:
         """Places for `images` until their answers are known; raises `Busy` where there are not so many."""
         with self._changed:
             if self._closed:
@@ -82,19 +99,23 @@ class Batcher:
             if self.held + images > self.capacity:
                 raise Busy(f"{self.held} images are waiting already; ask again later", self.held * self._pace)
             self.held += images
+            self._coming += images
+        places = Places(self, images)
         try:
-            yield
+            yield places
         finally:
             with self._changed:
                 self.held -= images
+                self._coming -= places.left  # those that could not be read
+                self._changed.notify()
 
-    def submit(self, network: Batchable, pixels: Tensor) -> Future[Tensor]:
+    def submit(self, network: Batchable, pixels: Tensor, places: Places | None = None) -> Future[Tensor]:
         """The logits (classes,) of one image (C, R, R)."""
-        return self._put(Job(network, pixels))
+        return self._put(Job(network, pixels), places)
 
-    def call(self, function: Callable[[], Any]) -> Future[Any]:
+    def call(self, function: Callable[[], Any], places: Places | None = None) -> Future[Any]:
         """The result of `function`, computed between batches."""
-        return self._put(Job(None, None, function))
+        return self._put(Job(None, None, function), places)
 
     def close(self) -> None:
         """Answer what waits, then end."""
@@ -103,8 +124,11 @@ class Batcher:
             self._changed.notify()
         self._thread.join()
 
-    def _put(self, job: Job) -> Future[Any]:
+    def _put(self, job: Job, places: Places | None) -> Future[Any]:
         with self._changed:
+            if places:
+                places.left -= 1
+                self._coming -= 1
             if self._ended:
                 raise Busy("the server is ending; ask again in a moment")
             self._jobs.append(job)
@@ -145,7 +169,8 @@ class Batcher:
             batch, deadline = [first], first.since + self.wait
             while len(batch) < first.network.chunk:
                 left = deadline - time.perf_counter()
-                if not self._jobs and (self._closed or left <= 0 or not self._changed.wait(left)):
+                alone = self._closed or not self._coming or left <= 0
+                if not self._jobs and (alone or not self._changed.wait(left)):
                     break
                 if self._jobs:
                     if self._jobs[0].network is not first.network:

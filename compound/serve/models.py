@@ -60,10 +60,10 @@ class Loaded:
         """uint8 (N, C, R, R) to (N, classes)."""
         return in_chunks(self.classifier, pixels, torch.arange(len(pixels)), self.chunk)
 
-    def try_sizes(self) -> None:
+    def find_sizes(self) -> None:
         """Let lone images be computed as such, where they get the digits of a whole chunk: see `compound.digits`."""
         if isinstance(self.classifier, Eager):
-            self.classifier.try_sizes()
+            self.classifier.find_sizes()
 
     def map_of(self, pixels: Tensor, index: int | None) -> tuple[bytes, int, str]:
         """The map of a class, or of the most probable one, over uint8 (C, R, R): PNG, class and method."""
@@ -120,7 +120,7 @@ class ServedModel:
 
     def _load(self) -> Loaded:
         loaded = load(self.place, self._runtime, self._device)
-        self.batcher.call(loaded.try_sizes).result()  # in the thread that computes, whose threads are those of answers
+        self.batcher.call(loaded.find_sizes).result()  # in the thread that computes, whose threads are those of answers
         return loaded
 
     def refresh(self, force: bool = False) -> bool | None:

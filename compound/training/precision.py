@@ -5,20 +5,15 @@ bf16 is taken where it is clearly faster; the same question gets the same answer
 
 import hashlib
 import json
-import os
 import statistics
 import time
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from compound.data import DataSet
-from compound.documents import read_json
-from compound.errors import CompoundError
 from compound.execution import Execution
-from compound.files import write_json
+from compound.kept import keep, kept
 from compound.machine import instructions, processor
 from compound.mapping import to_mapping
 from compound.network import Network
@@ -30,14 +25,13 @@ from compound.training.trial import WARM_UP, Trial
 GAIN = 1.15  # bf16 is taken from here on: less may be noise, and costs digits
 PAIRS, PAIR_SECONDS = 5, 4.0  # measured at least
 FAST = ("avx512_bf16", "amx_bf16")  # without one of them a processor computes bf16 by way of fp32
-KEPT = 1000  # answers; the oldest go
 
 
 def find_precision(network: Network, data: DataSet, recipe: Recipe, execution: Execution = Execution()) -> Precision:
     """fp32, or bf16 where a training step is faster by `GAIN` with it.
 
     Both take steps in turn on the same batches, so that what else the machine does slows both down, and their medians
-    are compared. The answer is kept (`choices_file`), and the same question is answered by it. A device without
+    are compared. The answer is kept (`compound.kept`), and the same question is answered by it. A device without
     instructions for bf16 is not asked. What was measured, or known, is noted.
     """
     if not has_bf16(execution.where):
@@ -89,26 +83,3 @@ def question(network: Network, recipe: Recipe, execution: Execution) -> str:
         "torch": torch.__version__,
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def choices_file() -> Path:
-    """Where answers are kept: in the folder COMPOUND_CACHE, by default the user's cache."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("COMPOUND_CACHE") or home / "compound") / "choices.json"
-
-
-def kept() -> dict[str, str]:
-    """The answers by question; none where the file is missing or damaged, for they can be measured again."""
-    with suppress(CompoundError, OSError):
-        found = read_json(choices_file(), "delete it")
-        if isinstance(found, dict):
-            return found
-    return {}
-
-
-def keep(asked: str, answer: Precision) -> None:
-    """Remember an answer. Where nothing can be written, the next training measures again."""
-    answers = kept() | {asked: answer}
-    with suppress(CompoundError, OSError):
-        choices_file().parent.mkdir(parents=True, exist_ok=True)
-        write_json(choices_file(), dict(list(answers.items())[-KEPT:]))

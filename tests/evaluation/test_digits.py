@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from compound import ZOO
-from compound.digits import ROWS, FilledRows, equal_sizes
+from compound.digits import ROWS, SameKernels, equal_sizes
 from compound.inference import Eager, chunk_size, in_chunks
 from compound.nn import build, evaluating
 
@@ -31,7 +31,7 @@ def test_sizes_that_were_tried_hold_for_other_images(name):
     eager = Eager(model, CPU)
     chunk = chunk_size(model.network, CPU)
     with evaluating(model):
-        eager.try_sizes()
+        eager.find_sizes()
         assert list(eager.sizes) == sorted({size for size in eager.sizes if 0 < size < chunk})
         images = torch.randint(
             0, 256, (chunk, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(5)
@@ -77,7 +77,7 @@ def test_rows_are_filled_for_pooled_maps_only_and_the_model_is_left_as_it_was():
     images = torch.rand(3, 3, 32, 32)
     with torch.inference_mode():
         plain = model(images)
-        with FilledRows(model)():
+        with SameKernels(model)(len(images)):
             again = model(images)
     assert rows == [3, ROWS]
     assert again.shape == plain.shape

@@ -17,7 +17,7 @@ class Doubling:
         self.open = threading.Event()
 
     def logits(self, pixels: Tensor) -> Tensor:
-        self.open.wait(10)
+        self.open.wait(100)
         self.sizes.append(len(pixels))
         if (pixels == 66).any():
             raise ValueError("66")
@@ -35,14 +35,26 @@ def image(value: int) -> Tensor:
     return torch.full((1, 1, 1), value)
 
 
-def test_own_answers_in_full_chunks(batcher: Batcher) -> None:
-    one, other = Doubling(4), Doubling(4)
+def test_own_answers_in_full_chunks_while_others_are_on_their_way() -> None:
+    batcher, one, other = Batcher(capacity=20, wait=1000), Doubling(4), Doubling(4)
     asked = [(network, value) for network in (one, other) for value in range(9)]
-    answers = [batcher.submit(network, image(value)) for network, value in asked]
-    one.open.set()
-    other.open.set()
-    assert [answer.result(10).item() for answer in answers] == [2 * value for _, value in asked]
+    with batcher.admit(19) as places:  # one of them is damaged
+        answers = [places.submit(network, image(value)) for network, value in asked]
+        one.open.set()
+        other.open.set()
+        assert [answer.result(100).item() for answer in answers[:17]] == [2 * value for _, value in asked[:17]]
+        assert not answers[17].done()
+    assert answers[17].result(100).item() == 16
+    batcher.close()
     assert one.sizes == other.sizes == [4, 4, 1]  # networks are never mixed, and order is kept
+
+
+def test_a_lone_image_waits_for_nobody() -> None:
+    batcher, network = Batcher(capacity=20, wait=1000), Doubling(4)
+    network.open.set()
+    with batcher.admit(1) as places:
+        assert places.submit(network, image(3)).result(100).item() == 6
+    batcher.close()
 
 
 def test_who_is_too_many_is_sent_away(batcher: Batcher) -> None:
@@ -60,8 +72,8 @@ def test_a_failure_is_told_to_those_who_asked(batcher: Batcher) -> None:
     network.open.set()
     broken, whole = batcher.submit(network, image(66)), batcher.submit(network, image(3))
     with pytest.raises(ValueError, match="66"):
-        broken.result(10)
-    assert whole.result(10).item() == 6
+        broken.result(100)
+    assert whole.result(100).item() == 6
     assert batcher.alive
 
 

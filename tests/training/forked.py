@@ -8,15 +8,20 @@ import runpy
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 import compound.spared
 import compound.training  # noqa: F401  what the forks would import each
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    """Below those that the system gives to any connection, so that nobody takes it before the processes meet."""
+    place = os.getpid() * 7 % 10_000
+    for port in range(20_000 + place, 32_000):
+        with socket.socket() as found, suppress(OSError):
+            found.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
 
 
 def start(program: list[str], place: dict[str, str]) -> int:

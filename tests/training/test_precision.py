@@ -8,9 +8,10 @@ import torch
 from compound import CompoundError
 from compound.cli.training import TrainingOptions
 from compound.execution import Execution
+from compound.kept import choices_file, keep, kept
 from compound.training import precision as precision_room
 from compound.training import start_run
-from compound.training.precision import choices_file, find_precision, keep, kept, race
+from compound.training.precision import find_precision, race
 
 CPU = Execution("cpu")
 
@@ -58,7 +59,7 @@ def test_the_same_question_has_the_same_answer(network, data, recipe, timed, cap
 
 
 def test_answers_are_kept_within_bounds_and_where_nothing_can_be_written_nothing_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(precision_room, "KEPT", 3)
+    monkeypatch.setattr("compound.kept.KEPT", 3)
     for number in range(5):
         keep(str(number), "fp32")
     assert list(kept()) == ["2", "3", "4"]
