@@ -207,7 +207,8 @@ def test_nonsense_never_becomes_a_server_error(start: Start, weights: Path, imag
     server = start({"model": weights})
     small = [path.read_bytes() for path in sorted(images, key=os.path.getsize)[:4]]
     found = asyncio.run(phases.fuzz(server.port, small, 400, seed=11, together=64))
-    assert {"200", "400", "422"} <= found["statuses"].keys()  # some of it was not so bad
+    counted = asyncio.run(phases.own_count(server.port))  # with those that a slow machine answered too late
+    assert {"200", "400", "422"} <= found["statuses"].keys() | counted.keys()  # some of it was not so bad
     assert found["answers_afterwards"]
     assert not [status for status in asyncio.run(phases.own_count(server.port)) if status[0] == "5"]
     assert not [status for status in found["statuses"] if status[0] == "5"]
