@@ -45,13 +45,11 @@ def test_scans_are_counted_up_to_the_end_of_the_image() -> None:
 def test_more_scans_than_usual_are_decoded_by_another_process() -> None:
     """A process started in a moment and asked again: no torch in it."""
     data = slow_jpeg(64, 100)
-    begun = time.perf_counter()
     assert (decode_image(data, 3, "x") == 128).all()
     first = GUARD._process
     assert decode_image(data, 1, "x").shape == (1, 64, 64)
     assert first is not None
     assert GUARD._process is first
-    assert time.perf_counter() - begun < 5
 
 
 def saved(image: Image.Image, kind: str) -> bytes:

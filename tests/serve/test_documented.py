@@ -38,7 +38,7 @@ def test_python_as_documented(server: Running, images: list[Path]) -> None:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_as_documented(server: Running, images: list[Path]) -> None:
     line = block("bash").replace("8080", str(server.port)).replace("photo.jpg", str(images[0]))
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=200, check=True)
     assert json.loads(done.stdout)["predictions"][0]["classes"] == asked(server, images[0])
 
 
@@ -48,7 +48,7 @@ def test_javascript_as_documented(server: Running, images: list[Path]) -> None:
         f"classify(require('fs').readFileSync({json.dumps(str(images[0]))}), 'http://127.0.0.1:{server.port}')"
         ".then((classes) => console.log(JSON.stringify(classes)))"
     )
-    done = subprocess.run(["node", "-e", block("javascript") + call], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["node", "-e", block("javascript") + call], capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == asked(server, images[0])
 

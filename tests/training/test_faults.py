@@ -91,11 +91,14 @@ def test_two_trainings_of_one_run_at_once_are_refused(tmp_path, network, data, r
     run = begin(tmp_path / "run", network, data, recipe)
     run.checkpoints.mkdir()
     code = (
-        "import sys, time; from pathlib import Path; from compound.files import locked\n"
-        "with locked(Path(sys.argv[1]), 'it'): print('locked', flush=True); time.sleep(60)"
+        "import sys; from pathlib import Path; from compound.files import locked\n"
+        "with locked(Path(sys.argv[1]), 'it'): print('locked', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(run.checkpoints / ".lock")], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(run.checkpoints / ".lock")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as other:
         assert other.stdout.readline() == "locked\n"
         with pytest.raises(UsageError, match=f"run is in use by process {other.pid} on .*; wait for its end"):

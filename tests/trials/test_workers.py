@@ -154,11 +154,11 @@ def test_the_search_survives_the_process_that_forks_its_workers(tmp_path, monkey
 @pytest.mark.long
 def test_an_evaluation_that_hangs_is_stopped_with_its_stack(tmp_path):
     hill = Hill(side=2, trouble={1: "hang"})
-    search = Search(hill, str(tmp_path / "j"), trials=4, strategy=STRATEGIES["grid"], timeout=0.3)
+    search = Search(hill, str(tmp_path / "j"), trials=4, strategy=STRATEGIES["grid"], timeout=2.0)
     assert run(search, workers=2)
     failed = [t for t in trials_of(search) if t.state == TrialState.FAIL]
     assert [t.params["x"] for t in failed] == [1, 1]
-    assert all("stopped after 0.3 s" in t.user_attrs["error"] for t in failed)
+    assert all("stopped after 2 s" in t.user_attrs["error"] for t in failed)
     assert all("time.sleep(600)" in t.user_attrs["error"] for t in failed)
 
 
@@ -176,7 +176,7 @@ def interrupted(tmp_path, signals):
     for number in signals:
         process.send_signal(number)
         time.sleep(0.3)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=280)
     return out, err, trials_of(Search(Hill(), journal, trials=6, seed=3))
 
 
