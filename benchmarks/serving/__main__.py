@@ -2,6 +2,7 @@
 
 python -m benchmarks.serving            10,000 requests of 64 clients, overload, 200 slow connections, 20,000 mutated
 python -m benchmarks.serving --quick    a fiftieth of it
+python -m benchmarks.serving --lone     only this: a lone image and 32 clients against the network itself, 2 minutes
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.environment import RESULTS, write_result
-from benchmarks.serving import phases
+from benchmarks.serving import lone, phases
 from benchmarks.serving.subject import Server, offline, serving, write_images, write_model
 
 SHORT_QUEUE = 32  # images; under overload what is admitted is answered soon
@@ -30,12 +31,16 @@ def main() -> int:
     parser.add_argument("--fuzz", type=int, default=20_000, help="mutated requests")
     parser.add_argument("--images", type=int, default=120)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--lone", action="store_true", help="only a lone image, and clients, against the network")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=RESULTS)
     given = parser.parse_args()
     if given.quick:
         given.requests, given.seconds, given.slow, given.fuzz, given.images = 200, 5, 20, 400, 24
     with tempfile.TemporaryDirectory(prefix="serving-") as folder:
+        if given.lone:
+            print(write_result("lone", lone.measure(Path(folder), given.seconds / 2, given.seed), given.results))
+            return 0
         value = campaign(Path(folder), given)
     gc.unfreeze()
     path = write_result("serving", value, given.results)
