@@ -23,6 +23,7 @@ from compound.nn.modules import Gate, StandardisedConv2d
 from compound.notation import dump_network
 from compound.runtimes.packed import PackedConv
 
+LONG = 256  # products in a sum, up to which both ways of a convolution were found to give the same digits
 ROWS = 16  # images for which a linear layer is a product of matrices to every library, in whole vectors
 
 
@@ -72,7 +73,8 @@ def has_own_loop(conv: nn.Conv2d) -> bool:
     usable = conv.weight.device.type == "cpu" and conv.weight.dtype == torch.float32
     usable &= not isinstance(conv, StandardisedConv2d)  # whose weights are made anew for each call
     small = min(conv.kernel_size) <= 3 and max(conv.kernel_size) > 1
-    return usable and small and conv.groups == 1 and torch.backends.mkldnn.is_available()
+    long = conv.weight[0].numel() > LONG
+    return usable and small and long and conv.groups == 1 and torch.backends.mkldnn.is_available()
 
 
 def filled(_module: nn.Module, _given: tuple[Tensor, ...], pooled: Tensor) -> Tensor:
