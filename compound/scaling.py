@@ -13,6 +13,8 @@ from typing import Protocol
 from compound.documents import read_yaml
 from compound.errors import UsageError
 from compound.head import Head
+from compound.lines import RESNET_RS, TINYNET, Point, along
+from compound.lines import cost as cost_factor
 from compound.mapping import from_mapping, nearest
 from compound.network import Network, Stage
 from compound.rounding import round_channels, round_layers, round_resolution
@@ -25,6 +27,7 @@ class Scaling:
     depth: float = 1.0
     width: float = 1.0
     resolution: float = 1.0
+    group_width: float = 1.0  # of groups of channels, beside `width`: at 1 their number stays (Grouped, NormFree)
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -38,7 +41,9 @@ class Scaling:
 
     def to_json(self) -> dict[str, float]:
         """The factors as answers and files name them."""
-        return {"depth": self.depth, "width": self.width, "resolution_factor": self.resolution}
+        return {"depth": self.depth, "width": self.width, "resolution_factor": self.resolution} | (
+            {"group_width": self.group_width} if self.group_width != 1 else {}
+        )
 
 
 @contextmanager
@@ -86,21 +91,50 @@ class FastRule:
     For a cost factor s = 2^φ: d = s^depth, w = s^(width/2), r = s^(resolution/2), with weights that sum to one.
     The default (0.1, 0.8, 0.1) is the paper's α = 0.8: d = s^0.1, w = s^0.4, r = s^0.05. Activations then grow as
     about s^0.6 instead of s^0.8 and more, and with them memory and time.
+
+    Groups of channels grow by g = s^(group_width/2) (the official code's `d1_w8_g8_r1`), by default as the width does,
+    so that their number stays; 0 keeps their width. It is no share of the cost.
     """
 
     depth: float = 0.1
     width: float = 0.8
     resolution: float = 0.1
+    group_width: float | None = None
 
     def __post_init__(self) -> None:
-        if min(vars(self).values()) < 0 or not math.isclose(sum(vars(self).values()), 1, abs_tol=1e-6):
-            given = ", ".join(f"{value:g}" for value in vars(self).values())
+        weights = self.depth, self.width, self.resolution
+        if min(weights) < 0 or not math.isclose(sum(weights), 1, abs_tol=1e-6):
+            given = ", ".join(f"{value:g}" for value in weights)
             raise UsageError(f"fast rule weights {given} are not shares of one; use e.g. 0.1, 0.8, 0.1")
+        if self.group_width is not None and not 0 <= self.group_width <= 1:
+            raise UsageError(f"fast rule group_width {self.group_width:g} is not between 0 and 1; use e.g. 0.8")
 
     def __call__(self, phi: float) -> Scaling:
         with within_numbers(phi):
             s = 2.0**phi
-            return Scaling(s**self.depth, s ** (self.width / 2), s ** (self.resolution / 2))
+            groups = 0.0 if self.group_width is None else self.group_width - self.width
+            return Scaling(s**self.depth, s ** (self.width / 2), s ** (self.resolution / 2), s ** (groups / 2))
+
+
+@dataclass(frozen=True)
+class LineRule:
+    """Depth and resolution of a cost factor 2^φ as a published family has them, and width from what is left.
+
+    `points` are its networks (see `compound.lines`), met exactly. On the other side of φ = 0, where the family has
+    none, `otherwise` is the rule. `widen` spends on width what the family spends on depth.
+    """
+
+    points: tuple[Point, ...]
+    otherwise: Rule
+    widen: bool = False
+
+    def __call__(self, phi: float) -> Scaling:
+        if phi * cost_factor(self.points[0]) < 0:
+            return self.otherwise(phi)
+        with within_numbers(phi):
+            depth, resolution = along(self.points, phi)
+            depth = 0.0 if self.widen else depth
+            return Scaling(2.0**depth, 2.0 ** ((phi - depth - 2 * resolution) / 2), 2.0**resolution)
 
 
 @dataclass(frozen=True)
@@ -143,6 +177,11 @@ DEPTH_RULE = FastRule(1, 0, 0)
 WIDTH_RULE = FastRule(0, 1, 0)
 RESOLUTION_RULE = FastRule(0, 0, 1)
 UNIFORM_RULE = FastRule(1 / 3, 1 / 3, 1 / 3)
+# Below the first network resolution and depth give way before width; above, the paper has no rule of its own.
+TINYNET_RULE = LineRule(TINYNET, CompoundRule())
+# Deeper where training is long enough to overfit, wider where it is not; resolution grows slowly (Section 5).
+RESNET_RS_RULE = LineRule(RESNET_RS, FastRule(0.6, 0, 0.4))
+RESNET_RS_WIDE_RULE = LineRule(RESNET_RS, FastRule(0, 0.6, 0.4), widen=True)
 
 RULES: dict[str, Rule] = {
     "compound": CompoundRule(),
@@ -152,6 +191,9 @@ RULES: dict[str, Rule] = {
     "resolution": RESOLUTION_RULE,
     "uniform": UNIFORM_RULE,
     "shrink": ShrinkRule(),
+    "tinynet": TINYNET_RULE,
+    "resnet-rs": RESNET_RS_RULE,
+    "resnet-rs-wide": RESNET_RS_WIDE_RULE,
 }
 
 KINDS: dict[str, type[CompoundRule] | type[FastRule]] = {"compound": CompoundRule, "fast": FastRule}
@@ -179,7 +221,7 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
     """
 
     def channels(count: int, fixed: tuple[str, ...], multiple: int = 1) -> int:
-        if scaling.width == 1 or "width" in fixed:
+        if "width" in fixed or (scaling.width == 1 and count % multiple == 0):
             return count
         return round_channels(count * scaling.width, math.lcm(network.divisor, multiple))
 
@@ -187,7 +229,8 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
         fixed = (*row.fixed, *also_fixed)
         layers = row.layers if "depth" in fixed else round_layers(row.layers * scaling.depth)
         wider = scaling.width != 1 and "width" not in fixed
-        block = row.block.widened(scaling.width, network.divisor) if wider else row.block
+        own = scaling.width * (scaling.group_width if row.block.in_groups else 1)
+        block = row.block.widened(own, network.divisor) if own != 1 and "width" not in fixed else row.block
         wanted = channels(row.channels, fixed, block.multiple)
         return replace(row, block=block, layers=layers, channels=block.stage_channels(inp, wanted) if wider else wanted)
 

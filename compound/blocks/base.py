@@ -18,6 +18,7 @@ class Block(ABC):
     """One F_i. `inp` and `out` are channels; only the first repeat of a stage has stride ≠ 1 or inp ≠ out."""
 
     reads_previous: ClassVar[bool] = False  # the input of the block before, too: see `cell`
+    in_groups: ClassVar[bool] = False  # its own width is that of a group of channels
     keep_previous = False  # pass that map on, so that the next block reads it once more
 
     @abstractmethod

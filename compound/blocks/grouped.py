@@ -1,6 +1,7 @@
 """Residual blocks of grouped convolutions: RegNet's, and what SENet-154 changes in ResNeXt."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from compound.blocks.base import Block
 from compound.blocks.residual import Bottleneck, residual
@@ -17,6 +18,8 @@ class Grouped(Block):
     RegNet's X block (Radosavovic et al. 2020, Fig. 4); with `se` its Y block, which gates the k×k convolution and
     squeezes the block's input channels.
     """
+
+    in_groups: ClassVar[bool] = True
 
     kernel: int = 3
     group_width: int = 24

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from compound.blocks.base import Block, keeps_shape
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
@@ -18,6 +19,8 @@ class NormFree(Block):
     at one where a stage begins, so the first activation is divided by √(1 + alpha² · `depth`): the blocks since then.
     A transition's shortcut reads that activation, pools and has a 1×1 convolution.
     """
+
+    in_groups: ClassVar[bool] = True
 
     kernel: int = 3
     reduce: int = 2

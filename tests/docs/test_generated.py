@@ -39,3 +39,18 @@ def test_the_evidence_follows_the_result_files(monkeypatch):
     changed["networks"] = 61
     monkeypatch.setattr(made, "result", lambda name: changed)
     assert "61 networks" in made.latency("latency")
+
+
+def test_the_page_of_accuracy_against_cost_follows_the_tables_and_what_was_measured():
+    made = script("make_front")
+    text = (ROOT / "docs" / "front.md").read_text(encoding="utf-8")
+    assert text == made.page(made.result()), "run: python scripts/make_front.py"
+    lines = made.lines(made.result())
+    assert {"efficientnet", "mobilenetv4", "convnext", "resnet", "regnet", "yolo26"} <= {line.family for line in lines}
+    assert len(lines) == len(made.NETWORKS) + len(made.YOLO26)
+    first = lines[0]
+    one = {"weights": first.weights, "pixels": first.pixels, "milliseconds": 1234.56}
+    about = {"environment": {"processor": "this", "date": "today"}, "calls": 3, "runtime": "eager"}
+    changed = made.page(about | {"networks": [one]})
+    assert f" | 1234.6 | `{first.weights}` |" in changed
+    assert "3 calls of one image on one thread, by `eager`, on this" in changed
