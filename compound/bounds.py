@@ -82,10 +82,10 @@ def check_operators(operators: int) -> None:
         raise TooLargeError(f"too many operators up to here; {_remedy('COMPOUND_MAX_OPERATORS')}")
 
 
-def check_parts(name: str, count: int) -> None:
-    """Raise `TooLargeError` where one block or head has more than `MOST_PARTS` of what `name` says."""
-    if count > MOST_PARTS:
-        raise TooLargeError(f"{name}: {shown_number(count)} in one block are too many; use at most {MOST_PARTS}")
+def check_parts(name: str, count: int, most: int = MOST_PARTS) -> None:
+    """Raise `TooLargeError` where one block or head has more than `most` of what `name` says."""
+    if count > most:
+        raise TooLargeError(f"{name}: {shown_number(count)} in one block are too many; use at most {most}")
 
 
 def _remedy(name: str) -> str:

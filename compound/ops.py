@@ -16,7 +16,9 @@ from compound.errors import NetworkError
 from compound.rounding import Padding, Pair, map_size, padding_pair
 
 Shape = tuple[int, int, int]
-Function = Literal["relu", "relu6", "swish", "hard_swish", "sigmoid", "hard_sigmoid", "gelu", "tanh", "identity"]
+Function = Literal[
+    "relu", "relu6", "leaky_relu", "swish", "hard_swish", "sigmoid", "hard_sigmoid", "gelu", "tanh", "identity"
+]
 
 
 class Step(NamedTuple):
@@ -214,6 +216,22 @@ class LayerNorm(Operator):
 
 
 @dataclass(frozen=True)
+class GroupNorm(Operator):
+    """Normalisation of an image's channels in `groups`, over all their positions (Wu and He 2018)."""
+
+    groups: int = 32
+    eps: float = 1e-5
+
+    keeps_input: ClassVar[bool] = True
+
+    def params(self, *shapes: Shape) -> int:
+        return 2 * shapes[0][0]
+
+    def keeps_aside(self, *shapes: Shape) -> int:
+        return 2 * self.groups  # mean and inverse deviation of every group
+
+
+@dataclass(frozen=True)
 class ResponseNorm(Operator):
     """Global response normalisation (Woo et al. 2023, Section 3): x + γ · x · n + β.
 
@@ -266,6 +284,49 @@ class Pool(Operator):
     def keeps_aside(self, *shapes: Shape) -> int:
         channels, rows, columns = self.out(*shapes)
         return 2 * channels * rows * columns if self.kind == "max" else 0  # where the maximum was, 8 bytes
+
+
+@dataclass(frozen=True)
+class Blur(Operator):
+    """Every `stride`-th position of a map blurred by (1, 2, 1) / 4 along both axes, its edge mirrored (Zhang 2019)."""
+
+    stride: int = 2
+
+    def out(self, *shapes: Shape) -> Shape:
+        channels, height, width = shapes[0]
+        if min(height, width) < 2:
+            raise NetworkError(f"a blur mirrors the edge of its map, which {height}×{width} has not; use a larger one")
+        return channels, *map_size(height, width, (3, 3), self.stride, 1)
+
+    def macs(self, *shapes: Shape) -> int:
+        channels, rows, columns = self.out(*shapes)
+        return channels * 9 * rows * columns
+
+
+@dataclass(frozen=True)
+class ChannelConv(Operator):
+    """Convolution along the channels of (C, 1, 1), with zeros beside them (Wang et al. 2020, ECA-Net)."""
+
+    kernel: int = 3
+
+    keeps_input: ClassVar[bool] = True
+
+    def params(self, *shapes: Shape) -> int:
+        return self.kernel
+
+    def macs(self, *shapes: Shape) -> int:
+        return self.kernel * shapes[0][0]
+
+
+@dataclass(frozen=True)
+class Upsample(Operator):
+    """Every position repeated `factor` times along both axes."""
+
+    factor: int = 2
+
+    def out(self, *shapes: Shape) -> Shape:
+        channels, height, width = shapes[0]
+        return channels, height * self.factor, width * self.factor
 
 
 @dataclass(frozen=True)
@@ -369,7 +430,7 @@ class Add(Operator):
 
 @dataclass(frozen=True)
 class Multiply(Operator):
-    """A value times a gate of (C, 1, 1); what a `Gate` ends in."""
+    """A value times a gate of (C, 1, 1), what a `Gate` ends in, or times another of its shape."""
 
     keeps_input: ClassVar[bool] = True
 
@@ -557,3 +618,22 @@ class Graph(Operator):
         trace.held.update((value, trace.previous, *states))
         ends = [fit.trace(trace, states[i], f"{path}joined.{n}.") for n, (i, fit) in enumerate(self.joined)]
         return trace.add(f"{path}join.", Join(), *ends)
+
+
+@dataclass(frozen=True)
+class Wiring(Operator):
+    """Chains of one value and leaves of several, with what each reads; the last one's value leaves.
+
+    Value 0 is the input, and step i makes value i + 1.
+    """
+
+    steps: tuple[tuple[Operator, tuple[int, ...]], ...]
+
+    def trace(self, trace: Trace, value: int, path: str) -> int:
+        values = [value]
+        for i, (operator, reads) in enumerate(self.steps):
+            here, given = f"{path}steps.{i}.", [values[read] for read in reads]
+            values.append(
+                operator.trace(trace, given[0], here) if len(given) == 1 else trace.add(here, operator, *given)
+            )
+        return values[-1]

@@ -24,6 +24,8 @@ from compound.blocks import (
     ShuffleV2,
     SqueezeExcite,
     Style,
+    Wire,
+    Wired,
     Xception,
 )
 from compound.blocks.style import GAINS
@@ -42,6 +44,42 @@ NODES = st.tuples(  # a cell's nodes, each of which is read
     *(st.tuples(st.just(states), st.tuples(OPERATIONS, OPERATIONS)) for states in ((0, 1), (2, 1), (0, 3)))
 )
 JOINED = st.sampled_from(((4,), (0, 2, 4), (1, 4)))
+WIRES = (  # lists of operators, on four channels or a multiple
+    (
+        Wire("conv", kernel=3, groups=0),
+        Wire("norm"),
+        Wire("act"),
+        Wire("conv", like=0),
+        Wire("norm"),
+        Wire("add", (5, 0)),
+    ),
+    (
+        Wire("part", (0,), part=(0, 1, 4)),
+        Wire("part", (0,), part=(1, 4, 4)),
+        Wire("conv", (1,), like=1, kernel=(3, 1), bias=True),
+        Wire("join", (2, 3)),
+        Wire("shuffle", groups=2),
+        Wire("conv", channels=8, kernel=3, dilation=2),
+        Wire("group_norm", groups=4),
+        Wire("leaky_relu"),
+        Wire("conv"),
+        Wire("response_norm"),
+    ),
+    (
+        Wire("global"),
+        Wire("channel_conv", kernel=3),
+        Wire("sigmoid"),
+        Wire("multiply", (0, 3)),
+        Wire("average", (4,), kernel=3, count_padding=True),
+        Wire("conv", (4,), kernel=3, stride=2, groups=0),
+        Wire("upsample", stride=2),
+        Wire("global"),
+        Wire("multiply", (5, 8)),
+        Wire("scale", learned="channels"),
+        Wire("batch_norm", eps=1e-2),
+        Wire("add", (4, 11)),
+    ),
+)
 NAMES = st.text("abcdefgh-0123456789 é:#'\"", min_size=1, max_size=12)
 
 
@@ -109,6 +147,7 @@ def stages(most_layers: int = 3) -> st.SearchStrategy[Stage]:
     return st.one_of(
         st.builds(Stage, blocks(), layers, CHANNELS, st.sampled_from((1, 1, 2)), FIXED),
         st.builds(Stage, dense, layers, CHANNELS, fixed=FIXED),
+        st.builds(Stage, st.builds(Wired, st.sampled_from(WIRES)), layers, CHANNELS, fixed=FIXED),
     )
 
 

@@ -21,6 +21,7 @@ from compound.blocks.reparam import MobileOne, RepVgg
 from compound.blocks.residual import Basic, Bottleneck
 from compound.blocks.shuffle import ShuffleV1, ShuffleV2
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
+from compound.blocks.wired import Wire, Wired
 from compound.blocks.xception import Xception
 
 __all__ = [
@@ -55,6 +56,8 @@ __all__ = [
     "Style",
     "TieredStem",
     "UniversalMBConv",
+    "Wire",
+    "Wired",
     "Xception",
     "all_blocks",
     "block_name",

@@ -13,6 +13,7 @@ from compound.ops import (
     Function,
     Gate,
     GlobalPool,
+    GroupNorm,
     LayerNorm,
     Norm,
     Operator,
@@ -38,15 +39,17 @@ class Style:
     decay 0.9 ("momentum 0.1") and ε 1e-5. Without norm (`norm="none"`, as in AlexNet) convolutions have biases;
     `bias` gives them one before a norm too: without effect before a batch norm (torchvision's VGG), with one before a
     layer norm (ConvNeXt). `norm="weights"` standardises the weights of convolutions instead of the maps, and scales
-    activations so that a variance of one stays one (Brock et al. 2021, NFNet).
+    activations so that a variance of one stays one (Brock et al. 2021, NFNet). `norm="group"` norms an image's channels
+    in `norm_groups` (Wu and He 2018).
     """
 
     activation: Function = "swish"
     norm_decay: float = 0.99
     norm_eps: float = 1e-3
     padding: Literal["symmetric", "same"] = "symmetric"
-    norm: Literal["batch", "layer", "weights", "none"] = "batch"
+    norm: Literal["batch", "layer", "group", "weights", "none"] = "batch"
     bias: bool = False
+    norm_groups: int = 32
 
     def with_activation(self, function: Function | None) -> "Style":
         """The same style with another activation; None leaves it."""
@@ -57,8 +60,10 @@ class Style:
         """Whether convolutions have biases."""
         return self.bias or self.norm in ("none", "weights")
 
-    def normed(self) -> Norm | LayerNorm | None:
+    def normed(self) -> Norm | LayerNorm | GroupNorm | None:
         """The norm that follows a convolution, if any."""
+        if self.norm == "group":
+            return GroupNorm(self.norm_groups, self.norm_eps)
         if self.norm == "layer":
             return LayerNorm(self.norm_eps)
         return _norm(self.norm_decay, self.norm_eps) if self.norm == "batch" else None

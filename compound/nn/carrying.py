@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from compound.errors import UsageError
-from compound.nn.modules import Concat, Gate, LayerNorm2d, Residual, ResponseNorm2d, Scale, Sum
+from compound.nn.modules import Concat, Gate, LayerNorm2d, Residual, ResponseNorm2d, Scale, Sum, Wiring
 
 
 class InheritError(UsageError):
@@ -65,6 +65,8 @@ class Walk:
             offsets = [sum(part.old for part in parts[:i]) for i in range(len(parts))]
             index = torch.cat([part.offset(by) for part, by in zip(parts, offsets, strict=True)])
             return Channels(index, sum(part.old for part in parts))
+        if isinstance(old, Wiring):
+            return self.as_it_is(old, new, maps, where)
         if isinstance(old, nn.Conv2d | nn.Linear):
             assert isinstance(new, nn.Conv2d | nn.Linear)
             return self.layer(old, new, maps, where, want)
@@ -76,6 +78,17 @@ class Walk:
         if old.state_dict() or any(True for _ in old.children()):
             raise InheritError(f"{where}: weights of {type(old).__name__} are not carried over; train from scratch")
         return maps
+
+    def as_it_is(self, old: Wiring, new: nn.Module, maps: Channels, where: str) -> Channels:
+        """A list of operators, which nothing was done to."""
+        assert isinstance(new, Wiring)
+        before, after = old.state_dict(), new.state_dict()
+        if not torch.equal(maps.index, torch.arange(maps.old)) or any(
+            before[name].shape != tensor.shape for name, tensor in after.items()
+        ):
+            raise InheritError(f"{where}: listed operators are carried over as they are only; train from scratch")
+        new.load_state_dict(before)
+        return Channels(torch.arange(new.channels), new.channels)
 
     def chain(
         self, old: list[nn.Module], new: list[nn.Module], maps: Channels, where: str, want: Tensor | None

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from compound import ops
-from compound.blocks import block_name
+from compound.blocks import Wired, block_name
 from compound.network import Network, Row
 from compound.nn.build import ConvNet, build
 from compound.nn.carrying import Channels, InheritError, Walk
@@ -98,6 +98,9 @@ def check_kinds(old: Network, new: Network) -> None:
         if (type(a.block), a.stride) != (type(b.block), b.stride):
             kinds = [f"{block_name(type(s.block))} of stride {s.stride}" for s in (a, b)]
             raise InheritError(f"{where} is {kinds[0]} in {old.name} and {kinds[1]} in {new.name}; scale the same net")
+        if isinstance(a.block, Wired) and a != b:
+            raise InheritError(f"{where} lists its operators, and their weights are carried over as they are; "
+                               "leave depth and width alone, or train from scratch")  # fmt: skip
         if a.block.reads_previous:
             raise InheritError(
                 f"{where}: cells read two maps, and their weights are not carried over; train from scratch"
@@ -110,6 +113,9 @@ def check_operators(old: Network, new: Network) -> None:
     for row in new.blocks()[:-1]:
         where = f"stage {row.stage} block {row.repeat}" if row.stage else "stem"
         given = before.get((row.stage, row.repeat))
+        if isinstance(row.block, Wired) and given is not None and given.input[0] != row.input[0]:
+            raise InheritError(f"{where} lists its operators, which are carried over as they are, and {given.input[0]} "
+                               f"channels become {row.input[0]}; leave width alone, or train from scratch")  # fmt: skip
         if given is None and row.input != row.output:
             raise InheritError(f"{where} adds channels to its input, so it cannot begin as the identity")
         for reason in (obstacle(a, b) for a, b in pairs(given, row)):

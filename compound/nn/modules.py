@@ -20,6 +20,7 @@ from compound.rounding import Padding, padding_pair
 FUNCTIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
+    "leaky_relu": nn.LeakyReLU,
     "swish": nn.SiLU,
     "hard_swish": nn.Hardswish,
     "sigmoid": nn.Sigmoid,
@@ -69,6 +70,26 @@ def _(operator: ops.Norm, shape: Shape, drop: float = 0.0) -> nn.Module:
 @make.register
 def _(operator: ops.LayerNorm, shape: Shape, drop: float = 0.0) -> nn.Module:
     return LayerNorm2d(shape[0], operator.eps)
+
+
+@make.register
+def _(operator: ops.GroupNorm, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return nn.GroupNorm(operator.groups, shape[0], operator.eps)
+
+
+@make.register
+def _(operator: ops.ChannelConv, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return ChannelConv(operator.kernel)
+
+
+@make.register
+def _(operator: ops.Blur, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Blur(operator.stride)
+
+
+@make.register
+def _(operator: ops.Upsample, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return nn.Upsample(scale_factor=operator.factor)
 
 
 @make.register
@@ -149,6 +170,11 @@ def _(operator: ops.Sum, shape: Shape, drop: float = 0.0) -> nn.Module:
 @make.register
 def _(operator: ops.Graph, shape: Shape, drop: float = 0.0, previous: Shape | None = None) -> nn.Module:
     return Graph(operator, shape, previous or shape, drop)
+
+
+@make.register
+def _(operator: ops.Wiring, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return Wiring(operator, shape, drop)
 
 
 @make.register
@@ -293,6 +319,33 @@ class ResponseNorm2d(nn.Module):
         return x + x * share * self.weight[:, None, None] + self.bias[:, None, None]
 
 
+class ChannelConv(nn.Conv1d):
+    """Convolution along the channels of (N, C, 1, 1)."""
+
+    def __init__(self, kernel: int) -> None:
+        super().__init__(1, 1, kernel, padding=kernel // 2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(2).transpose(1, 2)).transpose(1, 2).unsqueeze(3)
+
+
+class Blur(nn.Module):
+    """Binomial blur of (N, C, H, W), the edge mirrored."""
+
+    weight: Tensor
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        row = torch.tensor((0.25, 0.5, 0.25))
+        self.register_buffer("weight", row[:, None] * row, persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = x.shape[1]
+        weight = self.weight.to(x.dtype).expand(channels, 1, 3, 3)
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, None, self.stride, groups=channels)
+
+
 class Slice(nn.Module):
     """Some of the channels, as a view."""
 
@@ -424,6 +477,64 @@ class Graph(nn.Module):
             assert isinstance(node, nn.ModuleDict)
             states.append(node["left"](states[a]) + node["right"](states[b]))
         return torch.cat([fit(states[i]) for (i, _), fit in zip(self.operator.joined, self.joined, strict=True)], dim=1)
+
+
+class Wiring(nn.Module):
+    """Values by number, the input's 0; a value is let go when nothing reads it any more.
+
+    While training, what is added to the input is dropped with rate `drop` image by image.
+    """
+
+    def __init__(self, operator: ops.Wiring, shape: Shape, drop: float) -> None:
+        super().__init__()
+        self.reads = [reads for _, reads in operator.steps]
+        self.last = {value: i for i, reads in enumerate(self.reads) for value in reads}
+        self.drop = StochasticDepth(drop, "row")
+        self.steps = nn.ModuleList()
+        shapes = [shape]
+        for step, reads in operator.steps:
+            given = [shapes[value] for value in reads]
+            self.steps.append(TOGETHER[type(step)]() if len(reads) > 1 else make(step, given[0]))
+            shapes.append(step.out(*given) if len(reads) > 1 else after(step, given[0]))
+        self.channels = shapes[-1][0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        values = {0: x}
+        for i, (step, reads) in enumerate(zip(self.steps, self.reads, strict=True)):
+            given = [values[value] for value in reads]
+            if isinstance(step, Added) and 0 in reads:
+                given = [one if value == 0 else self.drop(one) for value, one in zip(reads, given, strict=True)]
+            values[i + 1] = step(*given)
+            for value in set(reads):
+                if self.last[value] == i:
+                    del values[value]
+        return values[len(self.reads)]
+
+
+class Added(nn.Module):
+    """The sum of values."""
+
+    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
+        for other in others:
+            x = x + other
+        return x
+
+
+class Multiplied(nn.Module):
+    """A value times another of its shape, or times a gate."""
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        return x * other if x.shape == other.shape else gated(x, other)
+
+
+class Joined(nn.Module):
+    """Values side by side along the channels."""
+
+    def forward(self, *values: Tensor) -> Tensor:
+        return torch.cat(values, dim=1)
+
+
+TOGETHER: dict[type[Operator], type[nn.Module]] = {ops.Add: Added, ops.Multiply: Multiplied, ops.Join: Joined}
 
 
 def dropped(operator: Operator, shape: Shape, drop: float) -> nn.Module:

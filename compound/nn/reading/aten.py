@@ -7,11 +7,14 @@ import torch
 
 from compound.nn.reading import moves
 from compound.nn.reading.graph import NO_PADS, Node, conv, global_pool, pool, scale
+from compound.nn.reading.responses import lengths
 from compound.nn.reading.values import Arguments, Capture, NotInAlphabet, Value, Weight, pair, whole
 
 
 def convolution(c: Capture, a: Arguments, output: Any) -> Value:
     weight, bias = a["weight"], a.get("bias")
+    if isinstance(a["input"], Value) and a["input"].mirrored:
+        return blur(c, a, output)
     if not isinstance(weight, Weight) or len(weight.shape) != 4:
         raise NotInAlphabet("whose weights are computed, or not of two dimensions")
     window, dilation = (weight.shape[2], weight.shape[3]), pair(a["dilation"])
@@ -20,8 +23,26 @@ def convolution(c: Capture, a: Arguments, output: Any) -> Value:
     x, shape, pads = c.window(a["input"], padding)
     if a["padding"] == "same":
         pads = ((same[0] // 2, same[0] - same[0] // 2), (same[1] // 2, same[1] - same[1] // 2))
-    node = conv(shape, weight.shape[0], window, pair(a["stride"]), a["groups"], bias is not None, pads, dilation)
-    return c.put(node, [x], output, weight=weight, bias=bias)
+    stride, gain = pair(a["stride"]), weight.gain
+    standardise = (
+        weight.eps if gain is not None else None
+    )  # without a gain, the weights are carried over as standardised
+    node = conv(shape, weight.shape[0], window, stride, a["groups"], bias is not None, pads, dilation, standardise)
+    weight = weight._replace(eps=None) if gain is not None else weight
+    return c.put(node, [x], output, weight=weight, gain=gain, bias=bias)
+
+
+def blur(c: Capture, a: Arguments, output: Any) -> Value:
+    """A convolution of every channel with the same numbers behind a mirrored edge."""
+    x, weight, stride = a["input"], a["weight"], pair(a["stride"])
+    numbers = c.tensors.get(weight.name) if isinstance(weight, Weight) else None
+    row = torch.tensor((0.25, 0.5, 0.25))
+    if numbers is None or x.pads != ((1, 1), (1, 1)) or pair(a["padding"]) != (0, 0) or stride[0] != stride[1]:
+        raise NotInAlphabet("behind a mirrored edge")
+    same = numbers.device.type == "meta" or bool(torch.isclose(numbers.float().cpu(), row[:, None] * row).all())
+    if numbers.requires_grad or tuple(numbers.shape[-2:]) != (3, 3) or not same or a["bias"] is not None:
+        raise NotInAlphabet("behind a mirrored edge, with other weights than those of a binomial blur")
+    return c.put(Node("blur", (stride[0],), ()), [Value(x.number)], output)
 
 
 def linear(c: Capture, a: Arguments, output: Any) -> Value:
@@ -36,7 +57,38 @@ def linear(c: Capture, a: Arguments, output: Any) -> Value:
     return c.put(node, [a["input"]], output, weight=weight, bias=bias)
 
 
-def batch_norm(c: Capture, a: Arguments, output: Any) -> Value:
+def conv1d(c: Capture, a: Arguments, output: Any) -> Value:
+    """A convolution along the channels of one position."""
+    x, weight, (kernel, *_) = a["input"], a["weight"], a["weight"].shape[::-1]
+    usual = a["stride"] == [1] and a["padding"] == [kernel // 2] and a["dilation"] == [1] and a["bias"] is None
+    if not (isinstance(x, Value) and x.line) or weight.shape != (1, 1, kernel) or not usual or kernel % 2 == 0:
+        raise NotInAlphabet("other than along the channels, with zeros beside them")
+    value = c.put(Node("channel_conv", (kernel,), ()), [Value(x.number)], c.graph.shapes[x.number], weight=weight)
+    return value._replace(line=True)
+
+
+def group_norm(c: Capture, a: Arguments, output: Any) -> Value:
+    weight, bias = a["weight"], a["bias"]
+    if not (isinstance(weight, Weight) and isinstance(bias, Weight)):
+        raise NotInAlphabet("without learned scale and shift")
+    node = Node("group_norm", (weight.shape[0], a["num_groups"], a["eps"]), ())
+    return c.put(node, [a["input"]], output, weight=weight, bias=bias)
+
+
+def standardised(a: Arguments) -> Weight:
+    """A batch norm that standardises the weights of a convolution, (1, outputs, fan-in)."""
+    weight, gain = a["input"], a["weight"]
+    if not a["training"] or a["running_mean"] is not None or a["bias"] is not None or weight.shape[0] != 1:
+        raise NotInAlphabet("of weights")
+    if gain is not None:  # ours are multiplied by the square root of the fan-in's inverse
+        gain = gain._replace(factor=gain.factor * weight.shape[2] ** 0.5)
+    found: Weight = weight._replace(eps=a["eps"], gain=gain)
+    return found
+
+
+def batch_norm(c: Capture, a: Arguments, output: Any) -> Value | Weight:
+    if isinstance(a["input"], Weight):
+        return standardised(a)
     tensors = {word: a[word] for word in ("weight", "bias", "running_mean", "running_var")}
     if a["training"] or not all(isinstance(tensor, Weight) for tensor in tensors.values()):
         raise NotInAlphabet("without learned scale, or without running statistics")
@@ -61,11 +113,35 @@ def activation(function: str) -> Callable[[Capture, Arguments, Any], Value]:
         if a.get("approximate", "none") != "none":
             raise NotInAlphabet("approximated")
         node = Node("act", (function,), ())
-        if isinstance(a["self"], Value) and a["self"].last:
-            return c.anyhow(node, a["self"])
-        return c.put(node, [a["self"]], output)
+        x = a["self"]
+        if isinstance(x, Value) and x.last:
+            return c.anyhow(node, x)
+        if isinstance(x, Value) and x.line:
+            return c.put(node, [Value(x.number)], c.graph.shapes[x.number])._replace(line=True)
+        return c.put(node, [x], output)
 
     return put
+
+
+def leaky_relu(c: Capture, a: Arguments, output: Any) -> Value:
+    if a["negative_slope"] != 0.01:
+        raise NotInAlphabet(f"of slope {a['negative_slope']:g}, where 0.01 is")
+    return activation("leaky_relu")(c, a, output)
+
+
+def upsample(c: Capture, a: Arguments, output: Any) -> Value:
+    before, after = tuple(a["self shape"])[2:], tuple(output.shape)[2:]
+    factor = after[0] // before[0]
+    if tuple(factor * side for side in before) != after:
+        raise NotInAlphabet(f"from {before[0]}×{before[1]} to {after[0]}×{after[1]} positions")
+    return c.put(Node("upsample", (factor,), ()) if factor > 1 else None, [a["input"]], output)
+
+
+def subtract(c: Capture, a: Arguments, output: Any) -> Value:
+    if not isinstance(a["other"], Value):
+        raise NotInAlphabet("of a number or a weight")
+    negative = c.put(scale("no", -1.0), [a["other"]], c.graph.shapes[c.plain(a["other"])])
+    return add(c, {"self": a["self"], "other": negative, "alpha": a.get("alpha", 1)}, output)
 
 
 def hardtanh(c: Capture, a: Arguments, output: Any) -> Value:
@@ -119,8 +195,10 @@ def add(c: Capture, a: Arguments, output: Any) -> Value:
 GATES = {"sigmoid": "swish", "hard_sigmoid": "hard_swish"}
 
 
-def multiply(c: Capture, a: Arguments, output: Any) -> Value:
+def multiply(c: Capture, a: Arguments, output: Any) -> Value | Weight:
     x, other = (a["other"], a["self"]) if isinstance(a["self"], Weight) else (a["self"], a["other"])
+    if isinstance(a["self"], Weight) and isinstance(a["other"], int | float):
+        return a["self"]._replace(factor=a["self"].factor * a["other"])
     if isinstance(other, int | float):
         return c.put(scale("no", float(other)), [x], output)
     shape = c.graph.shapes[c.plain(x)]
@@ -134,14 +212,24 @@ def multiply(c: Capture, a: Arguments, output: Any) -> Value:
         if node and node.kind == "act" and node.facts[0] in GATES and node.inputs == (one,):
             return c.put(Node("act", (GATES[str(node.facts[0])],), ()), [Value(one)], output)
     shapes = [shape, c.graph.shapes[c.plain(other)]]
-    if (shapes[0][0], 1, 1) not in shapes or shapes[0][0] != shapes[1][0]:
-        raise NotInAlphabet("of two maps")
+    if shapes[0] != shapes[1] and ((shapes[0][0], 1, 1) not in shapes or shapes[0][0] != shapes[1][0]):
+        raise NotInAlphabet("of two maps of other shapes")
     return c.put(Node("multiply", (), ()), [x, other], output)
 
 
 def dropout(c: Capture, a: Arguments, output: Any) -> Any:
     c.dropout = a["p"] or c.dropout
     return a.get("input", a.get("self"))
+
+
+def widened(c: Capture, a: Arguments, output: Any) -> Any:
+    """A gate over all positions, or one weight for every channel, which the next operator spreads by itself."""
+    x = a["self"]
+    if (isinstance(x, Weight) and x.size == 1) or (isinstance(x, Value) and c.graph.shapes[c.plain(x)][1:] == (1, 1)):
+        return x
+    if isinstance(x, Weight) and tuple(output.shape[1:]) == (1, *x.shape[2:]):  # a blur's window
+        return x
+    raise NotInAlphabet("of what is no gate")
 
 
 def same(c: Capture, a: Arguments, output: Any) -> Any:
@@ -151,7 +239,9 @@ def same(c: Capture, a: Arguments, output: Any) -> Any:
 HANDLERS: dict[str, Callable[[Capture, Arguments, Any], Any]] = {
     "conv2d": convolution,
     "linear": linear,
+    "conv1d": conv1d,
     "batch_norm": batch_norm,
+    "group_norm": group_norm,
     "layer_norm": layer_norm,
     "permute": moves.permute,
     **{name: activation(name) for name in ("relu", "relu6", "sigmoid", "gelu", "tanh")},
@@ -164,10 +254,16 @@ HANDLERS: dict[str, Callable[[Capture, Arguments, Any], Any]] = {
     "adaptive_avg_pool2d": adaptive_pool,
     "mean": mean,
     "add": add,
+    "sub": subtract,
+    "leaky_relu": leaky_relu,
+    "upsample_nearest2d": upsample,
+    "linalg_vector_norm": lengths,
+    **dict.fromkeys(("expand", "expand_as"), widened),
     "mul": multiply,
     "pad": moves.pad,
     "constant_pad_nd": moves.pad,
-    **dict.fromkeys(("flatten", "view", "reshape", "squeeze", "unsqueeze", "_unsafe_view"), moves.regroup),
+    **dict.fromkeys(("flatten", "view", "reshape", "view_as", "reshape_as", "_unsafe_view"), moves.regroup),
+    **dict.fromkeys(("squeeze", "unsqueeze"), moves.regroup),
     "transpose": moves.transpose,
     "channel_shuffle": moves.shuffle,
     "cat": moves.join,

@@ -9,6 +9,7 @@ from torch._ops import OpOverload
 
 from compound.nn.reading.aten import HANDLERS
 from compound.nn.reading.graph import Node, ReadingError
+from compound.nn.reading.responses import Response, goes_on
 from compound.nn.reading.values import Capture, NotInAlphabet, Value, Weight
 
 
@@ -27,7 +28,8 @@ def capture(model: nn.Module, example: Tensor) -> Capture:
         ) from error
     signature = program.graph_signature
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
-    found = Capture((example.shape[1], example.shape[2], example.shape[3]))
+    tensors = {**program.state_dict, **program.constants}
+    found = Capture((example.shape[1], example.shape[2], example.shape[3]), tensors)
     values: dict[fx.Node, Any] = {}
     missing: list[str] = []
     for node in program.graph.nodes:
@@ -76,9 +78,12 @@ def visit(found: Capture, node: fx.Node, values: dict[fx.Node, Any], missing: li
     arguments = {key: known(values, value) for key, value in arguments.items()}
     name, output = schema.name.removeprefix("aten::"), node.meta["val"]
     try:
-        if name.rstrip("_") not in HANDLERS:
+        if any(isinstance(value, Response) for value in arguments.values()):
+            values[node] = goes_on(name.rstrip("_"), found, arguments, output)
+        elif name.rstrip("_") in HANDLERS:
+            values[node] = HANDLERS[name.rstrip("_")](found, arguments, output)
+        else:
             raise NotInAlphabet
-        values[node] = HANDLERS[name.rstrip("_")](found, arguments, output)
     except (NotInAlphabet, LookupError, TypeError, AttributeError) as error:  # or arguments in an unusual form
         reason = error if isinstance(error, NotInAlphabet) else ""
         missing.append(" ".join(filter(None, (name, str(reason), f"in {found.where or 'forward'}"))))

@@ -1,16 +1,18 @@
 """The weights of a module that was read, in the network that it was read as."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from compound.nn.build import ConvNet
 from compound.nn.reading.graph import Node, TraceGraph
+from compound.nn.reading.values import Capture, Weight
 from compound.nn.reading.written import written
 
 
 @torch.no_grad()
-def copy_weights(built: ConvNet, graph: TraceGraph, model: nn.Module) -> None:
+def copy_weights(built: ConvNet, found: Capture, model: nn.Module) -> None:
     """The weights of `model` into the operators that stand in the same place."""
+    graph = found.graph
     theirs = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers(remove_duplicate=False))
     ours = dict(built.named_parameters()) | dict(built.named_buffers())
     start = 0
@@ -21,8 +23,18 @@ def copy_weights(built: ConvNet, graph: TraceGraph, model: nn.Module) -> None:
         for one, other in pairs(own, graph, start):
             for (_, path), (_, given) in zip(one.weights, other.weights, strict=False):
                 tensor = ours[f"{prefix}{path.lstrip('.')}"]
-                tensor.copy_(theirs[given].reshape(tensor.shape))
+                tensor.copy_(made(theirs[given], found.made.get(given)).reshape(tensor.shape))
         start += len(own.nodes)
+
+
+def made(tensor: Tensor, by: Weight | None) -> Tensor:
+    """The tensor that a module makes of one of its own."""
+    if by is None:
+        return tensor
+    if by.eps is not None:
+        variance, mean = torch.var_mean(tensor, (1, 2, 3), correction=0, keepdim=True)
+        tensor = (tensor - mean) * torch.rsqrt(variance + by.eps)
+    return tensor * by.factor
 
 
 def pairs(own: TraceGraph, graph: TraceGraph, start: int) -> list[tuple[Node, Node]]:

@@ -4,6 +4,7 @@ Value 0 is the input; node i makes value i + 1. Flattening, dropout and identiti
 numbers of positions; a 1×1 convolution of a single position is a linear layer.
 """
 
+from collections import Counter
 from collections.abc import Hashable
 from typing import Any, NamedTuple
 
@@ -98,6 +99,10 @@ class TraceGraph:
             reach = max(reach, last_use.get(value, 0))
         return found
 
+    def readers(self) -> Counter[int]:
+        """How many nodes read each value."""
+        return Counter(i for node in self.nodes for i in set(node.inputs))
+
     def keys(self, start: int, stop: int) -> dict[int, int]:
         """A number for each value from `start` up to `stop`; equal numbers are equal operators on equal inputs."""
         keys = {start: _number(("input", self.shapes[start]))}
@@ -118,13 +123,21 @@ def _number(key: tuple[Hashable, ...]) -> int:
 
 
 def conv(
-    shape: Shape, channels: int, window: Pair, stride: Pair, groups: int, bias: bool, pads: Pads, dilation: Pair
+    shape: Shape,
+    channels: int,
+    window: Pair,
+    stride: Pair,
+    groups: int,
+    bias: bool,
+    pads: Pads,
+    dilation: Pair,
+    standardise: float | None = None,
 ) -> Node:
     if window == (1, 1):
         dilation = (1, 1)
-        if shape[1:] == (1, 1) and groups == 1 and pads == NO_PADS:
+        if shape[1:] == (1, 1) and groups == 1 and pads == NO_PADS and standardise is None:
             return Node("linear", (shape[0], channels, bias), ())
-    return Node("conv", (channels, window, stride, groups, bias, pads, dilation), ())
+    return Node("conv", (channels, window, stride, groups, bias, pads, dilation, standardise), ())
 
 
 def pool(shape: Shape, output: Shape, kind: str, window: Pair, stride: Pair, pads: Pads, counted: bool) -> Node | None:

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from compound.blocks import MaxPool, Style, place
+from compound.blocks import MaxPool, Style, Wired, place
 from compound.errors import NetworkError
 from compound.head import Head, place_head
-from compound.network import Dimension, Stage
+from compound.network import Stage
 from compound.nn.reading.ahead import Proposal
 from compound.nn.reading.graph import TraceGraph
 from compound.nn.reading.written import written
@@ -102,8 +102,14 @@ def rows(graph: TraceGraph, readings: list[Reading], style: Style) -> tuple[Stag
         else:
             stages.append([reading])
     found = [(members[0].proposals[0], len(members)) for members in stages]
-    once: tuple[Dimension, ...] = ("depth",)  # pooling is not repeated in a deeper network
-    return tuple([Stage(*one[:1], n, *one[1:], once if isinstance(one.block, MaxPool) else ()) for one, n in found])
+    return tuple([Stage(*one[:1], n, *one[1:], ("depth",) if once(one) else ()) for one, n in found])
+
+
+def once(one: Proposal) -> bool:
+    """Whether a block is not repeated in a deeper network: pooling, and what changes its input's shape."""
+    if isinstance(one.block, Wired):
+        return one.stride > 1 or not one.block.keeps_channels
+    return isinstance(one.block, MaxPool)
 
 
 def gate(one: Proposal) -> object:

@@ -17,6 +17,9 @@ def permute(c: Capture, a: Arguments, output: Any) -> Value:
 
 def pad(c: Capture, a: Arguments, output: Any) -> Value:
     sides, x = a["pad"], a["self"]
+    if a.get("mode") == "reflect" and len(sides) == 4 and len(output.shape) == 4:
+        left, right, top, bottom = sides
+        return Value(c.plain(x), ((top, bottom), (left, right)), mirrored=True)
     if a.get("mode", "constant") != "constant" or len(sides) > 4 or len(output.shape) != 4:
         raise NotInAlphabet("other than with a constant around a map")
     left, right, top, bottom = (*sides, 0, 0)[:4]
@@ -30,7 +33,11 @@ def regroup(c: Capture, a: Arguments, output: Any) -> Value | Weight:
         return x._replace(shape=after)
     if isinstance(x, Value) and x.swapped and len(after) == 4 and before[3:] == after[2:]:
         return c.put(Node("shuffle", (x.groups,), ()), [Value(x.number)], output)
+    if isinstance(x, Value) and x.line and after in (before[::2], (*before[::2], 1, 1)):
+        return Value(x.number)
     number = c.plain(x)
+    if after == (before[0], 1, before[1]) and before[2:] in ((), (1, 1)):
+        return Value(number, line=True)
     if len(before) == 4 and len(after) == 5 and before[2:] == after[3:] and before[0] == after[0]:
         return Value(number, groups=after[1])
     if before[0] != after[0] or (len(after) != 2 and after[2:] not in ((1,), (1, 1), before[2:])):

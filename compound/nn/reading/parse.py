@@ -1,7 +1,7 @@
 """A graph as a network: the fewest blocks that, written out, are the graph operator by operator."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -14,8 +14,10 @@ from compound.nn.reading.graph import ReadingError, TraceGraph
 from compound.nn.reading.match import Reading, head_at, matched, rows
 from compound.nn.reading.proposals import proposals
 from compound.nn.reading.said import arrangement
+from compound.nn.reading.wires import NORMS, ends, wired
 from compound.ops import Function
 
+LISTED = 1.01  # blocks that an operator counts as which is listed by itself
 SHOWN = 6  # operators that say enough where single ones lie in a row
 
 
@@ -28,12 +30,9 @@ class NoBlock(ReadingError):
 
 
 def styles(graph: TraceGraph) -> list[Style]:
-    """What all blocks may share; raises `ReadingError` where norms differ among each other."""
-    norms = {(node.kind, *node.facts[1:]) for node in graph.nodes if node.kind in ("norm", "layer_norm")}
-    if len(norms) > 1:
-        shown = ", ".join(f"{'batch norm with decay' if kind == 'norm' else 'layer norm with eps'} "
-                          + " and eps ".join(f"{x:g}" for x in facts) for kind, *facts in sorted(norms))  # fmt: skip
-        raise ReadingError(f"norms differ: {shown}; a network has one kind of norm")
+    """What all blocks may share: the norm that most have, and one of the two commonest activations."""
+    norms = Counter((node.kind, *node.facts[1:]) for node in graph.nodes if node.kind in NORMS)
+    standardised = {node.facts[-1] for node in graph.nodes if node.kind == "conv"} - {None}
     acts = Counter[Function](node.facts[0] for node in graph.nodes if node.kind == "act")
     for node in graph.nodes:
         if node.kind == "multiply":  # what is inside a gate tells nothing about the blocks
@@ -41,13 +40,17 @@ def styles(graph: TraceGraph) -> list[Style]:
     convs = [node.facts for each in (graph, *graph.twins) for node in each.nodes if node.kind == "conv"]
     uneven = any(before != after for facts in convs for before, after in facts[5])
     biased = sum(2 * facts[4] - 1 for facts in convs) > 0  # most of them
-    kind, *numbers = next(iter(norms), ("none", 0.99, 1e-3))
-    norm: Any = {"norm": "batch", "layer_norm": "layer"}.get(kind, "none")
-    decay, eps = (0.99, *numbers)[-2:]
+    norm: Any = "weights" if standardised and not norms else "none"
+    decay, eps, groups = 0.99, 1e-3, 32
+    if norm == "weights":
+        eps = min(standardised)
+    for (kind, *numbers), _ in norms.most_common(1):
+        norm, eps = NORMS[kind], numbers[-1]
+        decay, groups = (numbers[0] if kind == "norm" else 0.99), (numbers[0] if kind == "group_norm" else 32)
     first: Literal["same", "symmetric"] = "same" if uneven else "symmetric"
     usual: list[Function] = [name for name, _ in acts.most_common(2)]
     return [
-        Style(act, decay, eps, padding, norm, bool(norms) and biased)
+        Style(act, decay, eps, padding, norm, bool(norms) and biased, groups)
         for act in usual or ["identity"]
         for padding in dict.fromkeys((first, "symmetric", "same"))
     ]
@@ -76,24 +79,35 @@ def parsed_as(graph: TraceGraph, style: Style, blocks: tuple[Block, ...]) -> tup
     """The reading of fewest blocks in one style, its head (None without one), and how far any reading came."""
     cuts = graph.cuts()
     following = dict(pairwise(cuts))
-    best: dict[int, list[Reading]] = {0: []}
-    done: list[tuple[list[Reading], Head]] = []
+    best: dict[int, tuple[float, list[Reading]]] = {0: (0, [])}
+    done: list[tuple[float, list[Reading], Head]] = []
     furthest = 0
     for start in cuts:
         if start not in best or start not in following:
             continue
         furthest = start
-        head = head_at(graph, start, style) if len(best[start]) > 1 else None
+        cost, before = best[start]
+        head = head_at(graph, start, style) if len(before) > 1 else None
         if head is not None:
-            done.append((best[start], head))
-        for reading in readings_at(Ahead(graph, cuts, start, following[start], style), blocks):
+            done.append((cost, before, head))
+        ahead = Ahead(graph, cuts, start, following[start], style)
+        named = [(1.0, reading) for reading in readings_at(ahead, blocks)]
+        for price, reading in (*named, *listed(ahead)):
             end = reading.end
-            if end in following and (end not in best or len(best[start]) + 1 < len(best[end])):
-                best[end] = [*best[start], reading]
+            if end in following and (end not in best or cost + price < best[end][0]):
+                best[end] = cost + price, [*before, reading]
     if not done:
         return [], None, furthest
-    readings, head = min(done, key=lambda found: (len(found[0]), found[1].act or found[1].norm))
+    _, readings, head = min(done, key=lambda found: (found[0], found[2].act or found[2].norm))
     return readings, head, furthest
+
+
+def listed(ahead: Ahead) -> Iterator[tuple[float, Reading]]:
+    """Pieces ahead as lists of their operators, which cost more than any other block for as many."""
+    for end in ends(ahead, ahead.cuts):
+        one = wired(ahead, end)
+        if one is not None and matched(ahead.graph, ahead.start, one, ahead.style) == end:
+            yield LISTED * (end - ahead.start), Reading((one,), ahead.start, end)
 
 
 def readings_at(ahead: Ahead, blocks: tuple[Block, ...]) -> list[Reading]:

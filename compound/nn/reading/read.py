@@ -46,7 +46,7 @@ def from_module(
     model.eval()
     try:
         reader = Reader(model, name or type(model).__name__.lower(), example.shape[1], example.shape[2], tuple(blocks))
-        built = reader.built()
+        built = reader.known() or reader.built()
     finally:
         for module in training:
             module.training = True
@@ -65,6 +65,17 @@ class Reader:
 
     def images(self, size: int) -> Tensor:
         return drawn(self.channels, size).to(next(self.model.parameters()))
+
+    def known(self) -> ConvNet | None:
+        """A network of ours says itself which it is, unless somebody has changed it since: cells too."""
+        if not isinstance(self.model, ConvNet) or self.model.channels != self.channels:
+            return None
+        built = build(self.model.network).to(next(self.model.parameters())).eval()
+        theirs, ours = self.model.state_dict(), built.state_dict()
+        if [(key, one.shape) for key, one in theirs.items()] != [(key, one.shape) for key, one in ours.items()]:
+            return None
+        built.load_state_dict(theirs)
+        return None if self.wrong(built) else built
 
     def built(self) -> ConvNet:
         """The network with the model's weights. Where it goes wrong at another size, that size is looked into too."""
@@ -112,5 +123,5 @@ class Reader:
         """The network that was found, built with the model's weights."""
         network = network_of(self.name, found.graph, self.size, found.dropout, self.blocks)
         built = build(network).to(next(self.model.parameters())).eval()
-        copy_weights(built, found.graph, self.model)
+        copy_weights(built, found, self.model)
         return built

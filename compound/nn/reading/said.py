@@ -41,10 +41,11 @@ def chain(graph: TraceGraph, forks: dict[int, int], start: int, end: int) -> str
 def said(node: Node) -> str:
     """A node in words: `conv 3×3 to 64 in 32 groups`."""
     if node.kind == "conv":
-        channels, (rows, columns), stride, groups, bias, pads, dilation = node.facts
+        channels, (rows, columns), stride, groups, bias, pads, dilation, standardise = node.facts
         words = [f"conv {rows}×{columns} to {channels}", f"/{stride[0]}" if stride != (1, 1) else ""]
         words += [f"in {groups} groups" if groups > 1 else "", "with bias" if bias else ""]
         words += [f"dilated by {dilation[0]}" if dilation != (1, 1) else ""]
+        words += ["of standardised weights" if standardise is not None else ""]
         words += ["unpadded" if pads == NO_PADS and rows > 1 else ""]
         return " ".join(filter(None, words))
     if node.kind == "pool":

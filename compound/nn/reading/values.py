@@ -1,5 +1,7 @@
 """What torch holds while a graph is written: values, weights, and the graph so far."""
 
+import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from compound.nn.reading.graph import NO_PADS, Node, Pads, TraceGraph
@@ -15,16 +17,28 @@ class Value(NamedTuple):
     number: int
     pads: Pads = NO_PADS
     fill: float = 0.0
+    mirrored: bool = False  # what stands around it
     groups: int = 0
     swapped: bool = False
     last: bool = False  # the channels
+    line: bool = False  # (N, 1, C) in place of (N, C)
 
 
 class Weight(NamedTuple):
-    """A parameter or buffer of the module."""
+    """A parameter or buffer of the module, times `factor`; with `eps`, standardised over the fan-in of each output.
+
+    A standardised one may have a learned `gain`.
+    """
 
     name: str
     shape: tuple[int, ...]
+    factor: float = 1.0
+    eps: float | None = None
+    gain: "Weight | None" = None
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
 
 
 class NotInAlphabet(Exception):
@@ -34,9 +48,11 @@ class NotInAlphabet(Exception):
 class Capture:
     """The graph while it is written, and what was seen beside it."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, tensors: Mapping[str, Any] = {}) -> None:
         self.graph = TraceGraph(shape)
+        self.tensors = tensors  # the module's own by name, for what stands for an operator without weights
         self.used: set[str] = set()
+        self.made: dict[str, Weight] = {}  # weights that are not carried over as they are
         self.dropout = 0.0  # of the last dropout
         self.where = ""
 
@@ -50,12 +66,13 @@ class Capture:
             if name in self.used:
                 raise NotInAlphabet(f"which uses {name} a second time")
             self.used.add(name)
+        self.made |= {t.name: t for t in tensors.values() if t is not None and (t.factor != 1 or t.eps is not None)}
         node = node._replace(inputs=numbers, weights=tuple(names.items()), where=self.where)
         return Value(self.graph.add(node, output if isinstance(output, tuple) else whole(output)))
 
     def plain(self, given: Any) -> int:
         """The number of a value that is nothing but a value."""
-        if not isinstance(given, Value) or given.groups or given.last or given.pads != NO_PADS:
+        if not isinstance(given, Value) or given.groups or given.last or given.line or given.pads != NO_PADS:
             raise NotInAlphabet("on what is not a map")
         return given.number
 
@@ -71,7 +88,13 @@ class Capture:
 
     def window(self, given: Any, padding: Any, fill: float = 0.0) -> tuple[Value, Shape, Pads]:
         """What a window slides over: the value, its shape, and all that stands around it."""
-        if not isinstance(given, Value) or given.groups or given.last or (given.pads != NO_PADS and given.fill != fill):
+        if (
+            not isinstance(given, Value)
+            or given.groups
+            or given.last
+            or given.mirrored
+            or (given.pads != NO_PADS and given.fill != fill)
+        ):
             raise NotInAlphabet("on what is not a map")
         (rows, columns), ((top, bottom), (left, right)) = pair(padding), given.pads
         pads = ((top + rows, bottom + rows), (left + columns, right + columns))

@@ -19,7 +19,10 @@ def written(trace: Trace) -> TraceGraph:
         if node is None:
             value[output] = value[inputs[0]]
             continue
-        weights = tuple((word, f"{path}.{word}") for word in WORDS.get(node.kind, ()))
+        words = WORDS.get(node.kind, ())
+        if node.kind == "conv" and node.facts[-1] is not None:
+            words = ("weight", "gain", "bias")
+        weights = tuple((word, f"{path}.{word}") for word in words)
         if node.kind == "scale" and node.facts[0] == "no":
             weights = ()
         node = node._replace(inputs=tuple(value[i] for i in inputs), weights=weights, where=path)
@@ -33,6 +36,9 @@ WORDS = {
     "linear": ("weight", "bias"),
     "norm": ("weight", "bias", "running_mean", "running_var"),
     "layer_norm": ("weight", "bias"),
+    "group_norm": ("weight", "bias"),
+    "response_norm": ("weight", "bias"),
+    "channel_conv": ("weight",),
     "scale": ("factor",),
 }
 
@@ -43,19 +49,29 @@ def leaf(operator: Operator, shapes: list[Shape], output: Shape) -> Node | None:
     match operator:
         case ops.Depthwise():
             return leaf(operator.conv(channels), shapes, output)
-        case ops.Conv() if operator.standardise is None:
+        case ops.Conv():
             stride = operator.stride if isinstance(operator.stride, tuple) else (operator.stride, operator.stride)
             reach, sizes = ops.spread(operator.window, operator.dilation), (rows, columns)
             above, beside = (padding_pair(operator.padding, sizes[i], reach[i], stride[i], i) for i in (0, 1))
             dilation = (operator.dilation, operator.dilation)
             filters = (operator.channels, operator.window, stride, operator.groups, operator.bias)
-            return conv(shapes[0], *filters, (above, beside), dilation)
+            return conv(shapes[0], *filters, (above, beside), dilation, operator.standardise)
         case ops.Linear():
             return Node("linear", (channels * rows * columns, operator.features, operator.bias), ())
         case ops.Norm():
             return Node("norm", (channels, operator.decay, operator.eps), ())
         case ops.LayerNorm():
             return Node("layer_norm", (channels, operator.eps), ())
+        case ops.GroupNorm():
+            return Node("group_norm", (channels, operator.groups, operator.eps), ())
+        case ops.ResponseNorm():
+            return Node("response_norm", (channels, operator.eps), ())
+        case ops.ChannelConv():
+            return Node("channel_conv", (operator.kernel,), ())
+        case ops.Blur():
+            return Node("blur", (operator.stride,), ())
+        case ops.Upsample():
+            return Node("upsample", (operator.factor,), ()) if operator.factor > 1 else None
         case ops.Activation():
             return None if operator.function == "identity" else Node("act", (operator.function,), ())
         case ops.Pool():
