@@ -15,9 +15,9 @@ class Head:
 
     `norm` puts norm and activation on the last maps, for networks whose blocks begin with them (DenseNet), `act` the
     activation alone (NASNet), `norm_pooled` a norm on what is pooled (ConvNeXt). With `norm_hidden` a norm follows each
-    hidden layer in place of bias and dropout (MobileNetV4). Pooling leaves `pool` × `pool`
-    positions, one unless the hidden layers read more (VGG: 7). `classify_maps` turns the order round: a 1×1 convolution
-    to the classes, then pooling (SqueezeNet).
+    hidden layer in place of bias and dropout (MobileNetV4); without `hidden_bias` they have none (FBNetV3). Pooling
+    leaves `pool` × `pool` positions, one unless the hidden layers read more (VGG: 7). `classify_maps` turns the order
+    round: a 1×1 convolution to the classes, then pooling (SqueezeNet).
     """
 
     channels: int | None = None
@@ -30,6 +30,7 @@ class Head:
     act: bool = False
     norm_pooled: bool = False
     norm_hidden: bool = False
+    hidden_bias: bool = True
 
     def check(self) -> None:
         """Raise `NetworkError` when a field is impossible."""
@@ -73,7 +74,11 @@ class Head:
                 normed = style.with_activation(self.activation).conv(features)
                 parts.append((f"hidden{number}", normed))
                 continue
-            parts += [(f"hidden{number}", Linear(features)), (f"act{number}", act), (f"dropout{number}", drop)]
+            parts += [
+                (f"hidden{number}", Linear(features, self.hidden_bias)),
+                (f"act{number}", act),
+                (f"dropout{number}", drop),
+            ]
         if not self.hidden or self.norm_hidden:
             parts.append(("dropout", drop))
         return Chain((*parts, ("linear", Linear(classes))))

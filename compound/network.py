@@ -37,7 +37,7 @@ class Stage:
             raise NetworkError(f"layers {self.layers} is less than one; use 1 or more, or drop the stage")
         if self.channels < 1:
             raise NetworkError(f"channels {self.channels} is less than one; use a multiple of 8, such as 16")
-        if self.stride not in (1, 2, 4):
+        if self.stride not in self.block.strides_of_stage:
             raise NetworkError(f"stride {self.stride} is not possible; use 1 to keep the resolution or 2 to halve it")
         for channels in {inp, self.channels} if self.layers > 1 else {inp}:
             self.block.check(channels, self.channels)

@@ -288,13 +288,17 @@ class Pool(Operator):
 
 @dataclass(frozen=True)
 class Blur(Operator):
-    """Every `stride`-th position of a map blurred by (1, 2, 1) / 4 along both axes, its edge mirrored (Zhang 2019)."""
+    """Every `stride`-th position of a map blurred by (1, 2, 1) / 4 along both axes (Zhang 2019).
+
+    Its edge is `mirrored`, or has zeros behind it.
+    """
 
     stride: int = 2
+    mirrored: bool = True
 
     def out(self, *shapes: Shape) -> Shape:
         channels, height, width = shapes[0]
-        if min(height, width) < 2:
+        if self.mirrored and min(height, width) < 2:
             raise NetworkError(f"a blur mirrors the edge of its map, which {height}×{width} has not; use a larger one")
         return channels, *map_size(height, width, (3, 3), self.stride, 1)
 
@@ -316,6 +320,18 @@ class ChannelConv(Operator):
 
     def macs(self, *shapes: Shape) -> int:
         return self.kernel * shapes[0][0]
+
+
+@dataclass(frozen=True)
+class Pad(Operator):
+    """Zeros around a map, above and below, left and right; a negative number leaves out as many positions."""
+
+    rows: Pair = (1, 1)
+    columns: Pair = (1, 1)
+
+    def out(self, *shapes: Shape) -> Shape:
+        channels, height, width = shapes[0]
+        return channels, height + sum(self.rows), width + sum(self.columns)
 
 
 @dataclass(frozen=True)

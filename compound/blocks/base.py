@@ -3,7 +3,7 @@
 import math
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar
@@ -19,6 +19,7 @@ class Block(ABC):
 
     reads_previous: ClassVar[bool] = False  # the input of the block before, too: see `cell`
     in_groups: ClassVar[bool] = False  # its own width is that of a group of channels
+    strides_of_stage: ClassVar[Collection[int]] = (1, 2, 4)  # windows that do not overlap take larger ones
     keep_previous = False  # pass that map on, so that the next block reads it once more
 
     @abstractmethod

@@ -11,6 +11,8 @@ from compound.ops import Chain, Conv, Operator, Residual, ResponseNorm, Scale
 class Patches(Block):
     """Convolution of windows of stride × stride that do not overlap, then the norm: ConvNeXt's stem."""
 
+    strides_of_stage = range(1, 33)
+
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         return Chain.of(conv=Conv(out, stride, stride, bias=True, padding="valid"), norm=style.normed())
 

@@ -15,7 +15,7 @@ from compound.rounding import PADDINGS, Padding, Pair, round_channels
 
 Kind = Literal[
     "conv", "norm", "act", "add", "multiply", "join", "part", "shuffle", "scale", "max", "average", "global", "blur",
-    "upsample", "channel_conv", "response_norm", "layer_norm", "group_norm", "batch_norm",
+    "upsample", "pad", "channel_conv", "response_norm", "layer_norm", "group_norm", "batch_norm",
     "relu", "relu6", "leaky_relu", "swish", "hard_swish", "sigmoid", "hard_sigmoid", "gelu", "tanh",
 ]  # fmt: skip
 TOGETHER = ("add", "multiply", "join")  # of several values
@@ -32,10 +32,11 @@ class Wire:
 
     Value 0 is the block's input and operator i makes value i, from 1. `op` is a convolution, `norm` or `act` (the
     network's), an activation by name, what joins values (`add`, `multiply` by a gate or a map, `join`), pooling (`max`,
-    `average`, `global`), `blur`, `upsample` by the stride, `channel_conv`, `part`, `shuffle` in groups, `scale`, or a
-    norm by name with its own `eps`, `decay` and groups.
+    `average`, `global`), `blur`, `upsample` by the stride, `pad` with zeros, `channel_conv`, `part`, `shuffle` in
+    groups, `scale`, or a norm by name with its own `eps`, `decay` and groups.
 
-    A convolution has `channels`, 0 for the stage's, or as many as the value `like` has; `groups` 0 makes it depthwise.
+    A convolution has `channels`, 0 for the stage's, or as many as the value `like` has; `groups` 0 makes it depthwise,
+    whose channels are those that it reads.
     `part` (i, j, n) is what lies from the i-th to the j-th of n equal parts of the channels. A scale is learned from
     `start`, one number in all or one a channel, unless `learned` is no.
     """
@@ -57,6 +58,9 @@ class Wire:
     start: float = 1.0
     learned: Literal["no", "one", "channels"] = "no"
     size: int = 1  # positions a side that global pooling leaves
+    mirrored: bool = True  # the edge of a blur
+    rows: Pair = (0, 0)  # zeros of a pad: above and below
+    columns: Pair = (0, 0)  # left and right
     eps: float = 1e-5
     decay: float = 0.9
 
@@ -73,7 +77,7 @@ class Wire:
             raise NetworkError(f"part {list(self.part)} is none; use e.g. [0, 1, 2] for the first half")
         if self.op in IN_GROUPS and self.groups < 1:
             raise NetworkError(f"{self.op} has at least one group; use e.g. 2")
-        if isinstance(self.padding, str) and self.padding not in PADDINGS:
+        if isinstance(self.padding, str) and self.padding not in (*PADDINGS, "shifted"):
             raise NetworkError(f"padding {self.padding!r} is unknown; use {', '.join(PADDINGS)}, or positions")
         square = isinstance(self.kernel, int) and isinstance(self.stride, int)
         if self.op not in ("conv",) and not square:
@@ -89,6 +93,8 @@ class Wired(Block):
     Strides stand in the wires, and the stage's stride is what they make together. A block that changes its input's
     shape is not repeated: give its stage `fixed=("depth",)`, and write what follows as a stage of its own.
     """
+
+    strides_of_stage = range(1, 33)
 
     wires: tuple[Wire, ...]
 
@@ -184,7 +190,9 @@ def width(number: int, wire: Wire, given: list[int], found: list[int], out: int)
     """The channels that leave a wire which is `given` so many."""
     if wire.op == "conv":
         channels = (wire.channels or out) if wire.like is None else found[wire.like]
-        groups = wire.groups or given[0]
+        if wire.groups == EACH:
+            return given[0]
+        groups = wire.groups
         if given[0] % groups or channels % groups:
             raise NetworkError(f"wire {number}: {given[0]} and {channels} channels do not make {groups} groups")
         return channels
@@ -253,8 +261,9 @@ def operator(wire: Wire, inp: int, out: int, style: Style) -> Operator:
         "join": ops.Join(),
         "shuffle": ops.Shuffle(wire.groups),
         "global": ops.GlobalPool(wire.size),
-        "blur": ops.Blur(wire.stride),
+        "blur": ops.Blur(wire.stride, wire.mirrored),
         "upsample": ops.Upsample(wire.stride),
+        "pad": ops.Pad(wire.rows, wire.columns),
         "channel_conv": ops.ChannelConv(wire.kernel),
         "response_norm": ops.ResponseNorm(wire.eps),
         "layer_norm": ops.LayerNorm(wire.eps),

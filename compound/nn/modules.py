@@ -84,7 +84,12 @@ def _(operator: ops.ChannelConv, shape: Shape, drop: float = 0.0) -> nn.Module:
 
 @make.register
 def _(operator: ops.Blur, shape: Shape, drop: float = 0.0) -> nn.Module:
-    return Blur(operator.stride)
+    return Blur(operator.stride, operator.mirrored)
+
+
+@make.register
+def _(operator: ops.Pad, shape: Shape, drop: float = 0.0) -> nn.Module:
+    return nn.ZeroPad2d((*operator.columns, *operator.rows))
 
 
 @make.register
@@ -330,20 +335,20 @@ class ChannelConv(nn.Conv1d):
 
 
 class Blur(nn.Module):
-    """Binomial blur of (N, C, H, W), the edge mirrored."""
+    """Binomial blur of (N, C, H, W)."""
 
     weight: Tensor
 
-    def __init__(self, stride: int) -> None:
+    def __init__(self, stride: int, mirrored: bool) -> None:
         super().__init__()
-        self.stride = stride
+        self.stride, self.mode = stride, "reflect" if mirrored else "constant"
         row = torch.tensor((0.25, 0.5, 0.25))
         self.register_buffer("weight", row[:, None] * row, persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         channels = x.shape[1]
         weight = self.weight.to(x.dtype).expand(channels, 1, 3, 3)
-        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode="reflect"), weight, None, self.stride, groups=channels)
+        return F.conv2d(F.pad(x, (1, 1, 1, 1), mode=self.mode), weight, None, self.stride, groups=channels)
 
 
 class Slice(nn.Module):

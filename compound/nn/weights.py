@@ -152,7 +152,8 @@ def foreign_model(network: Network, state: Mapping[str, Tensor], to_train: bool 
     One without a classifier gets a fresh one where it is `to_train` with, and is refused otherwise.
     """
     state = in_order(state)
-    matrices = [tensor for tensor in state.values() if tensor.dim() >= 2]
+    # A gain a channel, (C, 1, 1, 1), reads no channels, and stands first where words are sorted.
+    matrices = [tensor for tensor in state.values() if tensor.dim() >= 2 and tensor[0].numel() > 1]
     if not matrices:
         raise WeightsError(f"the weights hold no layer, so they are not of {network.name}")
     model = build(network.with_(classes=matrices[-1].shape[0], channels=matrices[0].shape[1]))

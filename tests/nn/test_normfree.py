@@ -11,6 +11,7 @@ from compound import ZOO, CompoundRule, NetworkError, Scaling, Style, cost, dump
 from compound.blocks.style import GAINS
 from compound.nn import build, import_weights
 from compound.nn.modules import FUNCTIONS, make
+from compound.nn.weights import foreign_model
 from compound.ops import Conv
 
 
@@ -94,6 +95,18 @@ def test_an_activation_without_a_gain_is_refused():
         match="stage 1: channels 200 do not hold whole groups of 128 after reduce 2; use a multiple of 256",
     ):
         parse_network(dump_network(ZOO["nfnet-f0"]).replace("channels: 256", "channels: 200"))
+
+
+def test_image_channels_are_not_read_off_a_gain():
+    """Safetensors files have the words of a layer sorted: bias, gain, weight."""
+    small = scale(ZOO["nfnet-f0"], Scaling(depth=0.5, width=0.125)).with_(resolution=64, classes=3)
+    model = build(small, seed=0)
+    words = sorted(model.state_dict().items(), key=lambda item: item[0].rpartition(".")[2])
+    layers = dict.fromkeys(key.rpartition(".")[0] for key in model.state_dict())
+    state = {key: tensor for layer in layers for key, tensor in words if key.rpartition(".")[0] == layer}
+    again, _ = foreign_model(small, state)
+    assert (again.channels, again.classes) == (3, 3)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
 
 
 @pytest.mark.oracle

@@ -172,15 +172,22 @@ CASES = {
     "shared": (lambda m, x: m.again(m.again(x)), {}, r"conv2d which uses again\.weight a second time in again"),
     "clipped": (lambda m, x: x.clip(0, 3), {}, "clip in forward"),
     "plus one": (lambda m, x: x + 1, {}, "add of a number or a weight in forward"),
-    "maps": (lambda m, x: x * m.again(x)[:, :, :1], {}, "slice along dimension 2 in forward"),
+    "maps": (lambda m, x: m.again(x)[:, :, ::2], {}, "slice along dimension 2 in forward"),
     "wide": (lambda m, x: x * m.odd(x), {"odd": nn.Conv2d(8, 1, 1)}, "mul of two maps of other shapes in forward"),
     "hard": (lambda m, x: m.odd(x), {"odd": nn.Hardtanh(-2, 2)}, "hardtanh from -2 to 2 in odd"),
     "leaky": (lambda m, x: m.odd(x), {"odd": nn.LeakyReLU(0.2)}, "leaky_relu of slope 0.2, where 0.01 is in odd"),
     "blur": (lambda m, x: m.again(F.pad(x, (1, 1, 1, 1), mode="reflect")), {}, "conv2d behind a mirrored edge"),
-    "along": (lambda m, x: m.odd(x.mean((2, 3))[:, None]).mT[..., None] * x, {"odd": nn.Conv1d(1, 1, 3)}, "conv1d other than along the channels"),
+    "along": (lambda m, x: m.odd(x.mean((2, 3))[:, None]).mT[..., None] * x, {"odd": nn.Conv1d(1, 1, 5, padding=4, dilation=2)}, "conv1d other than along the channels"),
     "long": (lambda m, x: x / (x.norm(dim=(2, 3), keepdim=True) + 1), {}, r"add on what is no response normalisation \(lengths\)"),
     "rectangle": (lambda m, x: m.odd(x), {"odd": nn.MaxPool2d((3, 1), 1, (1, 0))}, "no block is what stands at odd.*: max pool 3×1"),
 }  # fmt: skip
+
+
+def test_numbers_that_are_not_learned_are_no_weights():
+    odd = Odd(lambda m, x: F.conv2d(x, m.numbers))
+    odd.register_buffer("numbers", torch.ones(8, 8, 1, 1))
+    with pytest.raises(ReadingError, match="conv2d with numbers that are not learned, numbers, in forward"):
+        from_module(odd, torch.zeros(1, 3, 16, 16))
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -219,7 +226,7 @@ def test_a_last_activation_that_does_nothing_on_the_example_is_not_dropped():
     model = sequence(*conv_norm(3, 8), *conv_norm(8, 8))
     last = nn.Linear(8, 4)
     nn.init.constant_(last.bias, 2.0)
-    with pytest.raises(ReadingError, match=r"no block is what stands at 6 to 9: global, linear to 4, act relu"):
+    with pytest.raises(ReadingError, match=r"no block is what stands at 8 to 9: linear to 4, act relu"):
         from_module(nn.Sequential(*model, last, nn.ReLU()), torch.zeros(1, 3, 16, 16))
 
 

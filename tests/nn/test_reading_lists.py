@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from compound import Scaling, cost, parse_network, scale
-from compound.blocks import Wired
+from compound import ZOO, Network, NetworkError, Scaling, Stage, cost, parse_network, scale
+from compound.blocks import ConvBlock, Wire, Wired
 from compound.nn import build, from_module
 from compound.notation import dump_network
 
@@ -81,14 +81,15 @@ class Responses(nn.Module):
 
 
 class Blurred(nn.Module):
-    def __init__(self):
+    def __init__(self, mode):
         super().__init__()
+        self.mode = mode
         self.conv = nn.Conv2d(8, 8, 3, 1, 1, bias=False)
         row = torch.tensor((0.25, 0.5, 0.25))
         self.register_buffer("filt", (row[:, None] * row).expand(8, 1, 3, 3).clone(), persistent=False)
 
     def forward(self, x):
-        return F.conv2d(F.pad(self.conv(x), (1, 1, 1, 1), mode="reflect"), self.filt, groups=8)
+        return F.conv2d(F.pad(self.conv(x), (1, 1, 1, 1), mode=self.mode), self.filt, groups=8)
 
 
 class Standardised(nn.Conv2d):
@@ -128,7 +129,10 @@ MIDDLES = {
     "splits": middle(Splits),
     "neighbours": middle(Neighbours),
     "responses": middle(Responses),
-    "blur": middle(Blurred),
+    "blur": middle(lambda: Blurred("reflect")),
+    "blur of zeros": middle(lambda: Blurred("constant")),
+    "padded pool": middle(lambda: nn.Sequential(bare(), nn.ConstantPad2d(1, 0.0), nn.MaxPool2d(3, 1))),
+    "uneven": middle(lambda: nn.Sequential(nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(8, 8, 2, bias=False))),
     "gained": middle(lambda: Standardised(True)),
     "standardised": middle(lambda: Standardised(False)),
     "coarse": middle(Coarse),
@@ -190,3 +194,53 @@ def test_norms_over_groups_are_the_networks_where_it_has_no_others():
 
 def bare_and_norm():
     return nn.Sequential(bare(), nn.GroupNorm(2, 8), nn.ReLU())
+
+
+def test_hidden_layers_of_the_head_without_bias():
+    torch.manual_seed(0)
+    model = randomise(Middle(bare_and_norm, lambda channels: nn.GroupNorm(2, channels)))
+    model.last = nn.Sequential(nn.Linear(12, 20, bias=False), nn.ReLU(), nn.Linear(20, 4))
+    network, built = from_module(model, torch.zeros(1, 3, 32, 32))
+    assert (network.head.hidden, network.head.hidden_bias) == ((20,), False)
+    equal(model, network, built, 32)
+
+
+def test_a_built_network_says_itself_which_it_is():
+    """Cells too, which read two maps; one that somebody has changed is read as it stands."""
+    small = scale(ZOO["pnasnet-5-mobile"], Scaling(depth=1 / 3, width=0.3)).with_(resolution=48, classes=3)
+    model = build(small, seed=0)
+    network, built = from_module(model, torch.zeros(1, 3, 48, 48))
+    assert network == small
+    equal(model.eval(), network, built, 48)
+    plain = build(scale(ZOO["resnet-18"], Scaling(depth=0.25, width=0.125)).with_(resolution=32, classes=3), seed=0)
+    plain.stage1.block1.act = nn.SiLU()
+    network, built = from_module(plain, torch.zeros(1, 3, 32, 32))
+    assert network != plain.network
+    equal(plain.eval(), network, built, 32)
+
+
+@pytest.mark.parametrize(
+    ("wires", "sentence"),
+    [
+        ((), "wires is empty"),
+        ((Wire("conv", reads=(1,)),), "wire 1 reads or is like a value that comes later; use 0 to 0"),
+        ((Wire("conv"), Wire("conv", reads=(0,))), "wire 1 is read by nothing"),
+        ((Wire("add"),), "wire 1: add of 1 values is not possible"),
+        ((Wire("norm", reads=(0, 0)),), "wire 1: norm of 2 values is not possible"),
+        ((Wire("part", part=(0, 1, 3)),), "wire 1: 8 channels do not make 3 parts"),
+        ((Wire("part", part=(1, 1, 3)),), r"wire 1: part \[1, 1, 3\] is none"),
+        ((Wire("conv", channels=6), Wire("add", (0, 1))), "wire 2: add of 8 and 6 channels is not possible"),
+        ((Wire("conv", groups=3),), "wire 1: 8 and 8 channels do not make 3 groups"),
+        ((Wire("shuffle", groups=0),), "wire 1: shuffle has at least one group"),
+        ((Wire("max", kernel=(3, 1)),), r"wire 1: max over \(3, 1\) by 1 is not possible"),
+        ((Wire("conv", kernel=0),), "wire 1: kernel 0 is not positive"),
+        ((Wire("conv", padding="circular"),), "wire 1: padding 'circular' is unknown"),
+        ((Wire("channel_conv", kernel=2),), "wire 1: kernel 2 is even"),
+        ((Wire("conv", channels=-1),), "wire 1: channels and groups are at least 0"),
+        ((Wire("conv"),) * 1001, "wires: 1,001 in one block are too many; use at most 1000"),
+        ((Wire("conv", stride=2),), "the wires stride by 2 and the stage by 1"),
+    ],
+)
+def test_lists_that_are_none(wires, sentence):
+    with pytest.raises(NetworkError, match=sentence):
+        Network("n", Stage(ConvBlock(), 1, 8), (Stage(Wired(wires), 1, 8),), resolution=16).blocks()

@@ -79,7 +79,7 @@ def inceptions(graph: TraceGraph, start: int, end: int) -> Iterator[Block]:
     value, scale, norm = next((i for i in node.inputs if i != start), start), 1.0, False
     while value > start and graph.nodes[value - 1].kind != "conv":
         last = graph.nodes[value - 1]
-        if last.kind not in ("scale", "norm") or last.facts[0] == "channels":
+        if last.kind not in ("scale", "norm") or (last.kind == "scale" and last.facts[0] != "no"):
             return
         scale = float(last.facts[1]) if last.kind == "scale" else scale
         norm = norm or last.kind == "norm"

@@ -27,7 +27,8 @@ def capture(model: nn.Module, example: Tensor) -> Capture:
             f"{type(model).__name__} cannot be traced on images {tuple(example.shape)}: {reason}"
         ) from error
     signature = program.graph_signature
-    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    learned = signature.inputs_to_parameters
+    names = {**learned, **signature.inputs_to_buffers}
     tensors = {**program.state_dict, **program.constants}
     found = Capture((example.shape[1], example.shape[2], example.shape[3]), tensors)
     values: dict[fx.Node, Any] = {}
@@ -35,7 +36,8 @@ def capture(model: nn.Module, example: Tensor) -> Capture:
     for node in program.graph.nodes:
         if node.op == "placeholder":
             weight = names.get(node.name)
-            values[node] = Weight(weight, tuple(node.meta["val"].shape)) if weight else Value(0)
+            own = Weight(weight, tuple(node.meta["val"].shape), learned=node.name in learned) if weight else None
+            values[node] = own or Value(0)
         elif node.target is operator.getitem:
             values[node] = values[node.args[0]][node.args[1]]
         elif node.op == "call_function":

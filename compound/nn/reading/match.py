@@ -52,6 +52,7 @@ def heads(graph: TraceGraph, start: int) -> Iterable[Head]:
     kinds = [node.kind for node in nodes]
     inp = graph.shapes[start]
     linears = [node.facts[1] for node in nodes if node.kind == "linear"]
+    biased = [node.facts[2] for node in nodes if node.kind == "linear"][:1]
     channels = [node.facts[0] for node in nodes if node.kind == "conv"]
     if not linears and channels:
         return [Head(classify_maps=True)]
@@ -66,6 +67,7 @@ def heads(graph: TraceGraph, start: int) -> Iterable[Head]:
         "norm": kinds[0] == "norm",
         "act": kinds[0] == "act",
         "norm_hidden": "norm" in kinds[kinds.index("linear") :],
+        "hidden_bias": len(linears) < 2 or all(biased),
         "norm_pooled": "layer_norm" in kinds[kinds.index("global") :] if "global" in kinds else False,
     }
     return [Head(**first, activation=act) for act in (None, *acts[:1])]

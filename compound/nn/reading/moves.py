@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from compound.nn.reading.graph import Node
+from compound.nn.reading.graph import NO_PADS, Node
 from compound.nn.reading.values import Arguments, Capture, NotInAlphabet, Value, Weight
+from compound.rounding import Pair
 
 
 def permute(c: Capture, a: Arguments, output: Any) -> Value:
@@ -23,7 +24,15 @@ def pad(c: Capture, a: Arguments, output: Any) -> Value:
     if a.get("mode", "constant") != "constant" or len(sides) > 4 or len(output.shape) != 4:
         raise NotInAlphabet("other than with a constant around a map")
     left, right, top, bottom = (*sides, 0, 0)[:4]
-    return Value(c.plain(x), ((top, bottom), (left, right)), float(a["value"] or 0))
+    return around(c, x, (top, bottom), (left, right), float(a["value"] or 0))
+
+
+def around(c: Capture, x: Any, rows: Pair, columns: Pair, fill: float = 0.0) -> Value:
+    """A value with more around it; negative numbers leave out positions, which may have been put there before."""
+    if not (isinstance(x, Value) and x.pads != NO_PADS and x.fill == fill):
+        return Value(c.plain(x), (rows, columns), fill)
+    (top, bottom), (left, right) = x.pads
+    return x._replace(pads=((top + rows[0], bottom + rows[1]), (left + columns[0], right + columns[1])))
 
 
 def regroup(c: Capture, a: Arguments, output: Any) -> Value | Weight:
@@ -74,11 +83,16 @@ def split(c: Capture, a: Arguments, output: Any) -> list[Value]:
     return parts
 
 
-def cut(c: Capture, a: Arguments, output: Any) -> Value:
-    size = a["self shape"][a["dim"]]
+def cut(c: Capture, a: Arguments, output: Any) -> Any:
+    """Some of the channels, or some of the positions."""
+    size, x = a["self shape"][a["dim"]], a["self"]
     start = min(max((a["start"] or 0) % size if (a["start"] or 0) < 0 else a["start"] or 0, 0), size)
-    if a["step"] != 1 or (a["dim"] != 1 and output.shape[a["dim"]] != size):
+    left = output.shape[a["dim"]]
+    if a["step"] != 1 or (a["dim"] == 0 and left != size):
         raise NotInAlphabet(f"along dimension {a['dim']}")
-    whole_of_it = a["dim"] != 1 or output.shape[1] == size
-    node = None if whole_of_it else Node("slice", (start, start + output.shape[1]), ())
-    return c.put(node, [a["self"]], output)
+    if left == size:
+        return x
+    if a["dim"] != 1:
+        along = (-start, start + left - size)
+        return around(c, x, *((along, (0, 0)) if a["dim"] == 2 else ((0, 0), along)))
+    return c.put(Node("slice", (start, start + left), ()), [x], output)

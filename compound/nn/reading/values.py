@@ -35,10 +35,14 @@ class Weight(NamedTuple):
     factor: float = 1.0
     eps: float | None = None
     gain: "Weight | None" = None
+    learned: bool = True  # a parameter
 
     @property
     def size(self) -> int:
         return math.prod(self.shape)
+
+
+STATISTICS = ("running_mean", "running_var")
 
 
 class NotInAlphabet(Exception):
@@ -62,7 +66,9 @@ class Capture:
         if node is None:
             return Value(numbers[0])
         names = {word: tensor.name for word, tensor in tensors.items() if tensor is not None}
-        for name in names.values():
+        for word, name in names.items():
+            if word not in STATISTICS and not tensors[word].learned:  # type: ignore[union-attr]  # it has a name
+                raise NotInAlphabet(f"with numbers that are not learned, {name},")
             if name in self.used:
                 raise NotInAlphabet(f"which uses {name} a second time")
             self.used.add(name)
@@ -71,9 +77,15 @@ class Capture:
         return Value(self.graph.add(node, output if isinstance(output, tuple) else whole(output)))
 
     def plain(self, given: Any) -> int:
-        """The number of a value that is nothing but a value."""
-        if not isinstance(given, Value) or given.groups or given.last or given.line or given.pads != NO_PADS:
+        """The number of a value that is nothing but a value; zeros around it become an operator."""
+        if not isinstance(given, Value) or given.groups or given.last or given.line or given.mirrored:
             raise NotInAlphabet("on what is not a map")
+        if given.pads != NO_PADS:
+            if given.fill != 0:
+                raise NotInAlphabet(f"behind an edge of {given.fill:g}")
+            (channels, rows, columns), (above, beside) = self.graph.shapes[given.number], given.pads
+            shape = (channels, rows + sum(above), columns + sum(beside))
+            return self.graph.add(Node("pad", given.pads, (given.number,), where=self.where), shape)
         return given.number
 
     def anyhow(self, node: Node | None, given: Any, **tensors: Weight | None) -> Value:
@@ -88,13 +100,11 @@ class Capture:
 
     def window(self, given: Any, padding: Any, fill: float = 0.0) -> tuple[Value, Shape, Pads]:
         """What a window slides over: the value, its shape, and all that stands around it."""
-        if (
-            not isinstance(given, Value)
-            or given.groups
-            or given.last
-            or given.mirrored
-            or (given.pads != NO_PADS and given.fill != fill)
-        ):
+        if isinstance(given, Value) and given.pads != NO_PADS and given.fill != fill:
+            given = Value(self.plain(given))
+        if isinstance(given, Value) and given.mirrored:
+            raise NotInAlphabet("behind a mirrored edge")
+        if not isinstance(given, Value) or given.groups or given.last:
             raise NotInAlphabet("on what is not a map")
         (rows, columns), ((top, bottom), (left, right)) = pair(padding), given.pads
         pads = ((top + rows, bottom + rows), (left + columns, right + columns))

@@ -12,10 +12,9 @@ from compound.nn.reading.graph import NO_PADS, Node, TraceGraph
 from compound.ops import Shape, spread
 from compound.rounding import Padding, Pair, output_size, padding_pair
 
-STRIDES = (1, 2, 4)  # of a stage
 SAME_CHANNELS = (
     "norm", "layer_norm", "group_norm", "response_norm", "act", "scale", "pool", "global", "shuffle", "blur",
-    "upsample", "channel_conv",
+    "upsample", "pad", "channel_conv",
 )  # fmt: skip
 NORMS = {"norm": "batch", "layer_norm": "layer", "group_norm": "group"}
 
@@ -54,7 +53,7 @@ def wired(ahead: Ahead, end: int) -> Proposal | None:
             fields |= {"channels": 0, "like": None if same < 0 else same - start}
         wires.append(Wire(**fields))
     block = Wired(tuple(wires))
-    if block.strides[-1] not in STRIDES:
+    if block.strides[-1] not in Wired.strides_of_stage:
         return None
     return Proposal(block, graph.shapes[end][0], block.strides[-1])
 
@@ -76,8 +75,12 @@ def wire(graph: TraceGraph, value: int, style: Style) -> dict[str, Any] | None:
             return {"op": node.kind, "eps": facts[1]}
         case "channel_conv":
             return {"op": node.kind, "kernel": facts[0]}
-        case "blur" | "upsample":
-            return {"op": node.kind, "stride": facts[0]}
+        case "pad":
+            return {"op": "pad", "rows": facts[0], "columns": facts[1]}
+        case "blur":
+            return {"op": "blur", "stride": facts[0], "mirrored": facts[1]}
+        case "upsample":
+            return {"op": "upsample", "stride": facts[0]}
         case "act":
             usual = facts[0] == style.activation and style.norm != "weights"
             return {"op": "act" if usual else facts[0]}
@@ -115,7 +118,7 @@ def conv(graph: TraceGraph, value: int, style: Style) -> dict[str, Any] | None:
     if dilation[0] != dilation[1] or padding == ():
         return None
     found = {"op": "conv", "channels": channels, "kernel": single(window), "stride": single(stride), "bias": bias}
-    found["standardise"] = standardise
+    found |= {"standardise": standardise, "channels": 0 if each else channels}
     return found | {"groups": EACH if each else groups, "dilation": dilation[0], "padding": padding}
 
 
@@ -144,7 +147,7 @@ def padded(
 ) -> Padding | tuple[()] | None:
     """The padding that has the zeros of a window at every size: None for the network's, () where there is none."""
     first = graph.nodes[value - 1].facts[fact]
-    rules: list[Padding] = [style.padding, "symmetric", "same", "valid"]
+    rules: list[Padding] = [style.padding, "symmetric", "same", "valid", "shifted"]
     if first[0][0] == first[0][1] and first[1][0] == first[1][1]:
         rules.append(first[0][0] if first[0] == first[1] else (first[0][0], first[1][0]))
     for rule in rules:

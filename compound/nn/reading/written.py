@@ -69,7 +69,9 @@ def leaf(operator: Operator, shapes: list[Shape], output: Shape) -> Node | None:
         case ops.ChannelConv():
             return Node("channel_conv", (operator.kernel,), ())
         case ops.Blur():
-            return Node("blur", (operator.stride,), ())
+            return Node("blur", (operator.stride, operator.mirrored), ())
+        case ops.Pad():
+            return Node("pad", (operator.rows, operator.columns), ())
         case ops.Upsample():
             return Node("upsample", (operator.factor,), ()) if operator.factor > 1 else None
         case ops.Activation():
