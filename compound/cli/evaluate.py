@@ -35,6 +35,13 @@ MoreData = Annotated[
 ForeignWeights = Annotated[
     str | None, typer.Option("--weights", help="For NETWORK: another library's .pth file, or a published name.")
 ]
+Resolutions = Annotated[str | None, typer.Option(help="Test at these too, such as 224,256,288.")]
+Recalibrate = Annotated[
+    bool, typer.Option("--recalibrate", help="With --resolutions: batch norms re-estimated on training images.")
+]
+Corruptions = Annotated[
+    bool, typer.Option("--corruptions", help="Also under noise, blur, JPEG's and brightness, as in ImageNet-C.")
+]
 
 
 @with_execution
@@ -66,13 +73,9 @@ def evaluate(
     again: Annotated[
         bool, typer.Option("--again", help="Look again at test images that were to be looked at once.")
     ] = False,
-    resolutions: Annotated[str | None, typer.Option(help="Test at these too, such as 224,256,288.")] = None,
-    recalibrate: Annotated[
-        bool, typer.Option("--recalibrate", help="With --resolutions: batch norms re-estimated on training images.")
-    ] = False,
-    corruptions: Annotated[
-        bool, typer.Option("--corruptions", help="Also under noise, blur, JPEG's and brightness, as in ImageNet-C.")
-    ] = False,
+    resolutions: Resolutions = None,
+    recalibrate: Recalibrate = False,
+    corruptions: Corruptions = False,
     layout: Annotated[
         str | None, typer.Option(help="DATA is imagenet, imagenet-real, imagenet-v2, imagenet-a, -r or -sketch.")
     ] = None,

@@ -70,17 +70,11 @@ def fit(
     Raises `UsageError` for data that the report cannot show (several labels an image, other than 1 or 3 channels),
     `BudgetError` where no network fits, and what `compound.train` raises.
     """
-    from compound.data.glance import glance
     from compound.parallel import is_first
     from compound.training import Setup
 
     setup = setup or Setup()
-    if setup.final is False:
-        raise UsageError("--no-final leaves the test images alone, and the report shows some; use compound train")
-    images = find_data(data, setup.seed)
-    refuse_unshown(images)
-    if setup.progress:
-        say(glance(images))
+    images = _to_show(data, setup, say)
     recipe, weights = find_recipe(recipe, setup, images), setup.start.weights
     if weights == "auto" and not baseline:
         weights, start = choose(budget, images, setup.execution, recipe.minutes, say)
@@ -101,6 +95,19 @@ def fit(
         save_plan(run.path / PLAN, start, found, rule if isinstance(rule, str) else str(rule))
     done = finish_folds(divided, network, recipe, run, images, setup, say) if divided else finish(run, images, setup)
     return Fitted(done, found, write_page(done, images))
+
+
+def _to_show(data: "DataSet | DataSpec | Place", setup: "Setup", say: Say) -> "DataSet":
+    """The images, where the report can show them and some of them are to be tested on."""
+    from compound.data.glance import glance
+
+    if setup.final is False:
+        raise UsageError("--no-final leaves the test images alone, and the report shows some; use compound train")
+    images = find_data(data, setup.seed)
+    refuse_unshown(images)
+    if setup.progress:
+        say(glance(images))
+    return images
 
 
 def write_page(trained: Trained, images: "DataSet") -> Path:
