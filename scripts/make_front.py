@@ -36,6 +36,10 @@ YOLO_NOTE = """
 """
 
 
+# Families of the pictures: as many as there are colours that can be told apart.
+DRAWN = ("efficientnet", "mobilenetv4", "convnext", "resnet", "regnet", "mixnet", "yolo26")
+
+
 class Line(NamedTuple):
     """A network of the page; `milliseconds` is None where it was not timed."""
 
@@ -120,10 +124,10 @@ def costs(measured: dict[str, Any]) -> dict[str, str]:
 
 
 def picture(cost: str, measured: dict[str, Any]) -> Plot:
-    """A curve a family, over multiply-adds, parameters or seconds."""
+    """A curve a family of `DRAWN`, over multiply-adds, parameters or seconds."""
     curves: dict[str, list[Point]] = {}
     for line in lines(measured):
-        if cost == "latency" and line.milliseconds is None:
+        if line.family not in DRAWN or (cost == "latency" and line.milliseconds is None):
             continue
         seconds = (line.milliseconds or 0) / 1e3
         point = Point("", int(line.macs), int(line.params), line.top1, line.top1, line.top1, seconds)
