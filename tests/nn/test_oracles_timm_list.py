@@ -12,7 +12,6 @@ from torch import nn
 from compound import cost
 from compound.nn import ReadingError, from_module
 
-pytestmark = pytest.mark.oracle
 LINES = (Path(__file__).parent / "timm_convnets.txt").read_text(encoding="utf-8").splitlines()
 CASES = [line.partition(": ")[::2] for line in LINES]
 SMALLER = 160  # px, at which every network here has several positions left; those with windows that reach further: 224
@@ -42,6 +41,7 @@ def test_the_list_is_whole():
     assert sum(not sentence for _, sentence in CASES) >= 80
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize(("name", "sentence"), CASES, ids=[name for name, _ in CASES])
 def test_a_model_is_read_or_refused(name, sentence):
     if sentence == "?":
