@@ -10,7 +10,6 @@ from compound.cli.common import (
     Channels,
     Classes,
     Json,
-    RuleName,
     Snap,
     answer,
     note,
@@ -19,10 +18,11 @@ from compound.errors import UsageError
 from compound.latency import load_table
 from compound.notation import save_network
 from compound.quantity import quantity, seconds
-from compound.scaling import SnappedRule
+from compound.scaling import RULES, SnappedRule
 from compound.verbs import plan as verb
 from compound.verbs.given import find_network, find_rule
 from compound.verbs.published import plan_published, published_text
+from compound.verbs.warm import plan_weights, warm_text
 
 Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (FLOPS in the paper).")]
 Params = Annotated[str | None, typer.Option(help="Parameters, e.g. 5M.")]
@@ -34,6 +34,14 @@ DeviceFile = Annotated[
     Path | None, typer.Option("--device", metavar="FILE", help="For --latency: a table from `compound measure device`.")
 ]
 Fill = Annotated[bool, typer.Option("--fill", help="Spend on resolution what the rule's last step leaves.")]
+WarmRule = Annotated[
+    str | None,
+    typer.Option(
+        "--rule",
+        help=f"{', '.join(RULES)}; α,β,γ; or a rule file (YAML). Default compound, with --weights resolution as far as "
+        "it goes.",
+    ),
+]
 Batch = Annotated[int, typer.Option(min=1, help="Images a training step, for --training-memory.")]
 
 
@@ -56,6 +64,10 @@ def budget_of(batch: int, device: Path | None = None, **limits: str | None) -> B
     return Budget(batch=batch, device=load_table(device) if device else None, **parsed)
 
 
+def _counted(asked: int | None, classes: int) -> str:
+    return "" if asked else f"\ncounted with {classes:,} classes; with those of your images: --classes N"
+
+
 def plan(
     network: Annotated[
         str | None, typer.Argument(metavar="[NETWORK]", help="As for `compound show`; not needed with --published.")
@@ -68,7 +80,11 @@ def plan(
     latency: Latency = None,
     device: DeviceFile = None,
     batch: Batch = 32,
-    rule: RuleName = "compound",
+    weights: Annotated[
+        str | None,
+        typer.Option(help="What fit --weights trains within the budget: a run, a file, a published name, or auto."),
+    ] = None,
+    rule: WarmRule = None,
     fill: Fill = False,
     snap: Snap = None,
     published: Annotated[
@@ -85,6 +101,15 @@ def plan(
         macs=macs, params=params, activations=activations, memory=memory, training_memory=training_memory,
         latency=latency,
     )  # fmt: skip
+    if weights is not None:
+        if published or fill or snap:
+            raise UsageError("--weights takes neither --published, --fill nor --snap; leave them out")
+        warm = plan_weights(weights, budget, network, rule, classes=classes, channels=channels, say=note)
+        if out:
+            save_network(warm.network, out)
+        said = f"{warm_text(warm)}{_counted(classes, warm.network.classes)}"
+        return answer(json, warm.to_json(), said + (f"\nwritten to {out}" if out else ""))
+    rule = rule or "compound"
     if published:
         if out or fill:
             raise UsageError("--published lists weights that exist, so it takes neither --out nor --fill")

@@ -151,7 +151,21 @@ def _known(arch: str) -> Network | None:
         return None
 
 
+def network_of(name: str | Path, network: Network | None = None) -> Network:
+    """The network that weights are of, as `load_weights` takes them; torchvision's are not fetched for it."""
+    if network is None and NAME.fullmatch(str(name)) and str(name).startswith(TORCHVISION) and not Path(name).exists():
+        return _of_torchvision(str(name))[0]
+    return load_weights(name, network, several=True, to_train=True)[1].network
+
+
 def _torchvision(name: str) -> tuple[ConvNet, Weights]:
+    network, entry = _of_torchvision(name)
+    _, state = read_weights(_fetched(entry.url))
+    return _built(network, state, entry.meta["categories"])
+
+
+def _of_torchvision(name: str) -> tuple[Network, models.WeightsEnum]:
+    """The network of published weights as they were trained, and torchvision's own entry."""
     arch, _, tag = name.removeprefix(TORCHVISION).partition(".")
     network = ZOO[arch]
     entries = {entry.name: entry for entry in models.get_model_weights(arch)}
@@ -165,9 +179,7 @@ def _torchvision(name: str) -> tuple[ConvNet, Weights]:
         interpolation=presets.interpolation.value,
         margin=presets.resize_size[0] - presets.crop_size[0],
     )
-    _, state = read_weights(_fetched(entry.url))
-    network = styled(network, arch, "torchvision").with_(inputs=inputs, resolution=presets.crop_size[0])
-    return _built(network, state, entry.meta["categories"])
+    return styled(network, arch, "torchvision").with_(inputs=inputs, resolution=presets.crop_size[0]), entry
 
 
 def _hub(name: str, several: bool) -> tuple[ConvNet, Weights]:

@@ -4,16 +4,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compound.budget import Budget, Plan, fit_budget, save_plan
-from compound.errors import BudgetError, UsageError
+from compound.budget import Budget, Plan, save_plan
+from compound.errors import UsageError
 from compound.network import Network
-from compound.scaling import RULES, Rule
+from compound.scaling import Rule
 from compound.verbs.auto import choose
 from compound.verbs.folds import divide, finish_folds, remembered
 from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.plan import plan as find_plan
 from compound.verbs.plan import plan_text
 from compound.verbs.train import Trained, begin, find_data, find_recipe, finish
+from compound.verbs.warm import default_rule
 from compound.zoo import ZOO
 
 if TYPE_CHECKING:
@@ -160,17 +161,3 @@ def baseline_of(images: "DataSet", named: Network | Place | None, weights: str |
         return load_weights(weights, several=True)[1].network.for_data(images)
     except Unnamed:
         raise UsageError(f"{weights} does not say which network it belongs to; name it: --baseline NETWORK") from None
-
-
-def default_rule(start: Network, budget: Budget) -> str:
-    """How a network that has weights is scaled: `shrink`, its resolution alone, unless that takes it below a stride.
-
-    A resolution changes no weight, while a width that shrinks cuts channels which few photos cannot learn anew. Where
-    the limit is of parameters, or the images would have fewer pixels than a position of the last map reads,
-    `compound`.
-    """
-    try:
-        resolution = fit_budget(start, budget, RULES["shrink"]).network.resolution
-    except BudgetError:
-        return "compound"
-    return "shrink" if resolution >= start.total_stride else "compound"
