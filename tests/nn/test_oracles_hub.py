@@ -18,6 +18,9 @@ NAMES = (
     "mobilenetv3_large_100", "tf_mobilenetv3_small_100", "mnasnet_100", "semnasnet_100", "tinynet_c", "resnet18",
     "resnet50", "seresnet50", "resnext50_32x4d", "regnetx_002", "regnety_002", "densenet121",
     "inception_v3", "inception_v4", "legacy_xception", "vgg11_bn", "vgg16",
+    "mixnet_s", "tinynet_e", "mobilenetv2_035", "mobilenetv2_050", "semnasnet_050", "mobilenetv3_small_075",
+    "lcnet_050", "mobilenetv4_conv_small", "hardcorenas_a", "ghostnet_050", "mobileone_s0", "convnext_atto",
+    "repvgg_a0", "resnet18d", "regnety_004", "convnextv2_atto", "mnasnet_050", "resnet26d",
 )  # fmt: skip
 
 
