@@ -28,7 +28,7 @@ conv1 bn1 maxpool? layer# fc                                         | torchvisi
 conv1 bn1 conv2 bn2 se? downsample?
 conv1 bn1 conv2 bn2 conv3 bn3 se? downsample?
 stem stages final_conv head                                 | timm: NFNet
-downsample? conv1 conv2 conv2b? conv3 attn_last?
+downsample? conv1 conv2 conv2b conv3 attn_last
 features pre_logits head                                    | timm: VGG
 features classifier
 features last_linear

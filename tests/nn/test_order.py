@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from compound.nn.order import UnknownOrder, defined_order
+from compound.nn.order import UnknownOrder, defined_order, ranks
 
 
 def order(*names):
@@ -36,3 +36,10 @@ def test_names_that_do_not_decide_are_refused():
         order("block.conv_dw", "block.bn1", "block.conv_pw")
     with pytest.raises(UnknownOrder, match="bn1, conv1, mystery"):
         order("layer.conv1", "layer.bn1", "layer.mystery")
+
+
+def test_blocks_of_regnet_x_are_not_taken_for_nfnets():
+    """Without gates RegNet's names are among NFNet's, whose shortcut comes first and whose blocks have four."""
+    assert list(ranks(("conv1", "conv2", "conv3", "downsample"))) == ["conv1", "conv2", "conv3", "downsample"]
+    four = ("attn_last", "conv1", "conv2", "conv2b", "conv3", "downsample")
+    assert list(ranks(four)) == ["downsample", "conv1", "conv2", "conv2b", "conv3", "attn_last"]
