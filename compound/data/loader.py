@@ -223,7 +223,7 @@ def loading() -> Iterator[None]:
             raise
         raise CompoundError(lines[-1].partition(": ")[2]) from error
     except (RuntimeError, EOFError, ConnectionError) as error:
-        said = str(error) if isinstance(error, RuntimeError) else _of_a_dead_worker()
+        said = str(error) if isinstance(error, RuntimeError) else _of_a_dead_worker(error)
         lines = said.strip().splitlines() or [""]
         if not (lines[0].startswith("DataLoader worker") or "shared memory" in lines[-1]):
             raise
@@ -234,20 +234,21 @@ def loading() -> Iterator[None]:
         ) from error
 
 
-def _of_a_dead_worker() -> str:
-    """What torch says of a process that died while its images were taken over.
+def _of_a_dead_worker(error: Exception) -> str:
+    """What torch says of a process that died while its images were taken over; nothing where `error` is another's.
 
     Torch says it where a signal finds the main process, be it in the midst of telling the user; asked for, it is said
-    once.
+    once. A broken pipe without a word from torch is that of our own output, whose reader has gone (`| head`).
     """
-    end = time.monotonic() + 1
+    ours = isinstance(error, BrokenPipeError)
+    end = time.monotonic() + (0.1 if ours else 1)
     while time.monotonic() < end:
         try:
             _error_if_any_worker_fails()
             time.sleep(0.01)
         except RuntimeError as error:
             return str(error)
-    return "DataLoader worker exited unexpectedly"
+    return "" if ours else "DataLoader worker exited unexpectedly"
 
 
 def _context() -> str | None:

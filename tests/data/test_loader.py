@@ -262,6 +262,8 @@ def ways_of_starting() -> tuple[str, str]:
 def test_other_errors_keep_their_words():
     with pytest.raises(RuntimeError, match=r"^anything else$"), loading():
         raise RuntimeError("anything else")
+    with pytest.raises(BrokenPipeError), loading():  # our own output's, whose reader has gone
+        raise BrokenPipeError
 
 
 SMALL_SHARED_MEMORY = """
