@@ -107,6 +107,7 @@ class Batcher:
             with self._changed:
                 self.held -= images
                 self._coming -= places.left  # those that could not be read
+                places.left = 0  # after a failure, others of the request may still be decoded and put here
                 self._changed.notify()
 
     def submit(self, network: Batchable, pixels: Tensor, places: Places | None = None) -> Future[Tensor]:
@@ -126,7 +127,7 @@ class Batcher:
 
     def _put(self, job: Job, places: Places | None) -> Future[Any]:
         with self._changed:
-            if places:
+            if places and places.left:
                 places.left -= 1
                 self._coming -= 1
             if self._ended:

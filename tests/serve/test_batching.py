@@ -57,6 +57,17 @@ def test_a_lone_image_waits_for_nobody() -> None:
     batcher.close()
 
 
+def test_an_image_that_comes_after_its_request_has_failed_keeps_nobody_waiting() -> None:
+    batcher, network = Batcher(capacity=20, wait=1000), Doubling(4)
+    network.open.set()
+    with pytest.raises(ValueError, match="first"), batcher.admit(2) as failed:
+        raise ValueError("first")
+    assert failed.submit(network, image(2)).result(100).item() == 4
+    with batcher.admit(1) as places:
+        assert places.submit(network, image(3)).result(100).item() == 6
+    batcher.close()
+
+
 def test_who_is_too_many_is_sent_away(batcher: Batcher) -> None:
     with batcher.admit(18):
         with pytest.raises(Busy) as refused, batcher.admit(3):
