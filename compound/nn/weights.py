@@ -4,6 +4,7 @@ No file is ever unpickled with code (see `stored.py`), and a network is compared
 """
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +154,7 @@ def foreign_model(network: Network, state: Mapping[str, Tensor], to_train: bool 
     """
     state = in_order(state)
     # A gain a channel, (C, 1, 1, 1), reads no channels, and stands first where words are sorted.
-    matrices = [tensor for tensor in state.values() if tensor.dim() >= 2 and tensor[0].numel() > 1]
+    matrices = [tensor for tensor in state.values() if tensor.dim() >= 2 and math.prod(tensor.shape[1:]) > 1]
     if not matrices:
         raise WeightsError(f"the weights hold no layer, so they are not of {network.name}")
     model = build(network.with_(classes=matrices[-1].shape[0], channels=matrices[0].shape[1]))
@@ -203,7 +204,7 @@ def described_by(metadata: Mapping[str, str], path: Path) -> Weights | None:
         network = network.with_(classes=len(classes), channels=channels)
         unknown = Unknown.parse(metadata[UNKNOWN]) if UNKNOWN in metadata else None
         sets = Sets.parse(metadata[SETS]) if SETS in metadata else None
-    except (KeyError, ValueError, TypeError, RecursionError) as error:
+    except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path}: its metadata is damaged or incomplete; save or copy it again") from error
     except NetworkError as error:
         raise WeightsError(str(error)) from None

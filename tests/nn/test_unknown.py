@@ -62,6 +62,7 @@ def test_weights_keep_it_and_a_damaged_one_is_no_threshold(tmp_path):
         model.unknown = wrong
         with pytest.raises(WeightsError, match="metadata is damaged"):
             load_model(save_weights(model, tmp_path / "b.safetensors", names))
-    model.unknown, model.sets = None, Sets(0.9, math.nan, 99)
-    with pytest.raises(WeightsError, match="metadata is damaged"):
-        load_model(save_weights(model, tmp_path / "c.safetensors", names))
+    for damaged in (Sets(0.9, math.nan, 99), Sets(0.9, 0.8, math.inf), Sets(0.9, 10**400, 99)):
+        model.unknown, model.sets = None, damaged
+        with pytest.raises(WeightsError, match="metadata is damaged"):
+            load_model(save_weights(model, tmp_path / "c.safetensors", names))

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from compound import ZOO, dump_network
 from compound.nn import WeightsError, build, import_weights, load_model, save_weights
+from compound.nn.weights import foreign_model
 
 NETWORK = ZOO["mobilenet-v2"].with_(resolution=32, classes=3, channels=1)
 
@@ -65,9 +66,10 @@ def test_metadata_that_lies_is_refused(file, model, tmp_path):
     save_file(model.state_dict(), liar, metadata)
     with pytest.raises(WeightsError, match="does not fit the network in its own metadata"):
         load_model(liar)
-    save_file(model.state_dict(), liar, metadata | {"classes": "three"})
-    with pytest.raises(WeightsError, match="metadata is damaged"):
-        load_model(liar)
+    for lie in ({"classes": "three"}, {"preprocessing": '{"channels": Infinity}'}):
+        save_file(model.state_dict(), liar, metadata | lie)
+        with pytest.raises(WeightsError, match="metadata is damaged"):
+            load_model(liar)
 
 
 class Payload:
@@ -87,6 +89,11 @@ def test_foreign_weights_need_a_network(tmp_path, model):
     torch.save(model.state_dict(), tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="does not say which network"):
         load_model(tmp_path / "w.pth")
+
+
+def test_foreign_weights_with_an_empty_tensor_are_refused(model):
+    with pytest.raises(WeightsError):
+        foreign_model(model.network, {"empty.weight": torch.zeros(0, 3)} | model.state_dict())
 
 
 def test_foreign_weights_of_another_net_are_refused_by_name_and_change_nothing(model):
