@@ -130,7 +130,7 @@ def _version(package: str) -> str | None:
 
 def _caches() -> dict[str, int]:
     """Where torchvision and the Hugging Face hub keep weights, as these libraries find it, with the bytes there."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # also of a user without a home
     torch_home = Path(os.environ.get("TORCH_HOME") or home / "torch")
     hub = Path(os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or home / "huggingface") / "hub")
     found = {}

@@ -67,6 +67,11 @@ def test_answers_are_kept_within_bounds_and_where_nothing_can_be_written_nothing
     monkeypatch.setenv("COMPOUND_CACHE", str(tmp_path / "file" / "cache"))
     keep("1", "bf16")
     assert kept() == {}
+    for name in ("COMPOUND_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", lambda _: {}[0])  # a user without a home, as containers have them
+    keep("1", "bf16")
+    assert kept() == {}
 
 
 def test_a_device_without_such_instructions_is_not_asked(network, data, recipe, timed, monkeypatch):
