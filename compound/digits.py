@@ -16,10 +16,12 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from compound import __version__
 from compound.kept import keep, kept
 from compound.machine import processor
-from compound.network import Network
+from compound.nn.build import ConvNet
 from compound.nn.modules import Gate, StandardisedConv2d
+from compound.nn.stored import digest
 from compound.notation import dump_network
 from compound.runtimes.packed import PackedConv
 
@@ -104,11 +106,14 @@ def equal_sizes(logits: Callable[[Tensor], Tensor], image: tuple[int, int, int],
     return (*found, chunk)
 
 
-def known_sizes(network: Network, find: Callable[[], tuple[int, ...]]) -> tuple[int, ...]:
-    """What `find` finds for the network on this machine, which is kept (`compound.kept`) and asked for once."""
+def known_sizes(model: ConvNet, find: Callable[[], tuple[int, ...]]) -> tuple[int, ...]:
+    """What `find` finds for the model on this machine, which is kept (`compound.kept`) and asked for once.
+
+    Other weights of the same network are asked for anew: those that are zero, or hardly trained, show no digits.
+    """
     told = {
-        "sizes": dump_network(network), "classes": [network.classes, network.channels], "torch": torch.__version__,
-        "processor": processor(), "vectors": torch.backends.cpu.get_cpu_capability(),
+        "sizes": dump_network(model.network), "weights": digest(model.state_dict()), "torch": torch.__version__,
+        "compound": __version__, "processor": processor(), "vectors": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "settings": sorted(one for one in os.environ.items() if one[0].startswith(("ONEDNN", "DNNL", "MKL"))),
     }  # fmt: skip

@@ -59,12 +59,12 @@ class Eager:
         self._same = SameKernels(model)
 
     def find_sizes(self) -> None:
-        """Find the `sizes`: as long as three chunks take, once for a network and machine."""
+        """Find the `sizes`: as long as three chunks take, once for these weights and machine."""
         side = self.network.resolution
         chunk = chunk_size(self.network, self.device)
         if chunk > 1 and self.device.type == "cpu":
             find = partial(equal_sizes, self.logits, (self.channels, side, side), chunk)
-            self.sizes = tuple(size for size in known_sizes(self.network, find) if 0 < size < chunk)
+            self.sizes = tuple(size for size in known_sizes(self.model, find) if 0 < size < chunk)
 
     def logits(self, pixels: Tensor) -> Tensor:
         with torch.inference_mode(), self._same(len(pixels)):

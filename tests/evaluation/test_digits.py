@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from compound import ZOO
-from compound.digits import ROWS, SameKernels, equal_sizes
+from compound.digits import ROWS, SameKernels, equal_sizes, known_sizes
 from compound.inference import Eager, chunk_size, in_chunks
 from compound.nn import build, evaluating
 
@@ -69,6 +69,16 @@ def test_a_size_with_other_digits_is_none():
 
     assert equal_sizes(logits, (1, 4, 4), 16) == (8, 16)
     assert equal_sizes(lambda images: images.float() * float("nan"), (1, 4, 4), 16) == (16,)
+
+
+def test_other_weights_of_a_network_are_asked_for_anew(tmp_path, monkeypatch):
+    """Where all answers are zero every size looks equal, which says nothing of weights that were trained."""
+    monkeypatch.setenv("COMPOUND_CACHE", str(tmp_path))
+    dead, alive = (build(ZOO["efficientnet-mini"].with_(classes=2), seed=0) for _ in range(2))
+    torch.nn.init.zeros_(dead.classifier.linear.weight)
+    assert known_sizes(dead, lambda: (1, 2)) == (1, 2)
+    assert known_sizes(dead, lambda: (4,)) == (1, 2)
+    assert known_sizes(alive, lambda: (4,)) == (4,)
 
 
 def test_rows_are_filled_for_pooled_maps_only_and_the_model_is_left_as_it_was():
