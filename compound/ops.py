@@ -224,6 +224,11 @@ class GroupNorm(Operator):
 
     keeps_input: ClassVar[bool] = True
 
+    def out(self, *shapes: Shape) -> Shape:
+        if self.groups < 1 or shapes[0][0] % self.groups:
+            raise NetworkError(f"a group norm has {self.groups} groups and {shapes[0][0]} channels; use a divisor")
+        return shapes[0]
+
     def params(self, *shapes: Shape) -> int:
         return 2 * shapes[0][0]
 
@@ -314,6 +319,11 @@ class ChannelConv(Operator):
     kernel: int = 3
 
     keeps_input: ClassVar[bool] = True
+
+    def out(self, *shapes: Shape) -> Shape:
+        if shapes[0][1:] != (1, 1):
+            raise NetworkError(f"a convolution along the channels reads one position, not {_sizes(shapes)}; pool first")
+        return shapes[0]
 
     def params(self, *shapes: Shape) -> int:
         return self.kernel
@@ -441,7 +451,12 @@ class Reused(Operator):
 
 @dataclass(frozen=True)
 class Add(Operator):
-    """Element-wise sum of two values of one shape; what a `Residual` ends in."""
+    """Element-wise sum of values of one shape; what a `Residual` ends in."""
+
+    def out(self, *shapes: Shape) -> Shape:
+        if len(set(shapes)) > 1:
+            raise NetworkError(f"maps of {_sizes(shapes)} cannot be added; give them one shape")
+        return shapes[0]
 
 
 @dataclass(frozen=True)
@@ -450,13 +465,27 @@ class Multiply(Operator):
 
     keeps_input: ClassVar[bool] = True
 
+    def out(self, *shapes: Shape) -> Shape:
+        first, *others = shapes
+        if len(others) != 1 or others[0] not in (first, (first[0], 1, 1)):
+            raise NetworkError(
+                f"maps of {_sizes(shapes)} cannot be multiplied; give one and then another of its shape, or its gate"
+            )
+        return first
+
 
 @dataclass(frozen=True)
 class Join(Operator):
     """Values side by side along the channels; what a `Concat` ends in."""
 
     def out(self, *shapes: Shape) -> Shape:
+        if len({shape[1:] for shape in shapes}) > 1:
+            raise NetworkError(f"maps of {_sizes(shapes)} cannot be joined; give them as many rows and columns")
         return sum(shape[0] for shape in shapes), *shapes[0][1:]
+
+
+def _sizes(shapes: tuple[Shape, ...]) -> str:
+    return " and ".join("×".join(map(str, shape)) for shape in shapes)
 
 
 # ------------------------------------------------------------------------------------- combinations

@@ -82,6 +82,8 @@ class Wire:
         square = isinstance(self.kernel, int) and isinstance(self.stride, int)
         if self.op not in ("conv",) and not square:
             raise NetworkError(f"{self.op} over {self.kernel} by {self.stride} is not possible; use single numbers")
+        if not (0 < self.eps < math.inf and 0 <= self.decay <= 1 and math.isfinite(self.start)):
+            raise NetworkError(f"eps {self.eps}, decay {self.decay} or start {self.start} is impossible; use e.g. 1e-5")
         if self.op == "channel_conv" and self.kernel % 2 == 0:  # type: ignore[operator]  # by the line above
             raise NetworkError(f"kernel {self.kernel} is even; use 3 or 5")
 

@@ -1,5 +1,7 @@
 """Pieces that are no block of the alphabet are read as lists of its operators, and scale as far as sums allow."""
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -64,6 +66,19 @@ class Neighbours(nn.Module):
         x = self.conv(x)
         gate = self.along(x.mean((2, 3)).view(len(x), 1, -1)).sigmoid()
         return x * gate.view(len(x), -1, 1, 1).expand_as(x)
+
+
+class GateFirst(nn.Module):
+    """A gate that is written before what it gates."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.gate = nn.Conv2d(8, 8, 3, 1, 1), nn.Conv2d(8, 8, 1)
+        self.after = nn.Conv2d(8, 8, 3, 1, 1)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.after(self.gate(x.mean((2, 3), keepdim=True)).tanh() * x)
 
 
 class Responses(nn.Module):
@@ -183,6 +198,12 @@ def test_a_piece_that_is_no_block_is_read_as_its_operators(name):
         assert build(larger)(torch.randn(2, 3, 48, 48)).shape == (2, 4)
 
 
+def test_a_gate_may_be_written_before_what_it_gates():
+    torch.manual_seed(0)
+    model = randomise(Middle(GateFirst))
+    equal(model, *from_module(model, torch.zeros(1, 3, 32, 32)), 32)
+
+
 def test_norms_over_groups_are_the_networks_where_it_has_no_others():
     torch.manual_seed(0)
     model = randomise(Middle(bare_and_norm, lambda channels: nn.GroupNorm(2, channels)))
@@ -239,6 +260,13 @@ def test_a_built_network_says_itself_which_it_is():
         ((Wire("conv", channels=-1),), "wire 1: channels and groups are at least 0"),
         ((Wire("conv"),) * 1001, "wires: 1,001 in one block are too many; use at most 1000"),
         ((Wire("conv", stride=2),), "the wires stride by 2 and the stage by 1"),
+        ((Wire("batch_norm", eps=-1.0),), "wire 1: eps -1.0, decay 0.9 or start 1.0 is impossible"),
+        ((Wire("scale", start=math.inf),), "wire 1: eps 1e-05, decay 0.9 or start inf is impossible"),
+        ((Wire("channel_conv", kernel=3),), "along the channels reads one position, not 8×16×16; pool first"),
+        ((Wire("global"), Wire("add", (0, 1))), "maps of 8×16×16 and 8×1×1 cannot be added"),
+        ((Wire("global"), Wire("join", (0, 1))), "maps of 8×16×16 and 8×1×1 cannot be joined"),
+        ((Wire("global"), Wire("multiply", (1, 0))), "maps of 8×1×1 and 8×16×16 cannot be multiplied"),
+        ((Wire("conv"), Wire("multiply", (0, 1, 1))), "maps of 8×16×16 and 8×16×16 and 8×16×16 cannot be multiplied"),
     ],
 )
 def test_lists_that_are_none(wires, sentence):

@@ -124,7 +124,8 @@ def multiply(c: Capture, a: Arguments, output: Any) -> Value | Weight:
     shapes = [shape, c.graph.shapes[c.plain(other)]]
     if shapes[0] != shapes[1] and ((shapes[0][0], 1, 1) not in shapes or shapes[0][0] != shapes[1][0]):
         raise NotInAlphabet("of two maps of other shapes")
-    return c.put(Node("multiply", (), ()), [x, other], output)
+    in_order = [x, other] if shapes[0] == whole(output) else [other, x]  # the gate last
+    return c.put(Node("multiply", (), ()), in_order, output)
 
 
 def dropout(c: Capture, a: Arguments, output: Any) -> Any:
