@@ -80,13 +80,11 @@ def evaluate_all(
     if not models or len(models) * len(given) > MOST:
         raise UsageError(f"{len(models):,} networks on {len(given):,} sets is no table; use 1 to {MOST:,} rows")
     execution = execution or Execution()
-    opened = [(model, one) for model in models for one in _all_judged(model, given, again, say)]
+    opened = [(model, _all_judged(model, given, again, say)) for model in models]
     rows = []
-    for model in models:
+    for model, every in opened:
         net, described = find_model(model, several=True)
-        for owner, (labelled, judged) in opened:
-            if owner != model:
-                continue
+        for labelled, judged in every:
             say(f"{model}: judged by {len(judged.source):,} images: {judged.said}")
             result = run_evaluation(net, judged.source, described.classes, execution)
             rows.append(Evaluated(fspath(model), labelled.judge(result, judged.rows) if labelled else result, judged))

@@ -149,6 +149,8 @@ def test_several_networks_on_several_sets_are_one_table(cli, runs, photos, tmp_p
     head, *lines = out.splitlines()
     assert (code, len(lines), "95 % interval" in head) == (0, 4, True)
     assert lines[2].endswith(f"{photos.name}: the test images of the run's split")
+    twice = cli.json("evaluate", runs[0], runs[0], other)["rows"]
+    assert twice == [found[0], found[0]]
     code, err = cli.error("evaluate", *runs, other, "--calibrate")
     assert (code, "--calibrate is of one network on one set" in err) == (2, True)
     code, err = cli.error("evaluate", photos, *runs)
