@@ -19,6 +19,7 @@ from compound.cost import cost
 from compound.data.errors import DamagedImage
 from compound.deploy.predict import best_classes, judged
 from compound.explanation import has_class_maps
+from compound.inference import as_probabilities
 from compound.reporting.drawing import Drawing
 from compound.reporting.stages import network_part
 from compound.serve import page
@@ -84,10 +85,11 @@ class Desk:
 
 def answer_to(logits: Tensor, loaded: Loaded, position: int, top: int) -> Answer:
     """What the logits (classes,) of an image say."""
-    ordered = best_classes(logits.softmax(0), loaded.classes, len(loaded.classes))
-    ((score, unknown),) = judged(logits[None], loaded.described.unknown)
-    sets = loaded.described.sets
-    inside = sets.chosen(logits.softmax(0)[None])[0] if sets else None
+    known, sets = loaded.described, loaded.described.sets
+    probabilities = as_probabilities(logits[None], known.several)
+    ordered = best_classes(probabilities[0], loaded.classes, len(loaded.classes) if sets else top)
+    ((score, unknown),) = judged(logits[None], known.unknown)
+    inside = sets.chosen(probabilities)[0] if sets else None
     among = None if inside is None else classes_of([one for one in ordered if inside[one[0]]])
     return Answer(image=position, unknown=unknown, score=score, among=among, classes=classes_of(ordered[:top]))
 
