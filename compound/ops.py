@@ -560,6 +560,8 @@ class Sum(Operator):
         if len({(conv.stride, conv.groups) for conv in convs}) > 1:
             return None
         largest = max(convs, key=lambda conv: math.prod(conv.window))
+        if any(side > whole for conv in convs for side, whole in zip(conv.window, largest.window, strict=True)):
+            return None  # windows that cross, of which none covers the other
         return replace(largest, bias=True, standardise=None)
 
     def trace(self, trace: Trace, value: int, path: str) -> int:

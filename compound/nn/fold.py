@@ -89,6 +89,8 @@ def summed(branches: Sum) -> nn.Conv2d | None:
     made = copy.deepcopy(max(convs, key=lambda conv: conv.weight.shape[2:].numel()))
     if {(conv.stride, conv.groups) for conv in convs} != {(made.stride, made.groups)}:
         return None
+    if any(side > whole for conv in convs for side, whole in zip(conv.kernel_size, made.kernel_size, strict=True)):
+        return None  # windows that cross, of which none covers the other
     sides = range(made.out_channels)
     identities = torch.zeros(made.out_channels, made.weight.shape[1], 1, 1)
     identities[sides, [side % made.weight.shape[1] for side in sides]] = 1

@@ -21,6 +21,7 @@ from compound import (
     cost,
     dump_network,
     fit_budget,
+    ops,
     parse_network,
     scale,
     stage_costs,
@@ -31,7 +32,7 @@ from compound.errors import NetworkError
 from compound.latency import DeviceTable, latency, units
 from compound.nn import build, inherit
 from compound.nn.fold import fold
-from compound.nn.modules import Sum
+from compound.nn.modules import Sum, make
 
 TRAINED = {
     "repvgg-a0": (9_108_968, 1_512_581_120),
@@ -174,6 +175,14 @@ def test_branches_that_do_not_lie_over_one_another_stay():
     assert sums == {"sum", "depthwise"}
     assert cost(network).buffers == 2 * (2 * 8 + 2 * 16 + 4 * 16)  # statistics of 2, 2 and 4 branches
     assert differ(model, folded) < 1e-5
+
+
+def test_windows_that_cross_are_not_one():
+    """A column and a row of three: neither is a part of the other."""
+    crossed = ops.Sum((ops.Conv(4, (3, 1)), ops.Conv(4, (1, 3))))
+    module, x = nn.Sequential(make(crossed, (4, 8, 8))).eval(), torch.rand(1, 4, 8, 8)
+    torch.testing.assert_close(fold(module)(x), module(x))
+    assert crossed.folded(4) is None
 
 
 @pytest.mark.long
