@@ -19,13 +19,15 @@ from compound.verbs.plan import plan, plan_text
 class WarmPlan:
     """The network `given`, of which there are weights, and `network`, which `compound.fit` would train from them.
 
-    `plan` and `rule` are None where `auto` found weights whose network is within the budget as it is.
+    `plan` and `rule` are None where `auto` found weights whose network is within the budget as it is. `learned` are
+    the channels of the images that the weights were trained on: of others, the first layer is adapted.
     """
 
     weights: str
     given: Network
     network: Network
     budget: Budget
+    learned: int
     plan: Plan | None = None
     rule: str | None = None
 
@@ -35,6 +37,11 @@ class WarmPlan:
         return (self.given.stem, self.given.stages, self.given.head) == (
             self.network.stem, self.network.stages, self.network.head,
         )  # fmt: skip
+
+    @property
+    def adapted(self) -> bool:
+        """Whether the first layer is made for other channels."""
+        return self.learned != self.network.channels
 
     def to_json(self) -> dict[str, Any]:
         counted = {"budget": self.budget.limits()} | cost_fields(self.network, cost(self.network))
@@ -46,7 +53,7 @@ class WarmPlan:
         """Whether all layers start from weights as they are, and in how many of their blocks there are some."""
         both = zip(self.given.stages, self.network.stages, strict=True)
         return {
-            "layers": "all" if self.whole else "what fits",
+            "layers": ("all but the first" if self.adapted else "all") if self.whole else "what fits",
             "blocks": sum(min(before.layers, after.layers) for before, after in both),
             "of_blocks": sum(stage.layers for stage in self.given.stages),
         }
@@ -93,7 +100,7 @@ def plan_weights(
     start = find_network(held if network is None else network, classes, channels)
     chosen = rule or default_rule(start, budget)
     found = plan(start, budget, chosen, say=say)
-    done = WarmPlan(fspath(weights), start, found.network, budget, found, str(chosen))
+    done = WarmPlan(fspath(weights), start, found.network, budget, held.channels, found, str(chosen))
     if not done.whole:
         check_kinds(start, found.network)
         check_operators(start, found.network)
@@ -115,8 +122,9 @@ def _best(budget: Budget, classes: int | None, channels: int | None, say: Say) -
     images = None if classes is None and channels is None else _Images(range(classes or 1000), channels or 3)
     name = best_published(budget, data=images)
     say(published_text(name))
-    found = find_network(network_of(name), classes, channels)
-    return WarmPlan(name, found, found, budget)
+    held = network_of(name)
+    found = find_network(held, classes, channels)
+    return WarmPlan(name, found, found, budget, held.channels)
 
 
 def default_rule(start: Network, budget: Budget) -> str:
@@ -150,7 +158,8 @@ def warm_text(found: WarmPlan) -> str:
     lines.append(f"weights: {name}, of {before.name} at {before.resolution} px")
     if found.whole:
         smaller = f"; only the images change, from {before.resolution} to {after.resolution} px"
-        kept = f"every layer as it is{smaller if after.resolution != before.resolution else ''}"
+        first = " but the first, whose filters become their mean over the channels" if found.adapted else ""
+        kept = f"every layer as it is{first}{smaller if after.resolution != before.resolution else ''}"
     else:
         kept = (
             f"{told['blocks']} of {told['of_blocks']} blocks, scaled by {found.rule}; of fewer channels those with the "

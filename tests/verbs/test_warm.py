@@ -48,6 +48,12 @@ def test_resolution_gives_way_first_and_every_layer_is_kept(file: Path) -> None:
     assert f"only the images change, from {MINI.resolution} to {found.network.resolution} px" in said
 
 
+def test_for_images_of_other_channels_the_first_layer_is_not_as_it_was(file: Path) -> None:
+    found = plan_weights(file, Budget(macs=1e9), channels=3)
+    assert found.inherited()["layers"] == "all but the first"
+    assert "every layer as it is but the first, whose filters become their mean" in warm_text(found)
+
+
 def test_where_the_resolution_cannot_the_layers_are_cut(file: Path) -> None:
     found = plan_weights(file, Budget(params=100e3))
     assert (found.rule, found.whole) == ("compound", False)
