@@ -81,6 +81,20 @@ def transfer() -> str:
     )
 
 
+def few_photos() -> str:
+    """Mean of the splits, and Student's 95 % interval over them."""
+    found = result("stamps")
+    settings, modes = found["settings"], {name: mode["summary"] for name, mode in found["modes"].items()}
+    warm, small, cold = (modes[name] for name in ("weights", "weights-100M", "nothing"))
+    lowest, highest = warm["interval_over_splits"]
+    return (
+        f"{settings['pictures']} pictures in {len(settings['classes'])} classes, {settings['minutes']:g} minutes: "
+        f"{warm['mean']:.1%} from published weights (95% interval {lowest:.1%} to {highest:.1%} over "
+        f"{warm['splits']} splits), "
+        f"{small['mean']:.1%} within 100M multiply-adds, {cold['mean']:.1%} from nothing"
+    )
+
+
 def serving() -> str:
     load = result("serving")["load"]
     return (
@@ -111,6 +125,15 @@ def faults() -> str:
     )
 
 
+def processes() -> str:
+    found = result("processes")
+    kinds = sorted({name.partition(",")[0] for name in found["of"]})
+    return (
+        f"{found['runs']} trainings of two or four processes ({', '.join(kinds)}): {len(found['wrong'])} ended "
+        "with another exit code than they should"
+    )
+
+
 def loading() -> str:
     found = result("loading")
     return (
@@ -125,12 +148,14 @@ def rows() -> list[tuple[str, str, str]]:
         ("latency", "Predicted latency", latency("latency")),
         ("training", "Training", training()),
         ("inference", "Inference", inference()),
-        ("transfer", "Transfer", transfer()),
+        ("stamps", "Few photos", few_photos()),
         ("serving", "Serving", serving()),
+        ("transfer", "Transfer", transfer()),
         ("latency-openvino", "Predicted latency, OpenVINO", latency("latency-openvino")),
         ("inference", "Export", deployed()),
         ("search", "Search", search()),
         ("faults", "Faults", faults()),
+        ("processes", "Several processes", processes()),
         ("loading", "Loading", loading()),
     ]
 

@@ -321,7 +321,8 @@ class ResponseNorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         length: Tensor = torch.linalg.vector_norm(x, dim=(2, 3), keepdim=True)
         share = length / (length.mean(1, keepdim=True) + self.eps)
-        return x + x * share * self.weight[:, None, None] + self.bias[:, None, None]
+        # x + gain · x · share + bias in one pass, without maps in between
+        return torch.addcmul(self.bias[:, None, None], x, 1 + share * self.weight[:, None, None])
 
 
 class ChannelConv(nn.Conv1d):

@@ -12,11 +12,13 @@ from typing import Any
 
 from torch import nn
 
+from compound.nn.modules import Wiring
+
 Laps = dict[str, float]  # seconds of one call by the module they were spent in
 
 # A cell network's stages are `Sequential`s too. Lists and dictionaries of modules are not here: they never run, unless
 # they are a `Concat`, whose end is where its branches are joined.
-PASSING = (nn.Sequential, nn.Dropout, nn.Flatten)
+PASSING = (nn.Sequential, nn.Dropout, nn.Flatten, Wiring)
 SHORTEST = 0.5e-6  # the profiles of runtimes count in whole microseconds
 SCOPE = "__module."  # before a module's name in the names of OpenVINO's operators, and in those `name_by_module` gives
 WITHIN = "model."  # what a file's function calls the network (see `graphs.Function`)

@@ -27,6 +27,11 @@ class Fitting:
     unknown: float | None = None
     coverage: float | None = None
 
+    def __post_init__(self) -> None:
+        for name, share in (("unknown", self.unknown), ("coverage", self.coverage)):
+            if share is not None and not 0 < share < 1:
+                raise UsageError(f"{name} {share:g} is no share of images; use one between 0 and 1, such as 0.05")
+
     def __bool__(self) -> bool:
         return any(self.options().values())
 

@@ -39,7 +39,7 @@ def test_two_runs_side_by_side(make_run: MakeRun, out: Path) -> None:
     made = Page(out)
     assert "mobilenet-v2" in made.text("runs")
     assert "55.12% to 91.34%" in made.text("runs")
-    assert made.text("making").count("compound train") == 2
+    assert made.text("making").count("compound repeat") == 2
     ids = [str(given["id"]) for _, given in made.tags if "id" in given]
     assert len(ids) == len(set(ids))
     assert "<script" not in made.source

@@ -49,7 +49,7 @@ def test_no_number_is_a_sentence_in_every_verb(broken):
     with torch.no_grad():
         model.stem[0].weight.fill_(float("nan"))
     with pytest.raises(CompoundError, match=said):
-        features(model, data.test)
+        features(model, data.test, len(data.classes))
 
 
 def test_one_step_of_a_deep_network_gives_numbers(photos, tmp_path):
