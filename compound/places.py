@@ -21,6 +21,15 @@ def run_folders(folder: str | os.PathLike[str]) -> list[Path]:
     return [place] * (place / "run.yaml").is_file() + inner
 
 
+def beside(given: Path) -> list[str]:
+    """The folders where `given` would lie, and the tables and arrays, in order of name."""
+    try:
+        found = [one for one in islice(given.parent.iterdir(), MOST) if one.is_dir() or one.suffix in (".csv", ".npz")]
+    except OSError:  # there is no such folder, or it cannot be read
+        return []
+    return sorted(str(one) for one in found if not one.name.startswith("."))
+
+
 def nearest_run(given: str | os.PathLike[str]) -> str:
     """A hint for a place that holds no run: the runs nearest to it by name, or the verb that lists all."""
     beside = [*run_folders(Path(given).parent), *run_folders(RUNS)]

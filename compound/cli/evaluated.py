@@ -30,13 +30,13 @@ def evaluated_lines(found: "Evaluated") -> list[str]:
         low, high = one["refused_here_interval"]
         lines.append(
             f"unknown below {one['score']} {one['least']:.4g}: {one['refused_here']:.1%} of these images are refused "
-            f"(95 % interval {low:.1%} to {high:.1%}; at most {one['refused']:g} was asked for)"
+            f"(95 % interval {low:.1%} to {high:.1%}; at most {100 * one['refused']:g}% was asked for)"
         )
     if one := found.sets:
         low, high = one["covered_interval"]
         lines.append(
             f"sets of {one['mean_size']:.1f} classes hold the right one for {one['covered']:.1%} of these images "
-            f"(95 % interval {low:.1%} to {high:.1%}; {one['coverage']:g} was asked for)"
+            f"(95 % interval {low:.1%} to {high:.1%}; {100 * one['coverage']:g}% was asked for)"
         )
     lines += class_lines(fields["per_class"], SHARES)
     for one in found.robustness:

@@ -24,6 +24,7 @@ from compound.data.split import by_identity, stratified
 from compound.data.tables import Tables
 from compound.mapping import nearest
 from compound.notes import note
+from compound.places import beside
 
 FASHION6K = Path(__file__).parent / "fashion6k"
 CACHE = Path("~/.cache/compound")
@@ -143,9 +144,11 @@ def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables
     if path.exists():  # a pipe would be waited for, and a device never ends
         raise DataError(f"{spec} is no regular file and no folder; give one of these")
     if os.sep in spec or path.suffix:
-        raise DataError(f"there is no {spec}; give an existing folder, a CSV file or a data set's name")
+        otherwise = "give an existing folder, a CSV file or a data set's name"
+        raise DataError(f"there is no {spec}; {nearest(spec, beside(path), 'places', otherwise)}")
     known = ["fashion6k", *NAMED]
-    hint = nearest(name, known, "sets", f"known: {', '.join(known)}, or a folder or CSV file")
+    otherwise = f"known: {', '.join(known)}, or a folder or CSV file"
+    hint = nearest(spec, [*beside(path), *known], "sets", otherwise, lambda one: one.lower().replace("_", "-"))
     raise DataError(f"there is no data set or folder {spec!r}; {hint}")
 
 

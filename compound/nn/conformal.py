@@ -64,6 +64,9 @@ def fit_sets(probabilities: Tensor, labels: Tensor, coverage: float) -> Sets:
     place = math.ceil((count + 1) * coverage - 1e-9)
     if place > count:
         needed = math.ceil(coverage / (1 - coverage) - 1e-9)
-        raise UsageError(f"a coverage of {coverage:g} takes {needed:,} held-out images or more; there are {count:,}")
+        raise UsageError(
+            f"a coverage of {coverage:g} takes {needed:,} held-out images or more; there are {count:,}: train with "
+            f"--holdout {needed}"
+        )
     own = scores(probabilities).gather(1, labels[:, None])[:, 0]
     return Sets(coverage, float(own.sort().values[place - 1]), count)

@@ -62,7 +62,10 @@ def fit_unknown(scores: Tensor, refused: float, score: str = ENERGY) -> Unknown:
     place = math.floor((len(scores) + 1) * refused + 1e-9)
     if not place:
         needed = math.ceil(1 / refused - 1 - 1e-9)
-        raise UsageError(f"a share of {refused:g} takes {needed:,} held-out images or more; there are {len(scores):,}")
+        raise UsageError(
+            f"a share of {refused:g} takes {needed:,} held-out images or more; there are {len(scores):,}: train with "
+            f"--holdout {needed}"
+        )
     ordered = scores.double().sort().values
     least = torch.stack([ordered[max(place - 2, 0)], ordered[place - 1]]).mean()
     return Unknown(float(least), refused, len(scores), score)

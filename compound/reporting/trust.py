@@ -64,7 +64,7 @@ def mistakes(told: Mapping[str, Any], confusion: Confusion, classes: Sequence[st
     said = "It confused no two classes in the test"
     if most:
         one = most[0]
-        said = f"Most often it takes {one.truth} for {one.predicted}, {one.times} times of {one.images}"
+        said = f"Most often it takes {one.truth} for {one.predicted}, {one.times} of {one.images} times"
     rows = told.get("robustness") or []
     if not rows:
         return f"{said}; what blur and noise do to it was not measured (compound evaluate RUN --corruptions)."

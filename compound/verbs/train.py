@@ -195,12 +195,13 @@ def start_text(run: "Run", images: "DataSet", crew: "Crew") -> str:
 
     network, recipe = run.network, run.recipe
     counted = cost(network)
+    epochs = f"{recipe.epochs} epoch" + "s" * (recipe.epochs != 1)
     lines = [
         f"{network.name}: {counted.params:,} parameters, {counted.macs:,} MACs at {network.resolution} px",
         *([said] if (said := training_text(counted)) else []),
         f"{images.name}: {len(images.train):,} images to train, {len(images.holdout):,} held out, "
         f"{len(images.test):,} to test, {len(images.classes)} classes",
-        f"{recipe.name} recipe, {recipe.epochs} epochs of {recipe.batch}-image steps -> {run.path}",
+        f"{recipe.name} recipe, {epochs} of {recipe.batch}-image steps -> {run.path}",
     ]
     if recipe.minutes is not None:
         lines.append(

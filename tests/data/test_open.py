@@ -215,6 +215,15 @@ def test_a_class_may_be_called_train_but_splits_need_classes(class_folders):
         open_data(str(class_folders("untrained/val", {"a": 2, "b": 2}).parent))
 
 
+def test_the_nearest_folder_is_named(class_folders, tmp_path, monkeypatch):
+    folder = class_folders("photos", {"a": 2, "b": 2})
+    with pytest.raises(DataError, match=f"photoz; did you mean '{folder}'"):
+        open_data(str(folder.parent / "photoz"))
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(DataError, match="no data set or folder 'photoz'; did you mean 'photos'"):
+        open_data("photoz")
+
+
 def test_unknown_names_and_missing_paths(tmp_path):
     with pytest.raises(DataError, match=r"'fashion6'; did you mean 'fashion6k'"):
         open_data("fashion6")

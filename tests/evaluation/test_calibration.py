@@ -1,9 +1,12 @@
 """Temperature: found where it is known, and folded into the weights without changing a choice."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from compound import ZOO, UsageError
+from compound.data import ArraySource
 from compound.evaluation import Evaluation, calibrate, divide_logits, evaluate, fit_temperature
 from compound.evaluation.calibration import COLDEST, HOTTEST, tempered
 from compound.evaluation.figures import reliability_diagram, save_figure
@@ -57,8 +60,6 @@ def test_dividing_the_logits_is_in_the_weights(zoo):
 
 
 def test_an_activation_that_bends_is_refused():
-    from dataclasses import replace
-
     net = ZOO["efficientnet-mini"]
     model = build(net.with_(head=replace(net.head, classify_maps=True)).with_(classes=4, channels=1), seed=0)
     with pytest.raises(UsageError, match="an activation after its classifier"):
@@ -74,6 +75,16 @@ def test_calibrating_changes_the_model_and_no_choice(model, source):
     assert after.loss < before.loss
     assert torch.allclose(tempered(after, 1 / temperature), before.probabilities, atol=1e-5)
     assert fit_temperature(after) == pytest.approx(1, abs=1e-3)
+
+
+def test_images_that_are_all_right_leave_the_weights(model, source):
+    first = ArraySource(source.images, [0] * 60, "noise")
+    with torch.no_grad():
+        model.classifier.linear.bias[0] += 1000  # every image is of the first class, and named so
+    before = [one.clone() for one in model.classifier.parameters()]
+    with pytest.raises(UsageError, match=r"temperature 0\.05 is the lowest .* the weights stay as they are"):
+        calibrate(model, first, ("a", "b", "c"), CPU)
+    assert all(map(torch.equal, model.classifier.parameters(), before))
 
 
 @pytest.mark.long

@@ -57,7 +57,7 @@ def test_a_set_grows_with_coverage_and_is_never_empty():
 
 def test_too_few_images_and_no_share_are_refused():
     probabilities, labels = judged(8)
-    with pytest.raises(UsageError, match=r"0\.9 takes 9 held-out images or more; there are 8"):
+    with pytest.raises(UsageError, match=r"0\.9 takes 9 held-out images or more; there are 8: train with --holdout 9"):
         fit_sets(probabilities, labels, 0.9)
     with pytest.raises(UsageError, match="coverage 1 is not possible"):
         fit_sets(probabilities, labels, 1)

@@ -44,7 +44,9 @@ def test_the_threshold_lies_between_two_scores():
 
 
 def test_too_few_images_and_no_share_are_refused():
-    with pytest.raises(UsageError, match=r"0\.05 takes 19 held-out images or more; there are 18"):
+    with pytest.raises(
+        UsageError, match=r"0\.05 takes 19 held-out images or more; there are 18: train with --holdout 19"
+    ):
         fit_unknown(torch.zeros(18), 0.05)
     assert fit_unknown(torch.zeros(19), 0.05).images == 19
     with pytest.raises(UsageError, match=r"use a share such as 0\.05"):

@@ -36,7 +36,7 @@ def test_what_was_not_measured_is_said_with_the_command(make_run):
     assert body.count("<li>") == 5
     assert "It names 90% of the 30 test images rightly" in body
     assert "lies between 55% and 91%" in body
-    assert "it takes eel for cat, 2 times of 10" in body
+    assert "it takes eel for cat, 2 of 10 times" in body
     for command in ("evaluate RUN does", "--folds 5", "--corruptions", "--unknown 0.05"):
         assert command in body
 
