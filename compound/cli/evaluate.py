@@ -154,7 +154,7 @@ def answer_table(
 def refuse_alone(**options: object) -> None:
     """Raise `UsageError` for what is of one network on one set."""
     for name, value in options.items():
-        if value:
+        if value is not None and value is not False:
             raise UsageError(f"--{name} is of one network on one set, and a table is asked for; leave it out")
 
 

@@ -153,6 +153,8 @@ def test_several_networks_on_several_sets_are_one_table(cli, runs, photos, tmp_p
     assert twice == [found[0], found[0]]
     code, err = cli.error("evaluate", *runs, other, "--calibrate")
     assert (code, "--calibrate is of one network on one set" in err) == (2, True)
+    code, err = cli.error("evaluate", *runs, other, "--unknown", "0")
+    assert (code, "--unknown is of one network on one set" in err) == (2, True)
     code, err = cli.error("evaluate", photos, *runs)
     assert (code, "the network comes first" in err) == (2, True)
 

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from compound import ZOO, Network, NetworkError, Scaling, Stage, cost, parse_network, scale
 from compound.blocks import ConvBlock, Wire, Wired
 from compound.nn import build, from_module
+from compound.nn.reading import parse
 from compound.notation import dump_network
 
 
@@ -202,6 +203,24 @@ def test_a_gate_may_be_written_before_what_it_gates():
     torch.manual_seed(0)
     model = randomise(Middle(GateFirst))
     equal(model, *from_module(model, torch.zeros(1, 3, 32, 32)), 32)
+
+
+@pytest.mark.long
+def test_the_work_of_reading_grows_with_the_length_of_a_chain_and_not_with_its_cube(monkeypatch):
+    def plain(count: int) -> nn.Sequential:
+        pairs = ([nn.Conv2d(8 if i else 3, 8, 3, 1, 1), nn.ReLU()] for i in range(count))
+        return nn.Sequential(
+            *(one for pair in pairs for one in pair), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)
+        )
+
+    listed, tried = parse.wired, []
+    monkeypatch.setattr(parse, "wired", lambda ahead, end: tried.append(end - ahead.start) or listed(ahead, end))
+    work = []
+    for count in (30, 60):
+        tried.clear()
+        from_module(plain(count).eval(), torch.zeros(1, 3, 16, 16))
+        work.append(sum(tried))
+    assert 0 < work[1] < 3 * work[0]
 
 
 def test_norms_over_groups_are_the_networks_where_it_has_no_others():

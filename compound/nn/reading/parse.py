@@ -104,7 +104,7 @@ def parsed_as(graph: TraceGraph, style: Style, blocks: tuple[Block, ...]) -> tup
 
 def listed(ahead: Ahead) -> Iterator[tuple[float, Reading]]:
     """Pieces ahead as lists of their operators, which cost more than any other block for as many."""
-    for end in ends(ahead, ahead.cuts):
+    for end in ends(ahead, near(ahead)):
         one = wired(ahead, end)
         if one is not None and matched(ahead.graph, ahead.start, one, ahead.style) == end:
             yield LISTED * (end - ahead.start), Reading((one,), ahead.start, end)
@@ -120,10 +120,14 @@ def readings_at(ahead: Ahead, blocks: tuple[Block, ...]) -> list[Reading]:
     return [Reading(tuple(ones), ahead.start, end) for end, ones in found.items()]
 
 
+def near(ahead: Ahead) -> list[int]:
+    """Where a block may end that begins here; without a bound, a long chain would take the cube of its length."""
+    return [cut for cut in ahead.cuts if ahead.start < cut <= ahead.end + REACH]
+
+
 def own(ahead: Ahead, blocks: tuple[Block, ...]) -> Iterable[Proposal]:
     """A user's own blocks, with the channels and strides of the values where they could end."""
-    near = [cut for cut in ahead.cuts if ahead.start < cut <= ahead.end + REACH]
-    shapes = [ahead.graph.shapes[cut] for cut in near]
+    shapes = [ahead.graph.shapes[cut] for cut in near(ahead)]
     ends = dict.fromkeys((channels, round(ahead.inp[1] / rows)) for channels, rows, _ in shapes)
     return [Proposal(block, *end) for block in blocks for end in ends if end[1]]
 
