@@ -76,6 +76,7 @@ class Desk:
         try:
             pixels = await self.decoders.decode(loaded, data, position)
         except DamagedImage as error:
+            places.give_up()
             return error
         logits = await asyncio.wrap_future(places.submit(loaded, pixels))
         if not logits.isfinite().all():

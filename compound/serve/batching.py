@@ -66,6 +66,10 @@ class Places:
         """The result of `function`, computed between batches."""
         return self.batcher.call(function, self)
 
+    def give_up(self) -> None:
+        """One image cannot be read: nobody waits for it any longer."""
+        self.batcher.give_up(self)
+
 
 class Batcher:
     """The queue of one served network. `capacity` images may be inside, from admission to answer."""
@@ -106,7 +110,7 @@ class Batcher:
         finally:
             with self._changed:
                 self.held -= images
-                self._coming -= places.left  # those that could not be read
+                self._coming -= places.left
                 places.left = 0  # after a failure, others of the request may still be decoded and put here
                 self._changed.notify()
 
@@ -118,6 +122,12 @@ class Batcher:
         """The result of `function`, computed between batches."""
         return self._put(Job(None, None, function), places)
 
+    def give_up(self, places: Places) -> None:
+        """One image of the places does not come."""
+        with self._changed:
+            self._came(places)
+            self._changed.notify()
+
     def close(self) -> None:
         """Answer what waits, then end."""
         with self._changed:
@@ -127,14 +137,17 @@ class Batcher:
 
     def _put(self, job: Job, places: Places | None) -> Future[Any]:
         with self._changed:
-            if places and places.left:
-                places.left -= 1
-                self._coming -= 1
+            self._came(places)
             if self._ended:
                 raise Busy("the server is ending; ask again in a moment")
             self._jobs.append(job)
             self._changed.notify()
         return job.answer
+
+    def _came(self, places: Places | None) -> None:
+        if places and places.left:
+            places.left -= 1
+            self._coming -= 1
 
     def _run(self) -> None:
         while batch := self._next():

@@ -57,6 +57,16 @@ def test_a_lone_image_waits_for_nobody() -> None:
     batcher.close()
 
 
+def test_nobody_waits_for_an_image_that_cannot_be_read() -> None:
+    batcher, network = Batcher(capacity=20, wait=1000), Doubling(4)
+    network.open.set()
+    with batcher.admit(2) as places:
+        answer = places.submit(network, image(2))
+        places.give_up()
+        assert answer.result(100).item() == 4
+    batcher.close()
+
+
 def test_an_image_that_comes_after_its_request_has_failed_keeps_nobody_waiting() -> None:
     batcher, network = Batcher(capacity=20, wait=1000), Doubling(4)
     network.open.set()
