@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
+from compound.cli.common import Json, answer, in_order, note
 from compound.cli.evaluate import ForeignWeights
 from compound.cli.execution import Device
 from compound.errors import CompoundError, UsageError
@@ -57,6 +57,7 @@ def split_places(places: list[str], weights: str | None, compare: bool) -> tuple
     while count < len(places) and not weights and is_model(Path(places[count])):
         count += 1
     if count > 1 and not compare:
+        in_order("explain", places[0], places[1])
         raise UsageError(f"{places[0]} and {places[1]} are both models; add --compare to see them side by side")
     if compare and count < 2:
         raise UsageError("--compare needs two or more runs or .safetensors files before the images")
