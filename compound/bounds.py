@@ -40,6 +40,7 @@ def bound(name: str) -> float:
 MOST_BATCH = 100_000  # images of one call
 MOST_THREADS = 1024  # of one process
 MOST_PARTS = 100  # of one block or head: repeats, branches, nodes, hidden layers
+MOST_POSITIONS = 1024  # a side that an operator adds to a map, or leaves of it, whatever its size was
 
 
 def check_numbers(part: object) -> None:

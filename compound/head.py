@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from compound.blocks import Style
-from compound.bounds import check_numbers, check_parts
+from compound.bounds import MOST_POSITIONS, check_numbers, check_parts
 from compound.errors import NetworkError, TooLargeError
 from compound.ops import Activation, Chain, Conv, Dropout, Flatten, Function, GlobalPool, Linear, Operator, Shape, Trace
 
@@ -37,6 +37,7 @@ class Head:
         try:
             check_numbers(self)
             check_parts("hidden", len(self.hidden))
+            check_parts("pool", self.pool, MOST_POSITIONS)
         except TooLargeError as error:
             raise TooLargeError(f"head: {error}") from None
         if self.channels is not None and self.channels < 1:

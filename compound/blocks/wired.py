@@ -8,7 +8,7 @@ from typing import Literal
 from compound import ops
 from compound.blocks.base import Block
 from compound.blocks.style import Style
-from compound.bounds import check_parts
+from compound.bounds import MOST_POSITIONS, check_parts
 from compound.errors import NetworkError
 from compound.ops import Chain, Operator, Pool, Wiring
 from compound.rounding import PADDINGS, Padding, Pair, round_channels
@@ -72,6 +72,8 @@ class Wire:
                 raise NetworkError(f"{name} {sides} is not positive; use 1 or more")
         if min(self.channels, self.groups) < 0 or self.dilation < 1 or self.size < 1:
             raise NetworkError("channels and groups are at least 0, dilation and size at least 1")
+        grown = self.stride if self.op == "upsample" and isinstance(self.stride, int) else 1
+        check_parts("positions", max(self.size, grown, *self.rows, *self.columns), MOST_POSITIONS)
         i, j, n = self.part
         if not 0 <= i < j <= n:
             raise NetworkError(f"part {list(self.part)} is none; use e.g. [0, 1, 2] for the first half")

@@ -1,5 +1,6 @@
 """Exported files ready to run, in ONNX Runtime, OpenVINO or ExecuTorch."""
 
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from compound.bounds import bound
 from compound.files import open_regular, read_regular
 from compound.runtimes.graphs import TELLS, ExportError, need
 from compound.runtimes.laps import Laps, onnxruntime_laps, openvino_laps
+
+EDGE = 1024  # bytes that are looked at of a file's beginning and end
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,24 @@ def open_onnx(path: Path, precision: str, threads: int) -> Opened:
     )
 
 
+def is_whole(path: Path) -> bool:
+    """Whether an .xml file begins and ends as OpenVINO's do."""
+    with path.open("rb") as file:
+        begins = file.read(EDGE)
+        file.seek(max(path.stat().st_size - EDGE, 0))
+        return re.match(rb"\s*(<\?xml[^>]*>\s*)?<net\b", begins) is not None and file.read().rstrip().endswith(
+            b"</net>"
+        )
+
+
 def open_openvino(path: Path, precision: str, threads: int) -> Opened:
     """An exported .xml file; `bf16` is a hint to the processor, `fp32` and `int8` leave the rest in fp32."""
     need("openvino")
     import openvino as ov
 
     check_file(path)
+    if not is_whole(path):  # OpenVINO would try other formats, and print what their readers say
+        raise refused(path, "a model that OpenVINO takes")
     core = ov.Core()
     try:
         model = core.read_model(path)

@@ -230,7 +230,7 @@ def test_hub_folder_is_loaded_again(small, tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
-def test_hostile_files_are_refused_and_run_nothing(suffix: str, small, tmp_path: Path) -> None:
+def test_hostile_files_are_refused_and_run_nothing(suffix: str, small, tmp_path: Path, capfd) -> None:
     model = small("efficientnet-mini")
     graph = graph_of(model, CLASSES, None, "uint8")
     name = "onnx" if suffix == ".onnx" else "openvino"
@@ -242,12 +242,14 @@ def test_hostile_files_are_refused_and_run_nothing(suffix: str, small, tmp_path:
         "empty": b"",
         "noise": np.random.default_rng(0).bytes(2000),
     }
+    capfd.readouterr()
     for what, data in hostile.items():
         path = tmp_path / f"{what}{suffix}"
         path.write_bytes(data)
         with pytest.raises(CompoundError, match=path.name):
             open_runtime(path)
     assert not proof.exists()
+    assert capfd.readouterr() == ("", "")  # no runtime says anything of its own
 
 
 @pytest.mark.long

@@ -29,6 +29,8 @@ LARGE = [
     ("name: n", "classes: 1000000000000", "net.yaml: classes 1,000,000,000,000 is too large; use at most 16,000,000, or raise COMPOUND_MAX_NUMBER"),
     ("name: n", "head: {pool: 1000000000}", "net.yaml: head: pool 1,000,000,000 is too large; use at most 16,000,000, or raise COMPOUND_MAX_NUMBER"),
     ("name: n", f"head: {{hidden: [{'8, ' * 200}8]}}", "net.yaml: head: hidden: 201 in one block are too many; use at most 100"),
+    ("name: n", "head: {pool: 2000000}", "net.yaml: head: pool: 2,000,000 in one block are too many; use at most 1024"),
+    ("block: mbconv, kernel: 5, expand: 6", "block: wired, wires: [{op: global, size: 2000000}]", "net.yaml: stage 2: wire 1: positions: 2,000,000 in one block are too many; use at most 1024"),
     ("block: mbconv, kernel: 5, expand: 6", "block: xception, repeats: 999", "net.yaml: stage 2: repeats: 999 in one block are too many; use at most 100"),
     ("block: mbconv, kernel: 5, expand: 6", "block: inception-residual, branches: [{convs: [[1, 8]]}], units: [[999, 9]]",
      "net.yaml: stage 2: units: 8,991 in one block are too many; use at most 100"),
