@@ -31,7 +31,7 @@ def along(points: tuple[Point, ...], phi: float) -> tuple[float, float]:
     the mean slope of the whole line.
     """
     sign = math.copysign(1, phi)
-    knots = [(0.0, 0.0, 0.0), *sorted((sign * cost(point), *logs(point)) for point in points)]
+    knots = [(0.0, 0.0, 0.0), *sorted((sign * cost_factor(point), *logs(point)) for point in points)]
     where = sign * phi
     last, depth, resolution = knots[-1]
     if not where < last:
@@ -43,7 +43,7 @@ def along(points: tuple[Point, ...], phi: float) -> tuple[float, float]:
     return found[0], found[1]
 
 
-def cost(point: Point) -> float:
+def cost_factor(point: Point) -> float:
     """φ of a point: the logarithm of its cost factor."""
     depth, width, resolution = point
     return math.log2(depth * width**2 * resolution**2)

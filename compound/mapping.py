@@ -10,6 +10,7 @@ from compound.errors import UsageError
 
 T = TypeVar("T")
 USUAL_MOST = 1e7  # of a number in a recipe: epochs, images a step, minutes (19 years)
+LOOK_ALIKE = str.maketrans("oOlI", "0011")
 LONGEST = 200  # characters of a name, and of a value, that an error looks at
 
 
@@ -28,8 +29,10 @@ def nearest(given: str, known: Iterable[str], kind: str, otherwise: str = "", ke
     import difflib  # only an error needs it
 
     names = {key(name): name for name in reversed(list(known))}
-    near = difflib.get_close_matches(key(given[:LONGEST]), names, n=3, cutoff=0.6)
-    hint = " or ".join(dict.fromkeys(repr(names[one]) for one in near))
+    asked = key(given[:LONGEST])
+    near = difflib.get_close_matches(asked, names, n=10, cutoff=0.6)
+    near.sort(key=lambda name: name.translate(LOOK_ALIKE) != asked.translate(LOOK_ALIKE))
+    hint = " or ".join(dict.fromkeys(repr(names[one]) for one in near[:3]))
     return f"did you mean {hint}?" if near else otherwise or f"known {kind}: {', '.join(reversed(names.values()))}"
 
 

@@ -13,8 +13,7 @@ from typing import Protocol
 from compound.documents import read_yaml
 from compound.errors import UsageError
 from compound.head import Head
-from compound.lines import RESNET_RS, TINYNET, Point, along
-from compound.lines import cost as cost_factor
+from compound.lines import RESNET_RS, TINYNET, Point, along, cost_factor
 from compound.mapping import from_mapping, nearest
 from compound.network import Network, Stage
 from compound.rounding import round_channels, round_layers, round_resolution
@@ -219,6 +218,8 @@ def scale(network: Network, scaling: Scaling, name: str | None = None) -> Networ
 
     Channels, layers and resolution are rounded as officially; a factor of exactly 1 rounds nothing.
     """
+    if not isinstance(scaling, Scaling):
+        raise UsageError(f"scaling {scaling!r} is no Scaling; use one such as CompoundRule(1.2, 1.1, 1.15)(phi=1)")
 
     def channels(count: int, fixed: tuple[str, ...], multiple: int = 1) -> int:
         if "width" in fixed or (scaling.width == 1 and count % multiple == 0):

@@ -10,7 +10,7 @@ from compound.network import Network
 from compound.scaling import Rule
 from compound.verbs.auto import choose
 from compound.verbs.folds import divide, finish_folds, remembered
-from compound.verbs.given import Place, Say, find_network, heard, silent
+from compound.verbs.given import Place, Say, check_budget, find_network, heard, silent
 from compound.verbs.plan import plan as find_plan
 from compound.verbs.plan import plan_text
 from compound.verbs.train import Trained, begin, find_data, find_recipe, finish
@@ -74,6 +74,8 @@ def fit(
     from compound.parallel import is_first
     from compound.training import Setup
 
+    if budget is not None:
+        check_budget(budget)
     setup = setup or Setup()
     images = _to_show(data, setup, say)
     recipe, weights = find_recipe(recipe, setup, images), setup.start.weights

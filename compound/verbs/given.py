@@ -7,6 +7,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from compound.budget import Budget
 from compound.errors import UsageError
 from compound.network import Network
 from compound.notation import load_network, load_run_network, load_weights_network
@@ -32,6 +33,12 @@ def heard(verb: Callable[P, T]) -> Callable[P, T]:
             return verb(*args, **given)
 
     return called
+
+
+def check_budget(given: object) -> None:
+    """Raise `UsageError` for what is no `Budget`, such as the text that the command takes."""
+    if not isinstance(given, Budget):
+        raise UsageError(f"budget {given!r} is no Budget; use one such as Budget(macs=200e6)")
 
 
 def find_network(given: Network | Place, classes: int | None = None, channels: int | None = None) -> Network:

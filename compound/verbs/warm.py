@@ -11,7 +11,7 @@ from compound.errors import BudgetError, UsageError
 from compound.network import Network
 from compound.quantity import limit_text
 from compound.scaling import RULES, Rule
-from compound.verbs.given import Place, Say, find_network, heard, silent
+from compound.verbs.given import Place, Say, check_budget, find_network, heard, silent
 from compound.verbs.plan import plan, plan_text
 
 
@@ -89,6 +89,7 @@ def plan_weights(
     from compound.nn.inherit import check_kinds, check_operators
     from compound.nn.weights import Unnamed
 
+    check_budget(budget)
     if weights == AUTO and network is None:
         return _best(budget, classes, channels, say)
     try:

@@ -42,6 +42,7 @@ REGNETS = ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
+        ("efficientnet-bo", "no network is called 'efficientnet-bo'; did you mean 'efficientnet-b0' or "),
         ("efficentnet b3", "no network is called 'efficentnet b3'; did you mean 'efficientnet-b3' or "),
         ("resnet-51", "no network is called 'resnet-51'; did you mean 'resnet-50' or "),
         ("mobilenet-v22", "no network is called 'mobilenet-v22'; did you mean 'mobilenet-v2' or "),

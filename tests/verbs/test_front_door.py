@@ -75,3 +75,12 @@ def test_what_rooms_note_is_heard_by_the_verb_that_was_called(capsys):
     assert (told, capsys.readouterr()) == (["one"], ("", ""))
     note("nobody listens")
     assert capsys.readouterr() == ("", "nobody listens\n")
+
+
+def test_a_text_in_the_place_of_a_value_is_a_sentence():
+    with pytest.raises(compound.UsageError, match=r"budget '2G' is no Budget; use one such as Budget\(macs=200e6\)"):
+        compound.plan("resnet-18", "2G")
+    with pytest.raises(compound.UsageError, match="budget '2G' is no Budget"):
+        compound.fit("fashion6k", "2G")
+    with pytest.raises(compound.UsageError, match="scaling 1 is no Scaling; use one such as CompoundRule"):
+        compound.scale(compound.ZOO["resnet-18"], 1)
