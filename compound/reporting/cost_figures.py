@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from compound.quantity import brief_seconds, short
-from compound.reporting.labels import End, legend_outside, name_lines, share_limits
+from compound.reporting.labels import End, legend_outside, name_lines, percents, share_limits
 from compound.reporting.picture import Palette, Plot, on_axes
 
 CostName = Literal["macs", "params", "latency"]
@@ -85,7 +85,7 @@ def draw_curves(axes: Axes, palette: Palette, curves: Sequence[Curve], cost: Cos
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _shown(value, cost)))
     _label(axes, curves, cost)
     axes.yaxis.set_major_locator(MaxNLocator(6))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=_decimals(axes)))
+    axes.yaxis.set_major_formatter(percents())
     axes.set_xlabel(AXES[cost])
     axes.set_ylabel("top-1 accuracy")
     named = [(curve, palette.series[i % len(palette.series)]) for i, curve in enumerate(curves) if curve.label]
@@ -161,8 +161,3 @@ def _ticks(low: float, high: float) -> list[float]:
     within = [tick for tick in every if low * 0.9 <= tick <= high * 1.1]
     decades = [tick for tick in within if f"{tick:e}".startswith("1")]
     return decades if len(within) > 9 else within
-
-
-def _decimals(axes: Axes) -> int:
-    low, high = axes.get_ylim()
-    return 0 if high - low > 0.04 else 1

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from compound.lettering import lettered
-from compound.reporting.labels import End, name_lines
+from compound.reporting.labels import End, name_lines, percents
 from compound.reporting.picture import Palette, Plot, on_axes
 from compound.reporting.results import Confusion
 
@@ -43,7 +43,7 @@ def curves(
                 marker = "o" if len(one.epochs) <= POINTS else ""
                 axes.plot(one.epochs, one.values, color=colour, linestyle=dashes, marker=marker, label=one.label)
         if percent:
-            axes.yaxis.set_major_formatter(PercentFormatter(1))
+            axes.yaxis.set_major_formatter(percents())
         if exploded([value for one, _, _ in drawn for value in one.values]):
             axes.set_yscale("log")
             axes.set_ylabel("logarithmic scale")

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter
 
 from compound.files import write_bytes
 from compound.quantity import limit_text
-from compound.reporting.labels import legend_outside
+from compound.reporting.labels import legend_outside, percents
 from compound.reporting.picture import Palette, Plot, on_axes
 from compound.search.objective import front
 
@@ -43,7 +43,7 @@ def front_plot(
         axes.set_xlabel(UNITS.get(cost, cost))
         axes.set_ylabel(judged)
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: limit_text(cost, value)))
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(percents())
         legend_outside(axes)
 
     return Plot(name, "Accuracy against cost", "", (620, 370), on_axes(draw))

@@ -5,12 +5,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter
 
 SIZE = 11.0  # of letters in points
 LONGEST = 14  # letters of a name that still stands at the end of its line
 STEP = 1.25  # heights of letters from one name to the next
 ROOM = 0.005  # of accuracy, the least that an axis shows
 REACH = 1.0  # of the distance of the means, which an interval may go beyond them
+
+
+def percents() -> FuncFormatter:
+    """Shares as percentages with the decimals that each has: 72.5% is not written as 72%."""
+    return FuncFormatter(lambda share, _: f"{100 * share:.4g}%")
 
 
 class End(NamedTuple):

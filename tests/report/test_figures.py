@@ -12,6 +12,7 @@ from report.studies import write_synthetic
 from compound import UsageError
 from compound.measurement import Measured, Subject, Timing
 from compound.reporting.front import FrontPoint, front_plot
+from compound.reporting.labels import percents
 from compound.reporting.latency_figure import latency_plot
 from compound.reporting.paper_figures import paper_figure
 from compound.reporting.picture import PAPER, Plot
@@ -143,3 +144,14 @@ def test_the_same_bytes_twice(tmp_path: Path) -> None:
     plot = study_figure(write_synthetic(tmp_path, "compound"), 8)
     assert plot.files() == plot.files()
     assert plot.inline() == plot.inline()
+
+
+def test_a_share_is_written_with_the_decimals_it_has():
+    written = percents()
+    assert [written(share) for share in (0.7, 0.725, 0.75, 0.9995, 0.1 + 0.2)] == [
+        "70%",
+        "72.5%",
+        "75%",
+        "99.95%",
+        "30%",
+    ]
