@@ -1,8 +1,10 @@
 """What a figure depends on: the machine and the software, and the way results are written."""
 
 import datetime
+import json
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,16 @@ def environment() -> dict[str, Any]:
         "versions": versions(),
         "date": datetime.date.today().isoformat(),
     }
+
+
+def begun_result(name: str, rows: str, settings: dict[str, Any], folder: Path = RESULTS) -> dict[str, Any]:
+    """What FOLDER/NAME.json has of `rows`, to go on with; ends the process where it was made with other settings."""
+    file = folder / f"{name}.json"
+    before = json.loads(file.read_text()) if file.exists() else {"settings": settings, rows: {}}
+    if before["settings"] != settings:
+        sys.exit(f"{file} was made with other settings; move it away, or give --results FOLDER")
+    found: dict[str, Any] = before[rows]
+    return found
 
 
 def write_result(name: str, value: dict[str, Any], folder: Path = RESULTS) -> Path:

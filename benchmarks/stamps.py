@@ -31,7 +31,7 @@ from typing import Any
 from PIL import Image
 
 from benchmarks import pictures
-from benchmarks.environment import RESULTS, write_result
+from benchmarks.environment import RESULTS, begun_result, write_result
 from compound.evaluation import wilson
 
 # The ten largest folders of pictures, cartoons and mirrored ones included; a class is named after its folder.
@@ -129,11 +129,7 @@ def main(options: argparse.Namespace, folder: Path) -> None:
         "minutes": options.minutes,
         "weights_sha256": hashlib.sha256(options.weights.read_bytes()).hexdigest(),
     }
-    file = options.results / f"{name}.json"
-    before = json.loads(file.read_text()) if file.exists() else {"settings": settings, "modes": {}}
-    if before["settings"] != settings:
-        sys.exit(f"{file} was made with other pictures, weights or minutes; move it away, or give --results FOLDER")
-    modes: dict[str, Any] = before["modes"]
+    modes = begun_result(name, "modes", settings, options.results)
     for mode in options.modes.split(","):
         rows = modes.setdefault(mode, {"splits": {}})["splits"]
         for seed in map(int, options.seeds.split(",")):
@@ -143,7 +139,7 @@ def main(options: argparse.Namespace, folder: Path) -> None:
                 modes[mode]["summary"] = summary(rows)
                 write_result(name, {"settings": settings, "modes": modes}, options.results)
                 print(mode, seed, rows[str(seed)].get("top1", rows[str(seed)].get("failed")), file=sys.stderr)
-    print(file)
+    print(options.results / f"{name}.json")
 
 
 if __name__ == "__main__":

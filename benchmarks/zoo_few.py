@@ -13,7 +13,6 @@ Writes benchmarks/results/zoo-few-photos.json.
 
 import argparse
 import csv
-import json
 import math
 import sys
 import tempfile
@@ -22,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import pictures
-from benchmarks.environment import RESULTS, write_result
+from benchmarks.environment import RESULTS, begun_result, write_result
 from benchmarks.stamps import write_photos
 from compound import ZOO, train
 from compound.data import DataSet, DataSpec
@@ -79,11 +78,7 @@ def main(options: argparse.Namespace, folder: Path) -> None:
     told = ("pictures", "epochs", "resolution", "seed")
     settings: dict[str, Any] = {name: getattr(options, name) for name in told}
     settings |= {"classes": len(images.classes), "training_images": len(images.train), "test_images": len(images.test)}
-    file = options.results / f"{NAME}.json"
-    before = json.loads(file.read_text()) if file.exists() else {"settings": settings, "networks": {}}
-    if before["settings"] != settings:
-        sys.exit(f"{file} was made with other settings; move it away, or give --results FOLDER")
-    rows: dict[str, Any] = before["networks"]
+    rows = begun_result(NAME, "networks", settings, options.results)
     for name in options.networks.split(","):
         if name not in rows:
             rows[name] = trained(name, images, folder / name, options)
@@ -91,7 +86,7 @@ def main(options: argparse.Namespace, folder: Path) -> None:
             told_of = {"settings": settings, "tried": len(rows), "hold": holds, "networks": rows}
             write_result(NAME, told_of, options.results)
             print(name, rows[name], file=sys.stderr, flush=True)
-    print(file)
+    print(options.results / f"{NAME}.json")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,10 @@ OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 LONGEST = 4000  # characters of an error
 
 
+# Classes up to which a list in the terminal has each of them, and how many it has of more.
+MOST_CLASSES, OF_MORE = 1000, 20
+
+
 def printable(text: str) -> str:
     """`text` with what a terminal would obey written out: ESC becomes \\x1b."""
     return OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from compound.terminal import MOST_CLASSES, OF_MORE
 from compound.verbs.check import Checked
 
 SHOWN = 10
-MOST_CLASSES, FEWEST = 1000, 20  # classes up to which each has a line, and how many have one of more
 
 
 def check_text(found: Checked) -> str:
@@ -21,7 +21,7 @@ def check_text(found: Checked) -> str:
         lines += part_lines(name, part)
     lines += [f"{'class':<24} {'train':>8} {'holdout':>8} {'test':>8}"]
     rows = {label: [part["per_class"][label] for part in told["parts"].values()] for label in told["classes"]}
-    fewest = sorted(rows, key=lambda label: sum(rows[label]))[:FEWEST] if len(rows) > MOST_CLASSES else list(rows)
+    fewest = sorted(rows, key=lambda label: sum(rows[label]))[:OF_MORE] if len(rows) > MOST_CLASSES else list(rows)
     lines += [f"{label:<24} " + " ".join(f"{count:>8,}" for count in rows[label]) for label in fewest]
     if len(fewest) < len(rows):
         lines.append(f"  these have the fewest images; and {len(rows) - len(fewest):,} more classes, see --json")

@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from compound.cli.train import evaluation_text
+from compound.terminal import MOST_CLASSES, OF_MORE
 
 if TYPE_CHECKING:
     from compound.verbs.evaluate import Evaluated
     from compound.verbs.evaluations import EvaluatedAll
 
-MOST_CLASSES, WORST = 1000, 20  # classes up to which each has a line, and how many have one of more
 SHARES = ("recall", "precision", "f1")
 
 
@@ -71,7 +71,7 @@ def class_lines(classes: dict[str, dict[str, Any]], shares: tuple[str, ...]) -> 
     shown = list(classes.items())
     if len(shown) > MOST_CLASSES:
         there = [pair for pair in shown if pair[1]["images"]]
-        shown = sorted(there, key=lambda pair: pair[1]["recall"])[:WORST]
+        shown = sorted(there, key=lambda pair: pair[1]["recall"])[:OF_MORE]
         lines = [f"the {len(shown)} of the lowest recall of {len(classes):,} classes; all of them: --json", *lines]
     for name, one in shown:
         told = "".join(f"{'–' if one[key] is None else format(one[key], '.1%'):>10}" for key in shares)

@@ -45,14 +45,14 @@ class Fitting:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Calibrated:
     """`temperature`: what the logits are divided by now. `kept`: whether the weights have something new."""
 
     temperature: float | None = None
     kept: bool = False
 
 
-def fit(net: "ConvNet", images: "DataSet", wanted: Fitting, execution: "Execution", say: Say) -> Fitted:
+def fit(net: "ConvNet", images: "DataSet", wanted: Fitting, execution: "Execution", say: Say) -> Calibrated:
     """Fit what is `wanted` on the held-out images, in place.
 
     A threshold and sets that were there are chosen again where the logits are divided, for they are of these.
@@ -77,7 +77,7 @@ def fit(net: "ConvNet", images: "DataSet", wanted: Fitting, execution: "Executio
     if coverage is not None:
         net.sets = fit_sets(held.probabilities, held.labels, coverage)
         say(f"sets for a coverage of {coverage:.0%} fitted on {net.sets.images:,} held-out images")
-    return Fitted(temperature, True)
+    return Calibrated(temperature, True)
 
 
 def run_calibration(net: "ConvNet", images: "DataSet", execution: "Execution", say: Say) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compound.bounds import check_sides
 from compound.errors import UsageError
 from compound.files import ending
-from compound.verbs.calibration import Fitted, Fitting, covered_of, fit, keep_figures, keep_weights, refused_of
+from compound.verbs.calibration import Calibrated, Fitting, covered_of, fit, keep_figures, keep_weights, refused_of
 from compound.verbs.given import Place, Say, heard, silent
 from compound.verbs.models import find_model
 
@@ -73,7 +73,7 @@ class Evaluated:
     model: str
     result: "Evaluation"
     judged: "Judged"
-    fitted: Fitted = field(default_factory=Fitted)
+    fitted: Calibrated = field(default_factory=Calibrated)
     before: float | None = None
     unknown: dict[str, Any] | None = None
     sets: dict[str, Any] | None = None
@@ -160,7 +160,7 @@ def evaluate(
     judged = to_judge(weights or name, question, labelled)
     images = judged.data
     say(f"judged by {len(judged.source):,} images: {judged.said}")
-    fitted = fit(net, images, fitting, execution, say) if fitting and images else Fitted()
+    fitted = fit(net, images, fitting, execution, say) if fitting and images else Calibrated()
     result = run_evaluation(net, judged.source, described.classes, execution)
     result = labelled.judge(result, judged.rows) if labelled else result
     found = Evaluated(name, result, judged, fitted, _before(result, fitted.temperature))

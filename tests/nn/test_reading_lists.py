@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from test_reading import randomise
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -161,15 +162,6 @@ MIDDLES = {
 }
 
 
-def randomise(model):
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.5)
-    return model.eval()
-
-
 def equal(model, network, built, size):
     counted = cost(network.with_(resolution=size))
     assert counted.params == sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in built.parameters())
@@ -185,7 +177,7 @@ def equal(model, network, built, size):
 @pytest.mark.parametrize("name", MIDDLES)
 def test_a_piece_that_is_no_block_is_read_as_its_operators(name):
     torch.manual_seed(0)
-    model = randomise(Middle(MIDDLES[name]))
+    model = randomise(Middle(MIDDLES[name])).eval()
     network, built = from_module(model, torch.zeros(1, 3, 32, 32))
     listed = [stage for stage in network.stages if isinstance(stage.block, Wired)]
     assert [stage.layers for stage in listed] == [2]  # the same twice is a stage of two
@@ -201,7 +193,7 @@ def test_a_piece_that_is_no_block_is_read_as_its_operators(name):
 
 def test_a_gate_may_be_written_before_what_it_gates():
     torch.manual_seed(0)
-    model = randomise(Middle(GateFirst))
+    model = randomise(Middle(GateFirst)).eval()
     equal(model, *from_module(model, torch.zeros(1, 3, 32, 32)), 32)
 
 
@@ -225,7 +217,7 @@ def test_the_work_of_reading_grows_with_the_length_of_a_chain_and_not_with_its_c
 
 def test_norms_over_groups_are_the_networks_where_it_has_no_others():
     torch.manual_seed(0)
-    model = randomise(Middle(bare_and_norm, lambda channels: nn.GroupNorm(2, channels)))
+    model = randomise(Middle(bare_and_norm, lambda channels: nn.GroupNorm(2, channels))).eval()
     network, built = from_module(model, torch.zeros(1, 3, 32, 32))
     assert (network.style.norm, network.style.norm_groups) == ("group", 2)
     assert not any(isinstance(stage.block, Wired) for stage in network.stages)
@@ -238,7 +230,7 @@ def bare_and_norm():
 
 def test_hidden_layers_of_the_head_without_bias():
     torch.manual_seed(0)
-    model = randomise(Middle(bare_and_norm, lambda channels: nn.GroupNorm(2, channels)))
+    model = randomise(Middle(bare_and_norm, lambda channels: nn.GroupNorm(2, channels))).eval()
     model.last = nn.Sequential(nn.Linear(12, 20, bias=False), nn.ReLU(), nn.Linear(20, 4))
     network, built = from_module(model, torch.zeros(1, 3, 32, 32))
     assert (network.head.hidden, network.head.hidden_bias) == ((20,), False)
