@@ -32,9 +32,10 @@ def known(name: str, params: float, pixels: int) -> Network | None:
 
 
 def row(weights: str, network: Network, top1: float, source: str) -> list[object]:
-    counted = cost(ZOO[network.name].with_(resolution=network.resolution))
+    own = ZOO[network.name]
+    counted = cost(own.with_(resolution=network.resolution))
     figures = [counted.params, counted.macs, counted.activations, counted.memory()]
-    return [weights, ZOO[network.name].name, network.resolution, f"{top1 / 100:.5f}", *figures, source]
+    return [weights, own.name, network.resolution, own.resolution, f"{top1 / 100:.5f}", *figures, source]
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from compound.network import Network
 from compound.zoo import ZOO
 
 TABLE = Path(__file__).parent / "published.csv"
-COLUMNS = ("weights", "network", "pixels", "top1", "params", "macs", "activations", "memory", "source")
+COLUMNS = ("weights", "network", "pixels", "usual", "top1", "params", "macs", "activations", "memory", "source")
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Published:
     weights: str
     network: str
     pixels: int
+    usual: int  # the network's own size in px; it stands in the table so that a list of weights reads no family
     top1: float
     params: int
     macs: int
@@ -38,7 +39,7 @@ class Published:
     @property
     def other_size(self) -> bool:
         """Whether it was tested at another size than its network's own."""
-        return self.pixels != ZOO[self.network].resolution
+        return self.pixels != self.usual
 
 
 @lru_cache(maxsize=1)
@@ -47,8 +48,8 @@ def published() -> tuple[Published, ...]:
     with TABLE.open(encoding="utf-8", newline="") as file:
         return tuple(
             Published(
-                row["weights"], row["network"], int(row["pixels"]), float(row["top1"]), int(row["params"]),
-                int(row["macs"]), int(row["activations"]), int(row["memory"]), row["source"],
+                row["weights"], row["network"], int(row["pixels"]), int(row["usual"]), float(row["top1"]),
+                int(row["params"]), int(row["macs"]), int(row["activations"]), int(row["memory"]), row["source"],
             )
             for row in csv.DictReader(file)
         )  # fmt: skip

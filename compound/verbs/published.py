@@ -4,15 +4,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from compound.budget import Budget, Plan
+from compound.cost import cost_fields
 from compound.errors import BudgetError
 from compound.network import Network
 from compound.paper.published import Published, best_first, front, published
-from compound.quantity import limit_text
+from compound.quantity import limit_text, short
 from compound.scaling import Rule
 from compound.verbs.given import Say, silent
 from compound.verbs.plan import plan
 
-COLUMNS = ("macs", "params", "activations", "memory")  # limits that the table itself answers
+# Limits that the table itself answers, and what they are called.
+COLUMNS = {"macs": "MACs", "params": "params", "activations": "activations", "memory": "memory"}
 LISTED = 15  # rows that are printed; JSON has them all
 
 
@@ -58,7 +60,7 @@ def _fits(row: Published, budget: Budget) -> bool:
     limits = budget.limits()
     if any(getattr(row, name) > limits[name] for name in COLUMNS if name in limits):
         return False
-    if limits.keys() <= set(COLUMNS):
+    if limits.keys() <= COLUMNS.keys():
         return True
     try:
         return budget.admits(budget.cost(row.sized()))
@@ -68,26 +70,37 @@ def _fits(row: Published, budget: Budget) -> bool:
 
 def published_text(found: PublishedPlan) -> str:
     """The most accurate weights, the front, and the scaled baseline beside them."""
-    head = f"{'weights':<52} {'top-1':>6} {'px':>4} {'params':>8} {'MACs':>8}  source"
-    lines = ["Top-1 on ImageNet's validation images, as published; * at another size than the network's own.", "", head]
-    lines += [_line(row) for row in found.within[:LISTED]]
-    if len(found.within) > LISTED:
-        lines.append(f"and {len(found.within) - LISTED} more (--json lists all)")
-    best = front(found.within, found.cost)
-    lines += ["", f"The front of accuracy and {found.cost}, from cheap to dear:", *(_line(row) for row in best)]
+    listed, best = found.within[:LISTED], front(found.within, found.cost)
+    width = max(len(row.weights) for row in (*listed, *best))
+    more = len(found.within) - len(listed)
+    lines = ["Top-1 on ImageNet's validation images, as published; * at another size than the network's own.", ""]
+    lines += [_head(width, found.cost), *(_line(row, width, found.cost) for row in listed)]
+    lines += [f"and {more} more (--json lists all)"] if more else []
+    lines += ["", f"The front of accuracy and {COLUMNS[found.cost]}, from cheap to dear:"]
+    lines += [_head(width, found.cost), *(_line(row, width, found.cost) for row in best)]
     if found.baseline is not None:
-        scaled, counted = found.baseline.network, found.baseline.cost
+        scaled = found.baseline.network
+        counted = cost_fields(scaled, found.baseline.cost)
+        costs = _costs(counted["params"], counted["macs"], counted[found.cost], found.cost)
         lines += ["", f"{scaled.name}, scaled to the same budget and yet to be trained:"]
-        lines.append(
-            f"{'':<52} {'?':>6} {scaled.resolution:>4} {counted.params / 1e6:>7.2f}M {counted.macs / 1e9:>7.3f}G"
-        )
-    lines += ["", f"start from the first with: --weights {found.within[0].weights}"]
+        lines.append(f"{'':<{width}} {'?':>7} {scaled.resolution:>5}  {costs}")
+    sources = " and ".join(sorted({row.source for row in (*listed, *best)}))
+    lines += ["", f"accuracy from {sources}; cost counted here"]
+    lines.append(f"start from the first with: --weights {found.within[0].weights}")
     return "\n".join(lines)
 
 
-def _line(row: Published) -> str:
-    mark = "*" if row.other_size else " "
-    return (
-        f"{row.weights:<52} {row.top1:>6.2%} {row.pixels:>3}{mark} {row.params / 1e6:>7.2f}M {row.macs / 1e9:>7.3f}G  "
-        f"{row.source}"
-    )
+def _head(width: int, cost: str) -> str:
+    more = f" {COLUMNS[cost]:>11}" if cost in ("activations", "memory") else ""
+    return f"{'weights':<{width}} {'top-1':>7} {'px':>5}  {'params':>7} {'MACs':>7}{more}"
+
+
+def _line(row: Published, width: int, cost: str) -> str:
+    costs = _costs(row.params, row.macs, getattr(row, cost), cost)
+    return f"{row.weights:<{width}} {row.top1:>7.2%} {row.pixels:>5}{'*' if row.other_size else ' '} {costs}"
+
+
+def _costs(params: float, macs: float, limited: float, cost: str) -> str:
+    """Parameters, multiply-adds, and what the budget limits where it is neither."""
+    more = f" {short(limited):>11}" if cost in ("activations", "memory") else ""
+    return f"{short(params):>7} {short(macs):>7}{more}"

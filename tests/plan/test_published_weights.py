@@ -14,6 +14,7 @@ from compound.verbs.published import plan_published, published_text
 def test_every_row_is_a_network_of_the_zoo_with_its_counted_cost() -> None:
     assert len({row.network for row in published()}) > 100
     assert len({(row.weights, row.pixels) for row in published()}) == len(published())
+    assert all(row.usual == ZOO[row.network].resolution for row in published())
     for row in published()[::7]:
         counted = cost(row.sized())
         figures = (row.params, row.macs, row.activations, row.memory)
@@ -63,6 +64,9 @@ def test_a_baseline_stands_beside_and_other_sizes_are_said() -> None:
     assert "scaled to the same budget and yet to be trained" in text
     other = next(row for row in found.within if row.other_size)
     assert f" {other.pixels}* " in text
+    assert max(map(len, text.splitlines())) <= 100
+    small = published_text(plan_published(Budget(memory=20e6), ZOO["resnet-18"]))
+    assert [line.split()[-1] for line in small.splitlines() if line.startswith("weights ")] == ["memory", "memory"]
     assert text.endswith(f"--weights {found.within[0].weights}")
 
 
@@ -73,7 +77,8 @@ def test_the_answer_needs_no_torch_and_few_modules() -> None:
         "try: main()\n"
         "except SystemExit as stop: assert not stop.code\n"
         "heavy = {'torch', 'numpy', 'matplotlib', 'pandas', 'yaml'} & set(sys.modules)\n"
-        "print(sorted(heavy), len(sys.modules), file=sys.stderr)"
+        "print(sorted(heavy), len(sys.modules), file=sys.stderr)\n"
+        "assert 'compound.zoo.resnet' not in sys.modules  # a list of weights needs no family"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     value = json.loads(done.stdout)
