@@ -15,7 +15,7 @@ from compound.reporting.making import Command
 from compound.reporting.page import Part, Section, read_if_there, rendered, section
 from compound.reporting.surface import Point, surface_plot
 from compound.reporting.table import of_records
-from compound.search.findings import intervals
+from compound.search.findings import intervals, told_of_paper
 from compound.trials import RankedTrial
 
 REMEDY = "run the search again"
@@ -54,6 +54,9 @@ class SearchReport:
             f"images (95 % interval {low:.2%} to {high:.2%}), the best of {len(self.complete)} candidates; "
             f"{r['not_told_apart']} of the others cannot be told from it."
         )
+        if "paper" in r:
+            sentence = told_of_paper(r["paper"])
+            told += f" {sentence[0].upper()}{sentence[1:]}."
         drawn = replace(
             surface_plot(self.points(), f"{name}-surface"),
             caption="Left, each candidate at its β and γ, its α beside it, coloured by accuracy; the ring is the best. "

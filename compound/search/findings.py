@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,18 @@ def no_worse(entries: Sequence[RankedTrial], known: dict[int, AccuracyInterval])
     complete = [entry for entry in entries if entry.number in known]
     low = known[complete[0].number].ends[0]
     return sum(known[entry.number].ends[1] >= low for entry in complete[1:])
+
+
+def told_of_paper(paper: Mapping[str, Any] | None) -> str:
+    """Where the paper's triple stands among the candidates, and at what cost."""
+    triple = "the paper's α 1.2, β 1.1, γ 1.15"
+    if paper is None:
+        return f"{triple} could not be tried"
+    low, high = paper["interval"]
+    costs = "" if paper["candidate"] else f", at {paper['cost_factor']:.2f} times the baseline's cost"
+    return (
+        f"{triple}: {paper['accuracy']:.2%} ({low:.2%} to {high:.2%}), place {paper['place']} of {paper['of']}{costs}"
+    )
 
 
 def step_2(baseline: Network, rule: Rule) -> list[dict[str, Any]]:

@@ -106,6 +106,7 @@ def search_coefficients(
     `CompoundError` where no trial was completed, `UsageError` for what cannot be.
     """
     from compound.trials import find_strategy
+    from compound.verbs.paper_triple import judge_paper
 
     prepared = prepare(network, data, recipe, asked, sharing, say)
     problem = prepared.problem
@@ -113,7 +114,9 @@ def search_coefficients(
     journal, strategy = place / "search.journal", find_strategy(asked.sampler)
     search = sharing.search(problem, journal, prepared.trials, strategy, asked.seed, median_pruner(asked.prune))
     entries = carry_out(search, prepared.workers, not sharing.progress)
-    return write_findings(search, problem, entries, prepared.data, place)
+    best_of(entries, place)  # before more is trained
+    paper = judge_paper(prepared, entries, sharing, journal)
+    return write_findings(search, problem, entries, prepared.data, place, paper)
 
 
 def prepare(
@@ -126,8 +129,9 @@ def prepare(
 ) -> PreparedCoefficients:
     """The search's problem, and how much of it is tried."""
     from compound.execution import share_cores
-    from compound.search.coefficients import CoefficientProblem, Target
+    from compound.search.coefficients import CoefficientProblem
     from compound.search.spending import device_latency
+    from compound.search.target import Target
     from compound.training import RECIPES
     from compound.training.short import ShortTraining, opened
     from compound.trials import find_strategy
@@ -164,12 +168,18 @@ def find_spec(given: "DataSpec | Place", holdout: float, seed: int) -> "DataSpec
 
 
 def write_findings(
-    search: "Search", problem: "CoefficientProblem", entries: "list[RankedTrial]", data: str, out: Path
+    search: "Search",
+    problem: "CoefficientProblem",
+    entries: "list[RankedTrial]",
+    data: str,
+    out: Path,
+    paper: "RankedTrial | None" = None,
 ) -> FoundCoefficients:
     """rule.yaml, leaderboard, surface, step2.json and result.json."""
     from compound.reporting.surface import write_surface
     from compound.search.findings import intervals, no_worse, step_2, write_rule
     from compound.trials import write_leaderboard
+    from compound.verbs.paper_triple import place_of
 
     write_leaderboard(entries, out, ["accuracy"])
     best = best_of(entries, out)
@@ -196,12 +206,14 @@ def write_findings(
         "not_told_apart": no_worse(entries, known),
         "images": images,
         "best": {"number": best.number, **best.parameters, **best.fields},
+        "same_network": [list(vars(one).values()) for one in problem.same(rule)],
+        "paper": place_of(paper, entries, images) if paper else None,
         "step2": table,
         "rule": str(out / "rule.yaml"),
         "out": str(out),
     }
     found = {"baseline": problem.baseline.name, "data": data, "phi": problem.phi, "target": target}
-    found |= {n: value[n] for n in ("accuracy", "interval", "not_told_apart", "completed")}
+    found |= {n: value[n] for n in ("accuracy", "interval", "not_told_apart", "completed", "paper")}
     found |= {"trainings": problem.seeds, "sampler": search.strategy.name, "seed": search.seed}
     write_rule(rule, found, out / "rule.yaml")
     write_json(out / "result.json", value)

@@ -50,6 +50,13 @@ def test_a_search_ends_in_a_rule_that_the_other_verbs_take(cli, words, tmp_path)
     assert scaled["depth"] == value["alpha"]
     planned = cli.json("plan", "my.yaml", "--macs", "1M", "--rule", "out/rule.yaml")
     assert planned["depth"] == pytest.approx(value["alpha"] ** planned["phi"])
+    # The paper's triple is trained too, at whatever it costs, and takes a place among the three.
+    paper = value["paper"]
+    assert 1 <= paper["place"] <= paper["of"] <= 4
+    assert paper["candidate"] == (paper["of"] == 3)
+    own = cli.json("scale", "my.yaml", "--phi", 1, "--classes", 3, "--channels", 1)
+    base = cli.json("show", "my.yaml", "--classes", 3, "--channels", 1)
+    assert paper["cost_factor"] == pytest.approx(own["macs"] / base["macs"], abs=1e-4)
     # The same command again finds everything done, and a changed one is refused.
     again = cli.json("search", "coefficients", *words, "--trials", 3, "--workers", 1, "-o", "out")
     assert again == value

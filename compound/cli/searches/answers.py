@@ -1,6 +1,7 @@
 """What searches' results look like: one object, files, and lines of text."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from compound.cli.train import evaluation_text
 from compound.quantity import brief_seconds
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 def coefficients_text(found: "FoundCoefficients") -> str:
     """α, β, γ and how sure they are, and what the rule makes of the baseline."""
+    from compound.search.findings import told_of_paper
+
     value = found.figures
     candidates = sum(entry.state == "complete" for entry in found.entries)
     low, high = value["interval"]
@@ -26,6 +29,8 @@ def coefficients_text(found: "FoundCoefficients") -> str:
             f"α {value['alpha']:.4g}, β {value['beta']:.4g}, γ {value['gamma']:.4g}: held-out accuracy "
             f"{value['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}), the best of {candidates} candidates",
             f"{value['not_told_apart']} of the others cannot be told from it",
+            *same_network(value),
+            told_of_paper(value["paper"]),
             "",
             "  φ resolution  layers      parameters       multiply-adds   of the baseline's",
             *rows,
@@ -33,6 +38,21 @@ def coefficients_text(found: "FoundCoefficients") -> str:
             f"{value['rule']} for --rule; leaderboard.csv, surface.svg and step2.json beside it",
         ]
     )
+
+
+def same_network(value: Mapping[str, Any]) -> list[str]:
+    """The rules that one training judged together."""
+    triples = value["same_network"]
+    if len(triples) == 1:
+        return []
+    ends = [
+        f"{name} {min(of):g} to {max(of):g}" if min(of) < max(of) else f"{name} {of[0]:g}"
+        for name, of in zip("αβγ", zip(*triples, strict=True), strict=True)
+    ]
+    return [
+        f"{len(triples)} rules make this network at φ {value['phi']:g} ({', '.join(ends)}); "
+        "the one whose larger networks keep nearest to the target's cost stands for them"
+    ]
 
 
 def transfer_text(found: "FoundTransfer") -> str:
