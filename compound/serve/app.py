@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from http import HTTPStatus
+from typing import Any
 
-from fastapi import FastAPI, Query, Request, Response
-from fastapi.exceptions import RequestValidationError
+from fastapi import FastAPI, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -24,6 +24,7 @@ from compound.reporting.drawing import Drawing
 from compound.reporting.stages import network_part
 from compound.serve import page
 from compound.serve.answers import About, Answer, ErrorAnswer, Ready, classes_of
+from compound.serve.asked import INDEX, TOP, model_documented, model_of, quoted
 from compound.serve.batching import Busy, Places
 from compound.serve.bodies import DOCUMENTED, images_of
 from compound.serve.decoding import Decoders
@@ -32,8 +33,6 @@ from compound.serve.metrics import ServerMetrics
 from compound.serve.models import Loaded, ServedModel
 from compound.serve.watching import Watcher
 
-Top = Annotated[int, Query(ge=1, le=1000, description="Classes to name for each image.")]
-Index = Annotated[int | None, Query(alias="class", ge=0, description="Its number; default the most probable.")]
 PREDICT = "The most probable classes of one image, or of every image of a form."
 EXPLAIN = "Where in one image the network sees a class, as a picture."
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -66,7 +65,7 @@ class Desk:
         if name is None:
             raise HTTPException(400, f"several models are served; name one with ?model=: {known}")
         if name not in self.models:
-            raise HTTPException(404, f"there is no model {name!r}; there are {known}")
+            raise HTTPException(404, f"there is no model {quoted(name)}; there are {known}")
         return self.models[name]
 
     async def classify(
@@ -131,8 +130,8 @@ def make_app(
 def add_answers(app: FastAPI, desk: Desk) -> None:
     """Classes and maps; the model's name stands in the path or the query."""
 
-    async def predict(request: Request, model: str | None = None, top: Top = 5) -> Ready:
-        served = desk.find(model)
+    async def predict(request: Request) -> Response:
+        served, top = desk.find(model_of(request)), TOP.of(request) or 1
         images = await images_of(request, min(desk.limits.images, served.batcher.capacity))
         loaded = served.loaded
         with served.batcher.admit(len(images)) as places:
@@ -143,10 +142,11 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
         damaged = [ErrorAnswer(error=str(one)) for one in found if isinstance(one, DamagedImage)]
         if not answers:
             raise HTTPException(422, "; ".join(one.error for one in damaged))
-        return Ready(model=served.name, predictions=answers, damaged=damaged)
+        ready = Ready(model=served.name, predictions=answers, damaged=damaged)
+        return Response(ready.model_dump_json(), media_type="application/json")
 
-    async def explain(request: Request, model: str | None = None, index: Index = None) -> Response:
-        served = desk.find(model)
+    async def explain(request: Request) -> Response:
+        served, index = desk.find(model_of(request)), INDEX.of(request)
         loaded = served.loaded
         if loaded.net is None:
             raise HTTPException(404, f"{served.name} is an exported file, which has no maps; serve its run")
@@ -162,12 +162,17 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
     png: dict[int | str, dict[str, Any]] = {
         200: {"content": {"image/png": {}}, "description": "The photo as the network sees it, the map over it."}
     }
+    ready: dict[int | str, dict[str, Any]] = {200: {"model": Ready, "description": "The classes of each image."}}
     for prefix in ("", "/models/{model}"):
-        options: dict[str, Any] = {"methods": ["POST"], "openapi_extra": DOCUMENTED}
-        app.add_api_route(f"{prefix}/predict", predict, description=PREDICT, responses=ERRORS, **options)
+        options: dict[str, Any] = {"methods": ["POST"], "response_class": Response}
+        named = model_documented(in_path=bool(prefix))
         app.add_api_route(
-            f"{prefix}/explain", explain, description=EXPLAIN, response_class=Response,
-            responses={**ERRORS, **png}, **options,
+            f"{prefix}/predict", predict, description=PREDICT, responses={**ERRORS, **ready},
+            openapi_extra={**DOCUMENTED, "parameters": [named, TOP.documented()]}, **options,
+        )  # fmt: skip
+        app.add_api_route(
+            f"{prefix}/explain", explain, description=EXPLAIN, responses={**ERRORS, **png},
+            openapi_extra={**DOCUMENTED, "parameters": [named, INDEX.documented()]}, **options,
         )  # fmt: skip
 
 
@@ -227,14 +232,16 @@ def map_method(loaded: Loaded) -> str | None:
 def add_errors(app: FastAPI) -> None:
     """Every error is one sentence under `error`."""
 
-    async def http(_: Request, error: HTTPException) -> Response:
-        response = refuse(error.status_code, str(error.detail))
+    async def http(request: Request, error: HTTPException) -> Response:
+        told = str(error.detail)
+        if told == HTTPStatus(error.status_code).phrase:  # the framework's own
+            told = unknown(request, error.status_code)
+        response = refuse(error.status_code, told)
         response.headers.update(error.headers or {})
         return response
 
-    async def invalid(_: Request, error: RequestValidationError) -> Response:
-        told = [f"{' '.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
-        return refuse(422, "; ".join(told))
+    async def failed(_: Request, __: Exception) -> Response:
+        return refuse(500, "the server failed at this request; its log says how")
 
     async def busy(_: Request, error: Busy) -> Response:
         return refuse(429, str(error), error.seconds)
@@ -245,6 +252,14 @@ def add_errors(app: FastAPI) -> None:
     async def gone(_: Request, error: ClientDisconnect) -> Response:
         return Response(status_code=400)  # nobody reads it
 
-    handlers = {HTTPException: http, RequestValidationError: invalid, Busy: busy, DamagedImage: damaged}
-    for kind, handler in (handlers | {ClientDisconnect: gone}).items():
+    handlers = {HTTPException: http, Busy: busy, DamagedImage: damaged, ClientDisconnect: gone, Exception: failed}
+    for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
+
+
+def unknown(request: Request, status: int) -> str:
+    """What is said of a path that is not there, or does not take the method."""
+    path = quoted(request.url.path)
+    if status == 405:
+        return f"{path} does not take {quoted(request.method)}; GET /docs says what each path takes"
+    return f"there is no {path}; GET /docs lists the paths"

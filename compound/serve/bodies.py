@@ -51,9 +51,12 @@ class FormPart:
     def is_image(self) -> bool:
         """A text field has neither a file's name nor a type of its own; an empty file is what nobody chose."""
         kind, _ = parse_options_header(self.headers.get(b"content-type", b"text/plain"))
-        _, options = parse_options_header(self.headers.get(b"content-disposition", b""))
+        told = self.headers.get(b"content-disposition", b"")
+        _, options = parse_options_header(told)
         if b"filename" in options:
             return bool(options[b"filename"] or self.data)
+        if b"filename*=" in told.lower():  # some send names that are not ASCII as this alone; the parser drops it
+            return True
         return kind.startswith(b"image/") or kind == b"application/octet-stream"
 
 
@@ -99,6 +102,6 @@ def parts_of(body: bytes, boundary: bytes, most: int) -> list[FormPart]:
 
 def without_preamble(body: bytes, boundary: bytes) -> bytes:
     """`body` from its first boundary on: what stands before is for readers who know no forms (RFC 2046, 5.1.1)."""
-    first = b"--" + boundary
+    first = b"--" + boundary + b"\r\n"
     at = 0 if body.startswith(first) else body.find(b"\r\n" + first) + 2
     return body[at:] if at > 1 else body

@@ -1,11 +1,13 @@
 """HTTP/1.1 by uvicorn, for clients that mean no good.
 
-uvicorn waits for a request without end, answers on connections whose next bytes were no HTTP, which is an error, and
-answers nobody who closes his half of the connection behind his request.
+uvicorn waits for a request without end, answers on connections whose next bytes were no HTTP, which is an error,
+answers nobody who closes his half of the connection behind his request, and logs every request that is no HTTP.
 """
 
 import asyncio
 import fcntl
+import json
+import logging
 import termios
 from array import array
 
@@ -14,6 +16,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from compound.serve.limits import Limits
 
+# Errors alone: what is wrong with a request is told to the client, who can say it without end.
+LOG = logging.getLogger("uvicorn.error.requests")
+LOG.setLevel(logging.ERROR)
+NO_HTTP = {"error": "this is no request in HTTP/1.1; send one: curl --form image=@photo.jpg http://ADDRESS/predict"}
 PATIENCE = 4  # times that a request which the server does not come to read gets its time again
 
 
@@ -23,9 +29,11 @@ class Impatient(H11Protocol):
     limits: Limits
     reading: asyncio.TimerHandle | None = None
     writing: asyncio.TimerHandle | None = None
+    ended = False  # no more will come, but what has come is to be answered
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.logger = LOG
         if len(self.connections) > self.limits.connections:
             transport.abort()
         self._expect()
@@ -47,20 +55,36 @@ class Impatient(H11Protocol):
             self.cycle.message_event.set()
             self.transport.abort()
         elif self.conn.our_state is h11.IDLE:
-            super().send_400_response(msg)
+            self._say_no_http()
         else:
             self.transport.abort()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
         self._received()
+        if self.ended and not self._answering:
+            self.transport.close()
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays open: whoever has sent a whole request may close his half and listen."""
-        if not self.cycle or self.cycle.response_complete or self.cycle.more_body:
-            return False
-        self.cycle.keep_alive = False
-        return True
+        self.ended = self._answering
+        return self.ended
+
+    @property
+    def _answering(self) -> bool:
+        """Whether a request has come whole and is not answered yet."""
+        return bool(self.cycle and not self.cycle.response_complete and not self.cycle.more_body)
+
+    def _say_no_http(self) -> None:
+        body = json.dumps(NO_HTTP).encode()
+        headers = [
+            (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body)), (b"connection", b"close"),
+            (b"x-content-type-options", b"nosniff"),
+        ]  # fmt: skip
+        told = (h11.Response(status_code=400, headers=headers, reason=b"Bad Request"), h11.Data(data=body))
+        for event in (*told, h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         for timer in (self.reading, self.writing):

@@ -6,9 +6,11 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -23,6 +25,7 @@ from compound.serve.models import ServedModel
 from compound.serve.protocol import impatient
 from compound.serve.watching import Watcher
 
+LOG = logging.getLogger("uvicorn.error")
 DRAIN = 30  # seconds that requests under way have when the server is told to end
 SHORTEST_TOKEN = 16  # characters
 
@@ -44,19 +47,34 @@ def check_address(address: Address) -> None:
         )
 
 
-def check_free(address: Address) -> None:
-    """Raise `CompoundError` where nobody can listen at the address, before networks are loaded for it."""
-    try:
-        for family, kind, protocol, _, place in socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        ):
-            with socket.socket(family, kind, protocol) as tried:
-                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server's own
+@contextmanager
+def listening(address: Address, backlog: int = 1) -> Iterator[list[socket.socket]]:
+    """Sockets that listen at the address. Port 0 becomes one that is free, the same for all of them.
+
+    Raises `CompoundError` where nobody can listen there.
+    """
+    port = address.port
+    with ExitStack() as opened:
+        sockets = []
+        try:
+            for family, kind, protocol, _, place in places_of(address):
+                one = opened.enter_context(socket.socket(family, kind, protocol))
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # of connections that are closing
                 if family == socket.AF_INET6:
-                    tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                tried.bind(place)
-    except OSError as error:
-        raise unheard(address, error) from None
+                    one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                one.bind((place[0], port, *place[2:]))
+                one.listen(backlog)
+                port = one.getsockname()[1]
+                sockets.append(one)
+        except OSError as error:
+            raise unheard(address, error) from None
+        yield sockets
+
+
+def places_of(address: Address) -> list[tuple[Any, ...]]:
+    """Where to listen, each once: a name may be given to an address twice."""
+    found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    return list(dict.fromkeys(found))
 
 
 def unheard(address: Address, error: OSError) -> CompoundError:
@@ -104,7 +122,8 @@ def serve(
 ) -> None:
     """Answer until SIGTERM or SIGINT, then finish what is under way. SIGHUP reads the files again."""
     check_address(address)
-    check_free(address)
+    with listening(address):
+        pass  # can be had, which is better known before networks are loaded for it
     metrics = ServerMetrics()
     models = open_models(name_places(places), metrics, runtime=runtime, device=device, queue=queue, wait=wait)
     watcher = Watcher(models, reload, metrics)
@@ -112,12 +131,20 @@ def serve(
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # the client is told, and can say it without end
     signal.signal(signal.SIGHUP, lambda *_: watcher.look_now())
+    with listening(address, limits.connections) as sockets:
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        LOG.info("running on http://%s:%d; Ctrl-C ends it", host, sockets[0].getsockname()[1])
+        run(uvicorn.Server(configure(app, address, limits)), sockets)
+
+
+def run(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+    """Let the server answer until it is told to end."""
     for ending in (signal.SIGTERM, signal.SIGINT):  # uvicorn drains, then raises them again for whoever came before
         signal.signal(ending, lambda *_: None)
     gc.collect()
     gc.freeze()  # else the collector once walks through all that torch has made, and for 0.3 s nobody is heard
     try:
-        uvicorn.Server(configure(app, address, limits)).run()
+        server.run(sockets)
     finally:
         gc.unfreeze()  # else what is never collected is reported as leaked when the process ends
 

@@ -3,11 +3,15 @@
 import asyncio
 import json
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from compound.cli import main
+from compound.errors import CompoundError
+from compound.serve import Address, Limits
+from compound.serve import server as server_module
 from tests.serve.conftest import Running, Start
 
 POST = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n{}\r\n"
@@ -55,6 +59,43 @@ def test_a_client_that_closes_his_half_is_answered(server: Running, images) -> N
     assert len(json.loads(answer.partition(b"\r\n\r\n")[2])["predictions"]) == 1
 
 
+def test_all_requests_before_the_half_was_closed_are_answered(server: Running, images) -> None:
+    data = images[0].read_bytes()
+    whole = POST.format(len(data), "").encode() + data
+    with socket.create_connection(("127.0.0.1", server.port), 20) as place:
+        place.sendall(whole * 3 + whole[:-1])  # and one that never comes whole
+        place.shutdown(socket.SHUT_WR)
+        answers = b"".join(iter(lambda: place.recv(65536), b""))
+    assert answers.count(b"HTTP/1.1 200 ") == answers.count(b"HTTP/1.1 ") == 3
+
+
+def test_what_is_no_http_is_told_so_and_not_logged(server: Running, caplog) -> None:
+    for number, nonsense in enumerate((b"\x16\x03\x01\x02\r\n\r\n", b"GET /healthz HTTP/1.1\r\n\r\n")):
+        reply = server.send(nonsense)
+        assert (reply.status, "no request in HTTP" in reply.json()["error"]) == (400, True), number
+    upgrade = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    assert server.send(upgrade).status == 200
+    assert "request" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "sentence"),
+    [
+        ("GET", "/nothing", 404, "there is no '/nothing'; GET /docs lists the paths"),
+        ("PUT", "/predict", 405, "'/predict' does not take 'PUT'; GET /docs says what each path takes"),
+        ("POST", "/predict?top=0", 422, "top is '0'; use a whole number from 1 to 1000"),
+        ("POST", "/predict?top=+1", 422, "top is ' 1'; use a whole number from 1 to 1000"),
+        ("POST", "/predict?top=" + "9" * 5000, 422, "…'; use a whole number from 1 to 1000"),
+        ("POST", "/explain?class=-1", 422, "class is '-1'; use a whole number from 0 on"),
+        ("POST", "/predict?model=" + "x" * 5000, 404, "…'; there are tiny"),
+    ],
+)
+def test_what_is_not_there_is_one_sentence_of_our_own(server: Running, method, path, status, sentence) -> None:
+    reply = server.send(f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
+    told = reply.json()["error"]
+    assert (reply.status, told.endswith(sentence), len(told) < 200) == (status, True, True), told
+
+
 def test_half_a_request_with_its_half_closed_is_dropped(server: Running) -> None:
     with socket.create_connection(("127.0.0.1", server.port), 20) as place:
         place.sendall(POST.format(100, "").encode() + b"ten bytes.")
@@ -94,6 +135,8 @@ def test_fields_of_a_form_are_no_images(server: Running, images) -> None:
     assert (status, [one["image"] for one in told["predictions"]], told["damaged"]) == (200, [0], [])
     typed = f"{TEXT}\r\nContent-Type: image/jpeg"  # an image without a file's name
     assert form(server, (typed, data))[0] == 200
+    starred = "Content-Disposition: form-data; name=\"image\"; filename*=utf-8''caf%C3%A9.jpg"
+    assert form(server, (starred, data))[0] == 200
     status, text = form(server, (TEXT, b"five"))
     assert (status, "holds no file" in text) == (400, True)
     status, text = form(server, *[(TEXT, b"")] * 200, (FILE, data))
@@ -104,6 +147,7 @@ def test_what_stands_before_a_form_is_passed_over(server: Running, images) -> No
     data = images[0].read_bytes()
     assert form(server, (FILE, data), preamble=b"This is a message in MIME format.\r\n")[0] == 200
     assert form(server, (FILE, data), preamble=b"\r\n")[0] == 200
+    assert form(server, (FILE, data), preamble=b"--bread is no boundary\r\n--butter\r\n")[0] == 200
     assert form(server, (FILE, data), preamble=b"no end of line")[0] == 400
 
 
@@ -116,6 +160,21 @@ def test_a_port_in_use_is_one_sentence(weights: Path, monkeypatch, capsys) -> No
     said = capsys.readouterr().err
     assert stop.value.code == 1
     assert said == f"error: cannot listen on port {port} of 127.0.0.1: it is in use; choose another --port or --host\n"
+
+
+def test_a_port_lost_while_networks_load_is_one_sentence(weights: Path, monkeypatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with ExitStack() as taken:
+        real = server_module.open_models
+
+        def slow(*places: object, **options: object) -> object:
+            taken.enter_context(socket.create_server(("127.0.0.1", port)))
+            return real(*places, **options)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(server_module, "open_models", slow)
+        with pytest.raises(CompoundError, match=f"cannot listen on port {port} of 127.0.0.1: it is in use"):
+            server_module.serve([str(weights)], Address(port=port), Limits(), device="cpu")
 
 
 def test_a_broken_file_is_told_without_its_path(start: Start, weights: Path, tmp_path: Path, caplog) -> None:
