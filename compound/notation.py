@@ -43,9 +43,9 @@ def dump_network(network: Network) -> str:
     """The network as YAML text."""
     plain: dict[str, Any] = {"name": network.name, "resolution": network.resolution}
     lines = [f"{name}: {_flow(value)}\n" for name, value in plain.items()]
-    lines.append(f"stem: {_flow(_stage_mapping(network.stem))}\n")
+    lines.append(f"stem: {_flow(row_mapping(network.stem))}\n")
     lines.append("stages:\n")
-    lines += [f"- {_flow(_stage_mapping(stage))}\n" for stage in network.stages]
+    lines += [f"- {_flow(row_mapping(stage))}\n" for stage in network.stages]
     for name, value in to_mapping(network).items():
         if name not in ("name", "resolution", "stem", "stages"):
             lines.append(f"{name}: {_flow(value)}\n")
@@ -166,7 +166,8 @@ def _stage(given: Any, where: str, **defaults: int) -> Stage:
     return from_mapping(Stage, {"block": block, **defaults, **rest}, where, NetworkError)
 
 
-def _stage_mapping(stage: Stage) -> dict[str, Any]:
+def row_mapping(stage: Stage) -> dict[str, Any]:
+    """A row as the plain values that a network file has for it, with every field."""
     block = {name: plain_value(value) for name, value in vars(stage.block).items()}
     rows = {"layers": stage.layers, "channels": stage.channels, "stride": stage.stride}
     fixed = {"fixed": list(stage.fixed)} if stage.fixed else {}

@@ -10,7 +10,7 @@
 `{choices: […]}` stands for one of its options, wherever a value may stand; options that are fields themselves join
 those beside `choices`. Choices that are given the same name by `as` are one choice. `repeat: 3` writes a row three
 times, each with choices of its own. A row of 0 layers is left out. `joined: unread` of a cell joins the states that no
-node reads (Zoph et al. 2018).
+node reads (Zoph et al. 2018), `joined: [unread, 1]` state 1 too.
 """
 
 import hashlib
@@ -105,8 +105,8 @@ class Space:
                         f"{self.name}: stage {number} strides and cannot be left out; use layers 1 or more"
                     )
                 continue
-            if row.get("joined") == "unread":
-                row["joined"] = unread(row["nodes"])
+            if "unread" in (joined := row.get("joined", ())):
+                row["joined"] = with_unread(joined, row["nodes"])
             rows.append(row)
         digest = hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:8]
         return network_of(plain | {"stages": rows, "name": f"{self.name}-{digest}"}, self.name)
@@ -146,7 +146,8 @@ def resolved(node: Any, chosen: Mapping[str, Any]) -> Any:
     return node
 
 
-def unread(nodes: list[Any]) -> list[int]:
-    """The states of a cell that no node reads."""
+def with_unread(joined: str | list[Any], nodes: list[Any]) -> list[int]:
+    """The states of a cell that no node reads, and those that a list names beside them."""
     read = {state for states, _ in nodes for state in states}
-    return [state for state in range(2, len(nodes) + 2) if state not in read]
+    named = {state for state in joined if isinstance(state, int)} if isinstance(joined, list) else set()
+    return sorted(named | {*range(2, len(nodes) + 2)} - read)

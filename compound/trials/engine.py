@@ -30,7 +30,7 @@ class Search:
 
     `storage` is a journal's path, grpc://HOST:PORT or a database URL; `study` is its name there. `timeout` is in
     seconds an evaluation, `lease` in seconds without a sign of life after which a worker counts as dead; a storage may
-    be away as long.
+    be away as long. `first`: configurations that are tried before the strategy is asked.
     """
 
     problem: Problem
@@ -43,6 +43,7 @@ class Search:
     timeout: float | None = None
     lease: float = 60.0
     repeats: bool = False
+    first: tuple[Mapping[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if "://" not in self.storage:  # a worker that starts after a change of directory finds the same journal
@@ -63,7 +64,7 @@ class Search:
             "pruner": type(self.pruner).__name__,
             "seed": self.seed,
             "repeats": self.repeats,
-        }
+        } | ({"first": [dict(one) for one in self.first]} if self.first else {})
 
     def open(self) -> BaseStorage:
         """The storage, with the study in it. Raises `UsageError` when it holds another search."""
@@ -93,7 +94,7 @@ class Worker:
     ) -> None:
         self.search, self.storage, self.stop, self.alive = search, storage, stop, alive
         self.board = Board(storage, search.name, search.lease)
-        self.proposer = Proposer(search.problem, search.strategy, search.seed, search.repeats)
+        self.proposer = Proposer(search.problem, search.strategy, search.seed, search.repeats, search.first)
         self.exhausted = False
 
     def run(self) -> None:

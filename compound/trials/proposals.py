@@ -7,7 +7,7 @@ a fresh sampler is made for every draw. So a search with one worker chooses the 
 import hashlib
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -80,8 +80,15 @@ def find_strategy(name: str, known: Mapping[str, Strategy] = STRATEGIES) -> Stra
 class Proposer:
     """Proposes configurations that are feasible and that no trial has; keeps what it learnt to be infeasible."""
 
-    def __init__(self, problem: Problem, strategy: Strategy, seed: int, repeats: bool = False) -> None:
-        self.problem, self.strategy, self.seed, self.repeats = problem, strategy, seed, repeats
+    def __init__(
+        self,
+        problem: Problem,
+        strategy: Strategy,
+        seed: int,
+        repeats: bool = False,
+        first: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self.problem, self.strategy, self.seed, self.repeats, self.first = problem, strategy, seed, repeats, first
         self.distributions = dict(problem.distributions())
         if not self.distributions:
             raise UsageError(f"the space of {problem.name} is empty: it has no field to choose")
@@ -99,6 +106,7 @@ class Proposer:
     def _candidates(
         self, study: optuna.Study, ticket: FrozenTrial, place: int, taken: set[str]
     ) -> Iterator[dict[str, Any]]:
+        yield from map(dict, self.first[place:])
         if self.strategy.sampler:
             stubborn = 0
             for attempt in range(DRAWS):

@@ -1,13 +1,16 @@
 """`compound.search_architecture`: the baseline itself (Section 4); `validate_search`: what its search is worth."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compound.errors import UsageError
 from compound.trials.sharing import Sharing, carry_out, folder_of
-from compound.verbs.given import Place, Say, heard, silent
+from compound.verbs.given import Place, Say, find_network, heard, silent
 
 if TYPE_CHECKING:
+    from compound.network import Network
     from compound.search.architecture import ArchitectureSearch
     from compound.search.architecture_plan import ArchitecturePlan
     from compound.search.finish import Winner
@@ -21,13 +24,15 @@ FINALISTS = 3  # unless the search itself trains in full
 class Proposals:
     """How candidates are proposed, and how many: `strategy` random, evolution, ppo, tpe, or nsga2 for two objectives;
     `screen` picks among proposals by surrogate, naswot or synflow. The best `finalists` are trained in full; None: 3,
-    or none where the search itself trains in full.
+    or none where the search itself trains in full. `begin`: networks of the space that are judged before any is
+    proposed, such as the one made by hand: what is found is then held against them.
     """
 
     strategy: str = "evolution"
     screen: str = "none"
     trials: int = 200
     finalists: int | None = None
+    begin: "tuple[Network | Place, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,7 @@ def search_architecture(
     search = sharing.search(
         problem, folder / "search.journal", proposals.trials, strategy, plan.seed, plan.pruner
     )  # fmt: skip
+    search = replace(search, first=beginnings(proposals.begin, problem))
     entries = carry_out(search, crew, not sharing.progress, objectives(plan), f"{found.name} on {images.name}")
     usual = 0 if plan.evaluation == "full" else FINALISTS
     wanted = usual if proposals.finalists is None else proposals.finalists
@@ -120,6 +126,29 @@ def search_architecture(
         folder, cost=plan.cost, target=plan.target, judged=f"held-out accuracy, evaluation {plan.evaluation}",
     )  # fmt: skip
     return FoundArchitecture(winner, problem, entries, folder)
+
+
+def beginnings(networks: "Sequence[Network | Place]", problem: "ArchitectureSearch") -> tuple[dict[str, Any], ...]:
+    """Where these networks lie in the space. Raises `UsageError` for one that does not, or not within the costs."""
+    from compound.search.place import place_in
+
+    found = []
+    for one in networks:
+        network = find_network(one)
+        place = place_in(problem.space, network)
+        if place is None:
+            raise UsageError(
+                f"{network.name} is no network of the space {problem.space.name}: its stem, rows and head cannot be "
+                "chosen there; give another one, or a space of your own with its values among the choices"
+            )
+        if problem.candidate(place) is None:
+            spent = problem.objective.spent(problem.space.network(place)) / problem.objective.target
+            raise UsageError(
+                f"{network.name} costs {spent:.2f} times the target; give --least and --most that let it in, or leave "
+                "it out"
+            )
+        found.append(place)
+    return tuple(found)
 
 
 @heard

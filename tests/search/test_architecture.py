@@ -2,12 +2,16 @@
 
 import json
 
+import pytest
 import yaml
 
-from compound import cost
+from compound import ZOO, UsageError, cost
 from compound.search.architecture import ArchitectureSearch
 from compound.search.objective import Objective
+from compound.search.place import place_in
 from compound.search.space_file import parse_space
+from compound.trials import STRATEGIES, Search, trials_of, work
+from compound.verbs.architecture import beginnings
 
 TINY = """
 name: tiny
@@ -65,3 +69,29 @@ def test_candidates_outside_the_window_or_twice_in_the_space_are_not_evaluated()
 def test_settings_tell_searches_apart():
     assert problem().settings() != problem(cost_exponent=-0.1).settings()
     assert json.dumps(problem().settings()) == json.dumps(problem().settings())
+
+
+@pytest.mark.parametrize("strategy", ["grid", "tpe"])
+def test_networks_made_by_hand_are_judged_first(tmp_path, strategy):
+    """Given in the order of their costs, turned round: neither a sweep nor a sampler would begin with both."""
+    found = problem()
+    places = [p for p in map(dict, (FIRST, FIRST | {"stage1.channels": 8})) if found.candidate(p)]
+    networks = [found.space.network(place).with_(name="by hand") for place in reversed(places)]
+    first = beginnings(networks, found)
+    assert list(first) == places[::-1]
+    assert len(places) == 2
+    search = Search(found, str(tmp_path / "j"), 4, STRATEGIES[strategy], first=first)
+    work(search)
+    tried = [trial.params for trial in trials_of(search)]
+    assert tried[:2] == list(first)
+    assert len({str(one) for one in tried}) == 4
+
+
+def test_a_network_to_begin_with_lies_in_the_space_and_its_costs():
+    with pytest.raises(UsageError, match="efficientnet-b0 is no network of the space tiny: its stem, rows and head"):
+        beginnings(["efficientnet-b0"], problem())
+    dear = ArchitectureSearch(SPACE.with_(classes=10, channels=1), Objective("params", 1e6), Judge(), 0.5, 1.2)
+    network = dear.space.network(FIRST)
+    with pytest.raises(UsageError, match=r"costs 0\.00 times the target; give --least and --most"):
+        beginnings([network], dear)
+    assert place_in(SPACE, ZOO["efficientnet-mini"]) is None

@@ -2,13 +2,16 @@
 
 import pickle
 import random
+from dataclasses import replace
 from itertools import product
 
 import pytest
 import yaml
 
 from compound import ZOO, NetworkError, cost, parse_network
+from compound.blocks import Cell
 from compound.notation import dump_network
+from compound.search.place import place_in
 from compound.search.space_file import SpaceError, find_space, load_space, parse_space
 
 ROW = {"block": "mbconv", "kernel": {"choices": [3, 5]}, "layers": 1, "channels": 16}
@@ -52,19 +55,52 @@ def test_parameters_are_places_and_options():
     assert network.with_(name="s") == expected
 
 
-def test_networks_of_a_space_can_be_the_zoos():
-    """MnasNet's own networks lie in its space, but for the width of the stem and rows that keep the base's layers."""
-    found = find_space("mnasnet")
-    chosen = {c.name: c.labels[0] for c in found.choices}
-    for number, row in enumerate(ZOO["mnasnet-b1"].stages, 1):
-        chosen |= {
-            f"stage{number}": f"mbconv, expand {row.block.expand:g}",
-            f"stage{number}.kernel": row.block.kernel,
-            f"stage{number}.se": 0,
-            f"stage{number}.skip": True,
-        }
-    blocks = [stage.block for stage in found.network(chosen).stages]
-    assert blocks == [stage.block for stage in ZOO["mnasnet-b1"].stages]
+@pytest.mark.parametrize(
+    ("space_name", "network"),
+    [
+        ("mnasnet", "mnasnet-a1"),  # Tan et al. 2019, Figure 7
+        ("mnasnet", "mnasnet-b1"),
+        ("mnasnet", "efficientnet-b0"),  # Tan & Le 2019, Section 4: "the same search space"
+        ("small", "efficientnet-mini"),
+    ],
+)
+def test_what_is_known_to_have_been_found_is_in_the_space(space_name, network):
+    found = find_space(space_name)
+    made = found.network(place_in(found, ZOO[network]))
+    assert [(s.block, s.layers, s.channels, s.stride) for s in (made.stem, *made.stages)] == [
+        (s.block, s.layers, s.channels, s.stride) for s in (ZOO[network].stem, *ZOO[network].stages)
+    ]
+    assert made.head == ZOO[network].head
+
+
+@pytest.mark.parametrize("network", ["nasnet-a-large", "amoebanet-a", "pnasnet-5-large"])
+def test_known_cells_are_in_the_space_of_cells(network):
+    """The cells of these networks in the space's own stack, which is smaller than theirs."""
+    found = find_space("cells")
+    published = [stage for stage in ZOO[network].stages if isinstance(stage.block, Cell)]
+    normal = next(s.block for s in published if s.stride == 1)
+    reduction = replace(next(s.block for s in published if s.stride == 2), keep_previous=False)
+    stack = found.network(found.sample(random.Random(0)))
+    rows = tuple(replace(row, block=reduction if row.stride == 2 else normal) for row in stack.stages)
+    wanted = stack.with_(stages=rows)
+    assert found.network(place_in(found, wanted)).stages == rows
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_point_of_a_space_is_found_again(name):
+    found = find_space(name)
+    rng = random.Random(3)
+    for _ in range(3):
+        network = found.network(found.sample(rng))
+        assert found.network(place_in(found, network)).stages == network.stages
+
+
+def test_a_network_outside_of_a_space_has_no_place():
+    assert place_in(find_space("small"), ZOO["efficientnet-b0"]) is None
+    mini = ZOO["efficientnet-mini"]
+    wider = mini.with_(stages=(*mini.stages[:3], replace(mini.stages[3], channels=104)))
+    assert place_in(find_space("small"), wider) is None
+    assert place_in(find_space("small"), mini.with_(head=replace(mini.head, channels=128))) is None
 
 
 def test_the_size_is_the_number_of_different_networks():
@@ -78,8 +114,11 @@ def test_the_size_is_the_number_of_different_networks():
 
 
 def test_the_paper_s_space_is_counted():
-    """Seven rows of 4 operators × 2 kernels × 2 SE ratios × 3 skips × 3 widths × layers (2 where the base has 1)."""
-    assert find_space("mnasnet").size == (4 * 2 * 2 * 3 * 3) ** 7 * 3**5 * 2**2
+    """Seven rows of 4 operators × 2 kernels × 2 SE ratios × 3 skips × 3 widths × layers (2 where the base has 1).
+
+    Two rows have a fourth width, of networks that were found there.
+    """
+    assert find_space("mnasnet").size == (4 * 2 * 2 * 3) ** 7 * 3**5 * 4**2 * 3**5 * 2**2
 
 
 def test_a_row_of_no_layers_is_left_out_and_its_other_choices_have_no_effect():

@@ -38,6 +38,10 @@ RecipeName = Annotated[
 Holdout = Annotated[float, typer.Option(help="Share of the training images that candidates are judged by.")]
 Finalists = Annotated[int | None, typer.Option(min=0, help="Best candidates that are trained in full; default 3.")]
 Trials = Annotated[int, typer.Option(min=1, help="Candidates to evaluate.")]
+Begin = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NETWORK", help="A network of the space to judge first, as one made by hand; repeatable."),
+]
 Sample = Annotated[int, typer.Option(min=3, help="Networks that are trained in full.")]
 Seeds = Annotated[int, typer.Option(min=1, max=MOST_SEEDS, help="Trainings of each.")]
 
@@ -64,6 +68,7 @@ def architecture(
     holdout: Holdout = 0.2,
     finalists: Finalists = None,
     trials: Trials = 200,
+    begin: Begin = None,
     workers: SearchWorkers = None,
     seed: SearchSeed = 0,
     *,
@@ -86,7 +91,7 @@ def architecture(
     }  # fmt: skip
     plan = from_mapping(ArchitecturePlan, asked, "options")
     found = verb.search_architecture(
-        plan, space, options.out, proposals=verb.Proposals(strategy, screen, trials, finalists),
+        plan, space, options.out, proposals=verb.Proposals(strategy, screen, trials, finalists, tuple(begin or ())),
         sharing=options.sharing(workers, where, not json), say=silent if json else note,
     )  # fmt: skip
     answer(json, found.to_json(), winner_text(found))
