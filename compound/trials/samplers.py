@@ -1,4 +1,7 @@
-"""What our samplers share: a proposal is a pure function of the seed, the trial's number and the finished trials."""
+"""What our samplers share: a proposal is a pure function of the seed, the trial's place and the finished trials.
+
+A place is how many trials before this one hold one: numbers also count trials that were lost with their workers.
+"""
 
 import random
 from abc import abstractmethod
@@ -12,6 +15,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from compound.errors import UsageError
+from compound.trials.board import is_void
 
 Parameters = dict[str, Any]
 
@@ -65,7 +69,7 @@ class HistorySampler(BaseSampler):
         if len(study.directions) > 1:
             raise UsageError(f"{type(self).__name__} follows one value and this search has several; use nsga2 or tpe")
         past = self._history(study)
-        rng = random.Random(f"{self.seed} {trial.number}")
+        rng = random.Random(f"{self.seed} {_place(study, trial)}")
         if self.screen is None:
             return self.propose(past, rng)
         proposals = [self.propose(past, rng) for _ in range(self.draws)]
@@ -77,7 +81,7 @@ class HistorySampler(BaseSampler):
         """For a parameter outside the space: any of its options."""
         if not isinstance(param_distribution, CategoricalDistribution):
             raise UsageError(f"{param_name} is not a choice among options, which {type(self).__name__} needs; use tpe")
-        return random.Random(f"{self.seed} {trial.number} {param_name}").choice(param_distribution.choices)
+        return random.Random(f"{self.seed} {_place(study, trial)} {param_name}").choice(param_distribution.choices)
 
     def _history(self, study: Study) -> list[Past]:
         sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
@@ -91,6 +95,11 @@ class HistorySampler(BaseSampler):
     def drawn(self, rng: random.Random) -> Parameters:
         """Any configuration, each equally likely."""
         return {name: rng.choice(options) for name, options in self.options.items()}
+
+
+def _place(study: Study, trial: FrozenTrial) -> int:
+    trials = study.get_trials(deepcopy=False)
+    return sum(other.number < trial.number and not is_void(other) for other in trials)
 
 
 class RandomSearch(HistorySampler):

@@ -16,6 +16,7 @@ from compound.search.samplers.ppo import PPO, Controller
 from compound.search.simulated import Simulated
 from compound.search.space_file import find_space
 from compound.trials import RandomSearch
+from compound.trials.board import VOID
 from compound.trials.testing import CHECKS, SPACE, new_study, quiet, repeats_with_the_same_seed, search
 
 MAKERS = {
@@ -46,6 +47,19 @@ def test_the_suite_sees_a_sampler_that_keeps_a_generator():
 
     with pytest.raises(AssertionError, match="the same seed proposed something else"):
         repeats_with_the_same_seed(Forgetful)
+
+
+@pytest.mark.parametrize("name", ["random", "evolution", "ppo"])
+def test_a_trial_that_was_lost_with_its_worker_changes_no_later_choice(name):
+    def chosen(lost):
+        study = new_study(MAKERS[name](SPACE, 3))
+        search(study, 11)
+        for _ in range(lost):
+            study.add_trial(optuna.create_trial(state=optuna.trial.TrialState.FAIL, system_attrs={VOID: "killed"}))
+        search(study, 9)
+        return [trial.params for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
+
+    assert chosen(lost=2) == chosen(lost=0)
 
 
 def test_a_child_differs_from_the_best_living_in_one_choice():

@@ -72,7 +72,7 @@ class TrainedController:
 class PPO(HistorySampler):
     """The controller learns after every `batch` finished trials, for `epochs` steps of Adam at `rate`.
 
-    Its beginning is drawn by `controller_seed`, its choices by `seed` and the trial's number. `trained` may be handed
+    Its beginning is drawn by `controller_seed`, its choices by `seed` and the trial's place. `trained` may be handed
     from one sampler to the next, so that a controller need not learn the same history twice.
     """
 
