@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compound.cli.common import Json, answer, in_order, is_network, note
-from compound.cli.evaluated import evaluated_lines, table_lines
+from compound.cli.evaluated import evaluated_lines, groups_csv, table_lines
 from compound.cli.execution import ExecutionOptions, with_execution
 from compound.cli.training import Download, Root
 from compound.errors import UsageError
@@ -42,6 +42,12 @@ Recalibrate = Annotated[
 Corruptions = Annotated[
     bool, typer.Option("--corruptions", help="Also under noise, blur, JPEG's and brightness, as in ImageNet-C.")
 ]
+Groups = Annotated[
+    bool, typer.Option("--groups", help="Also by size, brightness and folder of the images: which fare worse.")
+]
+By = Annotated[
+    list[str] | None, typer.Option("--group", help="Also by a column of the CSV, or a pattern in names; repeatable.")
+]
 
 
 @with_execution
@@ -66,7 +72,9 @@ def evaluate(
         Path | None, typer.Option(help="Draw accuracy by confidence: a .svg, .png or .pdf file.")
     ] = None,
     predictions: Annotated[Path | None, typer.Option(help="Write a CSV file with a row an image.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the table of networks and sets as a CSV file.")] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="Write the table of networks and sets, or of groups, as CSV.")
+    ] = None,
     final: Annotated[
         bool, typer.Option("--final", help="The one evaluation of a run that keeps its test images; written into it.")
     ] = False,
@@ -76,6 +84,8 @@ def evaluate(
     resolutions: Resolutions = None,
     recalibrate: Recalibrate = False,
     corruptions: Corruptions = False,
+    groups: Groups = False,
+    group: By = None,
     layout: Annotated[
         str | None, typer.Option(help="DATA is imagenet, imagenet-real, imagenet-v2, imagenet-a, -r or -sketch.")
     ] = None,
@@ -88,20 +98,27 @@ def evaluate(
 ) -> None:
     """Evaluate a trained network: top-1 with its intervals, top-5, loss, calibration, per class; several as a table."""
     words = in_their_order(model, data, weights)
-    if csv is not None or len(words) > 1 or any(is_model(word) or layout_in(word) for word in words):
+    of_groups = groups or bool(group)
+    if (
+        (csv is not None and not of_groups)
+        or len(words) > 1
+        or any(is_model(word) or layout_in(word) for word in words)
+    ):
         refuse_alone(
             weights=weights, calibrate=calibrate, reliability=reliability, predictions=predictions, final=final,
             resolutions=resolutions, recalibrate=recalibrate, layout=layout, labels=labels, unknown=unknown,
-            coverage=coverage, corruptions=corruptions,
+            coverage=coverage, corruptions=corruptions, groups=groups, group=group or None,
         )  # fmt: skip
         return answer_table([model, *words], spec_of("", root, download), again, running.execution(), csv, json)
     found = verb.evaluate(
         model, spec_of(words[0] if words else "", root, download),
         weights=weights, judging=verb.Judging(final, again, layout, labels),
-        sweep=verb.Sweep(tuple(parse_resolutions(resolutions)), recalibrate, corruptions),
+        sweep=verb.Sweep(tuple(parse_resolutions(resolutions)), recalibrate, corruptions, groups, tuple(group or ())),
         calibrate=Fitting(calibrate, unknown, coverage), predictions=predictions, reliability=reliability,
         execution=running.execution(), say=note,
     )  # fmt: skip
+    if csv is not None:
+        write_text(csv, groups_csv(found.groups))
     return answer(json, found.to_json(), "\n".join(evaluated_lines(found)))
 
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from compound.cli.train import evaluation_text
+from compound.documents import csv_text
 from compound.terminal import MOST_CLASSES, OF_MORE
 
 if TYPE_CHECKING:
@@ -43,10 +44,48 @@ def evaluated_lines(found: "Evaluated") -> list[str]:
         low, high = one["top1_interval"]
         said = f"{one['corruption']}, severity {one['severity']} of 5"
         lines.append(f"{one['top1']:>8.2%}  under {said} (95 % interval {low:.1%} to {high:.1%})")
+    lines += group_lines(found.groups)
     for one in found.swept:
         told = ", batch norms recalibrated" if one["recalibrated"] else ""
         lines.append(f"{one['top1']:>8.2%}  at {one['resolution']} px{told}, loss {one['loss']:.4f}")
     return lines
+
+
+def group_lines(groups: list[dict[str, Any]]) -> list[str]:
+    """A line a group, and below them which are worse than the rest."""
+    lines = []
+    for one in groups:
+        low, high = one["top1_interval"]
+        few = "" if one["compared"] else ", too few to compare"
+        lines.append(
+            f"{one['top1']:>8.2%}  of {one['images']:,} images of {one['by']} {one['group']} "
+            f"(95 % interval {low:.1%} to {high:.1%}{few})"
+        )
+    compared = max((one["compared"] for one in groups), default=0)
+    for one in groups:
+        if one["worse"]:
+            low, high = one["difference_interval"]
+            lines.append(
+                f"worse than the rest: {one['by']} {one['group']}, by {-100 * high:.1f} to {-100 * low:.1f} points "
+                f"(95 % interval, corrected for {compared} comparisons)"
+            )
+    if compared and not any(one["worse"] for one in groups):
+        lines.append(f"none of {compared} groups is worse than the rest by more than chance explains")
+    if groups and not compared:
+        lines.append("no group, with the rest, has enough images to be compared")
+    return lines
+
+
+def groups_csv(groups: list[dict[str, Any]]) -> str:
+    """A row a group."""
+    columns = ("by", "group", "images", "top1", "top1_low", "top1_high", "others", "others_top1", "difference_low",
+               "difference_high", "compared", "worse")  # fmt: skip
+    rows = [
+        (one["by"], one["group"], one["images"], one["top1"], *one["top1_interval"], one["others"], one["others_top1"],
+         *(one["difference_interval"] or ("", "")), one["compared"], int(one["worse"]))
+        for one in groups
+    ]  # fmt: skip
+    return csv_text(columns, rows)
 
 
 def table_lines(every: "EvaluatedAll") -> list[str]:

@@ -119,6 +119,17 @@ def decoding_bytes(data: bytes | bytearray, limit: int = PIXEL_LIMIT) -> int:
     return header.width * header.height * (BYTES_OF_JPEG if fast else BYTES_OF_OTHERS)
 
 
+def stored_size(data: bytes | bytearray, channels: int, name: str, limit: int = PIXEL_LIMIT) -> tuple[int, int]:
+    """Height and width in px as the file says, not turned; raises `DamagedImage`. What is unusual is decoded."""
+    if not is_usual(data):
+        height, width = decode_image(data, channels, name).shape[1:]
+        return height, width
+    with _refusing(data, channels, name), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        header = opened(data, limit)
+        return header.height, header.width
+
+
 def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
     """(…, C, H, W) uint8 with `channels` 1 or 3: grey is repeated, RGB becomes luma (ITU-R 601), others their mean."""
     if images.shape[-3] == channels:

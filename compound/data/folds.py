@@ -87,20 +87,25 @@ def _smallest(values: Labels, groups: Labels) -> Labels:
 
 
 def groups_in(data: DataSet, source: Source, group: str) -> Labels:
-    """The group of each image of `source`, as numbers (n,).
+    """The group of each image of `source`, as numbers (n,); see `names_by`."""
+    names = names_by(data.spec.where, group, [source.path(index) for index in range(len(source))])
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
-    `group` names a column of the CSV file that `data` is, or else is a regular expression that is looked for in the
-    names of images within the data: its first group, or all it matches, is the name of the group.
+
+def names_by(place: str, group: str, paths: Sequence[str]) -> list[str]:
+    """The name of the group of each image of the data at `place`, (n,).
+
+    `group` names a column of the CSV file that the data is, or else is a regular expression that is looked for in the
+    names of images within the data: its first group, or all it matches, is the name of the group. Raises `DataError`
+    where there are not two groups.
     """
-    where = Path(data.spec.where).expanduser()
-    paths = [source.path(index) for index in range(len(source))]
+    where = Path(place).expanduser()
     names = _column_of(where, group, paths) if where.suffix == ".csv" else None
     if names is None:
-        names = _matched(group, [*map(names_within(data.spec.where), paths)], where)
-    found, number = np.unique(names, return_inverse=True)
-    if len(found) < 2:
+        names = _matched(group, [*map(names_within(place), paths)], where)
+    if len(set(names)) < 2:
         raise DataError(f"--group {group!r} puts all {len(names):,} images into one group; two or more are needed")
-    return number.astype(np.int64)
+    return names
 
 
 def _column_of(path: Path, column: str, wanted: Sequence[str]) -> list[str] | None:

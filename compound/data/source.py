@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from compound.bounds import bound
 from compound.data.chance import Hashes
-from compound.data.decode import Crop, Rectangle, decode_crop, decode_image, to_channels
+from compound.data.decode import Crop, Rectangle, decode_crop, decode_image, stored_size, to_channels
 from compound.data.errors import DamagedImage, DataError
 from compound.data.identity import of_bytes, of_files, stamp
 from compound.files import read_regular
@@ -44,6 +44,11 @@ class Source(ABC):
     @abstractmethod
     def load(self, index: int) -> torch.Tensor:
         """The image, uint8 (C, H, W); raises `DamagedImage`."""
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Height and width of the image in px, as it is stored; raises `DamagedImage`."""
+        height, width = self.load(index).shape[1:]
+        return height, width
 
     def crop(self, index: int, crop: Crop, side: int) -> tuple[torch.Tensor, Rectangle]:
         """The image and what `crop` takes of it, to be scaled to `side` px; an image file may be decoded smaller."""
@@ -154,6 +159,9 @@ class FileSource(Source):
 
     def load(self, index: int) -> torch.Tensor:
         return decode_image(self._read(index), self.channels, self.path(index))
+
+    def size(self, index: int) -> tuple[int, int]:
+        return stored_size(self._read(index), self.channels, self.path(index))
 
     def crop(self, index: int, crop: Crop, side: int) -> tuple[torch.Tensor, Rectangle]:
         return decode_crop(self._read(index), self.channels, self.path(index), crop, side)

@@ -1,4 +1,4 @@
-"""Intervals and tests: Wilson's interval, the bootstrap, McNemar's exact test."""
+"""Intervals and tests: Wilson's interval, that of a difference, the bootstrap, McNemar's exact test."""
 
 import math
 from collections.abc import Callable
@@ -14,6 +14,16 @@ def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
     middle = share + z * z / (2 * count)
     spread = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     return (middle - spread) / (1 + z * z / count), (middle + spread) / (1 + z * z / count)
+
+
+def newcombe(first: float, images: int, second: float, others: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % interval of the difference of two independent shares, `first` of `images` less `second` of `others`.
+
+    Newcombe 1998, method 10: from Wilson's intervals of both.
+    """
+    (low, high), (under, over) = wilson(first, images, z), wilson(second, others, z)
+    between = first - second
+    return between - math.hypot(first - low, over - second), between + math.hypot(high - first, second - under)
 
 
 def bootstrap(

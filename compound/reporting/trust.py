@@ -13,6 +13,7 @@ from compound.reporting.table import Column, Table, exact, percent
 
 DOUBTS = 10  # images whose labels are named
 BELIEVED = 0.05  # mean distance of probability and accuracy up to which probabilities may be taken as they are
+WORST = 3  # groups that are named
 SHOWN = ("path", "given", "proposed", "doubt")
 AUDIT = Path("folds", "audit", "audit.csv")  # where `compound data audit RUN` writes
 
@@ -23,7 +24,7 @@ def trust_section(run: Path, told: Mapping[str, Any], confusion: Confusion, clas
     sentences = (
         accuracy(told), probabilities(told), labels(doubts), mistakes(told, confusion, classes), strangers(told)
     )  # fmt: skip
-    tables = [table for table in (doubted(doubts or []), promises(told), broken(told)) if table.rows]
+    tables = [table for table in (doubted(doubts or []), promises(told), broken(told), grouped(told)) if table.rows]
     return section("trust", "Can it be trusted?", [rendered("run_trust.html", sentences=sentences), *tables])
 
 
@@ -31,8 +32,26 @@ def accuracy(told: Mapping[str, Any]) -> str:
     low, high = told["top1_interval"]
     return (
         f"It names {told['top1']:.0%} of the {told['images']:,} test images rightly; with so many images the true "
-        f"share lies between {low:.0%} and {high:.0%} in 95 of 100 such tests."
+        f"share lies between {low:.0%} and {high:.0%} in 95 of 100 such tests. {kinds(told)}"
     )
+
+
+def kinds(told: Mapping[str, Any]) -> str:
+    """Which images fare worse than the rest."""
+    groups = told.get("groups") or []
+    if not groups:
+        return "Whether small, dark or other images fare worse was not measured (compound evaluate RUN --groups)."
+    worse = sorted((one for one in groups if one["worse"]), key=lambda one: float(one["top1"]))
+    compared = max(one["compared"] for one in groups)
+    if not compared:
+        return "Its groups of images are too small to compare."
+    if not worse:
+        return f"None of the {compared} groups of images below fares worse by more than chance explains."
+    named = ", ".join(
+        f"{one['by']} {one['group']} ({one['top1']:.0%} of {one['images']:,} images)" for one in worse[:WORST]
+    )
+    more = f", and {len(worse) - WORST} more below" if len(worse) > WORST else ""
+    return f"It is worse than on the rest for images of {named}{more}."
 
 
 def probabilities(told: Mapping[str, Any]) -> str:
@@ -111,6 +130,21 @@ def broken(told: Mapping[str, Any]) -> Table:
                Column("to", percent))  # fmt: skip
     cells = tuple((row["corruption"], row["severity"], row["top1"], *row["top1_interval"]) for row in rows)
     return Table("corruptions", "Photos made worse", columns, cells)
+
+
+def grouped(told: Mapping[str, Any]) -> Table:
+    """Accuracy by group, those that are worse first."""
+    rows = sorted(told.get("groups") or [], key=lambda row: (not row["worse"], row["top1"]))
+    columns = (Column("by"), Column("group"), Column("images", exact), Column("top-1", percent),
+               Column("from", percent), Column("to", percent), Column("rest", percent), Column("worse"))  # fmt: skip
+    cells = tuple(
+        (row["by"], row["group"], row["images"], row["top1"], *row["top1_interval"], row["others_top1"],
+         "yes" if row["worse"] else "not shown" if row["compared"] else "too few")
+        for row in rows
+    )  # fmt: skip
+    compared = max((row["compared"] for row in rows), default=0)
+    title = f"Accuracy by group; worse where an interval corrected for {compared} comparisons says so"
+    return Table("groups", title, columns, cells)
 
 
 def doubted(doubts: Sequence[Mapping[str, str]]) -> Table:

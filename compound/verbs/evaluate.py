@@ -44,12 +44,15 @@ class Judging:
 class Sweep:
     """Test resolutions in px besides the network's; `recalibrate`: batch norms re-estimated on training images.
 
-    `corruptions`: also images with noise, blur, JPEG's and brightness (`compound.evaluation.robustness`).
+    `corruptions`: also images with noise, blur, JPEG's and brightness (`compound.evaluation.robustness`). `groups`:
+    also by size, brightness and folder, and by each of `by`, columns or patterns (`compound.evaluation.groups`).
     """
 
     resolutions: tuple[int, ...] = ()
     recalibrate: bool = False
     corruptions: bool = False
+    groups: bool = False
+    by: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_sides("--resolutions", self.resolutions)
@@ -58,7 +61,12 @@ class Sweep:
 
     def options(self) -> dict[str, Any]:
         """What was asked for, by the names of its options."""
-        return {"--resolutions": self.resolutions, "--corruptions": self.corruptions}
+        return {
+            "--resolutions": self.resolutions,
+            "--corruptions": self.corruptions,
+            "--groups": self.groups,
+            "--group": self.by,
+        }
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,8 @@ class Evaluated:
 
     `fitted`: what was fitted on the held-out images, and `before`: the calibration error without the temperature.
     `unknown`: the network's threshold and what it refuses of these images; `sets`: its sets, and how often these
-    images' classes are in theirs. `swept`: figures at other resolutions; `robustness`: under corruptions.
+    images' classes are in theirs. `swept`: figures at other resolutions; `robustness`: under corruptions; `groups`: of
+    images that have something in common.
     """
 
     model: str
@@ -78,6 +87,7 @@ class Evaluated:
     unknown: dict[str, Any] | None = None
     sets: dict[str, Any] | None = None
     robustness: list[dict[str, Any]] = field(default_factory=list)
+    groups: list[dict[str, Any]] = field(default_factory=list)
     swept: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -92,6 +102,7 @@ class Evaluated:
         """The summary, the calibration and the threshold."""
         calibrated = {"temperature": self.temperature, "calibration_error_before": self.before}
         more = {"unknown": self.unknown, "sets": self.sets, "robustness": self.robustness}
+        more |= {"groups": self.groups}
         known = {name: value for name, value in more.items() if value}
         return self.result.summary() | (calibrated if self.temperature else {}) | known
 
@@ -164,7 +175,7 @@ def evaluate(
     result = run_evaluation(net, judged.source, described.classes, execution)
     result = labelled.judge(result, judged.rows) if labelled else result
     found = Evaluated(name, result, judged, fitted, _before(result, fitted.temperature))
-    found = found if labelled else _promised(found, net, sweep, execution)
+    found = found if labelled else _promised(found, net, sweep, place_of(data), execution)
     if judging.final:
         finish(open_run(name), result)
     _kept(found, net, described)
@@ -173,16 +184,25 @@ def evaluate(
     return _written(found, net.network.name, predictions, reliability)
 
 
-def _promised(found: Evaluated, net: "ConvNet", sweep: Sweep, execution: "Execution") -> Evaluated:
-    """With what the network's threshold and its sets say of these images, and its accuracy on them made worse."""
+def _promised(found: Evaluated, net: "ConvNet", sweep: Sweep, place: str, execution: "Execution") -> Evaluated:
+    """With what the network's threshold and its sets say of these images, its accuracy on them made worse, and by
+    groups."""
+    from compound.data import Preprocessing
+    from compound.evaluation.groups import by_groups
     from compound.evaluation.robustness import robustness
+    from compound.training import open_run
 
-    worse = robustness(net, found.judged.source, execution) if sweep.corruptions else []
+    source, groups = found.judged.source, []
+    worse = robustness(net, source, execution) if sweep.corruptions else []
+    if sweep.groups or sweep.by:
+        where = place or open_run(found.model).spec.where
+        groups = by_groups(found.result, source, where, sweep.by, Preprocessing.of(net.network), execution)
     return replace(
         found,
         unknown=refused_of(found.result, net.unknown) if net.unknown else None,
         sets=covered_of(found.result, net.sets) if net.sets else None,
         robustness=[one.to_json() for one in worse],
+        groups=[one.to_json() for one in groups],
     )
 
 
@@ -191,7 +211,7 @@ def _kept(found: Evaluated, net: "ConvNet", described: "Weights") -> None:
     path = Path(found.model)
     if found.fitted.kept:
         keep_weights(path, net, described)
-    if found.judged.own and (found.fitted.kept or found.robustness):
+    if found.judged.own and (found.fitted.kept or found.robustness or found.groups):
         keep_figures(path, found.temperature, found.figures())
 
 

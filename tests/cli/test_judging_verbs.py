@@ -341,3 +341,19 @@ def test_sets_that_hold_the_right_class_as_often_as_asked(cli, runs, photos, tmp
     shutil.copy(runs[0] / "model.safetensors", tmp_path / "alone.safetensors")
     code, err = cli.error("predict", tmp_path / "alone.safetensors", photos / "boot", "--coverage", 0.7)
     assert (code, "is none; give a run directory" in err) == (2, True)
+
+
+def test_groups_are_told_kept_and_written(cli, runs, tmp_path):
+    run = runs[0]
+    (run / "evaluation.json").write_text('{"loss": 99}')
+    found = cli.json("evaluate", run, "--groups", "--group", "^[bst]", "--csv", tmp_path / "groups.csv")
+    assert {one["by"] for one in found["groups"]} >= {"brightness", "^[bst]"}
+    assert json.loads((run / "evaluation.json").read_text())["groups"] == found["groups"]
+    rows = list(csv.DictReader((tmp_path / "groups.csv").read_text().splitlines()))
+    assert [(row["group"], int(row["images"])) for row in rows] == [
+        (one["group"], one["images"]) for one in found["groups"]
+    ]
+    _, said, _ = cli("evaluate", run, "--groups")
+    assert "images of brightness up to" in said
+    assert "no group, with the rest, has enough images to be compared" in said
+    assert "--groups is of one network on one set" in cli.error("evaluate", *runs, "--groups")[1]

@@ -21,6 +21,8 @@ MORE = {
         {"corruption": "Gaussian noise", "severity": 3, "top1": 0.4321, "top1_interval": [0.4, 0.5]},
     ],
 }  # fmt: skip
+GROUP = {"by": "brightness", "group": "up to 12%", "images": 40, "top1": 0.5, "top1_interval": [0.35, 0.65], "others": 60,
+         "others_top1": 0.9, "difference_interval": [-0.6, -0.2], "compared": 2, "worse": True}  # fmt: skip
 AUDIT = "rank,doubt,path,identity,given,proposed,given_probability,proposed_probability\n"
 
 
@@ -70,3 +72,18 @@ def test_a_run_without_a_test_says_nothing_and_a_damaged_list_is_refused(make_ru
     (path / "folds" / "audit" / "audit.csv").write_text("path,given\na,b\n")
     with pytest.raises(UsageError, match=r"audit\.csv.*lacks a column of path, given, proposed, doubt"):
         RunReport.read(path).report()
+
+
+def test_groups_that_are_worse_are_named_first(make_run):
+    path = make_run()
+    assert "compound evaluate RUN --groups" in told(path).body
+    better = GROUP | {"group": "over 12%", "top1": 0.9, "worse": False}
+    few = better | {"by": "folder", "group": "shed", "images": 3, "compared": 0, "difference_interval": None}
+    section = told(path, groups=[better, few, GROUP])
+    assert "worse than on the rest for images of brightness up to 12% (50% of 40 images)." in section.body
+    (table,) = (table for table in section.tables if table.name == "groups")
+    assert [(row[1], row[-1]) for row in table.rows] == [
+        ("up to 12%", "yes"), ("over 12%", "not shown"), ("shed", "too few")
+    ]  # fmt: skip
+    assert "corrected for 2 comparisons" in table.title
+    assert "None of the 2 groups" in told(path, groups=[better]).body
