@@ -1,5 +1,7 @@
 """Hypothesis strategies for networks: random, valid, and small enough to build and run in milliseconds."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from compound.blocks import (
@@ -9,6 +11,7 @@ from compound.blocks import (
     Branch,
     Cell,
     ConvBlock,
+    ConvNext,
     DeepStem,
     Dense,
     Fire,
@@ -20,10 +23,17 @@ from compound.blocks import (
     InceptionResidual,
     MBConv,
     MixedMBConv,
+    MobileOne,
+    NormFree,
+    Patches,
+    RepVgg,
     Separable,
+    ShuffleV1,
     ShuffleV2,
     SqueezeExcite,
     Style,
+    TieredStem,
+    UniversalMBConv,
     Wire,
     Wired,
     Xception,
@@ -120,7 +130,19 @@ def blocks() -> st.SearchStrategy[Block]:
         ),
         st.builds(Xception, KERNELS, st.integers(1, 3), st.booleans(), st.sampled_from(("first", "last"))),
         st.builds(Cell, NODES, JOINED, st.booleans()),
+        universal(),
+        st.builds(RepVgg, KERNELS, RATIOS),
+        st.builds(MobileOne, KERNELS, st.integers(1, 3), RATIOS),
+        st.builds(ConvNext, KERNELS, st.sampled_from((1, 1.5, 4)), st.sampled_from((0, 1e-6)), st.booleans()),
+        st.builds(Patches),
+        st.builds(NormFree, KERNELS, st.just(2), st.sampled_from((1, 2)), gates() | st.just(0)),
     )
+
+
+def universal() -> st.SearchStrategy[UniversalMBConv]:
+    """With at least one depthwise convolution, so that it may stride."""
+    kernels = st.sampled_from(((3, 0), (0, 3), (5, 3), (3, 5)))
+    return st.builds(lambda sizes, expand: UniversalMBConv(*sizes, expand), kernels, st.sampled_from((1, 1.5, 4)))
 
 
 def gates() -> st.SearchStrategy[SqueezeExcite]:
@@ -147,6 +169,9 @@ def stages(most_layers: int = 3) -> st.SearchStrategy[Stage]:
     return st.one_of(
         st.builds(Stage, blocks(), layers, CHANNELS, st.sampled_from((1, 1, 2)), FIXED),
         st.builds(Stage, dense, layers, CHANNELS, fixed=FIXED),
+        st.builds(Stage, st.just(UniversalMBConv(0, 0, 2)), layers, CHANNELS, fixed=FIXED),
+        st.builds(Stage, st.builds(ShuffleV1, KERNELS, st.just(2), st.just(2)), layers, st.just(24), fixed=FIXED),
+        st.builds(Stage, st.just(TieredStem()), st.just(1), st.sampled_from((8, 16)), st.just(2), FIXED),
         st.builds(Stage, st.builds(Wired, st.sampled_from(WIRES)), layers, CHANNELS, fixed=FIXED),
     )
 
@@ -157,6 +182,14 @@ def styles() -> st.SearchStrategy[Style]:
     rest = (st.sampled_from((0.9, 0.99)), st.sampled_from((1e-5, 1e-3)), st.sampled_from(("symmetric", "same")))
     return st.one_of(
         st.builds(Style, st.sampled_from(plain), *rest, st.sampled_from(("batch", "layer", "none")), st.booleans()),
+        st.builds(
+            Style,
+            st.sampled_from((*plain, "leaky_relu")),
+            *rest,
+            st.just("group"),
+            st.booleans(),
+            st.just(1),
+        ),
         st.builds(Style, st.sampled_from(tuple(GAINS)), *rest, st.just("weights")),
     )
 
@@ -188,10 +221,16 @@ def inputs() -> st.SearchStrategy[Inputs]:
 def networks(draw: st.DrawFn, most_stages: int = 4) -> Network:
     """A random valid network of any block kinds, at most 40 px and 24 channels."""
     stem = Stage(ConvBlock(draw(KERNELS), draw(st.booleans())), 1, draw(CHANNELS), draw(st.sampled_from((1, 2))))
+    drawn, rows, inp = draw(st.lists(stages(), min_size=1, max_size=most_stages)), [], stem.channels
+    for stage in drawn:
+        if isinstance(stage.block, ShuffleV1) and inp > stage.channels:  # which adds channels and takes none away
+            stage = replace(stage, block=ShuffleV2())
+        rows.append(stage)
+        inp = stage.out_channels(inp)
     return Network(
         name=draw(NAMES),
         stem=stem,
-        stages=tuple(draw(st.lists(stages(), min_size=1, max_size=most_stages))),
+        stages=tuple(rows),
         head=draw(heads()),
         resolution=draw(st.integers(8, 40)),
         dropout=draw(st.sampled_from((0.0, 0.2, 0.5))),

@@ -20,11 +20,11 @@ def counts_are_traced(network, channels):
     network = network.with_(classes=7, channels=channels)
     assert parse_network(dump_network(network)) == network
     model, counted = build(network).eval(), cost(network)
-    assert counted.params == sum(p.numel() for p in model.parameters())
-    assert counted.buffers == sum(b.numel() for b in model.buffers() if b.dim())
+    assert counted.training_params == sum(p.numel() for p in model.parameters())
+    assert counted.buffers + counted.branch_buffers == sum(b.numel() for b in model.buffers() if b.dim())
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
         logits = model(image(network, channels))
-    assert tracer.get_total_flops() == 2 * counted.macs  # torch counts a multiply-add as two
+    assert tracer.get_total_flops() == 2 * counted.training_macs  # torch counts a multiply-add as two
     assert logits.shape == (1, 7)
 
 

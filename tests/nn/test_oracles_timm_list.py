@@ -55,11 +55,13 @@ def test_a_model_is_read_or_refused(name, sentence):
         return
     network, built = from_module(model, example)
     count = sum(parameter.numel() for parameter in model.parameters())
-    assert cost(network).params == count == sum(parameter.numel() for parameter in built.parameters())
-    for px, factor in ((size, 1), (size + 32, 30)):
+    assert cost(network).training_params == count == sum(parameter.numel() for parameter in built.parameters())
+    for px, factor in ((size, 1), (size, 1e-2), (size + 32, 30), (size, 300)):
         if px != size and network.unscalable:  # it says at which sizes the module computes something else
             continue
-        x = torch.randn(1, 3, px, px) * factor
+        if factor > 1:  # saturated gates turn roundings into more than the tolerance
+            model, built = model.double(), built.double()
+        x = torch.randn(1, 3, px, px, dtype=next(model.parameters()).dtype) * factor
         with torch.inference_mode():
             theirs, ours = model(x), built(x)
         assert theirs.std() > 0

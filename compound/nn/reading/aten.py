@@ -8,6 +8,7 @@ import torch
 from compound.nn.reading import moves
 from compound.nn.reading.graph import NO_PADS, Node, global_pool, pool, scale
 from compound.nn.reading.responses import lengths
+from compound.nn.reading.standards import moments
 from compound.nn.reading.values import Arguments, Capture, NotInAlphabet, Value, Weight, pair, whole
 from compound.nn.reading.weighted import batch_norm, conv1d, convolution, group_norm, layer_norm, linear
 
@@ -170,6 +171,7 @@ HANDLERS: dict[str, Callable[[Capture, Arguments, Any], Any]] = {
     "leaky_relu": leaky_relu,
     "upsample_nearest2d": upsample,
     "linalg_vector_norm": lengths,
+    "var_mean": moments,
     **dict.fromkeys(("expand", "expand_as"), widened),
     "mul": multiply,
     "pad": moves.pad,

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch._ops import OpOverload
 
+from compound.nn.reading import responses, standards
 from compound.nn.reading.aten import HANDLERS
 from compound.nn.reading.graph import Node, ReadingError
-from compound.nn.reading.responses import Response, goes_on
 from compound.nn.reading.values import Capture, NotInAlphabet, Value, Weight
 
 
@@ -40,7 +40,7 @@ def capture(model: nn.Module, example: Tensor) -> Capture:
             values[node] = own or Value(0)
         elif node.target is operator.getitem:
             values[node] = values[node.args[0]][node.args[1]]
-        elif node.op == "call_function":
+        elif node.op == "call_function" and (node.users or str(node.target).split(".")[1].endswith("_")):
             visit(found, node, values, missing)
     output = logits(program, type(model).__name__)
     if missing:
@@ -80,8 +80,10 @@ def visit(found: Capture, node: fx.Node, values: dict[fx.Node, Any], missing: li
     arguments = {key: known(values, value) for key, value in arguments.items()}
     name, output = schema.name.removeprefix("aten::"), node.meta["val"]
     try:
-        if any(isinstance(value, Response) for value in arguments.values()):
-            values[node] = goes_on(name.rstrip("_"), found, arguments, output)
+        if any(isinstance(value, responses.Response) for value in arguments.values()):
+            values[node] = responses.goes_on(name.rstrip("_"), found, arguments, output)
+        elif any(isinstance(value, standards.Standard) for value in arguments.values()):
+            values[node] = standards.goes_on(name.rstrip("_"), arguments)
         elif name.rstrip("_") in HANDLERS:
             values[node] = HANDLERS[name.rstrip("_")](found, arguments, output)
         else:

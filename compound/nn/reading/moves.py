@@ -55,8 +55,12 @@ def regroup(c: Capture, a: Arguments, output: Any) -> Value | Weight:
 
 
 def transpose(c: Capture, a: Arguments, output: Any) -> Value:
-    x = a["self"]
-    if not (isinstance(x, Value) and x.groups) or {a["dim0"], a["dim1"]} != {1, 2}:
+    x, shape = a["self"], tuple(a["self shape"])
+    if not isinstance(x, Value) or {a["dim0"] % len(shape), a["dim1"] % len(shape)} != {1, 2}:
+        raise NotInAlphabet("")
+    if len(shape) == 3 and 1 in shape[1:]:  # (N, C, 1) and (N, 1, C)
+        return Value(x.number, line=not x.line)
+    if not x.groups:
         raise NotInAlphabet("")
     return x._replace(swapped=True)
 

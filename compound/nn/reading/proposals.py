@@ -188,7 +188,8 @@ def convnext(a: Ahead) -> Iterator[Proposal]:
         expand = ratio(channels(convs[1]), channels(convs[0]))
         learned = any(node.kind == "scale" for node in a.nodes)
         start = ConvNext.scale if learned else 0
-        yield Proposal(ConvNext(kernel(convs[0]), expand, start), channels(convs[0]), by)
+        responses = any(node.kind == "response_norm" for node in a.piece)
+        yield Proposal(ConvNext(kernel(convs[0]), expand, start, responses), channels(convs[0]), by)
 
 
 def proposals(ahead: Ahead) -> Iterator[Proposal]:

@@ -45,6 +45,12 @@ def goes_on(name: str, c: Capture, a: Arguments, output: Any) -> Any:
             return one._replace(what="scaled", weight=weights[0])
         case "addcmul", "product" if len(weights) == 2:
             return one._replace(what="shifted", bias=weights[0], weight=weights[1])
+        case "mul", "share" if len(weights) == 1:  # 1 + gain · share, by which all is multiplied at once
+            return one._replace(what="gain", weight=weights[0])
+        case "add", "gain" if 1 in given:
+            return one._replace(what="factor")
+        case "addcmul", "factor" if len(weights) == 1 and other == one.of:
+            return put(c, one._replace(bias=weights[0]), output)
         case "add", "scaled" | "sum" if len(weights) == 1:
             done = one._replace(what="shifted", bias=weights[0])
             return done if one.what == "scaled" else put(c, done, output)

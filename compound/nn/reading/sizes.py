@@ -1,5 +1,6 @@
 """Whether a network that was read computes what the module does: on images of several sizes and magnitudes."""
 
+import copy
 import math
 from collections.abc import Callable
 
@@ -20,21 +21,41 @@ def drawn(channels: int, size: int) -> Tensor:
 def differing(built: nn.Module, model: nn.Module, images: Callable[[int], Tensor], size: int) -> dict[int, float]:
     """The sizes in px at which the two give other logits, and by which share of the largest one.
 
-    Looked at are `size`, larger ones, and half of it. Sizes that the module itself refuses tell nothing.
+    Looked at are `size`, larger ones, and half of it. Sizes that the module itself refuses tell nothing. What differs
+    is compared in double precision too, in which rounding no longer shows.
     """
     wrong = {}
     for px in dict.fromkeys((size, *(size + more for more in MORE), size // 2)):
-        x = images(px)
-        try:
-            theirs = model(x)
-        except (RuntimeError, ValueError, AssertionError):
-            continue
-        try:
-            ours = built(x)
-        except (RuntimeError, ValueError):
-            wrong[px] = math.inf
-            continue
-        errors = (ours - theirs).abs().amax(1) / theirs.abs().amax(1).clamp_min(1e-6)
-        if not (error := errors.max().item()) < TOLERANCE:
+        error = difference(built, model, images(px))
+        if error is not None and not error < TOLERANCE:
             wrong[px] = error
+    if wrong and max(wrong.values()) < math.inf and next(model.parameters()).dtype == torch.float32:
+        found = in_double(built, model, images, tuple(wrong))
+        wrong = {px: error for px, error in found.items() if not error < TOLERANCE} if found else wrong
     return wrong
+
+
+def difference(built: nn.Module, model: nn.Module, x: Tensor) -> float | None:
+    """The largest difference of an image's logits as a share of its largest; None where the module refuses `x`."""
+    try:
+        theirs = model(x)
+    except (RuntimeError, ValueError, AssertionError):
+        return None
+    try:
+        ours = built(x)
+    except (RuntimeError, ValueError):
+        return math.inf
+    errors: Tensor = (ours - theirs).abs().amax(1) / theirs.abs().amax(1).clamp_min(1e-6)
+    return float(errors.max())
+
+
+def in_double(
+    built: nn.Module, model: nn.Module, images: Callable[[int], Tensor], sizes: tuple[int, ...]
+) -> dict[int, float]:
+    """The differences in double precision; empty where the module cannot be copied or computes in single only."""
+    try:
+        ours, theirs = copy.deepcopy(built).double(), copy.deepcopy(model).double()
+    except (RuntimeError, TypeError, ValueError):
+        return {}
+    found = {px: difference(ours, theirs, images(px).double()) for px in sizes}
+    return {} if None in found.values() else {px: error for px, error in found.items() if error is not None}

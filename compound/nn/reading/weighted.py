@@ -5,6 +5,7 @@ from typing import Any
 import torch
 
 from compound.nn.reading.graph import NO_PADS, Node, conv
+from compound.nn.reading.standards import standardised
 from compound.nn.reading.values import Arguments, Capture, NotInAlphabet, Value, Weight, pair
 
 
@@ -77,20 +78,17 @@ def group_norm(c: Capture, a: Arguments, output: Any) -> Value:
     return c.put(node, [a["input"]], output, weight=weight, bias=bias)
 
 
-def standardised(a: Arguments) -> Weight:
+def of_weights(a: Arguments) -> Weight:
     """A batch norm that standardises the weights of a convolution, (1, outputs, fan-in)."""
-    weight, gain = a["input"], a["weight"]
+    weight = a["input"]
     if not a["training"] or a["running_mean"] is not None or a["bias"] is not None or weight.shape[0] != 1:
         raise NotInAlphabet("of weights")
-    if gain is not None:  # ours are multiplied by the square root of the fan-in's inverse
-        gain = gain._replace(factor=gain.factor * weight.shape[2] ** 0.5)
-    found: Weight = weight._replace(eps=a["eps"], gain=gain)
-    return found
+    return standardised(weight._replace(shape=weight.shape[1:]), a["eps"], a["weight"])
 
 
 def batch_norm(c: Capture, a: Arguments, output: Any) -> Value | Weight:
     if isinstance(a["input"], Weight):
-        return standardised(a)
+        return of_weights(a)
     tensors = {word: a[word] for word in ("weight", "bias", "running_mean", "running_var")}
     if a["training"] or not all(isinstance(tensor, Weight) for tensor in tensors.values()):
         raise NotInAlphabet("without learned scale, or without running statistics")
