@@ -9,6 +9,23 @@ import typer
 from compound.cli.common import Json, answer, in_order, is_network, note
 from compound.cli.evaluated import evaluated_lines, groups_csv, table_lines
 from compound.cli.execution import ExecutionOptions, with_execution
+from compound.cli.judged import (
+    Again,
+    By,
+    Calibrate,
+    Corruptions,
+    Coverage,
+    Final,
+    Groups,
+    LabelsFile,
+    Layout,
+    Predictions,
+    Recalibrate,
+    Reliability,
+    Resolutions,
+    TableFile,
+    Unknown,
+)
 from compound.cli.training import Download, Root
 from compound.errors import UsageError
 from compound.files import write_text
@@ -35,19 +52,6 @@ MoreData = Annotated[
 ForeignWeights = Annotated[
     str | None, typer.Option("--weights", help="For NETWORK: another library's .pth file, or a published name.")
 ]
-Resolutions = Annotated[str | None, typer.Option(help="Test at these too, such as 224,256,288.")]
-Recalibrate = Annotated[
-    bool, typer.Option("--recalibrate", help="With --resolutions: batch norms re-estimated on training images.")
-]
-Corruptions = Annotated[
-    bool, typer.Option("--corruptions", help="Also under noise, blur, JPEG's and brightness, as in ImageNet-C.")
-]
-Groups = Annotated[
-    bool, typer.Option("--groups", help="Also by size, brightness and folder of the images: which fare worse.")
-]
-By = Annotated[
-    list[str] | None, typer.Option("--group", help="Also by a column of the CSV, or a pattern in names; repeatable.")
-]
 
 
 @with_execution
@@ -55,41 +59,21 @@ def evaluate(
     model: Model,
     data: MoreData = None,
     weights: ForeignWeights = None,
-    calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Fit a temperature on the held-out images and keep it in the weights.")
-    ] = False,
-    unknown: Annotated[
-        float | None,
-        typer.Option(
-            help="Choose on held-out images, and keep, when a photo is of no class: refusing wrongly this share, 0.05."
-        ),
-    ] = None,
-    coverage: Annotated[
-        float | None,
-        typer.Option(help="Choose on held-out images, and keep, sets of classes with the right one so often, 0.9."),
-    ] = None,
-    reliability: Annotated[
-        Path | None, typer.Option(help="Draw accuracy by confidence: a .svg, .png or .pdf file.")
-    ] = None,
-    predictions: Annotated[Path | None, typer.Option(help="Write a CSV file with a row an image.")] = None,
-    csv: Annotated[
-        Path | None, typer.Option(help="Write the table of networks and sets, or of groups, as CSV.")
-    ] = None,
-    final: Annotated[
-        bool, typer.Option("--final", help="The one evaluation of a run that keeps its test images; written into it.")
-    ] = False,
-    again: Annotated[
-        bool, typer.Option("--again", help="Look again at test images that were to be looked at once.")
-    ] = False,
+    calibrate: Calibrate = False,
+    unknown: Unknown = None,
+    coverage: Coverage = None,
+    reliability: Reliability = None,
+    predictions: Predictions = None,
+    csv: TableFile = None,
+    final: Final = False,
+    again: Again = False,
     resolutions: Resolutions = None,
     recalibrate: Recalibrate = False,
     corruptions: Corruptions = False,
     groups: Groups = False,
     group: By = None,
-    layout: Annotated[
-        str | None, typer.Option(help="DATA is imagenet, imagenet-real, imagenet-v2, imagenet-a, -r or -sketch.")
-    ] = None,
-    labels: Annotated[Path | None, typer.Option(help="The real.json of imagenet-real.")] = None,
+    layout: Layout = None,
+    labels: LabelsFile = None,
     *,
     running: ExecutionOptions,
     root: Root = None,
