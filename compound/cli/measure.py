@@ -80,6 +80,9 @@ def device(
     family: Annotated[
         list[str] | None, typer.Option(help="Networks whose units are timed; may be repeated. Default efficientnet-b0.")
     ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="Instead, networks of a space: mnasnet, small, layers, cells, or a YAML file.")
+    ] = None,
     runtime: Annotated[
         str, typer.Option(help="optimized, eager, channels-last, onnxruntime or openvino: what will run the plan.")
     ] = "channels-last",
@@ -91,13 +94,15 @@ def device(
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
-    """Time the parts of scaled networks on this device, for `plan --latency` and `fit --latency`."""
+    """Time the parts of scaled networks on this device, for `plan`, `fit` and `search` with `--latency`."""
     from compound.latency import save_table
     from compound.measurement import Sampling
 
+    if space and family:
+        raise UsageError("--space and --family are two answers to one question: what is timed; give one")
     table = verb.measure_device(
-        family or "efficientnet-b0", runtime,
-        threads=threads, batch=batch, sampling=Sampling(samples, span, seconds, seed), say=silent if json else note,
+        family or "efficientnet-b0", runtime, threads=threads, batch=batch,
+        sampling=Sampling(samples, span, seconds, seed), space=space, say=silent if json else note,
     )  # fmt: skip
     save_table(table, out)
     checked = table.environment["left_out"]

@@ -8,6 +8,7 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
+from compound.network import Network
 from compound.ops import (
     Activation,
     Add,
@@ -59,6 +60,16 @@ def units(trace: Trace) -> tuple[PlacedUnit, ...]:
         elif not isinstance(step.operator, Dropout | Flatten):
             found.append([step])
     return tuple(PlacedUnit(unit(trace, steps), tuple(steps)) for steps in found)
+
+
+def unit_kinds(network: Network) -> frozenset[str]:
+    """The kinds of units that a network has, with its branches as they are trained and folded."""
+    return frozenset(
+        placed.unit.kind
+        for row in network.blocks()
+        for trace in (row.trace, row.trace.deployed)
+        for placed in units(trace)
+    )
 
 
 def follows(first: Operator, second: Operator) -> bool:

@@ -13,12 +13,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import torch
 
 from compound.cost import cost, numbers
 from compound.errors import UsageError
-from compound.latency import DeviceTable, Unit, latency, units
+from compound.latency import DeviceTable, Unit, latency, unit_kinds, units
 from compound.measurement.machine import environment
 from compound.measurement.timing import lower_quartile, seconds_of
 from compound.network import Network, Row
@@ -97,10 +98,16 @@ def measure_device(
 ) -> DeviceTable:
     """Time scaled networks of `families` and make a table of their units."""
     seed = sampling.seed
-    about = environment(threads) | {"families": [family.name for family in families], "seed": seed}
+    names = list(dict.fromkeys(family.name for family in families))
+    about = environment(threads) | {"families": names, "seed": seed}
     chosen = choose(families, sampling.networks, sampling.span, seed)
     refuse_more_than_memory([one.network for one in chosen], HELD.get(runtime, 1))
-    say(f"{len(chosen)} networks of {', '.join(about['families'])} on {about['cpu']}, {runtime}, {threads} threads")
+    if not any(one.left_out for one in chosen):
+        raise UsageError(
+            f"each of {len(chosen)} networks has units that no other has, so that none can check the table; "
+            "use more --samples"
+        )
+    say(f"{len(chosen)} networks of {', '.join(names)} on {about['cpu']}, {runtime}, {threads} threads")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         running = [prepare(one, find_runtime(runtime, known), threads, batch) for one in chosen]
@@ -117,22 +124,25 @@ def measure_device(
 def choose(families: Sequence[Network], samples: int, span: float, seed: int) -> list[TimedNetwork]:
     """Scaled networks, evenly spread over the logarithms of width and resolution.
 
-    Those that are left out have any depth, too. Classes and image channels vary, for the linear layers and the stems.
+    Those that are left out have any depth, too, and no kind of unit that the others lack. Classes and image channels
+    vary, for the linear layers and the stems.
     """
     rng = random.Random(seed)
     chosen = []
-    for turn, family in ((turn, family) for turn in range(-(-samples // len(families))) for family in families):
+    for turn, (number, family) in product(range(-(-samples // len(families))), enumerate(families)):
+        step = turn + number
         # Additive recurrence with the plastic number (Roberts 2018): no two samples fall close together.
-        places = [(0.5 + (turn + 1) / 1.32471795724474602596**axis) % 1 for axis in (1, 2)]
+        places = [(0.5 + (step + 1) / 1.32471795724474602596**axis) % 1 for axis in (1, 2)]
         width, resolution = (span ** (2 * place - 1) for place in places)
-        left_out = turn % LEFT_OUT == LEFT_OUT - 1
-        depth = rng.uniform(0.5, 1.5) if left_out else DEPTHS[turn % LEFT_OUT]
+        left_out = step % LEFT_OUT == LEFT_OUT - 1
+        depth = rng.uniform(0.5, 1.5) if left_out else DEPTHS[step % LEFT_OUT]
         wanted = {"depth": depth, "width": width, "resolution": resolution}
         fixed = {dimension for dimension, _ in family.unscalable}
         scaling = Scaling(**{name: 1.0 if name in fixed else value for name, value in wanted.items()})
         about = {"classes": rng.choice((10, 100, 1000)), "channels": rng.choice((1, 3, 3))}
         chosen.append(TimedNetwork(scale(family, scaling).with_(**about), left_out))
-    return chosen
+    timed = {kind for one in chosen if not one.left_out for kind in unit_kinds(one.network)}
+    return [replace(one, left_out=one.left_out and unit_kinds(one.network) <= timed) for one in chosen]
 
 
 def refuse_more_than_memory(networks: Sequence[Network], held: int) -> None:

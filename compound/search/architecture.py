@@ -13,6 +13,7 @@ from compound.quantity import limit_text
 from compound.search.evaluators.base import Evaluator
 from compound.search.objective import Objective
 from compound.search.space import Space
+from compound.search.spending import DeviceLatency
 from compound.trials import Candidate, Direction, Outcome, Reporter
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class ArchitectureSearch:
 def affordable(problem: ArchitectureSearch, seed: int) -> None:
     """Raise `UsageError` where the space has no network in the window, before anything is trained."""
     objective, costs = problem.objective, []
+    if isinstance(objective.measure, DeviceLatency):
+        objective.measure.refuse_missing(problem.space)
     for _, (_, network) in zip(range(DRAWS), problem.space.networks(random.Random(seed)), strict=False):
         if problem.admits(network):
             return

@@ -1,13 +1,17 @@
 """Few networks of a space that together have all it can be made of, at its largest."""
 
 import random
+from collections import Counter
 from collections.abc import Iterator
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from typing import Any
 
 from compound.errors import NetworkError
+from compound.latency import unit_kinds
 from compound.network import Network
 from compound.search.space import Choice, Space
+
+POOL = 3  # networks looked at for each that is chosen, of those that cover a space and of any
 
 
 def cover(space: Space, rng: random.Random) -> Iterator[Network]:
@@ -60,3 +64,28 @@ def longest(group: list[Choice]) -> int:
 
 def pinned_to(group: list[Choice], option: int) -> dict[str, Any]:
     return {choice.name: choice.labels[option % len(choice.labels)] for choice in group}
+
+
+def spread(space: Space, count: int, rng: random.Random) -> list[Network]:
+    """`count` networks of the space with as many of every kind of unit as can be: what a table of latencies is made of.
+
+    Each next one is that of a pool whose kinds are the rarest so far.
+    """
+    drawn = (network for _, network in space.networks(rng))
+    pool = [*islice(cover(space, rng), POOL * count), *islice((n for n in drawn if buildable(n)), POOL * count)]
+    kinds = [unit_kinds(network) for network in pool]
+    seen: Counter[str] = Counter()
+    chosen: list[Network] = []
+    while pool and len(chosen) < count:
+        best = max(range(len(pool)), key=lambda i: sum(0.1 ** seen[kind] for kind in kinds[i]))
+        seen.update(kinds.pop(best))
+        chosen.append(pool.pop(best))
+    return chosen
+
+
+def buildable(network: Network) -> bool:
+    try:
+        network.blocks()
+    except NetworkError:
+        return False
+    return True

@@ -2,15 +2,19 @@
 
 import hashlib
 import json
+import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from compound.cost import Cost
 from compound.errors import UsageError
-from compound.latency import DeviceTable, call_seconds, load_table
+from compound.latency import DeviceTable, call_seconds, latency, load_table
 from compound.network import Network
+from compound.search.covering import cover
+from compound.search.space import Space
 
 COUNTED: dict[str, Callable[[Cost], float]] = {
     "macs": lambda spent: spent.macs,
@@ -19,6 +23,7 @@ COUNTED: dict[str, Callable[[Cost], float]] = {
     "memory": lambda spent: spent.memory(),
 }
 LATENCY = "latency"
+LOOKED_AT = 200  # networks of a space, for the units that it has
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,18 @@ class DeviceLatency:
     def __call__(self, network: Network) -> float:
         """Raises `BudgetError` where the table lacks a unit of `network`."""
         return call_seconds(network, self.table) * (1 + self.table.margin)
+
+    def refuse_missing(self, space: Space) -> None:
+        """Raise `UsageError` where networks of `space` have a kind of unit that was never timed."""
+        networks = islice(cover(space, random.Random(0)), LOOKED_AT)
+        missing = sorted({kind for network in networks for kind in latency(network, self.table).missing})
+        if missing:
+            more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+            raise UsageError(
+                f"the device table has no time of {', '.join(missing[:3])}{more}, which networks of {space.name} have; "
+                f"make one that has: compound measure device --space {space.name} --runtime {self.table.runtime} "
+                "-o FILE.json"
+            )
 
     @cached_property
     def settings(self) -> Mapping[str, str]:

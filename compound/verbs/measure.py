@@ -1,5 +1,6 @@
 """`compound.measure`: latency and memory of networks; `compound.measure_device`: tables for budgets in milliseconds."""
 
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike, fspath
@@ -15,6 +16,7 @@ from compound.verbs.given import Place, Say, find_network, heard, silent
 
 if TYPE_CHECKING:
     from compound.measurement import Measurement, Sampling, Subject, Turns
+    from compound.search.space import Space
 
 NetworkOrPlace = Network | Place
 
@@ -78,6 +80,7 @@ def measure_device(
     threads: int = 1,
     batch: int = 1,
     sampling: "Sampling | None" = None,
+    space: "Space | Place | None" = None,
     say: Say = silent,
 ) -> DeviceTable:
     """Time the parts of scaled networks on this device, for `Budget(latency=…, device=…)`.
@@ -88,6 +91,8 @@ def measure_device(
         threads: of a call.
         batch: images of a call.
         sampling: how many networks are run, of which sizes, and for how many seconds.
+        space: a space of architectures whose networks are timed instead of families, so that the table has every unit
+            that a search there can ask for.
         say: told how it goes.
 
     `compound.latency.save_table` writes the table. Raises `UsageError` for a runtime that does not tell where its time
@@ -97,9 +102,23 @@ def measure_device(
     from compound.measurement import measure_device as run_session
 
     check_call(batch, threads)
-    given = [families] if isinstance(families, Network | str | PathLike) else list(families)
-    found = [find_network(one) for one in dict.fromkeys(given)]
-    return run_session(found, runtime, threads=threads, batch=batch, sampling=sampling or USUAL, say=say)
+    sampling = sampling or USUAL
+    if space is not None:
+        found = drawn_from(space, sampling)
+    else:
+        given = [families] if isinstance(families, Network | str | PathLike) else list(families)
+        found = [find_network(one) for one in dict.fromkeys(given)]
+    return run_session(found, runtime, threads=threads, batch=batch, sampling=sampling, say=say)
+
+
+def drawn_from(space: "Space | Place", sampling: "Sampling") -> list[Network]:
+    """As many networks of the space as are timed."""
+    from compound.search.covering import spread
+    from compound.search.space import Space
+    from compound.search.space_file import find_space
+
+    found = space if isinstance(space, Space) else find_space(fspath(space))
+    return spread(found, sampling.networks, random.Random(sampling.seed))
 
 
 def find_subject(given: NetworkOrPlace) -> "Subject":

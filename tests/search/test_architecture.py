@@ -1,15 +1,22 @@
 """The search of an architecture as a problem: what is proposed, what is judged, what it is worth."""
 
 import json
+import random
+from dataclasses import replace
+from itertools import islice
 
 import pytest
 import yaml
+from devices import law, made_up
 
 from compound import ZOO, UsageError, cost
-from compound.search.architecture import ArchitectureSearch
+from compound.latency import unit_kinds, units
+from compound.search.architecture import ArchitectureSearch, affordable
+from compound.search.covering import spread
 from compound.search.objective import Objective
 from compound.search.place import place_in
-from compound.search.space_file import parse_space
+from compound.search.space_file import find_space, parse_space
+from compound.search.spending import DeviceLatency
 from compound.trials import STRATEGIES, Search, trials_of, work
 from compound.verbs.architecture import beginnings
 
@@ -95,3 +102,29 @@ def test_a_network_to_begin_with_lies_in_the_space_and_its_costs():
     with pytest.raises(UsageError, match=r"costs 0\.00 times the target; give --least and --most"):
         beginnings([network], dear)
     assert place_in(SPACE, ZOO["efficientnet-mini"]) is None
+
+
+def test_a_device_table_has_every_unit_of_the_space_before_anything_is_trained():
+    """EfficientNet's units lack the pooled shortcuts of MnasNet's space and its fused convolutions."""
+    space = find_space("mnasnet")
+    lacking = DeviceLatency(made_up())
+    search = ArchitectureSearch(space, Objective("latency", 0.01, measure=lacking), Judge())
+    with pytest.raises(
+        UsageError, match=r"no time of average 3×3.* and \d more, .* measure device --space mnasnet --run"
+    ):
+        affordable(search, 0)
+    chosen = spread(space, 16, random.Random(0))
+    whole = replace(lacking.table, units=timed_by_law(chosen))
+    affordable(replace(search, objective=Objective("latency", 1.0, measure=DeviceLatency(whole))), 0)
+    every = {kind for _, one in islice(space.networks(random.Random(1)), 60) for kind in unit_kinds(one)}
+    assert every <= set(whole.units)
+    assert {network.name for network in chosen} == {"mnasnet"}
+
+
+def timed_by_law(networks):
+    found = {}
+    for network in networks:
+        for row in network.blocks():
+            for unit, _ in units(row.trace):
+                found.setdefault(unit.kind, {})[unit.size] = law(unit)
+    return {kind: [(*size, time) for size, time in sizes.items()] for kind, sizes in found.items()}
