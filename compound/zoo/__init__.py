@@ -1,7 +1,8 @@
 """The networks of the sources by name: baselines and published variants, one file a family.
 
-A family file holds `NETWORKS`, and `ALIASES` where other libraries' names differ by more than case and hyphens. It is
-read when a name is asked for that no family before it has.
+A family file holds `NETWORKS`, and `ALIASES` where other libraries' names differ by more than case and hyphens.
+`OTHERS` says of names that other libraries have for something else what that is. A file is read when a name is asked
+for that no family before it has.
 """
 
 import re
@@ -82,6 +83,7 @@ class Zoo(Mapping[str, Network]):
 
     def __getitem__(self, name: str) -> Network:
         wanted = plain(name)
+        _refuse_others(name)
         if found := _find(spaced(name)) or _find(wanted):
             return found
         if wanted.startswith("tf") and (found := _find(wanted[2:])):
@@ -103,6 +105,15 @@ class Zoo(Mapping[str, Network]):
 def _find(wanted: str) -> Network | None:
     """The network of that plain name; families are read until one has it."""
     return next((found for family in FAMILIES if (found := names(family).get(wanted))), None)
+
+
+def _refuse_others(name: str) -> None:
+    """Raise `UnknownNetwork` for a name, spelt as another library spells it, that has another network there."""
+    for family in FAMILIES if "_" in name else ():
+        if reason := getattr(import_module(f"compound.zoo.{family}"), "OTHERS", {}).get(name.lower()):
+            raise UnknownNetwork(f"the zoo has no {name!r}: {reason}")
+        if spaced(name) in names(family):
+            return
 
 
 class UnknownNetwork(UsageError, KeyError):

@@ -73,7 +73,10 @@ NETWORKS = (
     v2_deep(1.1, 1.2),
     v2_deep(1.2, 1.4),
 )
-ALIASES = {  # timm
+ALIASES = {  # timm, and TensorFlow's checkpoints
+    **{f"mobilenet_v1_{width:g}": f"mobilenet-v1-x{width:g}" for width in (0.25, 0.5, 0.75)},
+    "mobilenet_v1_1.0": "mobilenet-v1",
+    "mobilenetv1_050": "mobilenet-v1-x0.5",
     "mobilenetv1_100": "mobilenet-v1",
     "mobilenetv1_125": "mobilenet-v1-x1.25",
     "mobilenetv2_035": "mobilenet-v2-x0.35",

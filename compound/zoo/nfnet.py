@@ -25,4 +25,5 @@ F0 = Network(
 )  # fmt: skip
 
 NETWORKS = (F0,)
-ALIASES = {"dm_nfnet_f0": F0.name}  # timm; its `nfnet_f0` scales the weights instead of the activations
+ALIASES = {"dm_nfnet_f0": F0.name}  # timm
+OTHERS = {"nfnet_f0": "timm's has no learned gains in its blocks; did you mean 'dm_nfnet_f0', the paper's?"}

@@ -20,6 +20,13 @@ ALIASES = {
     "mobilenet_v2": "mobilenet-v2",
     "mobilenetv2_100": "mobilenet-v2",
     "mobilenetv1_100": "mobilenet-v1",
+    "mobilenet_v1_0.25": "mobilenet-v1-x0.25",
+    "mobilenetv1_025": "mobilenet-v1-x0.25",
+    "mobilenetv1_050": "mobilenet-v1-x0.5",
+    "mobilenetv1_075": "mobilenet-v1-x0.75",
+    "mobilenet_v1_1.0": "mobilenet-v1",
+    "NFNet-F0": "nfnet-f0",
+    "dm_nfnet_f0": "nfnet-f0",
 }
 
 
@@ -47,6 +54,11 @@ REGNETS = ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")
         ("resnet-51", "no network is called 'resnet-51'; did you mean 'resnet-50' or "),
         ("mobilenet-v22", "no network is called 'mobilenet-v22'; did you mean 'mobilenet-v2' or "),
         ("xyz", "no network is called 'xyz'; `compound zoo` lists all"),
+        (
+            "nfnet_f0",
+            "the zoo has no 'nfnet_f0': timm's has no learned gains in its blocks; did you mean 'dm_nfnet_f0'",
+        ),
+        ("nfnet_f1", "no network is called 'nfnet_f1'; did you mean 'nfnet-f0' or "),
     ],
 )
 def test_unknown_names_get_the_nearest(given: str, sentence: str) -> None:
