@@ -79,7 +79,7 @@ def spread(space: Space, count: int, rng: random.Random) -> list[Network]:
     while pool and len(chosen) < count:
         best = max(range(len(pool)), key=lambda i: sum(0.1 ** seen[kind] for kind in kinds[i]))
         seen.update(kinds.pop(best))
-        chosen.append(pool.pop(best))
+        chosen.append(pool.pop(best).with_(name=space.name))
     return chosen
 
 
