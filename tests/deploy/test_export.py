@@ -2,13 +2,15 @@
 
 import json
 import pickle
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from deploy.conftest import ALL
 from given import CLASSES, Payload, photos
 
 from compound import ZOO
@@ -16,36 +18,69 @@ from compound.cli.export import passed_over
 from compound.data import Preprocessing
 from compound.deploy import export, open_choice
 from compound.deploy.choose import choose, compare_ways, images_to_show, write_choice
-from compound.deploy.export import Exported, probe
+from compound.deploy.export import Exported, Probe, probe
 from compound.deploy.hub import write_hub_folder
 from compound.deploy.predict import judged
 from compound.errors import CompoundError, UsageError
-from compound.nn import Weights, build, fit_unknown, load_model, save_weights
+from compound.nn import ConvNet, Weights, build, fit_unknown, load_model, save_weights
 from compound.runtimes import FORMATS, Deployable, ExportError, graph_of, in_torch, open_runtime
+
+MINI = ZOO["efficientnet-mini"]
+NARROW = MINI.with_(classes=7, channels=1, stages=MINI.stages[1:2])
+
+
+@pytest.fixture(scope="module")
+def written(small, tmp_path_factory) -> "Written":
+    model, folder = small("efficientnet-mini"), tmp_path_factory.mktemp("written")
+    checked = probe(model, photos(model), labelled=True)
+    return Written(model, checked, folder, export(model, CLASSES, ["onnx", "openvino"], folder, checked))
+
+
+@dataclass(frozen=True)
+class Written:
+    """efficientnet-mini in both formats, for all who read only."""
+
+    model: ConvNet
+    checked: Probe
+    folder: Path
+    done: list[Exported]
+
+    def copied(self, to: Path) -> Path:
+        return shutil.copytree(self.folder, to)
+
+
+def check_both_runtimes(written: Written) -> None:
+    assert [one.runtime for one in written.done] == ["onnxruntime", "openvino"]
+    for one in written.done:
+        assert one.difference < 1e-4
+        assert one.agreement == 1
+        runtime = open_runtime(written.folder / one.file)
+        assert (runtime.network, runtime.classes, runtime.channels) == (written.model.network, CLASSES, 3)
+        pixels, logits = written.checked.pixels, written.checked.logits
+        for count in (1, 5):  # any number at once
+            assert torch.allclose(runtime.logits(pixels[:count]), logits[:count], atol=1e-3)
+
+
+@pytest.mark.long
+def test_both_runtimes_compute_the_network(written: Written) -> None:
+    check_both_runtimes(written)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "name",
+    ("name", "stages"),
     [
-        "efficientnet-mini",
-        "tf_efficientnet-b0",
-        pytest.param("resnet-50", marks=pytest.mark.slow),
-        pytest.param("inception-v3", marks=pytest.mark.slow),
+        pytest.param("tf_efficientnet-b0", slice(1, 2), id="padded as TensorFlow does"),
+        pytest.param("tf_efficientnet-b0", ALL, marks=pytest.mark.slow),
+        pytest.param("resnet-50", ALL, marks=pytest.mark.slow),
+        pytest.param("inception-v3", ALL, marks=pytest.mark.slow),
     ],
 )
-def test_both_runtimes_compute_the_network(name: str, small, tmp_path: Path) -> None:
-    model = small(name)
+def test_both_runtimes_compute_other_networks(name: str, stages: slice, small, tmp_path: Path) -> None:
+    model = small(name, stages)
     checked = probe(model, photos(model), labelled=True)
     done = export(model, CLASSES, ["onnx", "openvino"], tmp_path, checked)
-    assert [one.runtime for one in done] == ["onnxruntime", "openvino"]
-    for one in done:
-        assert one.difference < 1e-4
-        assert one.agreement == 1
-        runtime = open_runtime(tmp_path / one.file)
-        assert (runtime.network, runtime.classes, runtime.channels) == (model.network, CLASSES, 3)
-        for count in (1, 5):  # any number at once
-            assert torch.allclose(runtime.logits(checked.pixels[:count]), checked.logits[:count], atol=1e-3)
+    check_both_runtimes(Written(model, checked, tmp_path, done))
 
 
 @pytest.mark.slow
@@ -61,21 +96,19 @@ def test_cell_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_fixed_batch_and_normalisation_outside(name: str, takes, small, tmp_path: Path) -> None:
     """A file for 4 images at once serves 6; one that takes floats gets them normalised by its own metadata."""
-    model = small("efficientnet-mini")
+    model = small("efficientnet-mini", slice(1, 2))
     checked = probe(model, photos(model, 6), labelled=True)
     (done,) = export(model, CLASSES, [name], tmp_path, checked, batch=4, takes=takes)
     assert done.difference < 1e-4
 
 
 @pytest.mark.long
-def test_what_the_graph_itself_computes(small, tmp_path: Path) -> None:
+def test_what_the_graph_itself_computes(written: Written) -> None:
     """Another program, which only knows ONNX, gets the logits from raw pixels."""
     import onnxruntime
 
-    model = small("efficientnet-mini")
-    checked = probe(model, photos(model, 3), labelled=False)
-    export(model, CLASSES, ["onnx"], tmp_path, checked)
-    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    model, checked = written.model, written.checked
+    session = onnxruntime.InferenceSession(written.folder / "model.onnx", providers=["CPUExecutionProvider"])
     (logits,) = session.run(None, {"images": checked.pixels.numpy()})
     with torch.inference_mode():
         expected = model(Preprocessing.of(model.network).normalise(checked.pixels))
@@ -87,7 +120,7 @@ def test_what_the_graph_itself_computes(small, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_exported_program(small, tmp_path: Path) -> None:
-    model = small("efficientnet-mini")
+    model = small("efficientnet-mini", slice(1, 2))
     (done,) = export(model, CLASSES, ["torch"], tmp_path, probe(model, photos(model, 3), labelled=False))
     assert (done.file, done.runtime) == ("model.pt2", "torch.export")
     assert done.difference < 1e-4
@@ -97,7 +130,7 @@ def test_exported_program(small, tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_int8_is_smaller_and_close(small, tmp_path: Path) -> None:
-    model = small("efficientnet-lite0")
+    model = small("efficientnet-mini", slice(1, 3))
     checked = probe(model, photos(model, 24), labelled=True)
     done = export(model, CLASSES, ["onnx", "openvino"], tmp_path, checked, int8=True)
     by_file = {one.file: one for one in done}
@@ -110,7 +143,7 @@ def test_int8_is_smaller_and_close(small, tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_wrong_file_is_not_kept(small, tmp_path: Path, monkeypatch) -> None:
     """The check is what decides: a graph with another offset fails it, and the folder is as it was."""
-    model = small("efficientnet-mini")
+    model = small("efficientnet-mini", slice(1, 2))
     checked = probe(model, photos(model, 3), labelled=False)
 
     class Wrong(Deployable):
@@ -188,13 +221,11 @@ def test_only_labels_that_may_be_looked_at_judge(small) -> None:
 
 
 @pytest.mark.long
-def test_every_way_is_compared_and_the_choice_is_opened_again(small, tmp_path: Path) -> None:
-    model = small("efficientnet-mini")
+def test_every_way_is_compared_and_the_choice_is_opened_again(written: Written, small, tmp_path: Path) -> None:
+    model, checked = written.model, written.checked
     weights = save_weights(model, tmp_path / "model.safetensors", CLASSES)
-    checked = probe(model, photos(model), labelled=True)
-    out = tmp_path / "export"
-    done = export(model, CLASSES, ["onnx", "openvino"], out, checked)
-    rows = compare_ways(model, Weights(model.network, CLASSES), out, done, checked)
+    out = written.copied(tmp_path / "export")
+    rows = compare_ways(model, Weights(model.network, CLASSES), out, written.done, checked)
     ways = {(one.runtime, one.precision) for one in rows}
     assert ways == {
         ("torch", "fp32"),
@@ -230,11 +261,8 @@ def test_hub_folder_is_loaded_again(small, tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
-def test_hostile_files_are_refused_and_run_nothing(suffix: str, small, tmp_path: Path, capfd) -> None:
-    model = small("efficientnet-mini")
-    graph = graph_of(model, CLASSES, None, "uint8")
-    name = "onnx" if suffix == ".onnx" else "openvino"
-    good = FORMATS[name].write(graph, tmp_path / f"good{suffix}").read_bytes()
+def test_hostile_files_are_refused_and_run_nothing(suffix: str, written: Written, tmp_path: Path, capfd) -> None:
+    good = (written.folder / f"model{suffix}").read_bytes()
     proof = tmp_path / "proof"
     hostile = {
         "pickle": pickle.dumps(Payload(proof)),
@@ -253,12 +281,10 @@ def test_hostile_files_are_refused_and_run_nothing(suffix: str, small, tmp_path:
 
 
 @pytest.mark.long
-def test_data_in_other_files_is_never_read(small, tmp_path: Path) -> None:
+def test_data_in_other_files_is_never_read(written: Written, tmp_path: Path) -> None:
     import onnx
 
-    model = small("efficientnet-mini")
-    path = FORMATS["onnx"].write(graph_of(model, CLASSES, None, "uint8"), tmp_path / "model.onnx")
-    proto = onnx.load(path)
+    proto = onnx.load(written.folder / "model.onnx")
     tensor = next(t for t in proto.graph.initializer if len(t.raw_data) > 1000)
     tensor.ClearField("raw_data")
     tensor.data_location = onnx.TensorProto.EXTERNAL
@@ -323,7 +349,7 @@ def test_data_in_other_files_is_never_read_from_within(place: str, tmp_path: Pat
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_a_file_knows_that_an_image_may_have_several_labels(name: str, tmp_path: Path) -> None:
-    model = build(ZOO["efficientnet-mini"].with_(classes=7, channels=1), seed=0).eval()
+    model = build(NARROW, seed=0).eval()
     model.several = True
     path = FORMATS[name].write(graph_of(model, CLASSES, None, "uint8"), tmp_path / FORMATS[name].file)
     assert open_runtime(path).described.several
@@ -332,7 +358,7 @@ def test_a_file_knows_that_an_image_may_have_several_labels(name: str, tmp_path:
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["onnx", "openvino"])
 def test_a_file_refuses_the_images_that_the_network_refuses(name: str, tmp_path: Path) -> None:
-    model = build(ZOO["efficientnet-mini"].with_(classes=7, channels=1), seed=0).eval()
+    model = build(NARROW, seed=0).eval()
     pixels = torch.randint(0, 256, (39, 1, 28, 28), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     with torch.no_grad():
         model.classifier.linear.weight.mul_(100)  # scores that differ
@@ -347,9 +373,13 @@ def test_a_file_refuses_the_images_that_the_network_refuses(name: str, tmp_path:
 
 
 @pytest.mark.long
-def test_a_file_of_somebody_else_says_what_is_missing(tmp_path: Path, small) -> None:
-    graph = graph_of(small("efficientnet-mini"), CLASSES, None, "uint8")
-    path = FORMATS["onnx"].write(replace(graph, metadata={}), tmp_path / "foreign.onnx")
+def test_a_file_of_somebody_else_says_what_is_missing(written: Written, tmp_path: Path) -> None:
+    import onnx
+
+    proto = onnx.load(written.folder / "model.onnx")
+    del proto.metadata_props[:]
+    path = tmp_path / "foreign.onnx"
+    onnx.save(proto, path)
     with pytest.raises(ExportError, match="does not say its network, classes and preprocessing"):
         open_runtime(path)
     with pytest.raises(UsageError, match="write one with: compound export RUN"):
