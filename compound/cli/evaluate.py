@@ -23,6 +23,7 @@ from compound.cli.judged import (
     Recalibrate,
     Reliability,
     Resolutions,
+    Shortcuts,
     TableFile,
     Unknown,
 )
@@ -72,6 +73,7 @@ def evaluate(
     corruptions: Corruptions = False,
     groups: Groups = False,
     group: By = None,
+    shortcuts: Shortcuts = False,
     layout: Layout = None,
     labels: LabelsFile = None,
     *,
@@ -91,13 +93,15 @@ def evaluate(
         refuse_alone(
             weights=weights, calibrate=calibrate, reliability=reliability, predictions=predictions, final=final,
             resolutions=resolutions, recalibrate=recalibrate, layout=layout, labels=labels, unknown=unknown,
-            coverage=coverage, corruptions=corruptions, groups=groups, group=group or None,
+            coverage=coverage, corruptions=corruptions, groups=groups, group=group or None, shortcuts=shortcuts,
         )  # fmt: skip
         return answer_table([model, *words], spec_of("", root, download), again, running.execution(), csv, json)
+    sweep = verb.Sweep(
+        tuple(parse_resolutions(resolutions)), recalibrate, corruptions, groups, tuple(group or ()), shortcuts
+    )
     found = verb.evaluate(
         model, spec_of(words[0] if words else "", root, download),
-        weights=weights, judging=verb.Judging(final, again, layout, labels),
-        sweep=verb.Sweep(tuple(parse_resolutions(resolutions)), recalibrate, corruptions, groups, tuple(group or ())),
+        weights=weights, judging=verb.Judging(final, again, layout, labels), sweep=sweep,
         calibrate=Fitting(calibrate, unknown, coverage), predictions=predictions, reliability=reliability,
         execution=running.execution(), say=note,
     )  # fmt: skip

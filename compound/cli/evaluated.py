@@ -44,7 +44,7 @@ def evaluated_lines(found: "Evaluated") -> list[str]:
         low, high = one["top1_interval"]
         said = f"{one['corruption']}, severity {one['severity']} of 5"
         lines.append(f"{one['top1']:>8.2%}  under {said} (95 % interval {low:.1%} to {high:.1%})")
-    lines += group_lines(found.groups)
+    lines += group_lines(found.groups) + border_lines(found.borders)
     for one in found.swept:
         told = ", batch norms recalibrated" if one["recalibrated"] else ""
         lines.append(f"{one['top1']:>8.2%}  at {one['resolution']} px{told}, loss {one['loss']:.4f}")
@@ -73,6 +73,22 @@ def group_lines(groups: list[dict[str, Any]]) -> list[str]:
         lines.append(f"none of {compared} groups is worse than the rest by more than chance explains")
     if groups and not compared:
         lines.append("no group, with the rest, has enough images to be compared")
+    return lines
+
+
+def border_lines(borders: list[dict[str, Any]]) -> list[str]:
+    """A line for each class that seems to be known by the border of its images, or one that none is."""
+    lines = []
+    for one in borders:
+        if one["shortcut"]:
+            low, high = one["energy_interval"]
+            lines.append(
+                f"look at the border of {one['class']}, {one['place']}: it holds {one['energy']:.0%} of the heat of "
+                f"{one['images']:,} maps and {one['area']:.0%} of the image (95 % interval {low:.0%} to {high:.0%})"
+            )
+    compared = max((one["compared"] for one in borders), default=0)
+    if borders and not lines:
+        lines.append(f"the maps of {compared} classes are not warmer at the border than elsewhere")
     return lines
 
 

@@ -42,3 +42,6 @@ Groups = Annotated[
 By = Annotated[
     list[str] | None, typer.Option("--group", help="Also by a column of the CSV, or a pattern in names; repeatable.")
 ]
+Shortcuts = Annotated[
+    bool, typer.Option("--shortcuts", help="Also where maps are warm: classes known by the border, as by a watermark.")
+]

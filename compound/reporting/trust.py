@@ -24,7 +24,11 @@ def trust_section(run: Path, told: Mapping[str, Any], confusion: Confusion, clas
     sentences = (
         accuracy(told), probabilities(told), labels(doubts), mistakes(told, confusion, classes), strangers(told)
     )  # fmt: skip
-    tables = [table for table in (doubted(doubts or []), promises(told), broken(told), grouped(told)) if table.rows]
+    tables = [
+        table
+        for table in (doubted(doubts or []), promises(told), broken(told), grouped(told), bordered(told))
+        if table.rows
+    ]
     return section("trust", "Can it be trusted?", [rendered("run_trust.html", sentences=sentences), *tables])
 
 
@@ -84,13 +88,28 @@ def mistakes(told: Mapping[str, Any], confusion: Confusion, classes: Sequence[st
     if most:
         one = most[0]
         said = f"Most often it takes {one.truth} for {one.predicted}, {one.times} of {one.images} times"
-    rows = told.get("robustness") or []
+    rows, rests = told.get("robustness") or [], shortcuts(told)
     if not rows:
-        return f"{said}; what blur and noise do to it was not measured (compound evaluate RUN --corruptions)."
+        return f"{said}; what blur and noise do to it was not measured (compound evaluate RUN --corruptions). {rests}"
     worst = min(rows, key=lambda row: float(row["top1"]))
     return (
         f"{said}; it suffers most from {worst['corruption']} (severity {worst['severity']} of 5), under which it names "
-        f"{worst['top1']:.0%} rightly."
+        f"{worst['top1']:.0%} rightly. {rests}"
+    )
+
+
+def shortcuts(told: Mapping[str, Any]) -> str:
+    """Whether a class is known by what stands at the border of its images."""
+    looked = told.get("borders") or []
+    if not looked:
+        return "Whether it knows classes by a watermark or the background was not looked at (--shortcuts)."
+    found = [f"{one['class']} ({one['place']})" for one in looked if one["shortcut"]]
+    if not found:
+        return "Its maps are not warmer at the border than elsewhere, as they would be with a watermark there."
+    more = f" and {len(found) - WORST} more" if len(found) > WORST else ""
+    return (
+        f"It seems to know {', '.join(found[:WORST])}{more} by the border of the images: look there for a watermark, a "
+        "frame or a background."
     )
 
 
@@ -145,6 +164,19 @@ def grouped(told: Mapping[str, Any]) -> Table:
     compared = max((row["compared"] for row in rows), default=0)
     title = f"Accuracy by group; worse where an interval corrected for {compared} comparisons says so"
     return Table("groups", title, columns, cells)
+
+
+def bordered(told: Mapping[str, Any]) -> Table:
+    """How much heat lies at the border of each class's images, those with most first."""
+    rows = sorted(told.get("borders") or [], key=lambda row: (not row["shortcut"], -row["energy"]))
+    columns = (Column("class"), Column("images", exact), Column("heat at the border", percent),
+               Column("area of the border", percent), Column("warmest"), Column("looks like a shortcut"))  # fmt: skip
+    cells = tuple(
+        (row["class"], row["images"], row["energy"], row["area"], row["place"],
+         "yes" if row["shortcut"] else "no" if row["compared"] else "too few")
+        for row in rows
+    )  # fmt: skip
+    return Table("borders", "What classes are known by: heat of their maps at the border", columns, cells)
 
 
 def doubted(doubts: Sequence[Mapping[str, str]]) -> Table:

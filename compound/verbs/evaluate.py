@@ -46,6 +46,7 @@ class Sweep:
 
     `corruptions`: also images with noise, blur, JPEG's and brightness (`compound.evaluation.robustness`). `groups`:
     also by size, brightness and folder, and by each of `by`, columns or patterns (`compound.evaluation.groups`).
+    `shortcuts`: also where the heat of each class lies (`compound.explanation.border`).
     """
 
     resolutions: tuple[int, ...] = ()
@@ -53,6 +54,7 @@ class Sweep:
     corruptions: bool = False
     groups: bool = False
     by: tuple[str, ...] = ()
+    shortcuts: bool = False
 
     def __post_init__(self) -> None:
         check_sides("--resolutions", self.resolutions)
@@ -66,6 +68,7 @@ class Sweep:
             "--corruptions": self.corruptions,
             "--groups": self.groups,
             "--group": self.by,
+            "--shortcuts": self.shortcuts,
         }
 
 
@@ -76,7 +79,7 @@ class Evaluated:
     `fitted`: what was fitted on the held-out images, and `before`: the calibration error without the temperature.
     `unknown`: the network's threshold and what it refuses of these images; `sets`: its sets, and how often these
     images' classes are in theirs. `swept`: figures at other resolutions; `robustness`: under corruptions; `groups`: of
-    images that have something in common.
+    images that have something in common; `borders`: whether classes are known by the border of their images.
     """
 
     model: str
@@ -88,6 +91,7 @@ class Evaluated:
     sets: dict[str, Any] | None = None
     robustness: list[dict[str, Any]] = field(default_factory=list)
     groups: list[dict[str, Any]] = field(default_factory=list)
+    borders: list[dict[str, Any]] = field(default_factory=list)
     swept: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -102,7 +106,7 @@ class Evaluated:
         """The summary, the calibration and the threshold."""
         calibrated = {"temperature": self.temperature, "calibration_error_before": self.before}
         more = {"unknown": self.unknown, "sets": self.sets, "robustness": self.robustness}
-        more |= {"groups": self.groups}
+        more |= {"groups": self.groups, "borders": self.borders}
         known = {name: value for name, value in more.items() if value}
         return self.result.summary() | (calibrated if self.temperature else {}) | known
 
@@ -185,15 +189,17 @@ def evaluate(
 
 
 def _promised(found: Evaluated, net: "ConvNet", sweep: Sweep, place: str, execution: "Execution") -> Evaluated:
-    """With what the network's threshold and its sets say of these images, its accuracy on them made worse, and by
-    groups."""
+    """With what the network's threshold and its sets say of these images, its accuracy on them made worse and
+    by groups, and what it rests on."""
     from compound.data import Preprocessing
     from compound.evaluation.groups import by_groups
     from compound.evaluation.robustness import robustness
+    from compound.explanation.border import borders
     from compound.training import open_run
 
     source, groups = found.judged.source, []
     worse = robustness(net, source, execution) if sweep.corruptions else []
+    looked = borders(net, source, found.result.classes, execution) if sweep.shortcuts else []
     if sweep.groups or sweep.by:
         where = place or open_run(found.model).spec.where
         groups = by_groups(found.result, source, where, sweep.by, Preprocessing.of(net.network), execution)
@@ -203,6 +209,7 @@ def _promised(found: Evaluated, net: "ConvNet", sweep: Sweep, place: str, execut
         sets=covered_of(found.result, net.sets) if net.sets else None,
         robustness=[one.to_json() for one in worse],
         groups=[one.to_json() for one in groups],
+        borders=[one.to_json() for one in looked],
     )
 
 
@@ -211,7 +218,7 @@ def _kept(found: Evaluated, net: "ConvNet", described: "Weights") -> None:
     path = Path(found.model)
     if found.fitted.kept:
         keep_weights(path, net, described)
-    if found.judged.own and (found.fitted.kept or found.robustness or found.groups):
+    if found.judged.own and (found.fitted.kept or found.robustness or found.groups or found.borders):
         keep_figures(path, found.temperature, found.figures())
 
 

@@ -353,7 +353,9 @@ def test_groups_are_told_kept_and_written(cli, runs, tmp_path):
     assert [(row["group"], int(row["images"])) for row in rows] == [
         (one["group"], one["images"]) for one in found["groups"]
     ]
-    _, said, _ = cli("evaluate", run, "--groups")
+    _, said, _ = cli("evaluate", run, "--groups", "--shortcuts")
+    assert "the maps of " in said or "look at the border of " in said
+    assert json.loads((run / "evaluation.json").read_text())["borders"]
     assert "images of brightness up to" in said
     assert "no group, with the rest, has enough images to be compared" in said
     assert "--groups is of one network on one set" in cli.error("evaluate", *runs, "--groups")[1]

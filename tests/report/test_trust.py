@@ -87,3 +87,16 @@ def test_groups_that_are_worse_are_named_first(make_run):
     ]  # fmt: skip
     assert "corrected for 2 comparisons" in table.title
     assert "None of the 2 groups" in told(path, groups=[better]).body
+
+
+def test_classes_that_are_known_by_the_border_are_named(make_run):
+    path = make_run()
+    assert "was not looked at (--shortcuts)" in told(path).body
+    one = {"class": "cat", "images": 30, "energy": 0.8, "energy_interval": [0.7, 0.9], "area": 0.44, "place": "top left",
+           "compared": 2, "shortcut": True}  # fmt: skip
+    clean = one | {"class": "eel", "energy": 0.3, "shortcut": False}
+    section = told(path, borders=[clean, one])
+    assert "It seems to know cat (top left) by the border of the images" in section.body
+    (table,) = (table for table in section.tables if table.name == "borders")
+    assert [(row[0], row[-1]) for row in table.rows] == [("cat", "yes"), ("eel", "no")]
+    assert "Its maps are not warmer at the border" in told(path, borders=[clean]).body
