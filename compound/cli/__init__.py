@@ -14,7 +14,7 @@ from compound import __version__
 from compound.cli.absurd import hold_sensible, refuse_empty
 from compound.cli.arrangement import VERBS as VERBS
 from compound.cli.arrangement import arranged, arranged_group, epilog, group_of
-from compound.cli.ending import end_with, hear_everywhere
+from compound.cli.ending import end_with, hear_everywhere, was_stopped
 from compound.errors import CompoundError, Stopped
 from compound.imports import spare_imports
 from compound.terminal import tell, tell_error
@@ -126,26 +126,32 @@ def run(arguments: list[str], debug: bool = False) -> int:
         command(arguments)
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else 1 if left.code else 0
-    except CompoundError as error:
+    except BrokenPipeError:
+        return 0
+    except Stopped as error:
         if debug:
             raise
-        (tell if isinstance(error, Stopped) else tell_error)(str(error))
+        tell(str(error))
         return error.exit_code
-    except ModuleNotFoundError as error:
-        if debug or (error.name or "").startswith("compound"):
+    except BaseException as error:
+        if was_stopped(error):
+            print("stopped", file=sys.stderr)
+            return 130
+        if debug or not isinstance(error, Exception):
             raise
+        return tell_failure(error)
+    return 0
+
+
+def tell_failure(error: Exception) -> int:
+    """Say what went wrong in one sentence; the exit code."""
+    if isinstance(error, CompoundError):
+        tell_error(str(error))
+        return error.exit_code
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("compound"):
         extra = EXTRAS.get((error.name or "").partition(".")[0], "train")
         remedy = f"run: pip install 'compound[{extra}]'"
         tell_error(f"this verb needs {error.name}, which is not installed; {remedy}")
         return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        return 0
-    except Exception as error:
-        if debug:
-            raise
-        tell_error(f"{type(error).__name__}: {error} (run again with --debug for the traceback)")
-        return 1
-    return 0
+    tell_error(f"{type(error).__name__}: {error} (run again with --debug for the traceback)")
+    return 1

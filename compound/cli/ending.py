@@ -9,6 +9,8 @@ from contextlib import suppress
 from threading import Timer
 from types import FrameType
 
+from compound.errors import CompoundError
+
 OWN_END = 10.0  # seconds in which Python and a group of processes (`compound.parallel.leave`) end by themselves
 LATER = 0.05  # seconds after which a callback has returned
 
@@ -27,6 +29,19 @@ def hear_everywhere() -> None:
             before(raised)
 
     sys.unraisablehook = hook
+
+
+def was_stopped(error: BaseException) -> bool:
+    """Whether it is Ctrl-C that became this error: compiled libraries wrap what is raised within them, or quote it."""
+    seen: list[BaseException] = []
+    one: BaseException | None = error
+    while one and one not in seen:
+        quoted = not isinstance(one, CompoundError) and KeyboardInterrupt.__name__ in str(one)
+        if quoted or isinstance(one, KeyboardInterrupt):
+            return True
+        seen.append(one)
+        one = one.__cause__ or one.__context__
+    return False
 
 
 def end_with(code: int) -> None:

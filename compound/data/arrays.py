@@ -102,6 +102,7 @@ def _part(given: Mapping[str, NDArray[Any]], prefix: str, path: Path) -> ArraySo
         numbers = numbers[:, 0]
     if numbers.size and (numbers.min() < 0 or (numbers.ndim == 2 and numbers.max() > 1)):
         raise DataError(f"{path}: {labels} goes from {numbers.min()} to {numbers.max()}; count classes from 0")
+    _refuse_many(1 + int(numbers.max(initial=0)), path)  # before they become int64, in which uint64 may be negative
     return ArraySource(pixels, numbers, f"{path.name} {images}")
 
 
@@ -127,11 +128,15 @@ def _classes(given: Mapping[str, NDArray[Any]], parts: list[ArraySource], path: 
     if len(several) > 1:
         raise DataError(f"{path} has one label an image in one part and several in another; give all alike")
     count = several.pop() or 1 + max(int(source.labels.max(initial=-1)) for source in parts)
-    if count > bound("COMPOUND_MAX_CLASSES"):
-        raise DataError(f"{path}: its labels go to {count - 1:,}; count classes from 0, or raise COMPOUND_MAX_CLASSES")
+    _refuse_many(count, path)
     if "classes" not in given:
         return tuple(str(number) for number in range(count))
     names = tuple(str(name) for name in given["classes"])
     if len(names) < count:
         raise DataError(f"{path} names {len(names)} classes and its labels go to {count - 1}; name them all")
     return names
+
+
+def _refuse_many(count: int, path: Path) -> None:
+    if count > bound("COMPOUND_MAX_CLASSES"):
+        raise DataError(f"{path}: its labels go to {count - 1:,}; count classes from 0, or raise COMPOUND_MAX_CLASSES")

@@ -34,6 +34,8 @@ from compound.parallel import is_first
 from compound.places import nearest_run
 from compound.training.recipe import Recipe, read_recipe
 
+PARTS = ("train", "holdout", "test")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -128,8 +130,18 @@ def open_run(path: str | Path) -> Run:
         start = given.get("start")
         if start is not None:
             start = {str(name): str(value) for name, value in start.items()}
-        seen = (given["data"], given["seed"], given["state"], lowered, threads, start, given.get("setup"))
+        seen = (_data_kept(given["data"]), given["seed"], given["state"], lowered, threads, start, given.get("setup"))
         return Run(path, network, recipe, *seen)
+
+
+def _data_kept(given: Any) -> dict[str, Any]:
+    """What stands of the data in a file, where its fields are what pages and verbs make of them."""
+    told = dict(given) | {"name": str(given["name"])}
+    if not isinstance(told["classes"], list):
+        raise TypeError
+    if (images := told.get("images")) is not None:
+        told["images"] = {part: int(images[part]) for part in PARTS}
+    return told
 
 
 def resume_command(path: str | Path) -> str:
@@ -140,7 +152,7 @@ def resume_command(path: str | Path) -> str:
 
 def data_fields(data: DataSet) -> dict[str, Any]:
     """What a run keeps of its data: the question whole, and what it was answered with."""
-    images = {part: len(getattr(data, part)) for part in ("train", "holdout", "test")}
+    images = {part: len(getattr(data, part)) for part in PARTS}
     told = {"name": data.name, "classes": list(data.classes), "images": images, "fingerprint": data.fingerprint()}
     return data.spec.to_mapping() | told
 

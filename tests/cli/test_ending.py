@@ -8,8 +8,10 @@ import weakref
 
 import pytest
 
+from compound import cli
 from compound.cli import ending
-from compound.cli.ending import end_with, hear_everywhere
+from compound.cli.ending import end_with, hear_everywhere, was_stopped
+from compound.errors import UsageError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -21,6 +23,30 @@ def signals_given_back(monkeypatch):
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+def wrapped() -> None:
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as stop:
+        raise ValueError("Error building a serializer") from stop
+
+
+def quoted() -> None:
+    raise ValueError("Error building a serializer: KeyboardInterrupt: ")  # as pydantic's core in Rust
+
+
+@pytest.mark.parametrize("verb", [wrapped, quoted])
+def test_ctrl_c_that_a_library_made_an_error_of_is_a_stop(verb, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(cli, "application", lambda *_: None)
+    monkeypatch.setattr(cli.typer.main, "get_command", lambda _: lambda _: verb())
+    monkeypatch.setattr(cli, "hold_sensible", lambda _: None)
+    assert cli.run(["show"]) == 130
+    assert capsys.readouterr().err == "stopped\n"
+
+
+def test_a_file_named_like_a_stop_is_none() -> None:
+    assert not was_stopped(UsageError("cannot read KeyboardInterrupt.yaml"))
 
 
 class Thing:

@@ -44,6 +44,9 @@ def test_labels_make_no_endless_classes(tmp_path: Path, monkeypatch) -> None:
     path = arrays(tmp_path / "x.npz", train_labels=np.array([0, 1, 2, 2_000_000_000]))
     with pytest.raises(DataError, match="its labels go to 2,000,000,000"):
         open_data(str(path))
+    path = arrays(tmp_path / "u.npz", train_labels=np.array([0, 1, 2, 2**64 - 1], np.uint64))
+    with pytest.raises(DataError, match="its labels go to 18,446,744,073,709,551,615"):  # -1 as int64
+        open_data(str(path))
     monkeypatch.setenv("COMPOUND_MAX_CLASSES", "3")
     with pytest.raises(DataError, match="its labels go to 3"):
         open_data(str(arrays(tmp_path / "y.npz", train_labels=np.arange(4))))

@@ -43,6 +43,24 @@ def test_an_old_run_knows_what_its_network_is_for(old):
     assert find_network("done", classes=7).classes == 7
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("    test: 24", "    test: ../../etc/passwd", "its fields hold other values"),
+        ("    train: 48", "    uraio: 48", "it has no 'train'"),
+        ("  - bars\n  - columns\n  - dots\n", "    bars: columns\n", "its fields hold other values"),
+        ("  name: pictures\n", "", "it has no 'name'"),
+    ],
+)
+def test_data_of_a_run_that_is_no_data_is_damage(old, right, wrong, said):
+    file = Path("done/run.yaml")
+    text = file.read_text()
+    assert right in text
+    file.write_text(text.replace(right, wrong))
+    with pytest.raises(UsageError, match=f"run.yaml is damaged: {said}"):
+        open_run("done")
+
+
 def test_old_weights_evaluate_as_they_did(old, tmp_path):
     model, weights = load_model("done/model.safetensors")
     assert (weights.classes, weights.channels) == (CLASSES, 1)
