@@ -42,6 +42,8 @@ class ArchitectureSearch:
 
     def settings(self) -> Mapping[str, Any]:
         objective = {name: value for name, value in vars(self.objective).items() if name != "measure"}
+        if objective["exponent_below"] is None:  # not asked for: the same search as before there was one
+            del objective["exponent_below"]
         objective |= getattr(self.objective.measure, "settings", {})
         return {
             "space": f"{self.space.name} {self.space.fingerprint}",

@@ -47,6 +47,7 @@ class ArchitecturePlan:
     target: float
     objective: Form = "soft"
     cost_exponent: float = -0.07
+    exponent_below: float | None = None
     least: float = 0.5
     most: float = 1.2
     evaluation: Estimation = "shared"
@@ -105,7 +106,7 @@ class ArchitecturePlan:
 
     def problem(self, space: Space, evaluator: Evaluator) -> ArchitectureSearch:
         space, measure = space.for_data(opened(self.spec)), device_latency(self.cost, self.table)
-        objective = Objective(self.cost, self.target, self.objective, self.cost_exponent, measure)
+        objective = Objective(self.cost, self.target, self.objective, self.cost_exponent, measure, self.exponent_below)
         name = f"architecture-{space.name}"
         return ArchitectureSearch(space, objective, evaluator, self.least, self.most, name)
 

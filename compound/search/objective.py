@@ -19,9 +19,10 @@ Form = Literal["soft", "hard", "pareto"]
 class Objective:
     """ACC · (COST / T)^w with w = `cost_exponent` and T = `target` (Section 4; Tan et al. 2019, MnasNet, Equation 2).
 
-    `soft` uses w on both sides of the target (−0.07). `hard` asks nothing below it and divides by the excess above it
-    (MnasNet's α = 0, β = −1). `pareto` keeps accuracy and cost as two values. `measure` is a cost that is not counted,
-    such as a network's seconds on a device; it must be picklable.
+    `soft` uses w on both sides of the target (−0.07), or `exponent_below` below it (MnasNet's α; its β is w). `hard`
+    asks nothing below it and divides by the excess above it (α = 0, β = −1). `pareto` keeps accuracy and cost as two
+    values. `measure` is a cost that is not counted, such as a network's seconds on a device; it must be
+    picklable.
     """
 
     cost: str = "macs"
@@ -29,6 +30,7 @@ class Objective:
     form: Form = "soft"
     cost_exponent: float = -0.07
     measure: Callable[[Network], float] | None = None
+    exponent_below: float | None = None
 
     def __post_init__(self) -> None:
         if self.measure is None and self.cost not in COUNTED:
@@ -37,6 +39,11 @@ class Objective:
             raise UsageError(f"target {self.target} is not a positive number; give e.g. 400M")
         if not (math.isfinite(self.cost_exponent) and self.cost_exponent <= 0):
             raise UsageError(f"cost exponent {self.cost_exponent} would reward cost; use 0 or less, such as -0.07")
+        below = self.exponent_below
+        if below is not None and not (math.isfinite(below) and below <= 0):
+            raise UsageError(f"cost exponent {below} below the target would reward cost; use 0 or less, such as -0.07")
+        if below is not None and self.form != "soft":
+            raise UsageError(f"the {self.form} objective has no exponent below its target; use soft, or leave it out")
         if self.form not in ("soft", "hard", "pareto"):
             raise UsageError(f"there is no form {self.form!r} of the objective; use soft, hard or pareto")
 
@@ -55,7 +62,9 @@ class Objective:
         ratio = spent / self.target
         if self.form == "hard":
             return accuracy * min(1.0, 1 / ratio)
-        return float(accuracy * ratio**self.cost_exponent)
+        below = self.cost_exponent if self.exponent_below is None else self.exponent_below
+        exponent = below if ratio < 1 else self.cost_exponent
+        return float(accuracy * ratio**exponent)
 
     def values(self, accuracy: float, spent: float) -> tuple[float, ...]:
         """One value a direction."""

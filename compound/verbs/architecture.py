@@ -1,7 +1,7 @@
 """`compound.search_architecture`: the baseline itself (Section 4); `validate_search`: what its search is worth."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,8 @@ class Proposals:
     """How candidates are proposed, and how many: `strategy` random, evolution, ppo, tpe, or nsga2 for two objectives;
     `screen` picks among proposals by surrogate, naswot or synflow. The best `finalists` are trained in full; None: 3,
     or none where the search itself trains in full. `begin`: networks of the space that are judged before any is
-    proposed, such as the one made by hand: what is found is then held against them.
+    proposed, such as the one made by hand: what is found is then held against them. `settings` of the strategy:
+    population and sample of evolution; batch, epochs and rate of ppo.
     """
 
     strategy: str = "evolution"
@@ -33,6 +34,7 @@ class Proposals:
     trials: int = 200
     finalists: int | None = None
     begin: "tuple[Network | Place, ...]" = ()
+    settings: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def search_architecture(
     folder = folder_of(out, "search", found.name, images.name)
     strategy = architecture_strategy(
         proposals.strategy, found.for_data(images), proposals.trials,
-        form=plan.objective, screen=proposals.screen, seed=plan.seed,
+        form=plan.objective, screen=proposals.screen, seed=plan.seed, settings=proposals.settings,
     )  # fmt: skip
     affordable(plan.problem(found, plan.trainer()), plan.seed)
     plan.save(folder, found)

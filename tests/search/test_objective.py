@@ -82,9 +82,22 @@ def test_the_knee():
         ({"cost": "mac"}, "there is no cost 'mac'; did you mean 'macs'"),
         ({"target": 0}, "target 0 is not a positive number"),
         ({"cost_exponent": 0.07}, "cost exponent 0.07 would reward cost"),
+        ({"exponent_below": 0.07}, "cost exponent 0.07 below the target would reward cost"),
+        ({"exponent_below": 0.0, "form": "hard"}, "the hard objective has no exponent below its target"),
         ({"form": "sof"}, "there is no form 'sof'"),
     ],
 )
 def test_what_is_refused(fields, said):
     with pytest.raises(UsageError, match=said):
         Objective(**fields)
+
+
+def test_an_exponent_of_its_own_below_the_target():
+    """Tan et al. 2019, Equation 3: w = α up to the target and β above; their hard constraint is α = 0, β = −1."""
+    soft = Objective("macs", 400e6, cost_exponent=-1.0, exponent_below=0.0)
+    hard = Objective("macs", 400e6, "hard")
+    for spent in (100e6, 400e6, 600e6):
+        assert soft.reward(0.7, spent) == pytest.approx(hard.reward(0.7, spent))
+    uneven = Objective("macs", 400e6, cost_exponent=-0.3, exponent_below=-0.05)
+    assert uneven.reward(0.7, 200e6) == pytest.approx(0.7 * 0.5**-0.05)
+    assert uneven.reward(0.7, 800e6) == pytest.approx(0.7 * 2**-0.3)

@@ -15,6 +15,7 @@ from compound.search.samplers.evolution import RegularizedEvolution
 from compound.search.samplers.ppo import PPO, Controller
 from compound.search.simulated import Simulated
 from compound.search.space_file import find_space
+from compound.search.strategies import SETTINGS, architecture_strategy
 from compound.trials import RandomSearch
 from compound.trials.board import VOID
 from compound.trials.testing import CHECKS, SPACE, new_study, quiet, repeats_with_the_same_seed, search
@@ -212,3 +213,32 @@ def test_the_simulated_optimum_is_the_optimum():
     assert len(worths) == 144
     assert max(worths) == pytest.approx(objective.best)
     assert min(worths) == pytest.approx(objective.worst)
+
+
+def test_what_can_be_set_of_a_strategy():
+    space = find_space("small")
+    made = architecture_strategy("evolution", space, 500, settings={"population": 40, "sample": 10})
+    sampler = made.sampler(0)
+    assert (sampler.population, sampler.sample) == (40, 10)
+    assert made.name == "evolution population 40 sample 10"
+    ppo = architecture_strategy("ppo", space, 50, settings={"rate": 0.1, "batch": 4}).sampler(0)
+    assert (ppo.rate, ppo.batch, ppo.epochs) == (0.1, 4, 4)
+    for name, usual in SETTINGS.items():  # the defaults that messages name are those of the samplers
+        sampler = MAKERS[name].func(SPACE)
+        assert {setting: getattr(sampler, setting) for setting in usual} == usual
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("evolution", {"populaton": 40}, "strategy evolution has no setting 'populaton'; did you mean 'population'"),
+        ("tpe", {"population": 40}, "strategy tpe has no setting 'population'"),
+        ("evolution", {"population": 2.5}, "population 2.5 is no setting of evolution; use e.g. 100"),
+        ("evolution", {"population": 4, "sample": 8}, "sample 8 of a population of 4 is not possible"),
+        ("ppo", {"rate": -1}, "rate -1 is no setting of ppo; use e.g. 0.02"),
+        ("ppo", {"rate": float("nan")}, "rate nan is no setting of ppo"),
+    ],
+)
+def test_what_cannot_be_set(name, settings, said):
+    with pytest.raises(UsageError, match=said):
+        architecture_strategy(name, find_space("small"), 50, settings=settings)

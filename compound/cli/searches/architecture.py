@@ -23,11 +23,21 @@ Memory = Annotated[str | None, typer.Option(help="The target in bytes of inferen
 Latency = Annotated[str | None, typer.Option(help="The target as time of one call on --device FILE.json, e.g. 2ms.")]
 ObjectiveForm = Annotated[str, typer.Option("--objective", help="soft, hard, or pareto (accuracy and cost apart).")]
 Exponent = Annotated[float, typer.Option("--cost-exponent", help="w in accuracy · (cost / target)^w.")]
+Below = Annotated[
+    float | None, typer.Option("--exponent-below", help="The exponent below the target, where it is another (0: none).")
+]
 Least = Annotated[float, typer.Option(help="Candidates cost at least this times the target.")]
 Most = Annotated[float, typer.Option(help="Candidates cost at most this times the target.")]
 StrategyName = Annotated[
     str, typer.Option("--strategy", "--sampler", help="random, evolution, ppo, tpe, or nsga2 (for pareto).")
 ]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE",
+        help="Of the strategy: population, sample (evolution); batch, epochs, rate (ppo); repeatable.",
+    ),
+]  # fmt: skip
 ScreenName = Annotated[str, typer.Option("--screen", help="Pick among proposals: surrogate, naswot, synflow, none.")]
 EvaluationName = Annotated[str, typer.Option("--evaluation", help="shared, full, short, shrunken, or halving.")]
 Minutes = Annotated[float, typer.Option(min=0.01, help="Of training the shared weights.")]
@@ -57,9 +67,11 @@ def architecture(
     latency: Latency = None,
     objective: ObjectiveForm = "soft",
     cost_exponent: Exponent = -0.07,
+    exponent_below: Below = None,
     least: Least = 0.5,
     most: Most = 1.2,
     strategy: StrategyName = "evolution",
+    settings: Settings = None,
     screen: ScreenName = "none",
     evaluation: EvaluationName = "shared",
     minutes: Minutes = 5,
@@ -84,14 +96,16 @@ def architecture(
     cost, target = target_of(macs=macs, params=params, activations=activations, memory=memory, latency=latency)
     asked = {
         "data": data, "cost": cost, "target": target, "objective": objective, "cost_exponent": cost_exponent,
+        "exponent_below": exponent_below,
         "least": least, "most": most, "evaluation": evaluation, "minutes": minutes, "epochs": epochs,
         "recipe": recipe, "holdout": holdout, "channels": options.channels,
         "root": str(options.root) if options.root else None, "download": options.download,
         "seed": seed, "device": where, "table": str(table) if table else None,
     }  # fmt: skip
     plan = from_mapping(ArchitecturePlan, asked, "options")
+    proposals = verb.Proposals(strategy, screen, trials, finalists, tuple(begin or ()), settings_of(settings))
     found = verb.search_architecture(
-        plan, space, options.out, proposals=verb.Proposals(strategy, screen, trials, finalists, tuple(begin or ())),
+        plan, space, options.out, proposals=proposals,
         sharing=options.sharing(workers, where, not json), say=silent if json else note,
     )  # fmt: skip
     answer(json, found.to_json(), winner_text(found))
@@ -119,6 +133,17 @@ def validate(
         + (f"; {result['truth']['tau']:.2f} between two seeds of full training" if "truth" in result else "")
         + f"\nwritten to {file}",
     )
+
+
+def settings_of(words: list[str] | None) -> dict[str, float]:
+    found = {}
+    for word in words or ():
+        name, _, text = word.partition("=")
+        try:
+            found[name.strip()] = float(text)
+        except ValueError:
+            raise UsageError(f"--set {word!r} is not a setting; write NAME=NUMBER, e.g. population=64") from None
+    return found
 
 
 def target_of(**limits: str | None) -> tuple[str, float]:
