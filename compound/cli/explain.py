@@ -26,7 +26,13 @@ def explain(
     classes: Annotated[
         list[str] | None, typer.Option("--class", help="A class, repeatable, or top:K; default top:3.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="cam or grad-cam; default cam where the network has it.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="cam, grad-cam, grad-cam++, layer-cam or score-cam; default cam where the network has it."),
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Whose maps, such as stage3; default the last ones. cam has no other.")
+    ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Several models: the same class under each, with scores (Figure 7).")
     ] = False,
@@ -40,9 +46,10 @@ def explain(
     """Show where a network sees a class: maps over photos; with --compare, several networks and their scores."""
     models, images = split_places(places, weights, compare)
     found = verb.explain(
-        models, images, weights=weights, classes=classes, method=method, boxes=boxes, out=out, device=device, say=note
-    )
-    lines = compared_text(found) if compare else explained_text(found, asked=method)
+        models, images, weights=weights, classes=classes, method=method, layer=layer, boxes=boxes, out=out,
+        device=device, say=note,
+    )  # fmt: skip
+    lines = compared_text(found) if compare else explained_text(found, asked=method or layer)
     if lines or json:
         answer(json, found.to_json(), "\n".join(lines))
     if found.damaged:

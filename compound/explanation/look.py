@@ -48,12 +48,13 @@ class Look:
 class MapRequest:
     """What is asked about images: `classes` (images of the source, K), or else the `top` most probable ones of each.
 
-    `regions` by file name and `areas` say which scores are counted.
+    `layer`: whose maps, see `explain`. `regions` by file name and `areas` say which scores are counted.
     """
 
     classes: Tensor | None = None
     top: int = 1
     method: Method | None = None
+    layer: str | None = None
     regions: Mapping[str, list[Region]] | None = None
     areas: bool = False
 
@@ -68,7 +69,9 @@ def look(model: ConvNet, source: Source, damage: DamageLog, asked: MapRequest, d
         if not len(batch):
             continue
         chosen = None if asked.classes is None else asked.classes[batch.indices].to(where)
-        images, found = explain_prepared(model, batch.images.to(where), chosen, top=asked.top, method=asked.method)
+        images, found = explain_prepared(
+            model, batch.images.to(where), chosen, top=asked.top, method=asked.method, layer=asked.layer
+        )
         refuse_no_numbers(model.network, found.logits, [source.path(index) for index in batch.indices.tolist()])
         heat = found.heat(*images.shape[2:])
         scores: list[list[dict[str, float]]] = [[{} for _ in row] for row in found.classes]
@@ -97,12 +100,18 @@ def look(model: ConvNet, source: Source, damage: DamageLog, asked: MapRequest, d
 
 
 def explain_prepared(
-    model: ConvNet, pixels: Tensor, classes: Tensor | None = None, *, top: int = 1, method: Method | None = None
+    model: ConvNet,
+    pixels: Tensor,
+    classes: Tensor | None = None,
+    *,
+    top: int = 1,
+    method: Method | None = None,
+    layer: str | None = None,
 ) -> tuple[Tensor, Explanation]:
     """Images as `Preprocessing.resize` gives them, uint8 (N, C, R, R) on the model's device, as the network's input
     (N, C, R, R), and their maps; see `explain`."""
     images = Preprocessing.of(model.network).normalise(pixels).contiguous(memory_format=torch.channels_last)
-    return images, explain(model, images, classes, top=top, method=method)
+    return images, explain(model, images, classes, top=top, method=method, layer=layer)
 
 
 def seen_mask(regions: list[Region], image: Tensor, preprocessing: Preprocessing) -> Tensor:

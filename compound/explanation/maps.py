@@ -1,21 +1,24 @@
-"""Class activation maps from the network's own head.
+"""Class activation maps: from the network's own head, or of any layer by gradients or scores.
 
 N images, C channels and h × w positions of the last maps, K chosen classes, R the resolution in px
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from compound.errors import UsageError
+from compound.explanation.channels import BY_GRADIENTS, score_cam
+from compound.explanation.layers import run_from
 from compound.network import Network
 from compound.nn import ConvNet, evaluating
 
-Method = Literal["cam", "grad-cam"]
-METHODS: tuple[Method, ...] = ("cam", "grad-cam")
+Method = Literal["cam", "grad-cam", "grad-cam++", "layer-cam", "score-cam"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True)
@@ -55,30 +58,45 @@ def explain(
     *,
     top: int = 1,
     method: Method | None = None,
+    layer: str | None = None,
 ) -> Explanation:
     """The maps of `classes` (N, K), or of the `top` most probable ones, for preprocessed images (N, C, R, R).
 
     `cam` (Zhou et al. 2016, Equation 2) weighs the last maps with the classifier's own weights; networks with hidden
-    layers behind the pooling have no such weights and get `grad-cam` (Selvaraju et al. 2017, Equations 1 and 2,
-    before the ReLU), which is also what `method=None` falls back to. No layer is named: it is the map that
-    `model.forward_features` returns. The model keeps its modes, gradients and flags.
+    layers behind the pooling have no such weights and get `grad-cam`, which is also what `method=None` falls back to.
+    The other methods (see `compound.explanation.channels`) read the maps of `layer`, a name of `model.named_modules()`,
+    by default those that `model.forward_features` returns. The model keeps its modes, gradients and flags. Raises
+    `UsageError` for a layer that is not there or gives no maps, and for `cam` of a network or layer that has none.
     """
-    if method == "cam" and not has_class_maps(model.network):
+    linear = layer is None and has_class_maps(model.network)
+    method = method or ("cam" if linear else "grad-cam")
+    if method == "cam" and layer is not None:
+        raise UsageError("cam reads the last maps alone; leave the layer out, or use grad-cam")
+    if method == "cam" and not linear:
         raise UsageError(
             f"{model.network.name} has no class activation map: layers lie between pooling and classifier; use grad-cam"
         )
-    method = method or ("cam" if has_class_maps(model.network) else "grad-cam")
     with evaluating(model):
-        with torch.no_grad():
-            features = model.forward_features(images)
-            logits = model.classifier(features)
-        if classes is None:
-            classes = logits.topk(min(top, logits.shape[1])).indices
-        if method == "grad-cam":
-            maps, bias = _gradient_maps(model, features, classes), torch.full(classes.shape, torch.nan)
-        else:
+        if method == "cam":
+            with torch.no_grad():
+                features = model.forward_features(images)
+                logits = model.classifier(features)
+            classes = _chosen(logits, classes, top)
             maps, bias = _class_maps(model, features, classes)
-    return Explanation(method, maps.detach(), classes, logits, bias)
+            return Explanation(method, maps.detach(), classes, logits, bias)
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf, logits = run_from(model, images.clone(), layer)
+            classes = _chosen(logits, classes, top).clone()
+            if method == "score-cam":
+                maps = score_cam(model, images, leaf.detach(), classes)
+            else:
+                maps = _gradient_maps(BY_GRADIENTS[method], leaf, logits.gather(1, classes))
+    return Explanation(method, maps.detach(), classes, logits.detach(), torch.full(classes.shape, torch.nan))
+
+
+def _chosen(logits: Tensor, classes: Tensor | None, top: int) -> Tensor:
+    """The classes that are asked for, (N, K)."""
+    return logits.topk(min(top, logits.shape[1])).indices if classes is None else classes
 
 
 @torch.no_grad()
@@ -98,13 +116,10 @@ def _class_maps(model: ConvNet, features: Tensor, classes: Tensor) -> tuple[Tens
     return maps, linear.bias[classes]
 
 
-def _gradient_maps(model: ConvNet, features: Tensor, classes: Tensor) -> Tensor:
-    """Σ_k α_k^c f_k with α the mean of ∂ logit / ∂ f_k over positions: only the head is differentiated."""
+def _gradient_maps(of: Callable[[Tensor, Tensor], Tensor], leaf: Tensor, logits: Tensor) -> Tensor:
+    """What `of` makes of the slopes of each column of `logits` (N, K) and of the maps, (N, K, h, w)."""
     maps = []
-    with torch.inference_mode(False), torch.enable_grad():
-        leaf = features.clone().requires_grad_()
-        logits = model.classifier(leaf).gather(1, classes.clone())
-        for column in range(classes.shape[1]):
-            (slope,) = torch.autograd.grad(logits[:, column].sum(), leaf, retain_graph=True)
-            maps.append((slope.mean((2, 3), keepdim=True) * leaf.detach()).sum(1))
+    for column in range(logits.shape[1]):
+        (slope,) = torch.autograd.grad(logits[:, column].sum(), leaf, retain_graph=True)
+        maps.append(of(slope, leaf.detach()))
     return torch.stack(maps, 1)

@@ -29,6 +29,7 @@ class Explained:
     looks: "tuple[tuple[Look, ...], ...]"
     pictures: tuple[Path, ...]
     damaged: dict[str, str]
+    layer: str | None = None
 
     def scores(self) -> list[dict[str, float]]:
         """The mean probability and scores of each network."""
@@ -43,15 +44,17 @@ class Explained:
         ]
         damaged = [{"path": path, "reason": reason} for path, reason in self.damaged.items()]
         methods = [each[0].method if each else None for each in self.looks]
+        named = {"layer": self.layer} if self.layer is not None else {}
         if len(self.networks) == 1:
             pictures = [one | {"picture": str(path)} for one, path in zip(told[0], self.pictures, strict=True)]
-            return {"model": self.networks[0].name, "method": methods[0], "pictures": pictures, "damaged": damaged}
+            head = {"model": self.networks[0].name, "method": methods[0]}
+            return head | named | {"pictures": pictures, "damaged": damaged}
         rows = zip(self.networks, methods, self.scores(), told, strict=True)
         models = [
             {"model": network.name, "method": method, "scores": scores, "images": images}
             for network, method, scores, images in rows
         ]
-        return {"picture": str(self.pictures[0]), "models": models, "damaged": damaged}
+        return named | {"picture": str(self.pictures[0]), "models": models, "damaged": damaged}
 
 
 @heard
@@ -62,6 +65,7 @@ def explain(
     weights: Place | None = None,
     classes: Sequence[str] | None = None,
     method: str | None = None,
+    layer: str | None = None,
     boxes: Place | None = None,
     out: Place = "explanations",
     device: str = "auto",
@@ -74,7 +78,8 @@ def explain(
         images: files, folders or patterns.
         weights: another library's weights, or a published name, for the network `models`.
         classes: names, or one `top:K`; by default the three most probable, and side by side the most probable one.
-        method: `cam` or `grad-cam`; by default `cam` where the network has it.
+        method: one of `compound.explanation.METHODS`; by default `cam` where the network has it, else `grad-cam`.
+        layer: whose maps, a name of `named_modules()`; by default the last maps. `cam` has no other.
         boxes: a CSV of path,left,top,right,bottom or path,mask: the heat inside is scored.
         out: the folder of the pictures. device: where they are computed.
         say: told what is left out of folders.
@@ -82,25 +87,28 @@ def explain(
     from compound.data import DamageLog
     from compound.deploy import find_images
     from compound.explanation import METHODS, MapRequest, read_regions, side_by_side, write_comparison, write_pictures
+    from compound.explanation.layers import find_layer
 
     chosen_method = next((one for one in METHODS if one == method), None)
     if method is not None and chosen_method is None:
-        raise UsageError(f"--method {method!r} is unknown; use {' or '.join(METHODS)}")
+        raise UsageError(f"--method {method!r} is unknown; use {', '.join(METHODS)}")
     found = find_images(paths(images))
     networks = _networks(models, weights)
+    for network in networks if layer is not None else ():
+        find_layer(network.model, str(layer))
     several = len(networks) > 1
     chosen, top = find_classes(classes or ["top:1" if several else "top:3"], networks[0].classes)
     regions = read_regions(Path(boxes)) if boxes else None
     if regions is not None and not regions.keys() & {path.name for path in found}:
         raise UsageError(f"{boxes} names none of the images; its column path holds their file names")
-    asked = MapRequest(_for_all(chosen, len(networks[0].source(found))), top, chosen_method, regions, areas=several)
+    asked = MapRequest(_for_all(chosen, len(networks[0].source(found))), top, chosen_method, layer, regions, several)
     damage = DamageLog(limit=1.0)
     if several:
         seen = side_by_side(networks, found, damage, asked, device)
-        return Explained(seen.networks, seen.looks, (write_comparison(seen, Path(out)),), damage.damaged)
+        return Explained(seen.networks, seen.looks, (write_comparison(seen, Path(out)),), damage.damaged, layer)
     drawn = write_pictures(networks[0], found, damage, asked, Path(out), device)
     looks = (tuple(one.look for one in drawn),)
-    return Explained(tuple(networks), looks, tuple(one.picture for one in drawn), damage.damaged)
+    return Explained(tuple(networks), looks, tuple(one.picture for one in drawn), damage.damaged, layer)
 
 
 def _networks(models: Place | Sequence[Place], weights: Place | None) -> "list[NamedNetwork]":

@@ -290,6 +290,7 @@ def test_a_stream_without_a_frame_is_an_error(cli, runs, tmp_path, monkeypatch, 
         (("explain", "RUN", "PHOTOS", "--class", "boat"), "has no class 'boat'; did you mean 'boot'?"),
         (("explain", "RUN", "PHOTOS", "--class", "top:0"), "is not top:K"),
         (("explain", "RUN", "PHOTOS", "--method", "lime"), "--method 'lime' is unknown"),
+        (("explain", "RUN", "PHOTOS", "--layer", "stage2"), "my-net has no layer 'stage2'; did you mean 'stage1'"),
         (("explain", "RUN", "PHOTOS", "--boxes", "b.csv"), "cannot read b.csv"),
     ],
 )
