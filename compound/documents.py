@@ -57,7 +57,11 @@ def parse_yaml(text: str, where: str, error: Failure = UsageError) -> Any:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         _measure(yaml.parse(text, loader))
+        _refuse_twice(yaml.parse(text, loader))
         return yaml.load(text, loader)
+    except _TwiceError as twice:
+        named = f"{where}{_line(twice.event.start_mark)}: {_cut(twice.event.value)}"
+        raise error(f"{named} stands twice in one mapping; leave one out") from None
     except _TooMuchError as much:
         raise error(f"{where}{_line(much.event.start_mark)}: {much}; write less, or divide it") from None
     except yaml.YAMLError as wrong:
@@ -142,6 +146,31 @@ class _TooMuchError(Exception):
     def __init__(self, event: Any, reason: str) -> None:
         super().__init__(reason)
         self.event = event
+
+
+class _TwiceError(Exception):
+    def __init__(self, event: Any) -> None:
+        super().__init__()
+        self.event = event
+
+
+def _refuse_twice(events: Iterable[Any]) -> None:
+    """Refuse a key that its mapping has already: which of the two was meant, nobody knows."""
+    import yaml
+
+    around: list[tuple[bool, set[str], list[None]]] = []  # whether it is a mapping, its keys, one for all within it
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            around.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            mapping, keys, inside = around[-1] if around else (False, set(), [])
+            if mapping and len(inside) % 2 == 0 and isinstance(event, yaml.ScalarEvent):
+                if event.value in keys and event.value != "<<":
+                    raise _TwiceError(event)
+                keys.add(event.value)
+            inside.append(None)
+            if isinstance(event, yaml.CollectionStartEvent):
+                around.append((isinstance(event, yaml.MappingStartEvent), set(), []))
 
 
 def _measure(events: Iterable[Any]) -> None:

@@ -66,19 +66,22 @@ def read_confusion(told: Mapping[str, Any], classes: Sequence[str], where: Path)
     count = len(classes)
     size = f"{count} × {count}, the classes of run.yaml"
     wrong = f"{where}: the confusion matrix is not {size}; delete the file, or train again"
-    if "confusion_pairs" in told:
-        rows: list[dict[int, int]] = [{} for _ in classes]
-        for truth, predicted, images in told["confusion_pairs"]:
-            if not (0 <= truth < count and 0 <= predicted < count):
-                raise UsageError(wrong)
-            rows[truth][predicted] = images
-        return rows
-    matrix = told.get("confusion")
-    if matrix is None:
+    matrix, pairs = told.get("confusion"), told.get("confusion_pairs")
+    if matrix is None and pairs is None:
         return None
-    if len(matrix) != count or any(len(row) != count for row in matrix):
-        raise UsageError(wrong)
-    return [{number: images for number, images in enumerate(row) if images} for row in matrix]
+    rows: list[dict[int, int]] = [{} for _ in classes]
+    try:
+        if matrix is not None and pairs is None:
+            if len(matrix) != count or any(len(row) != count for row in matrix):
+                raise ValueError
+            pairs = [(t, p, images) for t, row in enumerate(matrix) for p, images in enumerate(row) if images]
+        for truth, predicted, images in pairs or ():
+            if not (0 <= truth < count and 0 <= predicted < count):
+                raise ValueError
+            rows[truth][predicted] = int(images)
+    except (TypeError, ValueError, OverflowError):
+        raise UsageError(wrong) from None
+    return rows
 
 
 def most_confused(confusion: Confusion, classes: Sequence[str], count: int = 5) -> list[Confused]:

@@ -99,11 +99,11 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{name} {value} is not a positive number; use e.g. {example}")
-        for name in ("label_smoothing", "teacher_weight", "ema"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UsageError(f"{name} {getattr(self, name)} is not between 0 and 1; use 0 for none")
-        if not 0 <= self.momentum < 1:
-            raise UsageError(f"momentum {self.momentum} is not from 0 to below 1; use e.g. 0.9, or 0 for none")
+        if not 0 <= self.teacher_weight <= 1:
+            raise UsageError(f"teacher_weight {self.teacher_weight} is not between 0 and 1; use 0 for none")
+        for name, usual in (("momentum", 0.9), ("label_smoothing", 0.1), ("ema", 0.9999)):  # with 1 nothing is learned
+            if not 0 <= (value := getattr(self, name)) < 1:
+                raise UsageError(f"{name} {value} is not from 0 to below 1; use e.g. {usual}, or 0 for none")
         if self.rate_batch < 1:
             raise UsageError(f"rate_batch {self.rate_batch} is not a number of images; use 1 or more, usually 256")
         if min(self.class_weights, default=0) < 0:

@@ -127,6 +127,8 @@ def open_run(path: str | Path) -> Run:
         lowered, threads = given.get("lowered", 0), given.get("threads")
         if threads is not None and not 1 <= int(threads) <= MOST_THREADS:
             raise ValueError
+        if not (isinstance(given["seed"], int) and isinstance(lowered, int) and isinstance(given["state"], str)):
+            raise TypeError
         start = given.get("start")
         if start is not None:
             start = {str(name): str(value) for name, value in start.items()}

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader
 
 from compound.data import Batch, DataSet, Preprocessing, end_workers, loading, make_loader
 from compound.data.sampler import EpochSampler
-from compound.errors import Stopped
+from compound.errors import Stopped, UsageError
 from compound.evaluation import Evaluation, evaluate, recalibrate, saw_little
 from compound.execution import Execution
 from compound.nn import ConvNet, save_weights
@@ -95,6 +95,13 @@ class Session:
             raise Interrupted(
                 f"stopped at step {trainer.global_step} and saved; go on with: {resume_command(self.run.path)}"
             ) from None
+        except RuntimeError as error:
+            if found and "loading state_dict" in str(error):
+                raise UsageError(
+                    f"{found.path} holds other weights than the network of {self.run.path / 'network.yaml'} has; "
+                    "put that file back as it was, or train anew"
+                ) from error
+            raise
         except SystemExit as error:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt if isinstance(error.__context__, KeyboardInterrupt) else error from None
         # `Pace` may have moved the end.

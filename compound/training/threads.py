@@ -20,7 +20,8 @@ def own_threads(run: Run, execution: Execution) -> Iterator[Run]:
     taken = execution.threads or run.threads or before
     if is_first() and run.threads is not None and {taken, before} != {run.threads}:
         if taken == run.threads:
-            said = f"going on with {taken} threads as it began, not {before}: another number ends in other bits"
+            many = f"{taken} thread{'s' * (taken != 1)}"
+            said = f"going on with {many} as it began, not {before}: another number ends in other bits"
         else:
             said = f"going on with {taken} threads and not {run.threads} as it began: it ends in other bits"
         note(f"{run.path}: {said}")

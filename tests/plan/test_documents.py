@@ -20,6 +20,8 @@ MERGED = "a0: &a0 {k: v, l: w}\n" + "".join(f"a{i}: &a{i} {{<<: [*a{i - 1}, *a{i
     [
         (BOMB, "x line 5: more than 100,000 values or"),
         (MERGED, "more than 100,000 values"),
+        ("rate: 1\nbatch: 2\nrate: 3", "x line 3: rate stands twice in one mapping; leave one out"),
+        ("a: [{b: {c: 1}, b: 2}]", "x line 1: b stands twice in one mapping"),
         ("a: &a [1, *a]", "x line 1: *a stands within itself"),
         ("[" * 100_000, "more than 64 lists and mappings within each other"),
         ("- " * 100_000, "more than 64 lists and mappings within each other"),

@@ -302,9 +302,10 @@ def test_confusion_of_other_classes_is_refused(make_run: MakeRun, confusion: lis
     (path / "evaluation.json").write_text(json.dumps(given | {"confusion": confusion}))
     with pytest.raises(UsageError, match=r"confusion matrix is not 3 × 3"):
         write_run_report(path)
-    (path / "evaluation.json").write_text(json.dumps(given | {"confusion_pairs": [[0, 0, 1], [1, 3, 1]]}))
-    with pytest.raises(UsageError, match=r"confusion matrix is not 3 × 3"):
-        write_run_report(path)
+    for pair in ([1, 3, 1], [1, "x", 1], [1, 1], 1, [1, 1, None]):
+        (path / "evaluation.json").write_text(json.dumps(given | {"confusion_pairs": [[0, 0, 1], pair]}))
+        with pytest.raises(UsageError, match=r"confusion matrix is not 3 × 3"):
+            write_run_report(path)
 
 
 def test_the_warm_up_is_said_as_it_was(make_run: MakeRun) -> None:

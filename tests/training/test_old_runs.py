@@ -5,6 +5,7 @@ second epoch. Their network.yaml and the metadata of their weights say neither c
 """
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -50,15 +51,26 @@ def test_an_old_run_knows_what_its_network_is_for(old):
         ("    train: 48", "    uraio: 48", "it has no 'train'"),
         ("  - bars\n  - columns\n  - dots\n", "    bars: columns\n", "its fields hold other values"),
         ("  name: pictures\n", "", "it has no 'name'"),
+        ("\nseed: 3", "\nseed: {a: 1}", "its fields hold other values"),
     ],
 )
-def test_data_of_a_run_that_is_no_data_is_damage(old, right, wrong, said):
+def test_fields_of_a_run_that_are_none_are_damage(old, right, wrong, said):
     file = Path("done/run.yaml")
     text = file.read_text()
     assert right in text
     file.write_text(text.replace(right, wrong))
     with pytest.raises(UsageError, match=f"run.yaml is damaged: {said}"):
         open_run("done")
+
+
+def test_a_run_whose_network_was_edited_says_so(old):
+    file = Path("stopped/network.yaml")
+    file.write_text(re.sub(r"head:.*", "head: {channels: 24}", file.read_text()))
+    run, data = goes_on("stopped")
+    with pytest.raises(
+        UsageError, match=r"last.ckpt holds other weights than the network of .*stopped/network.yaml has"
+    ):
+        train(run, data, execution=Execution("cpu"), quiet=True)
 
 
 def test_old_weights_evaluate_as_they_did(old, tmp_path):

@@ -205,7 +205,9 @@ def test_a_start_too_small_for_the_network_is_named(recipe):
         ({"patience": 0}, "patience 0 stops before the first epoch"),
         ({"mixup": -1.0}, "mixup -1.0 is not a number from 0"),
         ({"teacher_temperature": 0.0}, "teacher_temperature 0.0 is not a positive number"),
-        ({"label_smoothing": 1.5}, "label_smoothing 1.5 is not between 0 and 1"),
+        ({"ema": 1.0}, "ema 1.0 is not from 0 to below 1"),
+        ({"label_smoothing": 1.0}, "label_smoothing 1.0 is not from 0 to below 1; use e.g. 0.1, or 0 for none"),
+        ({"label_smoothing": 1.5}, "label_smoothing 1.5 is not from 0 to below 1"),
         ({"training_memory": -1.0}, "training_memory -1.0 is not a positive number"),
     ],
 )
