@@ -11,7 +11,6 @@ from typing import Literal
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe
 
 from compound.cost import row_cost
 from compound.errors import UsageError
@@ -21,7 +20,6 @@ from compound.nn.modules import Graph
 from compound.parallel import rank, size
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-SCHEDULES = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}
 
 
 @dataclass(frozen=True)
@@ -123,11 +121,15 @@ class Pipeline:
         device: torch.device,
         schedule: Literal["gpipe", "1f1b"] = "gpipe",
     ) -> None:
+        # It brings torch's compiler, and takes longer to import than torch itself; to split a network needs none of it.
+        from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe
+
         self.model, self.device, self.microbatches = model, device, microbatches
         self.split = split(model.network, size())
         self.part = ConsecutiveBlocks(model, self.split.parts[rank()]).to(device)
         stage = PipelineStage(self.part, rank(), size(), device)
-        self.schedule = SCHEDULES[schedule](stage, microbatches, loss_fn=loss)
+        schedules = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}
+        self.schedule = schedules[schedule](stage, microbatches, loss_fn=loss)
 
     @property
     def is_last(self) -> bool:

@@ -3,7 +3,6 @@
 import math
 
 import pytest
-from scipy import stats
 
 from compound.studies import SeedRun, Study, Variant
 from compound.studies.statistics import compare, holm, mean, means, paired, verdict
@@ -32,6 +31,8 @@ def test_the_interval_is_students():
 
 
 def test_the_test_is_scipys():
+    from scipy import stats  # takes as long to import as torch
+
     first, second = [0.91, 0.92, 0.905, 0.93, 0.915], [0.9, 0.921, 0.9, 0.918, 0.91]
     found, p = paired(first, second)
     known = stats.ttest_rel(first, second)
@@ -51,13 +52,15 @@ def test_holm_is_rs():
 
 def test_runs_are_compared_seed_by_seed():
     """The seeds differ by ten points and the variants by one: unpaired, nothing would be seen."""
+    from scipy.stats import ttest_ind
+
     seeds = [0.70, 0.75, 0.80]
     better = [0.7100, 0.7601, 0.8099]
     found = compare(study(variant("baseline", seeds, 250), variant("width", seeds), variant("compound", better)))
     assert [one.dimension for one in found] == ["width"]
     assert found[0].difference.mean == pytest.approx(0.01)
     assert found[0].p < 0.001
-    assert stats.ttest_ind(better, seeds).pvalue > 0.5
+    assert ttest_ind(better, seeds).pvalue > 0.5
 
 
 def test_only_seeds_that_both_have_are_compared():

@@ -12,7 +12,11 @@ from compound.nn.libraries import library_of
 from compound.notes import heard_by
 
 torchvision = pytest.importorskip("torchvision.models")
-timm = pytest.importorskip("timm")
+
+
+@pytest.fixture
+def timm():
+    return pytest.importorskip("timm")
 
 
 @pytest.fixture
@@ -59,13 +63,15 @@ def test_weights_of_torchvision_have_its_style(logits, name, peer):
     assert not warnings
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize(("name", "peer"), [("mnasnet-b1", "mnasnet_100"), ("tinynet-e", "tinynet_e")])
-def test_weights_that_timm_alone_trained_have_its_style(logits, name, peer):
+def test_weights_that_timm_alone_trained_have_its_style(logits, timm, name, peer):
     ours, theirs, warnings = logits(name, timm.create_model(peer))
     assert_same(ours, theirs)
     assert not warnings
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize(
     ("name", "peer", "ported"),
     [
@@ -75,7 +81,7 @@ def test_weights_that_timm_alone_trained_have_its_style(logits, name, peer):
         ("mobilenet-v3-small", "mobilenetv3_small_100", False),
     ],
 )
-def test_timms_names_tell_no_style_so_the_networks_name_does_and_it_is_said_once(logits, name, peer, ported):
+def test_timms_names_tell_no_style_so_the_networks_name_does_and_it_is_said_once(logits, timm, name, peer, ported):
     ours, theirs, warnings = logits(name, timm.create_model(peer))
     assert_same(ours, theirs)
     if ported:
@@ -87,7 +93,8 @@ def test_timms_names_tell_no_style_so_the_networks_name_does_and_it_is_said_once
         )
 
 
-def test_weights_of_efficientnet_pytorch_have_tensorflows_style(logits):
+@pytest.mark.oracle
+def test_weights_of_efficientnet_pytorch_have_tensorflows_style(logits, timm):
     """That library is timm's `tf_` network under other names."""
     names = (
         ("conv_stem", "_conv_stem"),
