@@ -42,7 +42,7 @@ class Comparison:
         each = self.second.hits(1).float() - self.first.hits(1).float()
 
         def mean(rows: Tensor) -> Tensor:
-            return each[rows].mean()[None]
+            return each[rows].mean(1, keepdim=True)
 
         return bootstrap(self.first.images, mean, seed=seed)[0]
 

@@ -129,8 +129,11 @@ class Evaluation:
         gaps = (first - self.confidence).double()
 
         def figures(rows: Tensor) -> Tensor:
-            error = torch.bincount(self.bins[rows], gaps[rows], BINS).abs().sum() / self.images
-            return torch.stack([first[rows].mean(), fifth[rows].mean(), self.losses[rows].mean(), error.float()])
+            draws = len(rows)
+            places = self.bins[rows] + BINS * torch.arange(draws)[:, None]
+            sums = torch.bincount(places.flatten(), gaps[rows].flatten(), BINS * draws).reshape(draws, BINS)
+            errors = (sums.abs().sum(1) / self.images).float()
+            return torch.stack([*(each[rows].mean(1) for each in (first, fifth, self.losses)), errors], dim=1)
 
         found = bootstrap(self.images, figures, seed=seed)
         return dict(zip(("top1", "top5", "loss", "calibration_error"), found, strict=True))

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 DRAWS = 1000
+AT_ONCE = 1_000_000  # rows of the bootstrap: some 50 MB
 
 
 def wilson(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -31,10 +32,12 @@ def bootstrap(
 ) -> list[tuple[float, float]]:
     """95 % percentile intervals (Efron 1979) of what `statistics` makes of `count` rows drawn with replacement.
 
-    `statistics` maps row numbers (count,) to figures (k,); the answer has k intervals.
+    `statistics` maps row numbers (draws, count) to figures (draws, k); the answer has k intervals.
     """
     generator = torch.Generator().manual_seed(seed)
-    found = torch.stack([statistics(torch.randint(count, (count,), generator=generator)) for _ in range(draws)])
+    at_once = max(1, AT_ONCE // count)
+    shapes = [(min(at_once, draws - begun), count) for begun in range(0, draws, at_once)]
+    found = torch.cat([statistics(torch.randint(count, shape, generator=generator)) for shape in shapes])
     low, high = found.double().quantile(torch.tensor([0.025, 0.975], dtype=torch.double), dim=0)
     return list(zip(low.tolist(), high.tolist(), strict=True))
 

@@ -90,7 +90,7 @@ def test_the_interval_is_wilsons():
 @pytest.mark.long
 def test_the_bootstrap_of_a_mean_is_its_normal_interval():
     values = torch.from_numpy(np.random.default_rng(0).normal(5, 2, 400))
-    ((low, high),) = bootstrap(400, lambda rows: values[rows].mean()[None], draws=4000)
+    ((low, high),) = bootstrap(400, lambda rows: values[rows].mean(1, keepdim=True), draws=4000)
     middle, spread = values.mean().item(), 1.96 * values.std().item() / 20
     assert low == pytest.approx(middle - spread, abs=0.02)
     assert high == pytest.approx(middle + spread, abs=0.02)

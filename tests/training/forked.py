@@ -1,4 +1,5 @@
-"""`python forked.py COUNT PROGRAM …`: a file or `-m MODULE` in several processes, torch imported once for all.
+"""`python forked.py COUNT PROGRAM …`: a file or `-m MODULE` in several processes, torch imported once for all, and what
+the variable FORKED_IMPORTS names beside it.
 
 They find each other: what torchrun gives its processes, without its own process and an import of torch in each.
 """
@@ -9,6 +10,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from importlib import import_module
 
 import compound.spared
 import compound.training  # noqa: F401  what the forks would import each
@@ -49,6 +51,8 @@ def start(program: list[str], place: dict[str, str]) -> int:
 
 def main() -> None:
     count, program = int(sys.argv[1]), sys.argv[2:]
+    for module in os.environ.get("FORKED_IMPORTS", "").split():
+        import_module(module)
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "TORCHELASTIC_RUN_ID": "forked"}
     shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "GROUP_RANK": "0"}
     pids = {start(program, shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)}
