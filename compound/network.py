@@ -274,7 +274,10 @@ class Network:
 def describe(block: Block) -> str:
     """`mbconv 3×3, expand 6, se 0.25`: the block's name and its fields as the tables print them."""
     words: list[str] = []
-    usual = (("se", 0), ("groups", 1), ("of", "input"), ("depth", 0), ("kernel", 0), ("before", 0))
+    usual = (
+        *(("se", 0), ("groups", 1), ("of", "input"), ("depth", 0), ("kernel", 0), ("before", 0)),
+        *(("bias", True), ("padding", "valid"), ("every", 1)),
+    )
     for name, value in vars(block).items():
         value = value.ratio if isinstance(value, SqueezeExcite) else value
         if name == "kernel" and value:

@@ -549,12 +549,13 @@ class Sum(Operator):
     def folded(self, channels: int) -> Conv | None:
         """The one convolution of an input of `channels` that does the same; None where branches are not so simple.
 
-        All have one stride and the middles of their windows lie over one another. A norm alone is a 1×1 convolution.
+        All have one stride and the middles of their windows lie over one another. A norm alone, or nothing, is a 1×1
+        convolution.
         """
         leaves = [linear(branch) for branch in self.branches]
         convs = [_as_conv(part[0], channels) for part in leaves if part and isinstance(part[0], Conv | Depthwise)]
-        norms = [part for part in leaves if len(part) == 1 and isinstance(part[0], Norm)]
-        simple = all(len(part) == 1 or (len(part) == 2 and isinstance(part[1], Norm)) for part in leaves)
+        norms = [part for part in leaves if not part or (len(part) == 1 and isinstance(part[0], Norm))]
+        simple = all(len(part) < 2 or (len(part) == 2 and isinstance(part[1], Norm)) for part in leaves)
         if not convs or len(convs) + len(norms) < len(leaves) or not simple or not all(map(middled, convs)):
             return None
         if len({(conv.stride, conv.groups) for conv in convs}) > 1:

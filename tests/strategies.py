@@ -25,10 +25,11 @@ from compound.blocks import (
     MixedMBConv,
     MobileOne,
     NormFree,
+    PartialConv,
     Patches,
     RepVgg,
+    RepVit,
     Separable,
-    ShuffleV1,
     ShuffleV2,
     SqueezeExcite,
     Style,
@@ -134,7 +135,8 @@ def blocks() -> st.SearchStrategy[Block]:
         st.builds(RepVgg, KERNELS, RATIOS),
         st.builds(MobileOne, KERNELS, st.integers(1, 3), RATIOS),
         st.builds(ConvNext, KERNELS, st.sampled_from((1, 1.5, 4)), st.sampled_from((0, 1e-6)), st.booleans()),
-        st.builds(Patches),
+        st.builds(Patches, st.booleans()),
+        st.builds(PartialConv, KERNELS, st.sampled_from((1, 1.5, 2)), st.sampled_from((2, 3, 4))),
         st.builds(NormFree, KERNELS, st.just(2), st.sampled_from((1, 2)), gates() | st.just(0)),
     )
 
@@ -170,8 +172,10 @@ def stages(most_layers: int = 3) -> st.SearchStrategy[Stage]:
         st.builds(Stage, blocks(), layers, CHANNELS, st.sampled_from((1, 1, 2)), FIXED),
         st.builds(Stage, dense, layers, CHANNELS, fixed=FIXED),
         st.builds(Stage, st.just(UniversalMBConv(0, 0, 2)), layers, CHANNELS, fixed=FIXED),
-        st.builds(Stage, st.builds(ShuffleV1, KERNELS, st.just(2), st.just(2)), layers, st.just(24), fixed=FIXED),
-        st.builds(Stage, st.just(TieredStem()), st.just(1), st.sampled_from((8, 16)), st.just(2), FIXED),
+        st.builds(
+            Stage, st.builds(RepVit, KERNELS, st.sampled_from((1, 2)), gates(), st.integers(1, 2)), layers, CHANNELS
+        ),
+        st.builds(Stage, st.just(TieredStem()), st.just(1), st.sampled_from((16, 24)), st.just(2), FIXED),
         st.builds(Stage, st.builds(Wired, st.sampled_from(WIRES)), layers, CHANNELS, fixed=FIXED),
     )
 
@@ -223,8 +227,10 @@ def networks(draw: st.DrawFn, most_stages: int = 4) -> Network:
     stem = Stage(ConvBlock(draw(KERNELS), draw(st.booleans())), 1, draw(CHANNELS), draw(st.sampled_from((1, 2))))
     drawn, rows, inp = draw(st.lists(stages(), min_size=1, max_size=most_stages)), [], stem.channels
     for stage in drawn:
-        if isinstance(stage.block, ShuffleV1) and inp > stage.channels:  # which adds channels and takes none away
-            stage = replace(stage, block=ShuffleV2())
+        if isinstance(stage.block, RepVit):
+            # It keeps its channels: behind a block that carries its input on, they would depend on depth.
+            before = rows[-1].channels if rows else inp
+            stage = replace(stage, channels=inp) if before == inp else replace(stage, block=Basic())
         rows.append(stage)
         inp = stage.out_channels(inp)
     return Network(

@@ -16,8 +16,9 @@ from compound.blocks.inception import Branch, Inception, InceptionResidual
 from compound.blocks.mixed import MixedMBConv
 from compound.blocks.mobile import FusedMBConv, MBConv, Separable, UniversalMBConv
 from compound.blocks.normfree import NormFree, TieredStem
+from compound.blocks.partial import PartialConv
 from compound.blocks.pool import MaxPool
-from compound.blocks.reparam import MobileOne, RepVgg
+from compound.blocks.reparam import MobileOne, RepVgg, RepVit
 from compound.blocks.residual import Basic, Bottleneck
 from compound.blocks.shuffle import ShuffleV1, ShuffleV2
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
@@ -47,8 +48,10 @@ __all__ = [
     "MixedMBConv",
     "MobileOne",
     "NormFree",
+    "PartialConv",
     "Patches",
     "RepVgg",
+    "RepVit",
     "Separable",
     "ShuffleV1",
     "ShuffleV2",

@@ -10,6 +10,7 @@ from compound.bounds import check_parts
 from compound.errors import NetworkError
 from compound.mapping import shown
 from compound.ops import Chain, Concat, Conv, Depthwise, Graph, Operator, Pool, Shape
+from compound.rounding import Padding
 
 Node = tuple[tuple[int, int], tuple[str, str]]
 OPERATIONS = "identity, average-3x3, max-3x3, separable-5x5, dilated-5x5, conv-1x1, conv-1x7-7x1"
@@ -94,12 +95,13 @@ class Cell(Block):
 
 @dataclass(frozen=True)
 class BareConv(Block):
-    """k×k convolution and norm without padding or activation: the stem of cells, which begin with theirs."""
+    """k×k convolution and norm without activation: the stem of cells, which begin with theirs."""
 
     kernel: int = 3
+    padding: Padding | None = "valid"
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
-        return style.conv(out, self.kernel, stride, act=False, padding="valid")
+        return style.conv(out, self.kernel, stride, act=False, padding=self.padding)
 
 
 def check_operation(name: str) -> None:

@@ -13,8 +13,10 @@ class Patches(Block):
 
     strides_of_stage = range(1, 33)
 
+    bias: bool = True
+
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
-        return Chain.of(conv=Conv(out, stride, stride, bias=True, padding="valid"), norm=style.normed())
+        return Chain.of(conv=Conv(out, stride, stride, bias=self.bias, padding="valid"), norm=style.normed())
 
 
 @dataclass(frozen=True)

@@ -77,14 +77,15 @@ def with_weights(conv: StandardisedConv2d) -> SameConv2d:
 def summed(branches: Sum) -> nn.Conv2d | None:
     """One convolution that does what folded branches do together; None where they do not lie over one another.
 
-    A smaller kernel is the middle of the larger one, and a norm alone a 1×1 convolution that mixes no channels (Ding et
-    al. 2021, Section 3.3); reckoned in double precision.
+    A smaller kernel is the middle of the larger one, and a norm alone, or nothing, a 1×1 convolution that mixes no
+    channels (Ding et al. 2021, Section 3.3); reckoned in double precision.
     """
     parts = [list(steps(nn.Sequential(branch))) for branch in branches]
     alone = [part[0][1] for part in parts if len(part) == 1]
     convs = [module for module in alone if isinstance(module, nn.Conv2d)]
     norms = [module for module in alone if isinstance(module, nn.BatchNorm2d)]
-    if not convs or len(convs) + len(norms) < len(parts) or not all(map(middled, convs)):
+    identical = sum(not part for part in parts)
+    if not convs or len(convs) + len(norms) + identical < len(parts) or not all(map(middled, convs)):
         return None
     made = copy.deepcopy(max(convs, key=lambda conv: conv.weight.shape[2:].numel()))
     if {(conv.stride, conv.groups) for conv in convs} != {(made.stride, made.groups)}:
@@ -95,10 +96,9 @@ def summed(branches: Sum) -> nn.Conv2d | None:
     identities = torch.zeros(made.out_channels, made.weight.shape[1], 1, 1)
     identities[sides, [side % made.weight.shape[1] for side in sides]] = 1
     weight, bias = torch.zeros_like(made.weight, dtype=torch.float64), torch.zeros(made.out_channels).double()
-    for norm in norms:
-        plain = nn.Conv2d(made.in_channels, made.out_channels, 1, groups=made.groups, bias=False)
-        plain.weight = nn.Parameter(identities, requires_grad=False)
-        convs.append(with_norm(plain, norm))
+    point = nn.Conv2d(made.in_channels, made.out_channels, 1, groups=made.groups, bias=False)
+    point.weight = nn.Parameter(identities, requires_grad=False)
+    convs += [point] * identical + [with_norm(point, norm) for norm in norms]
     for conv in convs:
         around = [(whole - part) // 2 for whole, part in zip(made.weight.shape[2:], conv.weight.shape[2:], strict=True)]
         weight += F.pad(conv.weight.double(), (around[1], around[1], around[0], around[0]))

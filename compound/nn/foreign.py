@@ -2,7 +2,8 @@
 
 A state dict lists its layers in the order they were made, which is the order they run in for torchvision, timm and
 EfficientNet-PyTorch (`tf_` and Lite included). Others are tried by structure: shortcuts before bodies (torchvision's
-RegNet, timm's Xception), neighbours exchanged (the entries of some cells of timm's NASNet). Layers with weights and
+RegNet, timm's Xception), neighbours exchanged (the entries of some cells of timm's NASNet), and in the order that known
+names run in (timm's FasterNet). Layers with weights and
 norms are lined up separately, and so are learned factors. A 1×1 convolution and a linear layer of one size are the same
 thing, and so are a convolution over a whole map and a linear layer on all of it (timm's VGG). Where names were sorted
 by alphabet, the order is restored first (see `order.py`). Nothing is guessed: every shape must agree.
@@ -124,7 +125,8 @@ def import_weights(model: ConvNet, state: Mapping[str, Tensor], *, backbone: boo
         theirs = layers(in_order(state))
     pairs, problems = aligned(ours, theirs)
     if problems:
-        others = ((shortcuts_first(ours), theirs), (ours, in_order_of(ours, theirs)))
+        others = [(shortcuts_first(ours), theirs), (ours, in_order_of(ours, theirs))]
+        others += [(ours, layers(one)) for one in running(state)]
         tried = (aligned(*both) for both in others)
         pairs, problems = next((one for one in tried if not one[1]), (pairs, problems))
     if problems:
@@ -148,6 +150,14 @@ def in_order(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             f"the weights' names are sorted by alphabet, and the order of {error} is not known; "
             "give the original state dict (.pth) instead"
         ) from None
+
+
+def running(state: Mapping[str, Tensor]) -> list[Mapping[str, Tensor]]:
+    """`state` in the order in which its layers run, where names tell it."""
+    try:
+        return [defined_order(state)]
+    except UnknownOrder:
+        return []
 
 
 def groups(layers: list[ForeignLayer]) -> list[list[ForeignLayer]]:

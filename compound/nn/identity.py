@@ -1,5 +1,7 @@
 """A new block in a deeper network begins as the identity, or, where it has no shortcut, as near to it as it can."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -14,15 +16,20 @@ RIDGE = 1e-4  # of the mean square of the channels; more than rounding, less tha
 def begin_as_identity(block: nn.Module) -> bool:
     """Zero what goes beside identities; false where there are none in `block`, which is then left alone.
 
-    That is what residual bodies end with, and what is added to a norm alone, which then does nothing.
+    That is what residual bodies end with, and what is added to nothing, or to a norm alone, which is then an identity.
     """
     bodies = [module.body for module in block.modules() if isinstance(module, Residual)]
     for sum_ in (module for module in block.modules() if isinstance(module, Sum)):
-        firsts = [next(part for _, part in steps(nn.Sequential(branch))) for branch in sum_]
+        firsts = [next((part for _, part in steps(nn.Sequential(branch))), None) for branch in sum_]
         norms = [first for first in firsts if isinstance(first, nn.BatchNorm2d)]
         for norm in norms:
             neutral(norm)
-        bodies += [branch for branch, first in zip(sum_, firsts, strict=True) if norms and first not in norms]
+        plain = norms or None in firsts
+        bodies += [branch for branch, first in zip(sum_, firsts, strict=True) if plain and first not in (*norms, None)]
+    parts = [part for _, part in steps(nn.Sequential(block))]
+    for part, behind in pairwise(parts):
+        if isinstance(part, Sum) and isinstance(behind, nn.BatchNorm2d):
+            neutral(behind)
     for body in bodies:
         last = [m for m in outside_gates(body) if isinstance(m, nn.BatchNorm2d | LayerNorm2d | nn.Conv2d)][-1]
         assert isinstance(last.weight, Tensor)

@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from torch import Tensor
 
-# A line lists the children of one parent in the order they are made. `?` behind a word: it may be missing; `#` is any
-# number and `*` any word, one or several in the order of their numbers.
+# A line lists the children of one parent in the order they are made, or run where that differs. `?` behind a word: it
+# may be missing; `#` is any number and `*` any word, one or several in the order of their numbers.
 LINES = """
 conv_stem bn1 blocks conv_head? bn2? classifier             | timm: EfficientNet and all MobileNets
 conv_stem bn1 blocks conv_head norm_head classifier         | timm: MobileNetV4
@@ -40,6 +40,15 @@ identity? conv_kxk conv_scale? attn?                        | timm: MobileOne
 conv_dw norm mlp
 fc1 grn? fc2
 norm fc
+patch_embed stages conv_head classifier                     | timm: FasterNet, which makes them in another order
+proj norm
+reduction norm
+spatial_mixing mlp
+pre_block spatial_downsample channel_downsample ffn         | timm: RepViT
+token_mixer se? channel_mixer
+conv conv1 bn
+c bn
+bn l
 stem s# head                                                | timm: RegNet
 conv1 conv2 se? conv3 downsample?
 stem trunk_output fc                                        | torchvision: RegNet

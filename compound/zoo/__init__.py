@@ -46,6 +46,8 @@ FAMILIES = (
     "fbnet",
     "hardcorenas",
     "ghostnet",
+    "fasternet",
+    "repvit",
 )
 
 

@@ -26,7 +26,7 @@ from compound import (
     scale,
     stage_costs,
 )
-from compound.blocks import MobileOne, RepVgg, SqueezeExcite
+from compound.blocks import MobileOne, RepVgg, RepVit, SqueezeExcite
 from compound.cost import children, cost_fields, operator_costs, training_text
 from compound.errors import NetworkError
 from compound.latency import DeviceTable, latency, units
@@ -157,6 +157,31 @@ def test_folded_every_sum_is_one_convolution_and_the_logits_are_the_same(side):
     assert not [m for m in folded.modules() if isinstance(m, Sum | nn.BatchNorm2d)]
     assert sum(isinstance(m, nn.Conv2d) for m in folded.modules()) == 1 + 2 + 4 + (4 + 8) + (2 + 4)  # gates have two
     assert differ(model, folded, side) < 1e-5
+
+
+VIT = SMALL.with_(
+    stages=(Stage(RepVit(every=2), 3, 8), Stage(MBConv(3, 1, 0), 1, 16, 2), Stage(RepVit(5, se=0), 2, 16))
+)
+
+
+def test_branches_with_an_identity_that_has_no_norm_are_one_convolution_too():
+    model = trained(VIT)
+    folded = fold(model)
+    assert not [m for m in folded.modules() if isinstance(m, Sum | nn.BatchNorm2d)]
+    assert differ(model, folded) < 1e-5
+    counted = cost(VIT)
+    assert counted.training_params == sum(p.numel() for p in model.parameters())
+    with FlopCounterMode(display=False) as tracer:
+        folded(torch.empty(1, 3, 32, 32))
+    assert 2 * counted.macs == tracer.get_total_flops()
+
+
+def test_a_deeper_one_without_gates_is_the_same():
+    plain = VIT.with_(stages=(replace(VIT.stages[2], channels=8), *VIT.stages[1:]))
+    model = trained(plain)
+    deeper = inherit(model, scale(plain, Scaling(depth=2)))
+    assert [len(deeper.stage1), len(deeper.stage3)] == [4, 4]
+    assert differ(model, deeper) < 1e-5
 
 
 def test_branches_that_do_not_lie_over_one_another_stay():

@@ -1,4 +1,4 @@
-"""ConvNeXt: counts, scaling, notation and building.
+"""ConvNeXt, FasterNet and RepViT: counts, scaling, notation and building.
 
 Parameters and MACs were counted on timm 1.0.31's models with torch's FlopCounterMode, at the networks' resolutions.
 """
@@ -9,7 +9,21 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from compound import ZOO, Scaling, cost, dump_network, parse_network, scale
+from compound import (
+    ZOO,
+    CompoundRule,
+    ConvBlock,
+    Network,
+    NetworkError,
+    Scaling,
+    Stage,
+    UsageError,
+    cost,
+    dump_network,
+    parse_network,
+    scale,
+)
+from compound.blocks import PartialConv, RepVit
 from compound.nn import build
 
 # network: parameters, MACs with 1000 classes
@@ -31,14 +45,37 @@ EXACT = {
     "convnextv2-base": (88_717_800, 15_354_729_472),
     "convnextv2-large": (197_956_840, 34_361_433_600),
     "convnextv2-huge": (660_289_640, 114_922_100_480),
+    "fasternet-t0": (3_905_500, 335_422_720),
+    "fasternet-t1": (7_595_368, 850_511_872),
+    "fasternet-t2": (14_982_888, 1_904_334_848),
+    "fasternet-s": (31_181_032, 4_549_740_544),
+    "fasternet-m": (53_521_464, 8_721_938_432),
+    "fasternet-l": (93_465_192, 15_494_383_616),
 }
-ONE_EACH = ("convnext-atto", "convnextv2-atto")
+# The same of timm's models with one classifier (`distillation=False`), of what is trained.
+REPVIT = {
+    "repvit-m0.9": (5_103_560, 816_896_832),
+    "repvit-m1.0": (6_852_900, 1_107_629_600),
+    "repvit-m1.1": (8_288_888, 1_338_730_240),
+    "repvit-m1.5": (14_130_408, 2_276_456_192),
+    "repvit-m2.3": (23_046_512, 4_520_850_880),
+}
+ONE_EACH = ("convnext-atto", "convnextv2-atto", "fasternet-t0", "repvit-m0.9")
 
 
 @pytest.mark.parametrize(("name", "figures"), EXACT.items())
 def test_params_and_macs(name, figures):
     counted = cost(ZOO[name])
-    assert (counted.params, counted.macs, counted.buffers) == (*figures, 0)
+    assert (counted.params, counted.macs) == figures
+    assert (counted.buffers == 0) == name.startswith("convnext")
+
+
+@pytest.mark.parametrize(("name", "figures"), REPVIT.items())
+def test_params_and_macs_of_what_is_trained(name, figures):
+    counted = cost(ZOO[name])
+    assert (counted.training_params, counted.training_macs) == figures
+    with pytest.raises(UsageError, match=f"two classifiers; did you mean {name!r}"):
+        ZOO[name.replace("-", "_").replace(".", "_")]
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
@@ -48,10 +85,10 @@ def test_scaled_networks_cost_what_their_modules_have(name):
     with torch.device("meta"):
         model = build(network).eval()
     counted = cost(network)
-    assert counted.params == sum(p.numel() for p in model.parameters())
+    assert counted.training_params == sum(p.numel() for p in model.parameters())
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
         model(torch.empty(1, 3, network.resolution, network.resolution, device="meta"))
-    assert 2 * counted.macs == tracer.get_total_flops()
+    assert 2 * counted.training_macs == tracer.get_total_flops()
 
 
 @pytest.mark.parametrize("name", ONE_EACH)
@@ -66,3 +103,32 @@ def test_a_deeper_network_fits_its_channels_once_a_stage():
     deep = scale(network, Scaling(depth=2))
     assert [row.layers for row in deep.stages] == [4, 4, 12, 4]
     assert sum("fit.conv" in step.path for row in deep.blocks() for step in row.trace.steps) == 3
+
+
+@pytest.mark.parametrize("name", ["fasternet-t0", "repvit-m0.9"])
+def test_the_compound_rule_scales_them(name):
+    """Depth where a stage repeats: what changes shapes stands once, gates in every second block of RepViT."""
+    larger = scale(ZOO[name], CompoundRule()(3))
+    assert 6 < cost(larger).macs / cost(ZOO[name]).macs < 12
+    before, after = (sum(stage.layers for stage in each.stages) for each in (ZOO[name], larger))
+    assert after > 1.4 * before
+    gates = [
+        [any(step.path.startswith("se.") for step in row.trace.steps) for row in n.blocks()]
+        for n in (ZOO[name], larger)
+    ]
+    assert [sum(each) for each in gates] == ([10, 19] if name == "repvit-m0.9" else [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("block", "channels", "stride", "sentence"),
+    [
+        (PartialConv(part=9), 8, 1, "part 9 is no share of 8 channels; use 2 to 8"),
+        (PartialConv(part=1), 8, 1, "part 1 is no share of 8 channels"),
+        (RepVit(every=0), 8, 1, "every 0 is less than one"),
+        (RepVit(), 16, 1, "8 channels come in and 16 go out"),
+        (RepVit(), 8, 2, "keeps its map, so stride 2 is not possible"),
+    ],
+)
+def test_blocks_that_are_impossible(block, channels, stride, sentence):
+    with pytest.raises(NetworkError, match=sentence):
+        Network("n", Stage(ConvBlock(), 1, 8), (Stage(block, 1, channels, stride),), resolution=16).blocks()
