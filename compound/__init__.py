@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from compound.verbs.report import report
     from compound.verbs.resume import resume
     from compound.verbs.runs import runs
+    from compound.verbs.shrink import shrink
     from compound.verbs.study import ScalingQuestion as ScalingQuestion
     from compound.verbs.study import study
     from compound.verbs.train import train
@@ -133,6 +134,7 @@ __all__ = [
     "search_architecture",
     "search_coefficients",
     "search_transfer",
+    "shrink",
     "stage_costs",
     "study",
     "table",
@@ -164,6 +166,7 @@ VERBS = {
     "report": "compound.verbs.report",
     "resume": "compound.verbs.resume",
     "runs": "compound.verbs.runs",
+    "shrink": "compound.verbs.shrink",
     "search_architecture": "compound.verbs.architecture",
     "search_coefficients": "compound.verbs.coefficients",
     "search_transfer": "compound.verbs.transfer",

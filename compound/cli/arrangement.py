@@ -16,7 +16,7 @@ from compound.cli.examples import EXAMPLES
 GROUPS = {
     "Start": ("fit", "doctor"),
     "Plan": ("zoo", "show", "scale", "plan", "measure"),
-    "Train": ("data", "train", "resume", "repeat", "probe"),
+    "Train": ("data", "train", "resume", "repeat", "shrink", "probe"),
     "Use": ("predict", "export", "serve"),
     "Understand": ("runs", "evaluate", "compare", "explain", "report"),
     "Research": ("search", "study", "forecast", "table", "figure"),

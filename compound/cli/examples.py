@@ -29,6 +29,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "compound train resnet-18 photos/ --weights auto --train head",
     ),
     "resume": ("compound resume runs/my-run", "compound resume runs/study-width-on-my-net-photos"),
+    "shrink": (
+        "compound shrink runs/my-run --macs 100M",
+        "compound shrink runs/my-run --latency 5ms --device here.json --minutes 10",
+    ),
     "repeat": ("compound repeat runs/my-run", "compound repeat runs/my-run -o runs/again --device cpu"),
     "probe": (
         "compound probe efficientnet-lite0 photos/ --weights lite0.pth --folds 5",

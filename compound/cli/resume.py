@@ -1,4 +1,4 @@
-"""`compound resume`: a run, a search or a study that was stopped, to its end."""
+"""`compound resume`: a run, a search, a study or a shrinking that was stopped, to its end."""
 
 import shlex
 from dataclasses import replace
@@ -14,7 +14,7 @@ from compound.errors import UsageError
 from compound.trials.sharing import COMMAND
 from compound.verbs import resume as verb
 
-SEARCHES = ("search", "study")  # the verbs that go on when they are asked for again
+SEARCHES = ("search", "study", "shrink")  # the verbs that go on when they are asked for again
 OUT = ("-o", "--out")
 
 

@@ -23,8 +23,8 @@ AMPLE = {"--macs", "--params", "--activations", "--memory", "--training-memory",
 RIGHT = {
     "1e99": AMPLE,
     "1" + 30 * "0": AMPLE,
-    "-1": {"--seed", "--phi", "--cost-exponent"},
-    "0": {"--seed", "--phi", "--cost-exponent", "--workers", "--holdout", "--damaged-limit", "--unfreeze", "--finalists",
+    "-1": {"--seed", "--phi", "--cost-exponent", "--exponent-below"},
+    "0": {"--seed", "--phi", "--cost-exponent", "--exponent-below", "--workers", "--holdout", "--damaged-limit", "--unfreeze", "--finalists",
           "--weight-decay", "--least", "--threshold", "--max-drop", "--port"},
 }  # fmt: skip
 SHORTER = {"--batch-size": "--batch"}  # other names of an option
@@ -33,6 +33,7 @@ WORDS = {  # what a verb needs besides
     "scale": "efficientnet-b0",
     "plan": "efficientnet-b0",
     "train": "efficientnet-mini fashion6k -o r",
+    "shrink": "r",
     "probe": "MODEL fashion6k",
     "evaluate": "MODEL fashion6k",
     "compare": "MODEL MODEL fashion6k",
