@@ -6,6 +6,7 @@ Not torchvision for PNG: its decoder (0.29) ends the process with a segmentation
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from PIL.Image import Image
@@ -32,8 +33,46 @@ Rectangle = tuple[int, int, int, int]  # top, left, height, width in px
 Crop = Callable[[int, int], Rectangle]  # of an image's height and width
 
 
+@dataclass(frozen=True)
+class Look:
+    """What an image's first bytes say: whether it is of a usual make, and the header of one that is, if it has any."""
+
+    usual: bool
+    header: Image | None
+
+    def bytes(self, limit: int = PIXEL_LIMIT) -> int:
+        """Bytes of memory that `decode_image` and making the image smaller take at most, its answer included; 0 for
+        what is refused."""
+        if not self.usual:
+            return limit * BYTES_OF_OTHERS  # its size is known to the other process only
+        if self.header is None:
+            return 0  # `decode_image` says why
+        fast = FAST and is_plain(self.header)
+        return self.header.width * self.header.height * (BYTES_OF_JPEG if fast else BYTES_OF_OTHERS)
+
+
+def look(data: bytes | bytearray, limit: int = PIXEL_LIMIT) -> Look:
+    """See what an image is before anything is decoded; raises nothing."""
+    if not is_usual(data):
+        return Look(False, None)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return Look(True, opened(data, limit))
+    except MemoryError:
+        raise
+    except Exception:
+        return Look(True, None)
+
+
 def decode_image(
-    data: bytes | bytearray, channels: int, name: str, limit: int = PIXEL_LIMIT, *, alone: bool = False
+    data: bytes | bytearray,
+    channels: int,
+    name: str,
+    limit: int = PIXEL_LIMIT,
+    *,
+    alone: bool = False,
+    seen: Look | None = None,
 ) -> torch.Tensor:
     """Pixels uint8 (channels, H, W) of an encoded image, upright as its EXIF orientation says.
 
@@ -41,10 +80,11 @@ def decode_image(
     no value needs more than these. Of an animation the first frame is taken. Raises `DamagedImage(name, reason)` for
     bytes that are no image, are cut short, or unpack to too much: more than `limit` pixels, or a bomb. A JPEG of more
     scans than COMPOUND_MAX_SCANS is refused; what else may take longer than its size accounts for is decoded in a
-    process that is ended after COMPOUND_MAX_DECODE, or in this one if it is `alone` and may be ended.
+    process that is ended after COMPOUND_MAX_DECODE, or in this one if it is `alone` and may be ended. Whoever has
+    `seen` what it is, within the same `limit`, spares a second look; its header is good for one image.
     """
     with _refusing(data, channels, name):
-        return to_channels(_decode(data, channels, limit, alone), channels)
+        return to_channels(_decode(data, channels, limit, alone, seen or look(data, limit)), channels)
 
 
 def decode_crop(
@@ -58,7 +98,7 @@ def decode_crop(
     """
     with _refusing(data, channels, name):
         smaller = _Smaller(crop, side)
-        image = to_channels(_decode(data, channels, PIXEL_LIMIT, False, smaller), channels)
+        image = to_channels(_decode(data, channels, PIXEL_LIMIT, False, look(data), smaller), channels)
         return image, smaller.rectangle(*image.shape[-2:])
 
 
@@ -102,23 +142,6 @@ def _refusing(data: bytes | bytearray, channels: int, name: str) -> Iterator[Non
         raise DamagedImage(name, reason(error)) from error
 
 
-def decoding_bytes(data: bytes | bytearray, limit: int = PIXEL_LIMIT) -> int:
-    """Bytes of memory that `decode_image` and making the image smaller take at most, its answer included; from its
-    first bytes alone. 0 for what is refused."""
-    if not is_usual(data):
-        return limit * BYTES_OF_OTHERS  # its size is known to the other process only
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            header = opened(data, limit)
-    except MemoryError:
-        raise
-    except Exception:
-        return 0  # `decode_image` says why
-    fast = FAST and header.format in PLAIN_FORMATS and header.mode in PLAIN_MODES
-    return header.width * header.height * (BYTES_OF_JPEG if fast else BYTES_OF_OTHERS)
-
-
 def stored_size(data: bytes | bytearray, channels: int, name: str, limit: int = PIXEL_LIMIT) -> tuple[int, int]:
     """Height and width in px as the file says, not turned; raises `DamagedImage`. What is unusual is decoded."""
     if not is_usual(data):
@@ -145,24 +168,27 @@ def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
 
 
 def _decode(
-    data: bytes | bytearray, channels: int, limit: int, alone: bool, smaller: _Smaller | None = None
+    data: bytes | bytearray, channels: int, limit: int, alone: bool, seen: Look, smaller: _Smaller | None = None
 ) -> torch.Tensor:
     most = int(bound("COMPOUND_MAX_SCANS"))
     if data.startswith(JPEG) and scans(data, most) > most:
         raise Unreadable(f"it has more than {most:,} scans, and each is a pass over all its pixels")
-    if is_usual(data):
-        if data.startswith(JPEG) and (header := plain(data, limit)):
-            if smaller and (times := smaller.look(header)) > 1:
-                return _draft(header, channels, times)
-            if FAST:
-                try:
-                    # `channels` is also the operator's mode: 1 decodes only the luma of a JPEG, 3 RGB. True: EXIF.
-                    image: torch.Tensor = FAST(torch.frombuffer(bytearray(data), dtype=torch.uint8), channels, True)
-                    return image
-                except RuntimeError:
-                    pass  # Pillow reads some of what torchvision refuses, and says better why when it does not
-        alone = True
-    return _maps(unpacked(data, limit) if alone else GUARD.unpacked(data, limit))
+    header = seen.header
+    if header is None:  # unusual, or `unpacked` says what is wrong with it
+        return _maps(unpacked(data, limit) if alone or seen.usual else GUARD.unpacked(data, limit))
+    if data.startswith(JPEG) and is_plain(header):
+        if smaller and (times := smaller.look(header)) > 1:
+            return _draft(header, channels, times)
+        if FAST:
+            try:
+                # `channels` is also the operator's mode: 1 decodes only the luma of a JPEG, 3 RGB. True: EXIF.
+                image: torch.Tensor = FAST(torch.frombuffer(bytearray(data), dtype=torch.uint8), channels, True)
+                return image
+            except RuntimeError:
+                pass  # Pillow reads some of what torchvision refuses, and says better why when it does not
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _maps(pixels_of(header))
 
 
 def _draft(header: Image, channels: int, times: int) -> torch.Tensor:
@@ -179,9 +205,6 @@ def _maps(pixels: Pixels) -> torch.Tensor:
     return image[None] if image.ndim == 2 else image.permute(2, 0, 1).contiguous()
 
 
-def plain(data: bytes | bytearray, limit: int) -> Image | None:
-    """The header of what torchvision reads; raises `Unreadable` for a bomb."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        header = opened(data, limit)
-    return header if header.format in PLAIN_FORMATS and header.mode in PLAIN_MODES else None
+def is_plain(header: Image) -> bool:
+    """Whether torchvision reads it."""
+    return header.format in PLAIN_FORMATS and header.mode in PLAIN_MODES

@@ -59,18 +59,19 @@ def unpacked(data: bytes | bytearray, limit: int = PIXEL_LIMIT) -> Pixels:
 def pixels_of(image: Image.Image) -> Pixels:
     if image.mode == "F":
         raise Unreadable("floating-point pixels have no known range")
-    upright = ImageOps.exif_transpose(image)
+    upright = image
+    ImageOps.exif_transpose(upright, in_place=True)  # else it copies what stands upright, too
     if upright.mode.startswith("I"):  # 16 bits a pixel, as I;16 and its byte orders or as I
         values = np.asarray(upright).astype(np.int32).clip(0, 0xFFFF)
         # Scanners and microscopes write 12 bits into 16, of which the high byte would have 16 greys at the most.
         high: Pixels = (values >> (4 if values.max(initial=0) < 1 << 12 else 8)).astype(np.uint8)
         return high
     if upright.mode in ("L", "1") and not upright.has_transparency_data:
-        return np.array(upright.convert("L"))
+        return np.array(upright if upright.mode == "L" else upright.convert("L"))
     if upright.has_transparency_data:
         upright = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-    return np.array(upright.convert("RGB"))
+    return np.array(upright if upright.mode == "RGB" else upright.convert("RGB"))
 
 
 def answer(source: Any, target: Any, seconds: float) -> None:

@@ -1,12 +1,15 @@
 """The HTTP interface: images in, classes or maps out, with what is needed to run it beside other services."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -50,6 +53,13 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
+class Bare(APIRoute):
+    """A path in the reference, whose function takes the request and makes the response: nothing is parsed for it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
+
+
 class Desk:
     """What the paths share: the models, the threads that decode, and the figures."""
 
@@ -72,12 +82,13 @@ class Desk:
         self, places: Places, loaded: Loaded, data: bytes, position: int, top: int
     ) -> Answer | DamagedImage:
         """The `top` classes of an image, or what is wrong with it."""
+        answer: Future[Tensor] = Future()
+        self.decoders.decode_into(answer, loaded, data, position, partial(places.submit, loaded, answer=answer))
         try:
-            pixels = await self.decoders.decode(loaded, data, position)
+            logits = await asyncio.wrap_future(answer)
         except DamagedImage as error:
             places.give_up()
             return error
-        logits = await asyncio.wrap_future(places.submit(loaded, pixels))
         if not logits.isfinite().all():
             return DamagedImage(f"image {position}", "the network's answer to it is not a number")
         return answer_to(logits, loaded, position, top)
@@ -135,9 +146,8 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
         images = await images_of(request, min(desk.limits.images, served.batcher.capacity))
         loaded = served.loaded
         with served.batcher.admit(len(images)) as places:
-            found = await asyncio.gather(
-                *(desk.classify(places, loaded, data, position, top) for position, data in enumerate(images))
-            )
+            asked = [desk.classify(places, loaded, data, position, top) for position, data in enumerate(images)]
+            found = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
         answers = [one for one in found if isinstance(one, Answer)]
         damaged = [ErrorAnswer(error=str(one)) for one in found if isinstance(one, DamagedImage)]
         if not answers:
@@ -164,13 +174,13 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
     }
     ready: dict[int | str, dict[str, Any]] = {200: {"model": Ready, "description": "The classes of each image."}}
     for prefix in ("", "/models/{model}"):
-        options: dict[str, Any] = {"methods": ["POST"], "response_class": Response}
+        options: dict[str, Any] = {"methods": ["POST"], "response_class": Response, "route_class_override": Bare}
         named = model_documented(in_path=bool(prefix))
-        app.add_api_route(
+        app.router.add_api_route(
             f"{prefix}/predict", predict, description=PREDICT, responses={**ERRORS, **ready},
             openapi_extra={**DOCUMENTED, "parameters": [named, TOP.documented()]}, **options,
         )  # fmt: skip
-        app.add_api_route(
+        app.router.add_api_route(
             f"{prefix}/explain", explain, description=EXPLAIN, responses={**ERRORS, **png},
             openapi_extra={**DOCUMENTED, "parameters": [named, INDEX.documented()]}, **options,
         )  # fmt: skip

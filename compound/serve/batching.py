@@ -58,9 +58,9 @@ class Places:
     def __init__(self, batcher: "Batcher", images: int) -> None:
         self.batcher, self.left = batcher, images
 
-    def submit(self, network: Batchable, pixels: Tensor) -> Future[Tensor]:
-        """The logits (classes,) of one image (C, R, R)."""
-        return self.batcher.submit(network, pixels, self)
+    def submit(self, network: Batchable, pixels: Tensor, answer: Future[Tensor] | None = None) -> Future[Tensor]:
+        """The logits (classes,) of one image (C, R, R); they become the `answer`, if there is one already."""
+        return self.batcher.submit(network, pixels, self, answer)
 
     def call(self, function: Callable[[], Any]) -> Future[Any]:
         """The result of `function`, computed between batches."""
@@ -114,9 +114,11 @@ class Batcher:
                 places.left = 0  # after a failure, others of the request may still be decoded and put here
                 self._changed.notify()
 
-    def submit(self, network: Batchable, pixels: Tensor, places: Places | None = None) -> Future[Tensor]:
+    def submit(
+        self, network: Batchable, pixels: Tensor, places: Places | None = None, answer: Future[Tensor] | None = None
+    ) -> Future[Tensor]:
         """The logits (classes,) of one image (C, R, R)."""
-        return self._put(Job(network, pixels), places)
+        return self._put(Job(network, pixels, answer=answer or Future()), places)
 
     def call(self, function: Callable[[], Any], places: Places | None = None) -> Future[Any]:
         """The result of `function`, computed between batches."""

@@ -2,21 +2,22 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from compound.data.decode import decoding_bytes
+from compound.data.decode import Look, look
 from compound.data.errors import DamagedImage
 from compound.serve.limits import Limits
 
 
 class Decoding(Protocol):
-    def decode(self, data: bytes, name: str, pixels: int) -> Tensor:
+    def decode(self, data: bytes, name: str, pixels: int, seen: Look) -> Tensor:
         """Encoded bytes to uint8 (C, R, R); raises `DamagedImage`."""
 
 
@@ -32,13 +33,29 @@ class Decoders:
 
     async def decode(self, network: Decoding, data: bytes, position: int) -> Tensor:
         """The image at `position` of a request, uint8 (C, R, R)."""
-        name = f"image {position}"
-
-        def work() -> Tensor:
-            with self._room(decoding_bytes(data, self.limits.pixels), name):
-                return network.decode(data, name, self.limits.pixels)
-
+        work = partial(self._decoded, network, data, f"image {position}")
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def decode_into(
+        self, answer: Future[Tensor], network: Decoding, data: bytes, position: int, put: Callable[[Tensor], object]
+    ) -> None:
+        """`put` the image where it becomes the `answer`, straight from the thread that decodes it; who asked is not
+        woken in between. What goes wrong is the answer, too."""
+
+        def work() -> None:
+            try:
+                put(self._decoded(network, data, f"image {position}"))
+            except BaseException as error:
+                if answer.set_running_or_notify_cancel():
+                    answer.set_exception(error)
+
+        self._threads.submit(work)
+
+    def _decoded(self, network: Decoding, data: bytes, name: str) -> Tensor:
+        pixels = self.limits.pixels
+        seen = look(data, pixels)
+        with self._room(seen.bytes(pixels), name):
+            return network.decode(data, name, pixels, seen)
 
     def close(self) -> None:
         self._threads.shutdown()

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from compound.data import Preprocessing
-from compound.data.decode import decode_image
+from compound.data.decode import Look, decode_image
 from compound.deploy import export_folder, open_model, weights_file
 from compound.deploy.choose import CHOICE
 from compound.errors import CompoundError
@@ -52,9 +52,9 @@ class Loaded:
     def channels(self) -> int:
         return self.classifier.channels
 
-    def decode(self, data: bytes, name: str, pixels: int) -> Tensor:
+    def decode(self, data: bytes, name: str, pixels: int, seen: Look) -> Tensor:
         """Encoded bytes to uint8 (C, R, R), as the network takes it; raises `DamagedImage`."""
-        return Preprocessing.of(self.network).resize(decode_image(data, self.channels, name, pixels))
+        return Preprocessing.of(self.network).resize(decode_image(data, self.channels, name, pixels, seen=seen))
 
     def logits(self, pixels: Tensor) -> Tensor:
         """uint8 (N, C, R, R) to (N, classes)."""

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from benchmarks.serving.client import Client, Reply
-from compound.data.decode import BYTES_OF_JPEG, BYTES_OF_OTHERS, decoding_bytes
+from compound.data.decode import BYTES_OF_JPEG, BYTES_OF_OTHERS, look
 from compound.serve import Limits
 from compound.serve.decoding import Decoders
 from tests.serve.conftest import Running, Start
@@ -67,7 +67,7 @@ class Slow:
         self.inside = self.most = 0
         self.lock = threading.Lock()
 
-    def decode(self, data: bytes, name: str, pixels: int) -> torch.Tensor:
+    def decode(self, data: bytes, name: str, pixels: int, seen: object) -> torch.Tensor:
         with self.lock:
             self.inside += 1
             self.most = max(self.most, self.inside)
@@ -80,7 +80,7 @@ class Slow:
 def test_threads_wait_for_bytes(monkeypatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     data, network = photo(64), Slow()
-    size = decoding_bytes(data)
+    size = look(data).bytes()
     decoders = Decoders(Limits(decoding=3 * size + 1))
 
     async def ask() -> None:
@@ -102,7 +102,7 @@ def test_an_image_beyond_the_number_is_refused(start: Start, weights: Path) -> N
 
 def test_what_decoding_takes_follows_from_the_first_bytes() -> None:
     jpeg, png = photo(64), photo(64, "PNG")
-    assert decoding_bytes(jpeg[:1000]) == decoding_bytes(jpeg) == BYTES_OF_JPEG * 64**2
-    assert decoding_bytes(png) == BYTES_OF_OTHERS * 64**2
-    assert decoding_bytes(b"nothing") == 0  # refused with its own sentence
-    assert decoding_bytes(jpeg[:2] + b"\xff" * 2**20 + jpeg[2:], 10_000) == BYTES_OF_OTHERS * 10_000
+    assert look(jpeg[:1000]).bytes() == look(jpeg).bytes() == BYTES_OF_JPEG * 64**2
+    assert look(png).bytes() == BYTES_OF_OTHERS * 64**2
+    assert look(b"nothing").bytes() == 0  # refused with its own sentence
+    assert look(jpeg[:2] + b"\xff" * 2**20 + jpeg[2:], 10_000).bytes(10_000) == BYTES_OF_OTHERS * 10_000
