@@ -33,13 +33,15 @@ class SameKernels:
     """What a model computes of pooled maps, (N, C, 1, 1), is computed of N rounded up to `ROWS`, with zeros.
 
     A lone image's convolutions, which torch sends to a loop of its own where the map is small, go to oneDNN as others.
-    The model's weights must stay what they are.
+    The model's weights and layers must stay what they are.
     """
 
     def __init__(self, model: nn.Module) -> None:
         rooms = [module.gate for module in model.modules() if isinstance(module, Gate)]
         classifier = getattr(model, "classifier", None)
-        self.chains = [*rooms, *([classifier] if isinstance(classifier, nn.Module) else [])]
+        chains = [*rooms, *([classifier] if isinstance(classifier, nn.Module) else [])]
+        pools = [[one for one in chain.modules() if isinstance(one, nn.AdaptiveAvgPool2d)] for chain in chains]
+        self.chains = [(chain, found[0]) for chain, found in zip(chains, pools, strict=True) if len(found) == 1]
         self._packed: dict[nn.Conv2d, PackedConv] = {}
         self.convs = [module for module in model.modules() if isinstance(module, nn.Conv2d) and has_own_loop(module)]
 
@@ -50,10 +52,8 @@ class SameKernels:
         convs = self.convs if images == 1 else []
         for conv in convs:
             conv.forward = partial(self._by_onednn, conv)  # type: ignore[method-assign]
-        for chain in self.chains:
-            pools = [module for module in chain.modules() if isinstance(module, nn.AdaptiveAvgPool2d)]
-            if len(pools) == 1:
-                handles += [pools[0].register_forward_hook(filled), chain.register_forward_hook(cut)]
+        for chain, pool in self.chains:
+            handles += [pool.register_forward_hook(filled), chain.register_forward_hook(cut)]
         try:
             yield
         finally:
