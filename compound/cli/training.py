@@ -193,15 +193,19 @@ class TrainingOptions:
     root: Root = None
     download: Download = False
 
-    def spec(self, where: str) -> "DataSpec":
-        """The question that opens the data set of `where`, divided and converted as the options have it."""
+    def spec(self, where: str, most: int | None = None) -> "DataSpec":
+        """The question that opens the data set of `where`, divided and converted as the options have it.
+
+        Where they say nothing of a holdout, it is the usual share, and `most` images at most.
+        """
         from compound.data import DataSpec
         from compound.data.spec import HELD
 
         held = HELD if self.holdout is None else self.holdout
         return DataSpec(
-            where, self.channels, held, self.seed, self.root, self.download, relabel=self.relabel, drop=self.drop
-        )
+            where, self.channels, held, self.seed, self.root, self.download, relabel=self.relabel, drop=self.drop,
+            most=most if self.holdout is None else None,
+        )  # fmt: skip
 
     def execution(self) -> "Execution":
         from compound.execution import Execution
@@ -213,10 +217,11 @@ class TrainingOptions:
 
     def opened(self, where: str) -> "tuple[DataSet, Recipe]":
         """The data set of `where`, and the recipe to train by; a fault of the recipe is said before data is opened."""
-        from compound.training.recipes import usual_recipe
+        from compound.training.recipes import MINIVAL, usual_recipe
         from compound.verbs.train import find_data
 
-        recipe, images = self.find_recipe(), find_data(self.spec(where))
+        recipe = self.find_recipe()
+        images = find_data(self.spec(where, MINIVAL.get(recipe.name)))
         usual = usual_recipe(bool(self.weights), images, self.rate is not None)
         if self.recipe is None and usual != recipe.name:
             memory = self.training_memory or self.memory

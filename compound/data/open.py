@@ -192,6 +192,8 @@ def _divided(tables: Tables, spec: DataSpec) -> DataSet:
     elif tables.by == "content":
         test = _unlike(train, test, "test", left_out)
     if held is None:
+        if spec.most is not None and spec.holdout < 1 and spec.holdout * len(train) > spec.most:
+            spec = replace(spec, holdout=spec.most)
         train, held = _split(train, spec.holdout, spec.seed + 1, tables.by)
     elif tables.by == "content":
         held = _unlike(train, held, "validation", left_out)
@@ -204,7 +206,7 @@ def _divided(tables: Tables, spec: DataSpec) -> DataSet:
                 f"{spec.where} has no image to {part}: {_counted(every, tables.classes)}{copies}; give two or more "
                 "of a class, or a part of its own"
             )
-    asked = replace(spec, channels=tables.channels, by=tables.by)
+    asked = replace(spec, channels=tables.channels, by=tables.by, most=None)
     return corrected(DataSet(tables.name, tables.classes, tables.channels, train, held, test, asked, left_out))
 
 

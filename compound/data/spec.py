@@ -27,6 +27,7 @@ class DataSpec:
     `channels`: 1 or 3, what images are converted to; by default what the data has, in an .npz any number.
     `holdout`: the share of each class's training images that is set aside, in [0, 1), or from 1 on how many in all
         (the paper's minival: 25,022). A holdout that the data comes with is taken as it is.
+    `most`: images that a share may hold out at most. A data set that is open has their number as its holdout instead.
     `seed`: of the holdout, and of the test split where the data has none.
     `root`, `download`: where torchvision's data sets lie, and whether it may fetch them.
     `relabel`, `drop`: lists of training images that get another label, or are left out (`compound.data.corrections`).
@@ -42,6 +43,7 @@ class DataSpec:
     by: Identity | None = None
     relabel: Path | None = None
     drop: Path | None = None
+    most: int | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.holdout) and self.holdout >= 0) or (
@@ -70,6 +72,7 @@ class DataSpec:
     def from_mapping(cls, given: Mapping[str, Any], seed: int) -> "DataSpec":
         """What `to_mapping` gave; of an older version what it lacks, `seed` in place of the seed of its splits."""
         root = given.get("root")
+        relabel, drop = (Path(given[name]) if given.get(name) is not None else None for name in ("relabel", "drop"))
         return cls(
             str(given["spec"]),
             given["channels"],
@@ -78,5 +81,6 @@ class DataSpec:
             None if root is None else Path(root),
             given.get("download", False),
             given.get("split_by", "position"),
-            *(Path(given[name]) if given.get(name) is not None else None for name in ("relabel", "drop")),
+            relabel,
+            drop,
         )

@@ -87,7 +87,9 @@ def train(
     from compound.training import Setup
 
     setup = setup or Setup()
-    found, images = find_network(network), find_data(data, setup.seed)
+    found = find_network(network)
+    recipe = None if recipe is None else find_recipe(recipe)
+    images = find_data(data, setup.seed, recipe)
     recipe = find_recipe(recipe, setup, images)
     divided = divide(folds, images, recipe, setup)
     run, parts = begin(found, images, recipe, out, setup, say)
@@ -95,13 +97,18 @@ def train(
     return finish_folds(divided, found, recipe, run, parts, setup, say) if divided else finish(run, parts, setup)
 
 
-def find_data(given: "DataSet | DataSpec | Place", seed: int = 0) -> "DataSet":
-    """An open data set; one that is only named is divided by `seed`."""
+def find_data(given: "DataSet | DataSpec | Place", seed: int = 0, recipe: "Recipe | None" = None) -> "DataSet":
+    """An open data set; one that is only named is divided by `seed`, and holds out what `recipe` is published with."""
     from compound.data import DataSet, DataSpec
 
     if isinstance(given, DataSet):
         return given
-    return (given if isinstance(given, DataSpec) else DataSpec(str(given), seed=seed)).open()
+    most = None
+    if recipe is not None:
+        from compound.training.recipes import MINIVAL
+
+        most = MINIVAL.get(recipe.name)
+    return (given if isinstance(given, DataSpec) else DataSpec(str(given), seed=seed, most=most)).open()
 
 
 def find_recipe(

@@ -14,6 +14,7 @@ import torch
 from compound.data import CLASSES, ArraySource, DataError, named, open_data, subset
 from compound.data.idx import read_idx, write_idx
 from compound.data.open import FASHION6K
+from compound.data.spec import DataSpec
 from compound.data.split import stratified
 
 SHA256 = {  # of the files that scripts/make_fashion6k.py made from Debian's dataset-fashion-mnist 0.0~git20200523
@@ -49,6 +50,15 @@ def test_the_holdout_as_a_number_is_exact_and_stratified():
     uneven = np.repeat([0, 1, 2], [1, 3, 96])
     assert np.bincount(uneven[stratified(uneven, 10, seed=0)[1]], minlength=3).tolist() == [0, 0, 10]
     assert np.bincount(uneven[stratified(uneven, 97, seed=0)[1]], minlength=3).tolist() == [0, 2, 95]
+
+
+def test_a_share_holds_out_no_more_than_most():
+    few, usual = (DataSpec("fashion6k", most=most).open() for most in (100, 25_022))
+    assert [(len(data.holdout), data.spec.holdout, data.spec.most) for data in (few, usual)] == [
+        (100, 100, None),
+        (300, 0.05, None),
+    ]
+    assert few.spec.open().fingerprint() == few.fingerprint()
 
 
 def test_fashion6k_opens_with_a_stratified_holdout():

@@ -37,11 +37,15 @@ def read_back(model):
             module.bias.data.normal_(0, 0.1)
     network, built = from_module(model.eval())
     counted = cost(network)
-    assert counted.params == sum(p.numel() for p in model.parameters()) == sum(p.numel() for p in built.parameters())
+    assert (
+        counted.training_params
+        == sum(p.numel() for p in model.parameters())
+        == sum(p.numel() for p in built.parameters())
+    )
     x = torch.randn(1, 3, 224, 224)
     with FlopCounterMode(display=False) as tracer, torch.inference_mode():
         theirs = model(x)
-    assert tracer.get_total_flops() == 2 * counted.macs
+    assert tracer.get_total_flops() == 2 * counted.training_macs
     with torch.inference_mode():
         ours = built(x)
     assert theirs.std() > 0
@@ -67,7 +71,6 @@ def test_timm(name):
         ("gcresnet33ts", "softmax in stages.0.0.attn"),
         ("skresnet18", "stack in layer1.0.conv1"),
         ("resnest14d", "softmax in layer1.0.conv2.rsoftmax"),
-        ("hrnet_w18_small", "no block is what stands at transition1.0.0 to downsamp_modules.2.2, 292 operators"),
         ("tresnet_m", "leaky_relu_ of slope 0.001, where 0.01 is in body.layer1"),
         ("ghostnetv2_100", "upsample_nearest2d from 3×3 to 7×7 positions in blocks.8.0.ghost1"),
         ("efficientnet_cc_b0_4e", "matmul in blocks.4.0.conv_pw"),

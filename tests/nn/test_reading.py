@@ -200,6 +200,7 @@ def test_what_is_not_in_the_alphabet_is_named(case):
 @pytest.mark.parametrize(
     ("model", "example", "sentence"),
     [
+        (nn.Sequential(nn.PixelUnshuffle(4), nn.Conv2d(48, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), None, "pixel_unshuffle in 0"),
         (nn.Linear(3, 4), None, "Linear has no convolution, so it is not a ConvNet"),
         (Odd(lambda m, x: x), torch.zeros(1, 3, 16, 20), r"the example has shape \(1, 3, 16, 20\); give square images"),
         (Odd(lambda m, x: x if x.sum() > 0 else -x), torch.zeros(1, 3, 16, 16), r"Odd cannot be traced on images \(2, 3, 16, 16\)"),

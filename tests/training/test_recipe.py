@@ -13,11 +13,13 @@ from pytorch_lightning import LightningModule
 from torch import nn
 
 from compound import ZOO, UsageError
+from compound.cli.training import TrainingOptions
 from compound.nn import build
 from compound.training import RECIPES, Recipe, load_recipe, rate_at
 from compound.training.averaging import Averaging
 from compound.training.optim import Lamb, RMSpropTF, decay_groups, make_optimizer, set_rate
-from compound.training.recipes import usual_recipe
+from compound.training.recipes import MINIVAL, usual_recipe
+from compound.verbs.train import find_data
 
 PAPER, SMALL = RECIPES["paper"], RECIPES["small"]
 
@@ -270,3 +272,13 @@ def test_presets_say_where_they_come_from(name):
     assert isinstance(recipe, Recipe)
     assert recipe.name == name
     assert len(recipe.source) > 20
+
+
+def test_the_papers_recipe_holds_out_its_25022_images_by_itself(monkeypatch):
+    """Section 5.2's minival; of a data set that is smaller the usual share, and what is asked for wherever it is."""
+    assert (MINIVAL["paper"], MINIVAL["progressive"]) == (25_022, 25_022)
+    assert len(find_data("fashion6k", 0, PAPER).holdout) == 300
+    monkeypatch.setitem(MINIVAL, "paper", 40)
+    assert [len(find_data("fashion6k", 0, recipe).holdout) for recipe in (PAPER, SMALL, None)] == [40, 300, 300]
+    asked = [TrainingOptions(recipe="paper", holdout=held).opened("fashion6k")[0] for held in (None, 0.1, 7)]
+    assert [len(data.holdout) for data in asked] == [40, 600, 7]

@@ -1,5 +1,6 @@
 """`from_module`: a module read, its weights carried over, and the two compared."""
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from compound.nn.reading.parse import NoBlock, network_of
 from compound.nn.reading.sizes import differing, drawn
 from compound.nn.reading.values import Capture
 
+MOST_CHANNELS = 4  # of a usual image
 TWINS = 3  # sizes that are looked into besides the example's
 SMALL = 3  # positions: on maps of so few, different operators do the same
 
@@ -26,9 +28,9 @@ def from_module(
     """`model` as a `Network`, and the network built with the model's weights, in evaluation mode.
 
     `example` is a batch (N, C, H, W) of the images that the model is for; without one 224 px and the channels of the
-    first convolution are taken. `blocks` are blocks of your own to try, as they would stand in a stage. Layers that
-    inference does not use, such as auxiliary classifiers, stay behind; what a module does not tell (preprocessing,
-    survival, dimensions that do not scale) has the defaults of `Network`.
+    first convolution are taken, or RGB where the model takes no others. `blocks` are blocks of your own to try, as they
+    would stand in a stage. Layers that inference does not use, such as auxiliary classifiers, stay behind; what a
+    module does not tell (preprocessing, survival, dimensions that do not scale) has the defaults of `Network`.
 
     What is returned has the model's operators one by one and gives the same logits, at the example's size and at others
     that the model takes. Where it computes something else at another size, `unscalable` of the network says at which.
@@ -39,7 +41,7 @@ def from_module(
     if first is None:
         raise ReadingError(f"{type(model).__name__} has no convolution, so it is not a ConvNet")
     if example is None:
-        example = torch.zeros(2, first.in_channels, 224, 224)
+        example = usual_images(model, first.in_channels)
     if example.dim() != 4 or example.shape[2] != example.shape[3]:
         raise ReadingError(f"the example has shape {tuple(example.shape)}; give square images (N, C, H, W)")
     training = [module for module in model.modules() if module.training]
@@ -51,6 +53,18 @@ def from_module(
         for module in training:
             module.training = True
     return built.network, built
+
+
+def usual_images(model: nn.Module, channels: int) -> Tensor:
+    """Images of 224 px with `channels`, or of RGB where the model does not take these: it may regroup them first."""
+    images = torch.zeros(2, channels, 224, 224)
+    if channels > MOST_CHANNELS:
+        try:
+            with torch.inference_mode():
+                copy.deepcopy(model).eval()(images)
+        except (RuntimeError, ValueError, TypeError, AssertionError):
+            return images[:, :3]
+    return images
 
 
 @dataclass

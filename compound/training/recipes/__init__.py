@@ -10,6 +10,8 @@ from compound.mapping import to_mapping
 from compound.training.recipe import Recipe, read_recipe
 
 NAMES = ("paper", "modern", "transfer", "kornblith", "small", "fast", "progressive", "few")
+# Images of ImageNet that the papers hold out to choose by; of less data it is the usual share.
+MINIVAL = {"paper": 25_022, "progressive": 25_022}
 FEW_STEPS = 16  # an epoch; with fewer by `small`, `few` is the usual recipe
 
 
