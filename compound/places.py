@@ -1,6 +1,7 @@
 """Runs by where they lie: which there are in a folder, and which may have been meant by a name that is none."""
 
 import os
+import shlex
 from itertools import islice
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from compound.mapping import nearest
 
 RUNS = "runs"  # where trainings are kept unless something else is said
 MOST = 10_000  # of a folder
+NAMED = 5  # runs of a folder that a hint names
 
 
 def run_folders(folder: str | os.PathLike[str]) -> list[Path]:
@@ -31,7 +33,11 @@ def beside(given: Path) -> list[str]:
 
 
 def nearest_run(given: str | os.PathLike[str]) -> str:
-    """A hint for a place that holds no run: the runs nearest to it by name, or the verb that lists all."""
+    """A hint for a place that is no run: the runs in it, those nearest to it by name, or the verb that lists all."""
+    inside = [shlex.quote(str(run)) for run in run_folders(given)]
+    if inside:
+        more = f" and {len(inside) - NAMED:,} more (compound runs {shlex.quote(os.fspath(given))} lists them)"
+        return f"it holds {', '.join(inside[:NAMED])}{more * (len(inside) > NAMED)}; name a run itself"
     beside = [*run_folders(Path(given).parent), *run_folders(RUNS)]
     known = dict.fromkeys(map(str, beside))
     return nearest(os.fspath(given), known, "runs", "compound runs lists the runs there are", _name)

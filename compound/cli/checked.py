@@ -50,7 +50,9 @@ def part_lines(name: str, part: Mapping[str, Any]) -> list[str]:
     size = f", sides {sides['smallest']} to {sides['largest']} px, median {sides['median']}" if sides else ""
     sampled = f" ({part['looked_at']:,} looked at)" if part["looked_at"] < part["images"] else ""
     grey = f", {part['grey_in_colour']:,} grey" if part["grey_in_colour"] else ""
-    odd = "".join(f", {files:,} {'of ' if 'bit' in kind else ''}{kind}" for kind, files in part["odd"].items())
+    from compound.data.oddities import oddities_text  # with all that reads images
+
+    odd = "".join(f", {words}" for words in oddities_text(part["odd"]))
     line = f"{name:>8}: {part['images']:,} images{sampled}{size}{grey}{odd}"
     damaged = [f"          damaged: {one['path']}: {one['reason']}" for one in part["damaged"]]
     line += f", largest class / smallest {part['imbalance']:.1f}"

@@ -11,6 +11,7 @@ from compound.cli.train import only_first, result_text
 from compound.cli.training import Data, Devices, TrainingOptions, folds_of, which_devices, with_training
 from compound.errors import UsageError
 from compound.verbs import fit as verb
+from compound.verbs.early import refuse_early_fit
 
 FitRule = Annotated[
     str | None,
@@ -39,7 +40,6 @@ def fit(
     """Plan within a budget, train, evaluate, predict on samples and write report.html."""
     if is_network(data):
         raise UsageError(f"{data!r} is a network, not data; use: compound fit DATA --baseline {data}")
-    images, recipe = training.opened(data)
     limits = {
         "macs": macs,
         "params": params,
@@ -49,8 +49,11 @@ def fit(
         "latency": latency,
     }
     where, table = which_devices(device)
-    budget = budget_of(recipe.batch, table, **limits) if table or any(limits.values()) else None
+    budget = budget_of(1, table, **limits) if table or any(limits.values()) else None
     training = replace(training, device=where)
+    refuse_early_fit(training.setup(progress=False), baseline, rule)
+    images, recipe = training.opened(data)
+    budget = replace(budget, batch=recipe.batch) if budget else None
     fitted = verb.fit(
         images, budget, recipe, training.out,
         baseline=baseline, rule=rule, fill=fill, setup=training.setup(not json),

@@ -30,7 +30,7 @@ def train(
     found = find_network(network)
     if resolution:
         found = found.with_(resolution=resolution)
-    images, recipe = training.opened(data)
+    images, recipe = training.opened(data, found)
     trained = verb.train(
         found, images, recipe, training.out,
         setup=training.setup(not json), folds=folds_of(training.folds, training.group), say=note,

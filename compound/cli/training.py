@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from compound.data import DataSet, DataSpec
     from compound.data.folds import Folds
     from compound.execution import Execution
+    from compound.network import Network
     from compound.training import Recipe, Setup
 
 Data = Annotated[
@@ -215,12 +216,14 @@ class TrainingOptions:
             deterministic=self.deterministic,
         )  # fmt: skip
 
-    def opened(self, where: str) -> "tuple[DataSet, Recipe]":
-        """The data set of `where`, and the recipe to train by; a fault of the recipe is said before data is opened."""
+    def opened(self, where: str, network: "Network | None" = None) -> "tuple[DataSet, Recipe]":
+        """The data set of `where`, and the recipe to train by; a fault that no image is needed for is said first."""
         from compound.training.recipes import MINIVAL, usual_recipe
+        from compound.verbs.early import refuse_early
         from compound.verbs.train import find_data
 
         recipe = self.find_recipe()
+        refuse_early(self.setup(progress=False), recipe, self.out, network)
         images = find_data(self.spec(where, MINIVAL.get(recipe.name)))
         usual = usual_recipe(bool(self.weights), images, self.rate is not None)
         if self.recipe is None and usual != recipe.name:

@@ -9,14 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torchvision.transforms.v2 import functional as F
 
-from compound.bounds import bound
 from compound.data.decode import to_channels
 from compound.data.errors import DamagedImage
-from compound.data.oddities import oddities
+from compound.data.oddities import oddities_of
 from compound.data.open import DataSet
-from compound.data.source import FileSource, Source
+from compound.data.source import Source
 from compound.data.twins import Hashed, copies, duplicates, repeats
-from compound.files import read_regular
 
 PARTS = ("train", "holdout", "test")
 SAMPLE = 20_000  # images of a part that are hashed and measured; larger parts are sampled evenly
@@ -89,8 +87,7 @@ def look_through(source: Source, classes: tuple[str, ...]) -> PartFindings:
         except DamagedImage as error:
             damaged.append((error.path, error.reason))
             continue
-        if isinstance(source, FileSource):
-            odd.update(oddities(read_regular(source.path(index), bound("COMPOUND_MAX_IMAGE"))))
+        odd.update(oddities_of(source, index))
         sizes[(int(image.shape[-2]), int(image.shape[-1]))] += 1
         grey += int(image.shape[0] == 3 and bool((image[:1] == image).all()))
         code = dhash(image) if image.shape[0] in (1, 3) else None

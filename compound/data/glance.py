@@ -1,10 +1,13 @@
 """What a second of looking says of a data set, in one line; `compound.data.check` takes its time."""
 
+import shlex
 import time
+from collections import Counter
 
 import numpy as np
 
 from compound.data.errors import DamagedImage
+from compound.data.oddities import oddities_of, oddities_text
 from compound.data.open import DataSet
 from compound.data.twins import copies
 
@@ -16,6 +19,7 @@ def glance(data: DataSet, seconds: float = SECONDS) -> str:
     """How many images of `data` were looked at, their sizes, and what is wrong with them; one image at least."""
     source, started = data.train, time.perf_counter()
     sides: list[int] = []
+    odd: Counter[str] = Counter()
     looked = damaged = 0
     # Spread over all of them, for files of one folder are often of one make.
     for index in np.random.default_rng(0).permutation(len(source)).tolist():
@@ -26,11 +30,13 @@ def glance(data: DataSet, seconds: float = SECONDS) -> str:
             sides += source.load(index).shape[-2:]
         except DamagedImage:
             damaged += 1
+        else:
+            odd.update(oddities_of(source, index))
     said = [f"{damaged:,} unreadable"] if damaged else []
-    said += [one for one in (_torn(data), _unequal(data)) if one]
+    said += [*oddities_text(odd), *(one for one in (_torn(data), _unequal(data)) if one)]
     sizes = f", sides {min(sides):,} to {max(sides):,} px" if sides else ""
     return f"{looked:,} of {len(source):,} training images looked at{sizes}: " + (
-        f"{', '.join(said)}; see compound data check {data.spec.where}" if said else "nothing unusual"
+        f"{', '.join(said)}; see compound data check {shlex.quote(data.spec.where)}" if said else "nothing unusual"
     )
 
 

@@ -10,7 +10,8 @@ nothing is fetched. Preprocessing, padding and ε come with the weights.
 import math
 import os
 import re
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,9 @@ from compound.network import Inputs, Labelled, Network
 from compound.nn.build import ConvNet
 from compound.nn.foreign import WeightsError
 from compound.nn.libraries import styled
-from compound.nn.weights import Weights, foreign_model, load_model, read_weights, same_layers
+from compound.nn.weights import Weights, foreign_model, load_model, read_weights, refuse_missing_file, same_layers
 from compound.places import nearest_run
+from compound.quantity import limit_text
 from compound.zoo import ZOO
 
 AUTO = "auto"
@@ -55,26 +57,37 @@ def load_weights(
     and `to_train` are those of `load_model`. Raises `WeightsError` with what differs, what is damaged, or why nothing
     could be fetched.
     """
+    refuse_absent(name)
     path, name = Path(name), str(name)
     if path.is_dir():
-        if not (path / "model.safetensors").is_file():
-            if not (path / "run.yaml").is_file():
-                raise NoWeights(f"{path} is not a run directory (it has no run.yaml); give the --out of a training")
-            raise NoWeights(
-                f"{path} has no model.safetensors; finish it with: compound resume {path}; or give another run"
-            )
         return load_model(path / "model.safetensors", network, several=several)
-    if path.exists() or path.suffix in (".safetensors", ".pth", ".pt"):
+    if path.exists():
         return load_model(path, network, several=several, to_train=to_train)
     if name == AUTO:
         name = best_published(network=network)
-    if not NAME.fullmatch(name):
-        raise NoWeights(absent(name))
     found = _torchvision(name) if name.startswith(TORCHVISION) else _hub(name, several)
     model, weights = found
     if network is not None and not same_layers(network, weights.network):
         raise WeightsError(f"{name} holds {weights.network.name}, which is not the {network.name} that was asked for")
     return model, weights
+
+
+def refuse_absent(name: str | Path) -> None:
+    """Raise `NoWeights` where `name` is no run with weights, no file, and no name that could be published.
+
+    Nothing is read or fetched.
+    """
+    path, name = Path(name), str(name)
+    if path.is_dir() and not (path / "model.safetensors").is_file():
+        if not (path / "run.yaml").is_file():
+            raise NoWeights(f"{path} is not a run directory (it has no run.yaml); {nearest_run(path)}")
+        go_on = f"compound resume {shlex.quote(str(path))}"
+        raise NoWeights(f"{path} has no model.safetensors; finish it with: {go_on}; or give another run")
+    if path.exists() or name == AUTO or NAME.fullmatch(name):
+        return
+    if path.suffix in (".safetensors", ".pth", ".pt"):
+        refuse_missing_file(path)
+    raise NoWeights(absent(name))
 
 
 def absent(name: str) -> str:
@@ -111,18 +124,41 @@ def best_published(budget: Budget | None = None, network: Network | None = None,
     Offline only what is in the cache counts.
     """
     found: dict[str, float] = {}
+    beyond: list[tuple[str, Network]] = []
     for arch in models.list_models(module=models):
         if (known := _known(arch)) is None or (network is not None and not same_layers(known, network)):
             continue
         for entry in models.get_model_weights(arch):
             sized = (known.for_data(data) if data else known).with_(resolution=entry.transforms().crop_size[0])
-            if (budget is None or fits(sized, budget)) and (_cached(entry.url).is_file() or not _offline()):
-                found[f"{TORCHVISION}{arch}.{entry.name}"] = entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+            name = f"{TORCHVISION}{arch}.{entry.name}"
+            if not (_cached(entry.url).is_file() or not _offline()):
+                continue
+            if budget is None or used_share(sized, budget) <= 1:
+                found[name] = entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]
+            else:
+                beyond.append((name, sized))
     if not found:
         what = f"of {network.name}" if network is not None else "within the budget"
         where = " in the cache, and HF_HUB_OFFLINE forbids to fetch any" if _offline() else ""
-        raise WeightsError(f"there are no published weights {what}{where}; give --weights a file or a name")
+        near = _cheapest_text(beyond, budget) if budget is not None and beyond else ""
+        raise WeightsError(f"there are no published weights {what}{where}; {near or 'give --weights a file or a name'}")
     return max(found, key=lambda name: found[name])
+
+
+def _cheapest_text(there: Sequence[tuple[str, Network]], budget: Budget) -> str:
+    """Of published weights beyond `budget` those that are the least so, and how they come within it."""
+    name, network = min(there, key=lambda one: used_share(one[1], budget))
+    if used_share(network, budget) == math.inf:
+        return ""
+    used = budget.use(budget.cost(network))
+    needed = ", ".join(
+        f"{limit.replace('_', ' ')} {limit_text(limit, used[limit])} of {limit_text(limit, most)}"
+        for limit, most in budget.limits().items()
+    )
+    return (
+        f"the nearest, {name} at {network.resolution} px, take {needed}; with --weights {name} and the same budget "
+        "their network is scaled down to it, or raise the budget"
+    )
 
 
 def published_text(name: str) -> str:
@@ -136,12 +172,12 @@ def published_text(name: str) -> str:
     return f"weights {name}: {accuracy:.1f} % of ImageNet, {meta['num_params'] / 1e6:.1f}M parameters, {there}"
 
 
-def fits(network: Network, budget: Budget) -> bool:
-    """Whether `network` is within `budget`; not where the budget's device has no time of a unit of it."""
+def used_share(network: Network, budget: Budget) -> float:
+    """The largest share of a limit of `budget` that `network` uses; infinite where the device has no time of it."""
     try:
-        return budget.admits(budget.cost(network))
+        return max(budget.shares(budget.cost(network)).values())
     except BudgetError:
-        return False
+        return math.inf
 
 
 def _known(arch: str) -> Network | None:

@@ -24,6 +24,7 @@ from compound.nn.foreign import WeightsError, import_weights, in_order
 from compound.nn.libraries import recognised
 from compound.nn.stored import DIGEST, check_types, digest, read_checkpoint, read_safetensors
 from compound.nn.unknown import Unknown
+from compound.nn.whose import zoo_network_of
 from compound.notation import dump_network, parse_network
 from compound.notes import note_once
 
@@ -34,7 +35,17 @@ SETS = "sets"  # and which classes are in the set of an image
 
 
 class Unnamed(WeightsError):
-    """A file of another library, which does not say of which network it is."""
+    """A file of another library, which does not say of which network it is; `network` of the zoo has its shapes."""
+
+    def __init__(self, path: Path, state: Mapping[str, Tensor]) -> None:
+        self.path, self.network = path, zoo_network_of(state)
+        super().__init__(self.with_remedy("", f" --weights {path}"))
+
+    def with_remedy(self, before: str, after: str = "") -> str:
+        """The message, with what to type before and after the network's name."""
+        fits = f", and its tensors are those of {self.network}" if self.network else ""
+        remedy = f"{before}{self.network or 'NETWORK'}{after}"
+        return f"{self.path} does not say which network it belongs to{fits}; name it: {remedy}"
 
 
 @dataclass(frozen=True)
@@ -87,12 +98,17 @@ def save_weights(model: ConvNet, path: str | Path, classes: tuple[str, ...]) -> 
 def read_weights(path: str | Path) -> tuple[Weights | None, dict[str, Tensor]]:
     """Tensors of a .safetensors or .pth file, and what its metadata says (None where it is not ours)."""
     path = Path(path)
-    if not path.exists():
-        raise WeightsError(f"there is no weights file {path}; give a run directory, a .safetensors or a .pth file")
+    refuse_missing_file(path)
     if path.suffix == ".safetensors":
         metadata, state = read_safetensors(path)
         return described_by(metadata, path), state
     return None, read_checkpoint(path)
+
+
+def refuse_missing_file(path: Path) -> None:
+    """Raise `WeightsError` where there is no such file."""
+    if not path.exists():
+        raise WeightsError(f"there is no weights file {path}; give a run directory, a .safetensors or a .pth file")
 
 
 def load_model(
@@ -107,13 +123,19 @@ def load_model(
     described, state = read_weights(path)
     if described is None:
         if network is None:
-            raise Unnamed(f"{path} does not say which network it belongs to; name it: NETWORK --weights {path}")
+            raise Unnamed(Path(path), state)
         network, unknown = recognised(network, state)
         if unknown:
             taken = f"{network.style.padding} padding and ε {network.style.norm_eps:g} are taken"
             said = "does not say with which padding and ε its weights were trained"
             note_once(f"warning: {path} {said}; {taken}; {unknown}")
-        return foreign_model(network, state, to_train)
+        try:
+            return foreign_model(network, state, to_train)
+        except WeightsError as error:
+            other = zoo_network_of(state)
+            if other is None or other == network.name:
+                raise
+            raise WeightsError(f"{error}; they are of {other}: name that network for {path}") from None
     if network is not None and not same_layers(network, described.network):
         raise WeightsError(f"{path} holds {described.network.name}, which is not the {network.name} that was asked for")
     if described.several and not several:

@@ -92,7 +92,9 @@ def _kind(place: Path) -> str:
         return "search"
     if not place.exists():
         raise UsageError(f"there is no {place}; {nearest_run(place)}")
-    raise UsageError(f"{place} is no run (run.yaml), no search (leaderboard.json) and no study (study.json)")
+    raise UsageError(
+        f"{place} is no run (run.yaml), no search (leaderboard.json) and no study (study.json); {nearest_run(place)}"
+    )
 
 
 def _maps(runs: Sequence[RunReport], images: Sequence[Path], device: str) -> Section:

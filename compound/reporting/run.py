@@ -32,6 +32,7 @@ from compound.reporting.results import (
 from compound.reporting.stages import network_part, stage_lines, stage_table
 from compound.reporting.table import Cell, Column, Table, exact, percent
 from compound.reporting.trust import trust_section
+from compound.reporting.typed import Advice
 from compound.training.better import better_text
 from compound.training.pictures import BATCH, CLASSES, SHEET
 from compound.training.run import Run, open_run
@@ -182,13 +183,13 @@ class RunReport:
         """The page of this run alone."""
         trained = (self._data(), self._training(), self._classes(), self._examples())
         sections = (*self._trust(), self._plan(), self._network(), *trained, self._making())
-        return Report(self.title(), rendered("run_top.html", report=self), sections)
+        return Report(self.title(), rendered("run_top.html", report=self, advice=Advice.of(self.run)), sections)
 
     def _trust(self) -> tuple[Section, ...]:
         """Nothing before a test, nor of several labels an image."""
         if not self.evaluation or not self.confusion:
             return ()
-        return (trust_section(self.run.path, self.evaluation, self.confusion, self.classes),)
+        return (trust_section(self.run, self.evaluation, self.confusion, self.classes),)
 
     def _plan(self) -> Section:
         plan = self.plan

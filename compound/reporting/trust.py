@@ -5,11 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup
+
 from compound.documents import damage, open_table, table_fault
 from compound.files import stands
 from compound.reporting.page import REMEDY, Section, rendered, section
 from compound.reporting.results import Confusion, most_confused
 from compound.reporting.table import Column, Table, exact, percent
+from compound.reporting.typed import Advice, typed
+from compound.training.run import Run
 
 DOUBTS = 10  # images whose labels are named
 BELIEVED = 0.05  # mean distance of probability and accuracy up to which probabilities may be taken as they are
@@ -18,12 +22,16 @@ SHOWN = ("path", "given", "proposed", "doubt")
 AUDIT = Path("folds", "audit", "audit.csv")  # where `compound data audit RUN` writes
 
 
-def trust_section(run: Path, told: Mapping[str, Any], confusion: Confusion, classes: Sequence[str]) -> Section:
+def trust_section(run: Run, told: Mapping[str, Any], confusion: Confusion, classes: Sequence[str]) -> Section:
     """The section, of a run's evaluation.json, its confusions, and the list of its audit where there is one."""
-    doubts = read_doubts(run / AUDIT)
+    doubts, advice = read_doubts(run.path / AUDIT), Advice.of(run)
     sentences = (
-        accuracy(told), probabilities(told), labels(doubts), mistakes(told, confusion, classes), strangers(told)
-    )  # fmt: skip
+        accuracy(told, advice),
+        probabilities(told, advice),
+        labels(doubts, advice),
+        mistakes(told, confusion, classes, advice),
+        strangers(told, advice),
+    )
     tables = [
         table
         for table in (doubted(doubts or []), promises(told), broken(told), grouped(told), bordered(told))
@@ -32,19 +40,21 @@ def trust_section(run: Path, told: Mapping[str, Any], confusion: Confusion, clas
     return section("trust", "Can it be trusted?", [rendered("run_trust.html", sentences=sentences), *tables])
 
 
-def accuracy(told: Mapping[str, Any]) -> str:
+def accuracy(told: Mapping[str, Any], advice: Advice) -> str:
     low, high = told["top1_interval"]
-    return (
+    said = (
         f"It names {told['top1']:.0%} of the {told['images']:,} test images rightly; with so many images the true "
-        f"share lies between {low:.0%} and {high:.0%} in 95 of 100 such tests. {kinds(told)}"
+        f"share lies between {low:.0%} and {high:.0%} in 95 of 100 such tests."
     )
+    return Markup("{} {}").format(said, kinds(told, advice))
 
 
-def kinds(told: Mapping[str, Any]) -> str:
+def kinds(told: Mapping[str, Any], advice: Advice) -> str:
     """Which images fare worse than the rest."""
     groups = told.get("groups") or []
     if not groups:
-        return "Whether small, dark or other images fare worse was not measured (compound evaluate RUN --groups)."
+        unknown = Markup("Whether small, dark or other images fare worse was not measured: {} does that.")
+        return unknown.format(advice.evaluate("--groups"))
     worse = sorted((one for one in groups if one["worse"]), key=lambda one: float(one["top1"]))
     compared = max(one["compared"] for one in groups)
     if not compared:
@@ -58,22 +68,23 @@ def kinds(told: Mapping[str, Any]) -> str:
     return f"It is worse than on the rest for images of {named}{more}."
 
 
-def probabilities(told: Mapping[str, Any]) -> str:
+def probabilities(told: Mapping[str, Any], advice: Advice) -> str:
     """Whether they may be taken as they are."""
     error = told.get("calibration_error")
     if error is None:
-        return "Whether its probabilities can be believed was not measured: compound evaluate RUN does that."
+        said = Markup("Whether its probabilities can be believed was not measured: {} does that.")
+        return said.format(advice.evaluate())
     far = f"on average they are {100 * error:.1f} points away from how often it is right"
     if error <= BELIEVED:
         return f"Its probabilities can be taken as they are: {far}."
-    return f"Do not take its probabilities as they are: {far}; compound evaluate RUN --calibrate mends most of that."
+    said = Markup("Do not take its probabilities as they are: {}. Most of that is mended by {}.")
+    return said.format(far, advice.by_held_out("--calibrate"))
 
 
-def labels(doubts: Sequence[Mapping[str, str]] | None) -> str:
+def labels(doubts: Sequence[Mapping[str, str]] | None, advice: Advice) -> str:
     if doubts is None:
-        return (
-            "Nobody has looked for wrong labels yet: train with --folds 5, then compound data audit RUN ranks the "
-            "doubtful ones."
+        return Markup("Nobody has looked for wrong labels yet: train with {}, then {} ranks the doubtful ones.").format(
+            typed("--folds 5"), advice.audit()
         )
     if not doubts:
         return "No label looks doubtful to models that never saw the picture."
@@ -81,28 +92,31 @@ def labels(doubts: Sequence[Mapping[str, str]] | None) -> str:
     return f"{images} doubtful to models that never saw the picture; the most doubtful stand below."
 
 
-def mistakes(told: Mapping[str, Any], confusion: Confusion, classes: Sequence[str]) -> str:
+def mistakes(told: Mapping[str, Any], confusion: Confusion, classes: Sequence[str], advice: Advice) -> str:
     """What it confuses, and on what it breaks."""
     most = most_confused(confusion, classes, 1)
     said = "It confused no two classes in the test"
     if most:
         one = most[0]
         said = f"Most often it takes {one.truth} for {one.predicted}, {one.times} of {one.images} times"
-    rows, rests = told.get("robustness") or [], shortcuts(told)
+    rows, rests = told.get("robustness") or [], shortcuts(told, advice)
     if not rows:
-        return f"{said}; what blur and noise do to it was not measured (compound evaluate RUN --corruptions). {rests}"
+        unknown = Markup("{}; what blur and noise do to it was not measured: {} does that. {}")
+        return unknown.format(said, advice.evaluate("--corruptions"), rests)
     worst = min(rows, key=lambda row: float(row["top1"]))
-    return (
+    suffers = (
         f"{said}; it suffers most from {worst['corruption']} (severity {worst['severity']} of 5), under which it names "
-        f"{worst['top1']:.0%} rightly. {rests}"
+        f"{worst['top1']:.0%} rightly."
     )
+    return Markup("{} {}").format(suffers, rests)
 
 
-def shortcuts(told: Mapping[str, Any]) -> str:
+def shortcuts(told: Mapping[str, Any], advice: Advice) -> str:
     """Whether a class is known by what stands at the border of its images."""
     looked = told.get("borders") or []
     if not looked:
-        return "Whether it knows classes by a watermark or the background was not looked at (--shortcuts)."
+        unknown = Markup("Whether it knows classes by a watermark or the background was not looked at: {} does that.")
+        return unknown.format(advice.evaluate("--shortcuts"))
     found = [f"{one['class']} ({one['place']})" for one in looked if one["shortcut"]]
     if not found:
         return "Its maps are not warmer at the border than elsewhere, as they would be with a watermark there."
@@ -113,14 +127,12 @@ def shortcuts(told: Mapping[str, Any]) -> str:
     )
 
 
-def strangers(told: Mapping[str, Any]) -> str:
+def strangers(told: Mapping[str, Any], advice: Advice) -> str:
     """When it says that a photo is of no class."""
     known = told.get("unknown")
     if not known:
-        return (
-            "It never says that it does not know: a photo of anything else gets one of its classes, until compound "
-            "evaluate RUN --unknown 0.05 chooses when it shall say so."
-        )
+        never = "It never says that it does not know: a photo of anything else gets one of its classes"
+        return Markup("{}. When it shall say so is chosen by {}.").format(never, advice.by_held_out("--unknown 0.05"))
     return (
         f"It says unknown where a photo is less like its classes than all but {known['refused']:.0%} of the held-out "
         f"images, which {known['refused_here']:.1%} of the test images were; a stranger that looks like a class still "

@@ -134,6 +134,18 @@ def refuse_undivided(recipe: Recipe, world: World) -> None:
         raise UsageError("--shard does not go with --unfreeze: what learns is settled when weights are divided")
 
 
+def refuse_taken(out: Path, resume: bool) -> None:
+    """Raise `UsageError` where `out` cannot become a run, or holds none to `resume`; what is in it is not read."""
+    held = (out / "run.yaml").is_file()
+    if resume and not held:
+        raise UsageError(f"{out} holds no run to resume; leave --resume out to start one")
+    if resume or not is_taken(out):
+        return
+    if held:
+        raise UsageError(f"{out} already holds a run; go on with: {resume_command(out)}; or choose another --out")
+    raise UsageError(f"{out} exists and is not an empty folder; choose another --out")
+
+
 def is_taken(out: Path) -> bool:
     """Whether a run that has trained, or anything that is no run, is at `out`."""
     file = out / "run.yaml"

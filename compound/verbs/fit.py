@@ -9,6 +9,7 @@ from compound.errors import UsageError
 from compound.network import Network
 from compound.scaling import Rule
 from compound.verbs.auto import choose
+from compound.verbs.early import named_by, refuse_early, refuse_early_fit
 from compound.verbs.folds import divide, finish_folds, remembered
 from compound.verbs.given import Place, Say, check_budget, find_network, heard, silent
 from compound.verbs.plan import plan as find_plan
@@ -77,7 +78,8 @@ def fit(
     if budget is not None:
         check_budget(budget)
     setup = setup or Setup()
-    images = _to_show(data, setup, say)
+    refuse_early_fit(setup, baseline, rule)
+    images = _to_show(data, recipe, out, setup, say)
     recipe, weights = find_recipe(recipe, setup, images), setup.start.weights
     if weights == "auto" and not baseline:
         weights, start = choose(budget, images, setup.execution, recipe.minutes, say)
@@ -100,12 +102,14 @@ def fit(
     return Fitted(done, found, write_page(done, images))
 
 
-def _to_show(data: "DataSet | DataSpec | Place", setup: "Setup", say: Say) -> "DataSet":
+def _to_show(
+    data: "DataSet | DataSpec | Place", recipe: "Recipe | Place | None", out: Place | None, setup: "Setup", say: Say
+) -> "DataSet":
     """The images, where the report can show them and some of them are to be tested on."""
     from compound.data.glance import glance
+    from compound.training import Recipe
 
-    if setup.final is False:
-        raise UsageError("--no-final leaves the test images alone, and the report shows some; use compound train")
+    refuse_early(setup, recipe if isinstance(recipe, Recipe) else None, out)
     images = find_data(data, setup.seed)
     refuse_unshown(images)
     if setup.progress:
@@ -156,10 +160,4 @@ def baseline_of(images: "DataSet", named: Network | Place | None, weights: str |
         return find_network(named).for_data(images)
     if weights is None:
         return default_baseline(images).for_data(images)
-    from compound.nn import load_weights
-    from compound.nn.weights import Unnamed
-
-    try:
-        return load_weights(weights, several=True)[1].network.for_data(images)
-    except Unnamed:
-        raise UsageError(f"{weights} does not say which network it belongs to; name it: --baseline NETWORK") from None
+    return named_by(weights).for_data(images)

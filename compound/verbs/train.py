@@ -10,6 +10,7 @@ from compound.network import Network
 from compound.places import RUNS
 from compound.quantity import short
 from compound.verbs.advice import advice
+from compound.verbs.early import refuse_early
 from compound.verbs.folds import divide, finish_folds, remembered
 from compound.verbs.given import Place, Say, find_network, heard, silent
 
@@ -89,6 +90,7 @@ def train(
     setup = setup or Setup()
     found = find_network(network)
     recipe = None if recipe is None else find_recipe(recipe)
+    refuse_early(setup, recipe, out, found)
     images = find_data(data, setup.seed, recipe)
     recipe = find_recipe(recipe, setup, images)
     divided = divide(folds, images, recipe, setup)

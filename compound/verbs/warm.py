@@ -94,10 +94,8 @@ def plan_weights(
         return _best(budget, classes, channels, say)
     try:
         held = network_of(fspath(weights), None if network is None else find_network(network))
-    except Unnamed:
-        raise UsageError(
-            f"{weights} does not say which network it belongs to; name it: compound plan NETWORK --weights {weights}"
-        ) from None
+    except Unnamed as error:
+        raise UsageError(error.with_remedy("compound plan ", f" --weights {weights}")) from None
     start = find_network(held if network is None else network, classes, channels)
     chosen = rule or default_rule(start, budget)
     found = plan(start, budget, chosen, say=say)

@@ -1,11 +1,17 @@
 """The five sentences of "Can it be trusted?", and what they rest on."""
 
+import html
 import json
+import re
+import shlex
 
 import pytest
+import yaml
 
 from compound import UsageError
+from compound.reporting import write_run_report
 from compound.reporting.run import RunReport
+from compound.reporting.typed import Advice
 
 MORE = {
     "calibration_error": 0.123,
@@ -26,6 +32,11 @@ GROUP = {"by": "brightness", "group": "up to 12%", "images": 40, "top1": 0.5, "t
 AUDIT = "rank,doubt,path,identity,given,proposed,given_probability,proposed_probability\n"
 
 
+def typed(body):
+    """The commands in a body, as a reader copies them."""
+    return [html.unescape(one) for one in re.findall(r'<code class="typed">(.*?)</code>', body)]
+
+
 def told(path, **more):
     file = path / "evaluation.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | more))
@@ -34,13 +45,50 @@ def told(path, **more):
 
 
 def test_what_was_not_measured_is_said_with_the_command(make_run):
-    body = told(make_run()).body
+    path = make_run()
+    body = told(path).body
     assert body.count("<li>") == 5
     assert "It names 90% of the 30 test images rightly" in body
     assert "lies between 55% and 91%" in body
     assert "it takes eel for cat, 2 of 10 times" in body
-    for command in ("evaluate RUN does", "--folds 5", "--corruptions", "--unknown 0.05"):
-        assert command in body
+    place = shlex.quote(str(path))
+    for options in ("", " --corruptions", " --unknown 0.05"):
+        assert f"compound evaluate {place}{options}" in typed(body)
+    assert "--folds 5" in typed(body)
+    assert f"compound data audit {place}" in typed(body)
+
+
+@pytest.mark.parametrize(
+    ("images", "ways"),
+    [
+        ({"train": 300, "holdout": 20}, []),
+        ({"train": 77, "holdout": 5}, ["--holdout 20"]),
+        ({"train": 55, "holdout": 4}, None),  # a third would not be enough
+    ],
+)
+def test_advice_is_what_can_work_with_the_held_out_images_there_are(make_run, images, ways):
+    path = make_run()
+    file = path / "run.yaml"
+    kept = yaml.safe_load(file.read_text())
+    kept["data"]["images"] = images | {"test": 30}
+    file.write_text(yaml.safe_dump(kept))
+    body = told(path, calibration_error=0.123).body
+    for options in ("--calibrate", "--unknown 0.05"):
+        assert f"compound evaluate {shlex.quote(str(path))} {options}" in typed(body)
+    assert [one for one in typed(body) if one.startswith("--holdout")] == 2 * (ways or [])
+    assert body.count("collect more photos") == 2 * (ways is None)
+    assert body.count("takes 20 held-out images or more") == 2 * (ways != [])
+
+
+def test_a_command_is_one_piece_that_can_be_pasted(make_run):
+    assert '<code class="typed">compound evaluate &#39;a &amp; b&#39; --final</code>' in Advice("a & b").evaluate(
+        "--final"
+    )
+    page = write_run_report(make_run()).read_text()
+    style = page[page.index("<style>") : page.index("</style>")]
+    # A browser breaks a line behind a hyphen wherever text may wrap.
+    assert re.search(r"\npre \{[^}]*white-space: pre;", style)
+    assert re.search(r"\n\.typed \{[^}]*white-space: nowrap;", style)
 
 
 def test_what_was_measured_is_evidence_below(make_run):

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from PIL import Image
 
 from compound.data import Preprocessing, make_loader
+from compound.data.check import look_through
 from compound.data.glance import glance
 from compound.training import start_run
 from compound.training.pictures import first_images, write_pictures
@@ -35,6 +37,15 @@ def test_a_glance_says_what_is_wrong_in_one_line(data, photos):
     with open(photos.train.path(5), "wb") as file:
         file.write(b"no image")
     assert ": 1 unreadable; see compound data check" in glance(photos)
+
+
+def test_a_glance_and_a_check_name_odd_files_by_one_rule(photos):
+    for index in (2, 7):
+        Image.new("RGBA", (12, 12), (index, 0, 0, 90)).save(photos.train.path(index))
+    Image.fromarray(np.full((12, 12), 9, np.uint16)).save(photos.train.path(8))
+    assert ": 1 of 16 bits a channel, 2 transparent; see" in glance(photos)
+    checked = look_through(photos.train, photos.classes)
+    assert dict(checked.odd) == {"transparent": 2, "16 bits a channel": 1}
 
 
 def test_one_picture_under_two_labels_is_counted(photos):
