@@ -41,12 +41,15 @@ class Training(LightningModule):
         self.teacher = teacher
         self.compiled: Compiled | None = None
         self.preprocessing = Preprocessing.of(model.network)
-        for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
+        self.fresh_norms = False  # whether norms begin with the statistics of no image
+        norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
             if recipe.adapt_norm:
                 norm.momentum = 1 - max(1 - 10 / steps_per_epoch, 0.9)
             if recipe.accumulate > 1 and norm.momentum is not None:
                 # A norm sees the parts of a step one after the other; together they shall weigh what the batch would.
                 norm.momentum = 1 - (1 - norm.momentum) ** (1 / recipe.accumulate)
+        self.momenta = [(norm, norm.momentum) for norm in norms if norm.momentum is not None]
         if recipe.grow_from < 1:
             model.network.with_(resolution=self._side(0)).blocks()  # an error names the stage that is too small
         # Sums over images, of all processes: a mean of their means would weigh images by the process that had them.
@@ -77,6 +80,10 @@ class Training(LightningModule):
         step = self.trainer.global_step
         torch.manual_seed(self.seed * 1_000_003 + step + (rank() << 40))
         set_rate(self.trainer.optimizers[0], rate_at(self.recipe, step, self.steps_per_epoch, self.timeline))
+        if self.recipe.adapt_norm and self.fresh_norms and not self.compiled:  # whose code would be made anew each time
+            # The first steps count alike, so that nothing is left of what the norm began with.
+            for norm, momentum in self.momenta:
+                norm.momentum = max(momentum, 1 / (step + 1))
         self.grown = grown_at(self.recipe, step, self.steps_per_epoch, self.timeline, self.seed)
         for dropout, rate in self.dropouts:
             dropout.p = rate * between(self.recipe.grow_dropout, self.grown)
@@ -91,6 +98,10 @@ class Training(LightningModule):
     def _side(self, grown: float) -> int:
         """Pixels of the images when progressive training has come to `grown`, 0 to 1."""
         return max(round(self.preprocessing.resolution * between(self.recipe.grow_from, grown)), 1)
+
+    def on_train_end(self) -> None:
+        for norm, momentum in self.momenta:
+            norm.momentum = momentum
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
         """Lightning asks between a step and its backward pass; `training_step` has done it, and has gradients since."""

@@ -147,9 +147,24 @@ def decay_groups(model: nn.Module, weight_decay: float, biases: bool) -> list[di
     return [group for group in groups if group["params"]]
 
 
+def by_inputs(model: nn.Module, groups: list[dict[str, Any]], most: int | None) -> list[dict[str, Any]]:
+    """The groups with one more for each width of linear layers that read more than `most` inputs; see the recipe."""
+    if most is None:
+        return groups
+    inputs = {id(module.weight): module.in_features for module in model.modules() if isinstance(module, nn.Linear)}
+    divided = []
+    for group in groups:
+        widths = [max(inputs.get(id(p), 0), most) for p in group["params"]]
+        for width in sorted(set(widths)):
+            params = [p for p, own in zip(group["params"], widths, strict=True) if own == width]
+            divided.append(group | {"params": params} | ({"factor": most / width} if width > most else {}))
+    return divided
+
+
 def make_optimizer(model: ConvNet, recipe: Recipe) -> Optimizer:
     """The recipe's optimiser; the rate is set before every step from the schedule."""
     groups = decay_groups(model, recipe.weight_decay, recipe.decay_biases)
+    groups = by_inputs(model, groups, recipe.rate_inputs)
     groups = recipe.transfer.by_depth(model, groups)
     rate, fused = recipe.peak_rate, not is_sharded(model)  # torch does not divide its fused ones
     if recipe.optimizer == "rmsprop":

@@ -42,6 +42,9 @@ class Recipe:
     optimizer: Literal["rmsprop", "sgd", "adamw", "lamb"] = "sgd"
     rate: float = 0.1
     rate_batch: int = 256
+    # Inputs up to which a linear layer learns at the whole rate. That of a wider one falls as 1 / inputs: so a step of
+    # Adam moves all outputs alike (Yang et al. 2022, Tensor Programs V, Table 3). None: all at the same.
+    rate_inputs: int | None = None
     momentum: float = 0.9
     weight_decay: float = 1e-5
     decay_biases: bool = False
@@ -106,6 +109,8 @@ class Recipe:
                 raise UsageError(f"{name} {value} is not from 0 to below 1; use e.g. {usual}, or 0 for none")
         if self.rate_batch < 1:
             raise UsageError(f"rate_batch {self.rate_batch} is not a number of images; use 1 or more, usually 256")
+        if self.rate_inputs is not None and self.rate_inputs < 1:
+            raise UsageError(f"rate_inputs {self.rate_inputs} is no number of inputs; use e.g. 1280, or leave it out")
         if min(self.class_weights, default=0) < 0:
             raise UsageError(f"class_weights has {min(self.class_weights)}; use numbers from 0, or leave it out")
         for name in ("mixup", "cutmix", "weight_decay", "warmup_epochs"):

@@ -144,6 +144,7 @@ class Session:
         model = first_model(run.network, self.data, recipe.transfer, start, self.execution, seed=run.seed)
         lowered = replace(recipe, rate=recipe.rate * 0.5**run.lowered)
         module = Training(model, lowered, self.steps, run.seed, find_teacher(recipe, self.data))
+        module.fresh_norms = run.start is None
         module.take_steps(recipe.compile, self.share)
         return module
 

@@ -68,6 +68,7 @@ class ShortTraining:
         recipe = settle(network, data, replace(self._recipe(data), compile="never"), execution)
         model = first_model(network, data, recipe.transfer, Start(self.weights), execution, seed=seed)
         module = Training(model, recipe, max(len(data.train) // recipe.batch, 1), seed)
+        module.fresh_norms = self.weights is None
         averaging, pace = (
             [Averaging(recipe.ema)] if recipe.ema else [],
             [Pace(recipe.minutes)] if recipe.minutes else [],

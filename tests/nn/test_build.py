@@ -32,6 +32,18 @@ def test_initialisation_is_the_official_one(b0):
     assert not linear.bias.any()
 
 
+@pytest.mark.parametrize(
+    ("name", "layer"), [("vgg-11", "hidden1"), ("squeezenet-1.1", "conv"), ("resnet-18", "linear")]
+)
+def test_logits_of_few_classes_do_not_begin_large(name, layer):
+    """Whatever a classifier reads, its layers keep or lower the variance; by 1/√outputs alone it grew 140-fold."""
+    model = build(ZOO[name].with_(classes=10), seed=0)
+    assert layer in dict(model.classifier.named_children())
+    for module in model.classifier.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            assert module.weight[0].numel() * module.weight.var().item() < 1.05
+
+
 def test_survival_falls_linearly_over_the_blocks(b0):
     # Section 5.2: survival 0.8; the official code drops block i of 16 with 0.2 · i / 16.
     drops = {name: module.p for name, module in b0.named_modules() if isinstance(module, StochasticDepth)}

@@ -17,7 +17,7 @@ from compound.cli.training import TrainingOptions
 from compound.nn import build
 from compound.training import RECIPES, Recipe, load_recipe, rate_at
 from compound.training.averaging import Averaging
-from compound.training.optim import Lamb, RMSpropTF, decay_groups, make_optimizer, set_rate
+from compound.training.optim import Lamb, RMSpropTF, by_inputs, decay_groups, make_optimizer, set_rate
 from compound.training.recipes import MINIVAL, usual_recipe
 from compound.verbs.train import find_data
 
@@ -282,3 +282,22 @@ def test_the_papers_recipe_holds_out_its_25022_images_by_itself(monkeypatch):
     assert [len(find_data("fashion6k", 0, recipe).holdout) for recipe in (PAPER, SMALL, None)] == [40, 300, 300]
     asked = [TrainingOptions(recipe="paper", holdout=held).opened("fashion6k")[0] for held in (None, 0.1, 7)]
     assert [len(data.holdout) for data in asked] == [40, 600, 7]
+
+
+@pytest.mark.parametrize("most", [None, 8])
+def test_a_step_of_adam_moves_wide_and_narrow_layers_alike(most):
+    """All inputs of one sign: Adam moves every weight by the rate, and an output by as many rates as it has inputs."""
+    model = nn.Sequential(nn.Linear(8, 2), nn.Linear(32, 2), nn.Conv2d(32, 2, 1))
+    groups = by_inputs(model, decay_groups(model, 0.1, biases=False), most)
+    assert sorted(id(p) for group in groups for p in group["params"]) == sorted(id(p) for p in model.parameters())
+    assert {group["weight_decay"] for group in groups} == {0.0, 0.1}
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.0)
+    for group in optimizer.param_groups:
+        group["weight_decay"] = 0.0
+    set_rate(optimizer, 0.01)
+    before = [layer.weight.detach().clone() for layer in model]
+    for layer in model:
+        layer.weight.grad = torch.ones_like(layer.weight)
+    optimizer.step()
+    moved = [(old - layer.weight).flatten(1).sum(1)[0].item() for old, layer in zip(before, model, strict=True)]
+    assert moved == pytest.approx([0.08, 0.32 if most is None else 0.08, 0.32], rel=1e-4)

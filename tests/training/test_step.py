@@ -1,6 +1,7 @@
 """A training step in parts, with stages recomputed, at a growing resolution: what may change and what may not."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -61,6 +62,28 @@ def test_norms_that_see_parts_weigh_the_batch_as_before(network, recipe):
         module = Training(build(network), replace(recipe, adapt_norm=False, accumulate=parts), 5, 0)
         for norm in (each for each in module.modules() if isinstance(each, nn.BatchNorm2d)):
             assert (1 - norm.momentum) ** parts == pytest.approx(0.99)
+
+
+@pytest.mark.parametrize("fresh", [True, False])
+def test_nothing_is_left_of_what_fresh_norms_began_with(network, data, recipe, monkeypatch, fresh):
+    """Their first steps count alike; statistics that come with weights are moved as ever."""
+    module = Training(build(network, seed=0), replace(recipe, adapt_norm=True), 3, 0)
+    module.fresh_norms = fresh
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    norm, means = module.model.stem.norm, []
+    for step in range(3):
+        monkeypatch.setattr(Training, "trainer", SimpleNamespace(global_step=step, optimizers=[optimizer]))
+        rows = slice(13 * step, 13 * step + 13)
+        some = Batch(data.train.images[rows], torch.from_numpy(data.train.labels[rows]), torch.arange(13), [])
+        module.on_train_batch_start(some, step)
+        module(some.images)
+        means.append(module.model.stem.conv(module.preprocessing.normalise(some.images)).mean((0, 2, 3)))
+    plain = torch.stack(means).mean(0)
+    left = 0.9 * (0.9 * 0.1 * means[0] + 0.1 * means[1]) + 0.1 * means[2]
+    assert torch.allclose(norm.running_mean, plain if fresh else left, atol=1e-6)
+    assert not torch.allclose(plain, left, atol=1e-3)
+    module.on_train_end()
+    assert norm.momentum == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
