@@ -6,7 +6,7 @@
 The pictures are 200 of those of `benchmarks/stamps.py` (Debian's tuxpaint-stamps-default; elsewhere than in /usr/share:
 --stamps FOLDER), at 64 px. Each network trains for few epochs as `compound train` does where no recipe is named. It
 says whether losses stay numbers and below ten times that of guessing, and fall; accuracies of so few steps say little.
-A network that the result file has is not repeated.
+A network that the result file has losses of is not repeated.
 
 Writes benchmarks/results/zoo-few-photos.json.
 """
@@ -80,7 +80,7 @@ def main(options: argparse.Namespace, folder: Path) -> None:
     settings |= {"classes": len(images.classes), "training_images": len(images.train), "test_images": len(images.test)}
     rows = begun_result(NAME, "networks", settings, options.results)
     for name in options.networks.split(","):
-        if name not in rows:
+        if "training_losses" not in rows.get(name, {}):  # what ended a training may have been another's doing
             rows[name] = trained(name, images, folder / name, options)
             holds = sum(row["holds"] for row in rows.values())
             told_of = {"settings": settings, "tried": len(rows), "hold": holds, "networks": rows}

@@ -195,13 +195,13 @@ class Session:
         return model
 
     def _estimates_norms(self, model: ConvNet) -> bool:
-        """Whether all norms learned, for so few steps that their statistics are mostly those they began with.
+        """Whether all norms learned, for so few steps that their statistics are not those of the weights as they are.
 
         A run of an older version, which has no list of its images, ends as it was to end.
         """
         transfer = self.run.recipe.transfer
         learned = transfer.train == "all" and transfer.norm_mode == "train" and not transfer.unfreeze
-        return learned and self.run.images.exists() and saw_little(model)
+        return learned and self.run.images.exists() and saw_little(model, fresh=self.run.start is None)
 
     def told(self, seconds: float) -> dict[str, Any]:
         """What is told of a training beside its accuracy."""
