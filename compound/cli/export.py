@@ -115,7 +115,7 @@ def table(done: "Sequence[Exported]") -> list[str]:
 
 def passed_over(chosen: "Exported", done: "Sequence[Exported]", most_drop: float) -> list[str]:
     """Why ways that are faster were not chosen, and what would show that they may be, or allow them."""
-    from compound.deploy.choose import images_needed
+    from compound.deploy.choose import MOST_IMAGES, images_needed
 
     faster = done[: done.index(chosen)]
     lines = [
@@ -124,7 +124,8 @@ def passed_over(chosen: "Exported", done: "Sequence[Exported]", most_drop: float
         f"{math.ceil(10 * one.most_lost) / 10:g}"
         for one in faster
     ]
-    if faster and (needed := images_needed(most_drop)):
+    needed = images_needed(most_drop)
+    if faster and needed and needed <= MOST_IMAGES:
         lines.append(
             f"that a way costs at most {most_drop:g} points is shown by {needed:,} images that all agree: --images DIR "
             "takes any photos like yours, without labels"

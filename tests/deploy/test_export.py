@@ -198,6 +198,8 @@ def test_what_is_faster_and_not_chosen_is_told_with_what_it_takes() -> None:
     assert choose(done, allowed).precision == "bf16"
     assert choose(done, float(eight_bits.rpartition("--max-drop ")[2])).precision == "int8"
     assert passed_over(done[0], done, 6) == []
+    for never in (0, 0.03):  # 12,802 images and more than are ever looked at
+        assert [line for line in passed_over(choose(done, never), done, never) if "--images" in line] == []
 
 
 def test_images_are_tried_until_they_could_show_the_drop() -> None:
@@ -206,6 +208,8 @@ def test_images_are_tried_until_they_could_show_the_drop() -> None:
     assert images_to_show(small, 0) == images_to_show(small, 0.01) == 10_000
     assert images_to_show(small, 5) == 1000
     assert images_to_show(large, 0.1) == pytest.approx(1000, rel=0.05)
+    assert images_to_show(large, 0.1, given=True) == 3838  # what the answer asks for is looked at
+    assert images_to_show(large, 0.01, given=True) == 10_000
 
 
 def test_only_labels_that_may_be_looked_at_judge(small) -> None:
