@@ -72,7 +72,7 @@ def images_needed(most_drop: float) -> int | None:
     return math.ceil(Z**2 * (100 - most_drop) / most_drop) if most_drop else None
 
 
-def images_to_show(network: Network, most_drop: float, given: bool = False) -> int:
+def images_to_show(network: Network, most_drop: float, given: object = None) -> int:
     """`images_needed`, as far as that takes a few minutes; of images `given` for it as many as are ever looked at."""
     needed = min(images_needed(most_drop) or MOST_IMAGES, MOST_IMAGES)
     return max(IMAGES, needed if given else min(needed, int(WORK / cost(network).macs)))

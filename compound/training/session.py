@@ -199,9 +199,10 @@ class Session:
 
         A run of an older version, which has no list of its images, ends as it was to end.
         """
-        transfer = self.run.recipe.transfer
+        recipe, transfer = self.run.recipe, self.run.recipe.transfer
         learned = transfer.train == "all" and transfer.norm_mode == "train" and not transfer.unfreeze
-        return learned and self.run.images.exists() and saw_little(model, fresh=self.run.start is None)
+        settled = recipe.settle_norm and self.run.start is None
+        return learned and self.run.images.exists() and saw_little(model, fast=settled)
 
     def told(self, seconds: float) -> dict[str, Any]:
         """What is told of a training beside its accuracy."""

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from compound.budget import Budget
 from compound.errors import UsageError
 from compound.network import Network
 from compound.scaling import Rule
-from compound.verbs.given import Place, find_network, find_rule
+from compound.verbs.given import Place, check_budget, find_network, find_rule
 
 if TYPE_CHECKING:
     from compound.training import Recipe, Setup
@@ -43,10 +44,14 @@ def refuse_others(weights: Place, network: Network) -> None:
     load_weights(Path(weights), network, several=True, to_train=True)
 
 
-def refuse_early_fit(setup: "Setup", baseline: Network | Place | None, rule: Rule | str | None) -> None:
+def refuse_early_fit(
+    setup: "Setup", baseline: Network | Place | None, rule: Rule | str | None, budget: Budget | None = None
+) -> None:
     """`refuse_early` of what `compound.fit` takes beside a training."""
     if setup.final is False:
         raise UsageError("--no-final leaves the test images alone, and the report shows some; use compound train")
+    if budget is not None:
+        check_budget(budget)
     if rule is not None:
         find_rule(rule)
     weights = setup.start.weights

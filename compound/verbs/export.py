@@ -92,8 +92,7 @@ def export(
     if formats:
         auto = "auto" in wanted
         judged, other, labelled = real_images(name, images, described, every=auto)
-        shown = ways.images_to_show(net.network, most_drop, given=images is not None) if auto else IMAGES
-        checked = probe(net, judged, labelled, shown)
+        checked = probe(net, judged, labelled, ways.images_to_show(net.network, most_drop, images) if auto else IMAGES)
         done = run_export(
             net, described.classes, formats, place, checked,
             batch=batch, takes=takes, int8=int8 or auto, calibration=probe(net, other, False).pixels if other else None,

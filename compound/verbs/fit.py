@@ -11,7 +11,7 @@ from compound.scaling import Rule
 from compound.verbs.auto import choose
 from compound.verbs.early import named_by, refuse_early, refuse_early_fit
 from compound.verbs.folds import divide, finish_folds, remembered
-from compound.verbs.given import Place, Say, check_budget, find_network, heard, silent
+from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.plan import plan as find_plan
 from compound.verbs.plan import plan_text
 from compound.verbs.train import Trained, begin, find_data, find_recipe, finish
@@ -75,10 +75,8 @@ def fit(
     from compound.parallel import is_first
     from compound.training import Setup
 
-    if budget is not None:
-        check_budget(budget)
     setup = setup or Setup()
-    refuse_early_fit(setup, baseline, rule)
+    refuse_early_fit(setup, baseline, rule, budget)
     images = _to_show(data, recipe, out, setup, say)
     recipe, weights = find_recipe(recipe, setup, images), setup.start.weights
     if weights == "auto" and not baseline:

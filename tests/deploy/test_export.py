@@ -208,8 +208,8 @@ def test_images_are_tried_until_they_could_show_the_drop() -> None:
     assert images_to_show(small, 0) == images_to_show(small, 0.01) == 10_000
     assert images_to_show(small, 5) == 1000
     assert images_to_show(large, 0.1) == pytest.approx(1000, rel=0.05)
-    assert images_to_show(large, 0.1, given=True) == 3838  # what the answer asks for is looked at
-    assert images_to_show(large, 0.01, given=True) == 10_000
+    assert images_to_show(large, 0.1, "photos") == 3838  # what the answer asks for is looked at
+    assert images_to_show(large, 0.01, "photos") == 10_000
 
 
 def test_only_labels_that_may_be_looked_at_judge(small) -> None:

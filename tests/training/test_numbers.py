@@ -66,16 +66,16 @@ def test_one_step_of_a_deep_network_gives_numbers(photos, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("steps", "fresh", "little"),
+    ("steps", "fast", "little"),
     [(1, False, True), (68, False, True), (69, False, False), (69, True, True), (994, True, True), (996, True, False)],
 )
-def test_norms_saw_little_while_enough_is_left_of_what_they_began_with(network, steps, fresh, little):
+def test_norms_saw_little_while_enough_is_left_of_what_they_began_with(network, steps, fast, little):
     model = build(network)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.num_batches_tracked.fill_(steps)
             assert module.momentum == pytest.approx(0.01)
-    assert saw_little(model, fresh) is little
+    assert saw_little(model, fast) is little
 
 
 def test_statistics_are_those_of_the_training_images(network, photos):
