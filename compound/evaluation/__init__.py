@@ -1,6 +1,7 @@
 """How good a model is, how sure one can be of that, and how sure the model may be of itself."""
 
 from compound.evaluation.calibration import (
+    ENOUGH,
     Reliability,
     at_a_bound,
     calibrate,
@@ -18,6 +19,7 @@ from compound.evaluation.several import SeveralLabels
 from compound.evaluation.statistics import bootstrap, mcnemar, wilson
 
 __all__ = [
+    "ENOUGH",
     "LAYOUTS",
     "Comparison",
     "Evaluation",

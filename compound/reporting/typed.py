@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from compound.evaluation.calibration import ENOUGH
 from compound.training.run import Run
 
-HELD = 20  # held-out images from which a temperature is seldom worse than none, and 5 % can be refused
+HELD = max(ENOUGH, 19)  # held-out images that a temperature takes, and that 5 % of can be refused
 
 
 def typed(line: str) -> Markup:

@@ -82,13 +82,18 @@ def fit(net: "ConvNet", images: "DataSet", wanted: Fitting, execution: "Executio
 
 def run_calibration(net: "ConvNet", images: "DataSet", execution: "Execution", say: Say) -> float:
     """Divide the logits of `net` by the temperature that suits the held-out images, and return it."""
-    from compound.evaluation import at_a_bound, calibrate
+    from compound.evaluation import ENOUGH, at_a_bound, calibrate
 
     temperature = calibrate(net, images.holdout, images.classes, execution)
     doubt = at_a_bound(temperature)
     if doubt:
         say(f"warning: {doubt}")
     say(f"temperature {temperature:.3f} fitted on {len(images.holdout):,} held-out images")
+    if len(images.holdout) < ENOUGH:
+        say(
+            f"warning: so few may make probabilities worse, {ENOUGH} or more seldom do: train with --holdout {ENOUGH}, "
+            "or collect more photos"
+        )
     return temperature
 
 

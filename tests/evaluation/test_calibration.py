@@ -1,6 +1,7 @@
 """Temperature: found where it is known, and folded into the weights without changing a choice."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from compound.evaluation.calibration import COLDEST, HOTTEST, tempered
 from compound.evaluation.figures import reliability_diagram, save_figure
 from compound.execution import Execution
 from compound.nn import build
+from compound.verbs.calibration import run_calibration
 
 CPU = Execution("cpu")
 
@@ -97,3 +99,12 @@ def test_the_diagram_is_a_file_that_repeats(tmp_path):
     assert len(again) == len(second.read_text())
     with pytest.raises(UsageError, match=r"end its name in \.svg or \.png or \.pdf"):
         save_figure(reliability_diagram(result, "net"), tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize(("held", "doubted"), [(5, True), (19, True), (20, False)])
+def test_a_temperature_by_few_images_is_doubted(monkeypatch, held, doubted):
+    monkeypatch.setattr("compound.evaluation.calibrate", lambda *_: 1.5)
+    said = []
+    images = SimpleNamespace(holdout=range(held), classes=("a", "b"))
+    assert run_calibration(None, images, None, said.append) == 1.5
+    assert any("train with --holdout 20" in sentence for sentence in said) is doubted
