@@ -146,20 +146,26 @@ def initialise(model: nn.Module) -> None:
 
     A depthwise convolution counts one output a channel, so its deviation is √(2 / k²); torchvision divides by all
     channels, which starts it √C too small.
-
-    Differs where a classifier reads more than it writes, because the official rule was made for 1000 classes: of 10
-    classes and 4096 features logits begin twelve times too large. No deviation there is above 1/√inputs, which keeps
-    the variance (LeCun et al. 1998, Section 4.6).
     """
-    classifier = set(model.classifier.modules()) if isinstance(model, ConvNet) else set()
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
             fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups
-            most = 1 / math.sqrt(module.weight[0].numel()) if module in classifier else math.inf
-            nn.init.normal_(module.weight, std=min(math.sqrt(2 / fan_out), most))
+            nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
         elif isinstance(module, nn.Linear):
-            most = math.sqrt(3 / module.in_features) if module in classifier else math.inf
-            bound = min(1 / math.sqrt(module.out_features), most)
+            bound = 1 / math.sqrt(module.out_features)
             nn.init.uniform_(module.weight, -bound, bound)
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+@torch.no_grad()
+def calm(model: ConvNet) -> None:
+    """Scale the layers of a fresh classifier down to a deviation of 1/√inputs where it is above that, in place.
+
+    This keeps the variance (LeCun et al. 1998, Section 4.6). The official initialisation is for 1000 classes: of 10
+    classes and 4096 features logits begin twelve times as large.
+    """
+    for module in model.classifier.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            most = 1 / math.sqrt(module.weight[0].numel())
+            module.weight.mul_(min(most / module.weight.std().item(), 1.0))

@@ -80,9 +80,7 @@ class Training(LightningModule):
         step = self.trainer.global_step
         torch.manual_seed(self.seed * 1_000_003 + step + (rank() << 40))
         set_rate(self.trainer.optimizers[0], rate_at(self.recipe, step, self.steps_per_epoch, self.timeline))
-        if (
-            self.recipe.settle_norm and self.fresh_norms and not self.compiled
-        ):  # whose code would be made anew each time
+        if self.recipe.settle and self.fresh_norms and not self.compiled:  # whose code would be made anew each time
             # The first steps count alike, so that nothing is left of what the norm began with.
             for norm, momentum in self.momenta:
                 norm.momentum = max(momentum, 1 / (step + 1))

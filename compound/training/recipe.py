@@ -71,9 +71,9 @@ class Recipe:
     # Batch norm's decay by the length of an epoch, max(1 − 10 / steps, 0.9) (Kornblith et al. 2019): the paper's 0.99
     # would not have forgotten its start after a few hundred steps.
     adapt_norm: bool = False
-    # For few steps from nothing: batch norms begin with the first batch and not with 0 and 1, and at the end their
-    # statistics are taken anew where the moving ones lag behind (see `saw_little`).
-    settle_norm: bool = False
+    # For few steps from nothing: logits begin small (see `calm`), batch norms begin with the first batch and not with 0
+    # and 1, and at the end their statistics are taken anew where the moving ones lag behind (see `saw_little`).
+    settle: bool = False
     augment: Augment = field(default_factory=Augment)
     transfer: Transfer = field(default_factory=Transfer)
     # A weight a class in the loss, mean 1 over the training images: balanced classes, or a target's (see `weighting`).

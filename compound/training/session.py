@@ -14,6 +14,7 @@ from compound.errors import Stopped, UsageError
 from compound.evaluation import Evaluation, evaluate, recalibrate, saw_little
 from compound.execution import Execution
 from compound.nn import ConvNet, save_weights
+from compound.nn.build import calm
 from compound.notes import note
 from compound.parallel import World, from_first, gathered, is_first, rank, share_of, share_statistics, together
 from compound.quantity import Interval
@@ -142,6 +143,8 @@ class Session:
         """The network as the session starts, with how it takes a step."""
         run, recipe = self.run, self.run.recipe
         model = first_model(run.network, self.data, recipe.transfer, start, self.execution, seed=run.seed)
+        if recipe.settle and run.start is None:
+            calm(model)
         lowered = replace(recipe, rate=recipe.rate * 0.5**run.lowered)
         module = Training(model, lowered, self.steps, run.seed, find_teacher(recipe, self.data))
         module.fresh_norms = run.start is None
@@ -201,7 +204,7 @@ class Session:
         """
         recipe, transfer = self.run.recipe, self.run.recipe.transfer
         learned = transfer.train == "all" and transfer.norm_mode == "train" and not transfer.unfreeze
-        settled = recipe.settle_norm and self.run.start is None
+        settled = recipe.settle and self.run.start is None
         return learned and self.run.images.exists() and saw_little(model, fast=settled)
 
     def told(self, seconds: float) -> dict[str, Any]:

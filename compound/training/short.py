@@ -14,6 +14,7 @@ from compound.errors import CompoundError, UsageError
 from compound.execution import Execution
 from compound.mapping import to_mapping
 from compound.network import Network
+from compound.nn.build import calm
 from compound.training.averaging import Averaging
 from compound.training.metrics import Damage
 from compound.training.module import Training
@@ -67,6 +68,8 @@ class ShortTraining:
             raise CompoundError(f"{data.name} has no held-out images to choose by; give it more training images")
         recipe = settle(network, data, replace(self._recipe(data), compile="never"), execution)
         model = first_model(network, data, recipe.transfer, Start(self.weights), execution, seed=seed)
+        if recipe.settle and self.weights is None:
+            calm(model)
         module = Training(model, recipe, max(len(data.train) // recipe.batch, 1), seed)
         module.fresh_norms = self.weights is None
         averaging, pace = (

@@ -67,7 +67,7 @@ def test_norms_that_see_parts_weigh_the_batch_as_before(network, recipe):
 @pytest.mark.parametrize("fresh", [True, False])
 def test_nothing_is_left_of_what_fresh_norms_began_with(network, data, recipe, monkeypatch, fresh):
     """Their first steps count alike; statistics that come with weights are moved as ever."""
-    module = Training(build(network, seed=0), replace(recipe, adapt_norm=True, settle_norm=True), 3, 0)
+    module = Training(build(network, seed=0), replace(recipe, adapt_norm=True, settle=True), 3, 0)
     module.fresh_norms = fresh
     optimizer = torch.optim.SGD(module.parameters(), 0.1)
     norm, means = module.model.stem.norm, []
