@@ -124,7 +124,7 @@ def test_a_run_without_a_test_says_nothing_and_a_damaged_list_is_refused(make_ru
 
 def test_groups_that_are_worse_are_named_first(make_run):
     path = make_run()
-    assert "compound evaluate RUN --groups" in told(path).body
+    assert f"compound evaluate {shlex.quote(str(path))} --groups" in typed(told(path).body)
     better = GROUP | {"group": "over 12%", "top1": 0.9, "worse": False}
     few = better | {"by": "folder", "group": "shed", "images": 3, "compared": 0, "difference_interval": None}
     section = told(path, groups=[better, few, GROUP])
@@ -139,7 +139,7 @@ def test_groups_that_are_worse_are_named_first(make_run):
 
 def test_classes_that_are_known_by_the_border_are_named(make_run):
     path = make_run()
-    assert "was not looked at (--shortcuts)" in told(path).body
+    assert f"compound evaluate {shlex.quote(str(path))} --shortcuts" in typed(told(path).body)
     one = {"class": "cat", "images": 30, "energy": 0.8, "energy_interval": [0.7, 0.9], "area": 0.44, "place": "top left",
            "compared": 2, "shortcut": True}  # fmt: skip
     clean = one | {"class": "eel", "energy": 0.3, "shortcut": False}
