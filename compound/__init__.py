@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from compound.verbs.coefficients import CoefficientSearch as CoefficientSearch
     from compound.verbs.coefficients import search_coefficients
     from compound.verbs.doctor import doctor
+    from compound.verbs.drawn import make_data
     from compound.verbs.evaluate import Judging as Judging
     from compound.verbs.evaluate import Sweep as Sweep
     from compound.verbs.evaluate import compare, evaluate
@@ -118,6 +119,7 @@ __all__ = [
     "fit_budget",
     "forecast",
     "load_network",
+    "make_data",
     "measure",
     "measure_device",
     "parse_network",
@@ -156,6 +158,7 @@ VERBS = {
     "figure": "compound.verbs.figure",
     "fit": "compound.verbs.fit",
     "forecast": "compound.verbs.forecast",
+    "make_data": "compound.verbs.drawn",
     "measure": "compound.verbs.measure",
     "measure_device": "compound.verbs.measure",
     "plan": "compound.verbs.plan",

@@ -38,6 +38,8 @@ EXTRAS = {
     "prometheus_client": "serve",
     "python_multipart": "serve",
     "braceexpand": "shards",
+    "fontTools": "draw",
+    "resvg_py": "draw",
 }
 
 

@@ -88,6 +88,36 @@ def cache(
 
 
 @data.command()
+def make(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="letters (from fonts) or emoji (from packages of icons).")
+    ],
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="SOURCE…", help="Folders of fonts; unpacked npm packages @iconify-json/….")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="A new folder; then DATA for every other verb.")],
+    size: Annotated[int, typer.Option(min=8, help="Side of a picture in px.")] = 64,
+    by: Annotated[
+        str | None, typer.Option(help="What stands in one part only: family (letters); emoji or style.")
+    ] = None,
+    test: Annotated[float, typer.Option(help="About which share of these is for testing.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Which of them.")] = 0,
+    json: Json = False,
+) -> None:
+    """Draw a data set with detail at any resolution, from fonts or emoji that are installed; licences beside it."""
+    from compound.verbs.drawn import make_data
+
+    done = make_data(kind, sources, out, size, by=by, test=test, seed=seed)
+    lines = [
+        f"{out}: {sum(done.train.values()):,} images to train on and {sum(done.test.values()):,} to test by, of "
+        f"{len(done.train)} classes",
+        *(f"left out: {count:,} {reason}" for reason, count in done.left_out.items()),
+        f"licences of all sources: {out / 'sources.csv'}",
+    ]
+    answer(json, done.to_json(), "\n".join(lines))
+
+
+@data.command()
 def index(
     data: Annotated[str, typer.Argument(metavar="DATA", help="Tar shards: a folder, or e.g. 'DIR/x-{000..009}.tar'.")],
     out: Annotated[

@@ -23,6 +23,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "data check": ("compound data check photos/", "compound data check fashion6k"),
     "data audit": ("compound data audit runs/my-run", "compound data audit said.npz -o audit --shown 100"),
     "data cache": ("compound data cache photos/ -o photos.cache", "compound data cache fashion6k -o fashion6k.cache"),
+    "data make": (
+        "compound data make letters /usr/share/fonts -o letters",
+        "compound data make emoji noto/package twemoji/package -o emoji --size 96",
+    ),
     "data index": ("compound data index shards/", "compound data index shards/ --json"),
     "train": (
         "compound train efficientnet-b0 photos/ --epochs 20 --lr auto",

@@ -49,6 +49,7 @@ WORDS = {  # what a verb needs besides
     "data check": "fashion6k",
     "data cache": "fashion6k -o c",
     "data audit": "folds.npz -o a",
+    "data make": "letters fonts -o l",
     "doctor": "efficientnet-mini",
     "search coefficients": "efficientnet-mini fashion6k -o q",
     "search architecture": "fashion6k --macs 10M -o q",
