@@ -21,6 +21,9 @@ from compound.data.source import ArraySource, Labels
 from compound.data.tables import Tables
 from compound.files import open_regular
 
+LISTED = (
+    30_000  # classes of the longest lists, ImageNet-21k's; more have an image each, or are numbers of something else
+)
 REMEDY = "write it with numpy.savez and plain arrays"
 PARTS = {"train": "train", "holdout": "val", "test": "test"}
 
@@ -129,6 +132,11 @@ def _classes(given: Mapping[str, NDArray[Any]], parts: list[ArraySource], path: 
         raise DataError(f"{path} has one label an image in one part and several in another; give all alike")
     count = several.pop() or 1 + max(int(source.labels.max(initial=-1)) for source in parts)
     _refuse_many(count, path)
+    images = sum(len(source.labels) for source in parts)
+    if count > max(images, LISTED):
+        raise DataError(
+            f"{path} has {images:,} images and its labels make {count:,} classes; count classes without gaps"
+        )
     if "classes" not in given:
         return tuple(str(number) for number in range(count))
     names = tuple(str(name) for name in given["classes"])

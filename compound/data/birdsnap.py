@@ -9,6 +9,8 @@ download/images/  the images (`images/` if they were moved up)
 import csv
 from pathlib import Path
 
+from compound.documents import open_table
+
 
 class Birdsnap:
     """Paths and labels of one part. Images whose address was gone, so that there is no file, are left out."""
@@ -32,5 +34,5 @@ class Birdsnap:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with open_table(path) as file:
         return list(csv.DictReader(file, delimiter="\t"))

@@ -19,6 +19,7 @@ from compound.documents import open_table, table_fault
 
 # What people call the three parts, in the order of preference.
 TRAIN, HOLDOUT, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
+DIGITS = 4000  # of a class that is a number; Python reads no longer ones
 PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS = ("path", "file", "filename", "image"), ("label", "class"), ("split",)
 SEVERAL_COLUMNS, SEPARATOR = ("labels", "classes"), ";"
 
@@ -264,7 +265,7 @@ def _first(folders: Mapping[str, Path], lower: Mapping[str, str], names: tuple[s
 
 def _sorted(labels: set[str]) -> tuple[str, ...]:
     """Alphabetical, or by value where all are numbers, so that class 10 comes after class 9."""
-    numeric = all(label.isdecimal() for label in labels)
+    numeric = all(label.isdecimal() and len(label) <= DIGITS for label in labels)
     return tuple(sorted(labels, key=(lambda label: (int(label), label)) if numeric else None))
 
 

@@ -13,6 +13,7 @@ from compound.data.errors import DataError
 from compound.data.listing import SUFFIXES
 
 LABEL = "cls"
+LONGEST = 1000  # bytes of a label
 HEADER = tarfile.BLOCKSIZE  # bytes before a member's own
 FORMAT = 1
 
@@ -83,7 +84,7 @@ def _walk(file: IO[bytes], found: Members) -> Iterator[tuple[tarfile.TarInfo, by
                     if member.isreg() and not member.name.rpartition("/")[2].startswith("__"):
                         labels = _divided(member.name)[1] == LABEL
                         file.seek(member.offset_data)
-                        yield member, file.read(member.size) if labels else b""
+                        yield member, file.read(min(member.size, LONGEST + 1)) if labels else b""
             break
         except tarfile.TarError:  # a header of several blocks is broken; go on within it
             start += HEADER
@@ -110,7 +111,11 @@ def _take(key: str, members: list[tuple[tarfile.TarInfo, bytes]], found: Members
         if LABEL in kinds:
             found.left_out[key] = "it has no image"
         return
-    text = kinds[LABEL][1].decode("utf-8", "replace").strip() if LABEL in kinds else ""
+    label = kinds[LABEL][1] if LABEL in kinds else b""
+    if len(label) > LONGEST:
+        found.left_out[image.name] = f"its .{LABEL} has more than {LONGEST:,} bytes"
+        return
+    text = label.decode("utf-8", "replace").strip()
     if not text:
         found.left_out[image.name] = f"it has no .{LABEL}" if LABEL not in kinds else f"its .{LABEL} is empty"
         return

@@ -7,6 +7,7 @@ beside the shard, or made once and kept.
 
 import hashlib
 import json
+import math
 import os
 import re
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from compound.data.folder import HOLDOUT, TEST, TRAIN, as_parts, numbered
 from compound.data.members import Members, read_members
 from compound.data.shard_source import ShardSource, is_local, reach, said, stamp_of
 from compound.data.tables import Tables
-from compound.files import make_folder, read_regular, write_json
+from compound.files import make_folder, open_regular, read_regular, write_json
 from compound.notes import note
 
 SUFFIX = ".tar"
@@ -118,11 +119,16 @@ def class_names(shard: str, classes: tuple[str, ...]) -> tuple[str, ...]:
     system, path = reach(shard)
     file = f"{path.rpartition('/')[0]}/{NAMES}"
     try:
-        lines = system.cat_file(file).decode("utf-8").splitlines()
-    except Exception:  # there is none
+        data = read_regular(file, bound("COMPOUND_MAX_TABLE")) if is_local(system) else system.cat_file(file)
+        lines = data.decode("utf-8").splitlines()
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) or not is_local(system):
+            return classes
+        raise DataError(f"cannot read {file}: {error.strerror or error}; give a list of names, or none") from None
+    except Exception:  # elsewhere there is none
         return classes
     names = [line.strip() for line in lines if line.strip()]
-    if not all(label.isdecimal() and int(label) < len(names) for label in classes):
+    if not all(label.isdecimal() and len(label) < 10 and int(label) < len(names) for label in classes):
         raise DataError(f"{file} names {len(names)} classes, and labels are {', '.join(classes[:5])} …; make them fit")
     return tuple(names[int(label)] for label in classes)
 
@@ -143,13 +149,12 @@ def indices(shards: list[str], kept: Path) -> list[Members]:
     unsized = [shard for shard, (size, _) in zip(shards, stamps, strict=True) if size is None]
     if unsized:
         raise DataError(f"{unsized[0]}: its server does not say how long it is; take another")
-    beside = system.cat_ranges([BESIDE.format(path) for path in paths], None, None, on_error="return")
-    if is_local(system):
-        beside = [
-            data if _follows(BESIDE.format(path), path) else None for data, path in zip(beside, paths, strict=True)
-        ]
-    files = [kept / f"{hashlib.sha256(_absolute(shard).encode()).hexdigest()[:24]}.json" for shard in shards]
     most = bound("COMPOUND_MAX_INDEX")
+    if is_local(system):
+        beside = [_beside(path, most) for path in paths]
+    else:
+        beside = system.cat_ranges([BESIDE.format(path) for path in paths], None, None, on_error="return")
+    files = [kept / f"{hashlib.sha256(_absolute(shard).encode()).hexdigest()[:24]}.json" for shard in shards]
     found = [
         _valid(data, size) or _valid(read_regular(file, most) if file.is_file() else None, size, tag)
         for data, file, (size, tag) in zip(beside, files, stamps, strict=True)
@@ -171,16 +176,22 @@ def _absolute(shard: str) -> str:
     return shard if "://" in shard else os.path.abspath(shard)
 
 
-def _follows(index: str, shard: str) -> bool:
-    """Whether an index was written after its shard."""
-    return os.path.exists(index) and os.stat(index).st_mtime_ns >= os.stat(shard).st_mtime_ns
+def _beside(shard: str, most: float) -> bytes | None:
+    """An index that was written after its shard."""
+    index = BESIDE.format(shard)
+    try:
+        if os.stat(index).st_mtime_ns >= os.stat(shard).st_mtime_ns:
+            return read_regular(index, most)
+    except OSError:
+        pass
+    return None
 
 
 def _valid(data: Any, size: int | None, tag: str | None = None) -> Members | None:
     """The index in `data`, None where there is none, a damaged one or one of another shard."""
     try:
         members = Members.from_json(json.loads(data)) if isinstance(data, bytes) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     fits = members is not None and members.bytes == size and tag in (None, members.stamp)
     return members if fits else None
@@ -190,10 +201,13 @@ def make_index(shard: str) -> Members:
     """Read through a shard."""
     system, path = reach(shard)
     try:
-        options = {} if is_local(system) else {"block_size": BLOCK, "cache_type": "readahead"}
         _, tag = stamp_of(system, path)  # before it is read: one that is written meanwhile is read again
         size = system.size(path)
-        with system.open(path, "rb", **options) as file:
+        local = is_local(system)
+        opened = (
+            open_regular(path, math.inf) if local else system.open(path, "rb", block_size=BLOCK, cache_type="readahead")
+        )
+        with opened as file:
             return replace(read_members(file, size, shard), stamp=tag)
     except DataError:
         raise

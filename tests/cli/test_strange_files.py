@@ -1,12 +1,15 @@
 """Files of strangers under the verbs: one sentence of our own, no control character, no endless reading."""
 
 import gzip
+import io
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from compound.cli import run
 from compound.data import DataError, open_data
@@ -47,9 +50,51 @@ def test_labels_make_no_endless_classes(tmp_path: Path, monkeypatch) -> None:
     path = arrays(tmp_path / "u.npz", train_labels=np.array([0, 1, 2, 2**64 - 1], np.uint64))
     with pytest.raises(DataError, match="its labels go to 18,446,744,073,709,551,615"):  # -1 as int64
         open_data(str(path))
+    for gaps in (np.array([0, 1, 2, 999_999]), np.eye(4, 40_000, dtype=np.uint8)):  # a head of gigabytes
+        with pytest.raises(DataError, match=r"has 4 images and its labels make .*,000 classes"):
+            open_data(str(arrays(tmp_path / "gaps.npz", train_labels=gaps)))
+    with pytest.raises(DataError, match="4 images in 21841 classes"):  # as many as ImageNet-21k may be meant
+        open_data(str(arrays(tmp_path / "z.npz", train_labels=np.array([0, 1, 2, 21_840]))))
     monkeypatch.setenv("COMPOUND_MAX_CLASSES", "3")
     with pytest.raises(DataError, match="its labels go to 3"):
         open_data(str(arrays(tmp_path / "y.npz", train_labels=np.arange(4))))
+
+
+@pytest.fixture
+def shard(tmp_path: Path) -> Path:
+    """Eight grey images of two classes."""
+    picture = io.BytesIO()
+    Image.new("L", (8, 8)).save(picture, "PNG")
+    with tarfile.open(tmp_path / "x-000.tar", "w") as tar:
+        for number in range(8):
+            for kind, data in (("png", picture.getvalue()), ("cls", str(number % 2).encode())):
+                member = tarfile.TarInfo(f"{number}.{kind}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    return tmp_path / "x-000.tar"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_what_lies_beside_a_shard_is_a_regular_file_or_said(shard: Path, make, monkeypatch) -> None:
+    make(shard.with_name("x-000.tar.index.json"))  # as if it were not there
+    assert len(open_data(str(shard)).classes) == 2
+    make(shard.with_name("classes.txt"))
+    with pytest.raises(DataError, match=r"cannot read .*classes.txt: .*; give a list of names, or none"):
+        open_data(str(shard))
+
+
+def test_an_index_of_nothing_but_brackets_is_made_anew(shard: Path) -> None:
+    shard.with_name("x-000.tar.index.json").write_text("[" * 100_000)
+    assert len(open_data(str(shard)).classes) == 2
+
+
+def test_classes_of_endless_digits_are_names(tmp_path: Path) -> None:
+    rows = ["path,label"]
+    for number, label in enumerate(("10", "9", "9" * 5000) * 9):
+        Image.new("L", (8, 8), number).save(tmp_path / f"{number}.png")
+        rows.append(f"{number}.png,{label}")
+    (tmp_path / "x.csv").write_text("\n".join(rows))
+    assert open_data(str(tmp_path / "x.csv")).classes == ("10", "9", "9" * 5000)
 
 
 def test_arrays_and_idx_files_are_no_bombs(tmp_path: Path, monkeypatch) -> None:
