@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from compound.verbs.coefficients import search_coefficients
     from compound.verbs.doctor import doctor
     from compound.verbs.drawn import make_data
+    from compound.verbs.drift import drift
     from compound.verbs.evaluate import Judging as Judging
     from compound.verbs.evaluate import Sweep as Sweep
     from compound.verbs.evaluate import compare, evaluate
@@ -109,6 +110,7 @@ __all__ = [
     "compare",
     "cost",
     "doctor",
+    "drift",
     "dump_network",
     "evaluate",
     "evaluate_all",
@@ -151,6 +153,7 @@ VERBS = {
     "check_data": "compound.verbs.check",
     "compare": "compound.verbs.evaluate",
     "doctor": "compound.verbs.doctor",
+    "drift": "compound.verbs.drift",
     "evaluate": "compound.verbs.evaluate",
     "evaluate_all": "compound.verbs.evaluations",
     "explain": "compound.verbs.explain",

@@ -26,6 +26,7 @@ BOUNDS: dict[str, tuple[str, str]] = {
     "COMPOUND_MAX_ARRAYS": ("64GiB", "bytes of an .npz file, and of its arrays once they are unpacked"),
     "COMPOUND_MAX_CLASSES": ("1M", "classes that the numbers in an .npz file make"),
     "COMPOUND_MAX_TABLE": ("1GiB", "bytes of a CSV file, or of a list of classes"),
+    "COMPOUND_MAX_LOG": ("64MiB", "bytes of a log of scores, after which it becomes FILE.1 in place of the one before"),
     "COMPOUND_MAX_IMAGE": ("1GiB", "bytes of an image file"),
     "COMPOUND_MAX_SCANS": ("500", "scans of a progressive JPEG; photographs have about ten"),
     "COMPOUND_MAX_DECODE": ("10s", "processor time to decode an image that is not of a usual make"),

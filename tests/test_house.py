@@ -21,6 +21,7 @@ LARGER = {
     "nn/sources.py:forward": "autograd hands over its tensors one by one",
     "search/samplers/ppo.py:__init__": "the constants of PPO",
     "search/truth.py:validate": "two evaluations, and how they are compared",
+    "verbs/predict.py:predict": "what is asked of images, and the files that are written of them",
     "serve/server.py:serve": "what a server is started with",
 }
 

@@ -18,7 +18,7 @@ GROUPS = {
     "Plan": ("zoo", "show", "scale", "plan", "measure"),
     "Train": ("data", "train", "resume", "repeat", "shrink", "probe"),
     "Use": ("predict", "export", "serve"),
-    "Understand": ("runs", "evaluate", "compare", "explain", "report"),
+    "Understand": ("runs", "evaluate", "compare", "explain", "drift", "report"),
     "Research": ("search", "study", "forecast", "table", "figure"),
 }
 VERBS = tuple(chain.from_iterable(GROUPS.values()))

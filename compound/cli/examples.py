@@ -58,6 +58,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "compound explain runs/my-run photo.jpg",
         "compound explain runs/a runs/b photo.jpg --compare --class top:1",
     ),
+    "drift": ("compound drift scores.jsonl runs/my-run", "compound drift scores.jsonl runs/my-run --last 1000 --json"),
     "report": ("compound report runs/my-run", "compound report runs/a runs/b -o both.html --files figures"),
     "search coefficients": (
         "compound search coefficients efficientnet-mini fashion6k",

@@ -1,6 +1,7 @@
 """The options that say where and how a network runs."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 Workers = Annotated[int | None, typer.Option(min=0, help="Processes that load images; default by the kind of data.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, …")]
 DamagedLimit = Annotated[float, typer.Option(help="Share of unreadable images that stops the run.")]
+Log = Annotated[Path | None, typer.Option(help="Add each answer's class and score to this file, for compound drift.")]
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,21 @@ import typer
 
 from compound.cli.common import Json, answer, in_order, note
 from compound.cli.evaluate import ForeignWeights, Model
-from compound.cli.execution import Device
+from compound.cli.execution import Device, Log
 from compound.errors import CompoundError, UsageError
 from compound.terminal import printable
 from compound.verbs import predict as verb
 from compound.verbs.predict import Predicted
 from compound.verbs.sets import predict_sets
 
+Threshold = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Name classes from this probability on; default 0.5 for several labels."),
+]
+SetsOf = Annotated[
+    float | None,
+    typer.Option(min=0, max=1, help="Name the classes among which the right one is so often, e.g. 0.9 (of a run)."),
+]
 STREAMS = (".mjpeg", ".mjpg")
 
 
@@ -35,14 +43,8 @@ def predict(
     top: Annotated[
         int | None, typer.Option(min=1, help="Classes to name for each image; default 5, or all above --threshold.")
     ] = None,
-    threshold: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Name classes from this probability on; default 0.5 for several labels."),
-    ] = None,
-    coverage: Annotated[
-        float | None,
-        typer.Option(min=0, max=1, help="Name the classes among which the right one is so often, e.g. 0.9 (of a run)."),
-    ] = None,
+    threshold: Threshold = None,
+    coverage: SetsOf = None,
     batch: Annotated[int, typer.Option(min=1, help="Images loaded at once; no figure depends on it.")] = 32,
     submission: Annotated[
         Path | None, typer.Option(help="Write a challenge's file: .txt of class numbers, .csv of names, five an image.")
@@ -56,6 +58,7 @@ def predict(
     csv: Annotated[
         Path | None, typer.Option(help="Write a row an image and class: path,rank,index,name,probability.")
     ] = None,
+    log: Log = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
@@ -64,10 +67,17 @@ def predict(
 
     if not weights:
         in_order("predict", model, str(images[0]))
-    asked: dict[str, Any] = {"weights": weights, "top": top, "threshold": threshold, "runtime": runtime, "say": note}
+    asked: dict[str, Any] = {
+        "weights": weights,
+        "top": top,
+        "threshold": threshold,
+        "runtime": runtime,
+        "log": log,
+        "say": note,
+    }
     asked["execution"] = Execution(device, workers=0, batch=batch)
     if coverage is not None:
-        refuse_beside_coverage(weights=weights, top=top, threshold=threshold, submission=submission)
+        refuse_beside_coverage(weights=weights, top=top, threshold=threshold, submission=submission, log=log)
     if any(is_stream(place) for place in images):
         if len(images) > 1 or submission or coverage:
             raise UsageError(f"{images[0]} is a stream and predicted alone, without --submission and --coverage")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.execution import Device
+from compound.cli.execution import Device, Log
 from compound.errors import UsageError
 from compound.quantity import quantity, seconds
 
@@ -36,6 +36,7 @@ def serve(
     ] = "2GiB",
     receive: Annotated[str, typer.Option(help="Time for a request to arrive.")] = "8s",
     reload: Annotated[str, typer.Option(help="How often the files are looked at; SIGHUP reads them at once.")] = "2s",
+    log: Log = None,
     device: Device = "auto",
 ) -> None:
     """Serve trained networks: /predict, /explain, a page for people, figures for Prometheus."""
@@ -54,5 +55,5 @@ def serve(
     )
     run_server(
         models, address, limits, runtime=runtime, device=device, queue=queue,
-        wait=seconds(wait, "--wait"), reload=seconds(reload, "--reload"),
+        wait=seconds(wait, "--wait"), reload=seconds(reload, "--reload"), log=log,
     )  # fmt: skip

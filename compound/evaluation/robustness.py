@@ -102,17 +102,20 @@ def robustness(model: ConvNet, source: Source, execution: Execution = Execution(
     rows = np.unique(np.linspace(0, len(source) - 1, min(MOST, len(source))).astype(np.int64))
     asked = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]
     right, images = dict.fromkeys(asked, 0), 0
-    for one, found in _answers(model, subset(source, rows), asked, execution):
+    for one, found in answers(model, subset(source, rows), asked, execution):
         images += len(one)
-        for key, predicted in found.items():
-            right[key] += int((predicted == one).sum())
+        for key, logits in found.items():
+            right[key] += int((logits.argmax(1) == one).sum())
     return [Worse(*key, right[key] / max(images, 1), images) for key in asked]
 
 
-def _answers(
+def answers(
     model: ConvNet, source: Source, asked: list[tuple[str, int]], execution: Execution
 ) -> Iterator[tuple[Tensor, dict[tuple[str, int], Tensor]]]:
-    """Labels of a batch (N,), and the classes that are predicted under each corruption, (N,)."""
+    """Labels of a batch (N,), and the logits under each corruption that is asked for, (N, classes).
+
+    Of severity 0 are the images as they are.
+    """
     damage = execution.damage_log()
     with evaluating(model):
         eager, chunk = Eager(model, execution.where), chunk_size(model.network, execution.where)
@@ -123,6 +126,6 @@ def _answers(
             places, numbers = torch.arange(len(batch.labels)), batch.indices.tolist()
             found = {}
             for name, severity in asked:
-                worse = CORRUPTIONS[name](batch.images, severity, numbers)
-                found[name, severity] = in_chunks(eager, worse, places, chunk).argmax(1)
+                worse = CORRUPTIONS[name](batch.images, severity, numbers) if severity else batch.images
+                found[name, severity] = in_chunks(eager, worse, places, chunk)
             yield batch.labels, found

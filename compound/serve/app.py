@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +20,7 @@ from compound import __version__
 from compound.cost import cost
 from compound.data.errors import DamagedImage
 from compound.deploy.predict import best_classes, judged
+from compound.deploy.scorelog import ScoreLog
 from compound.explanation import has_class_maps
 from compound.inference import as_probabilities
 from compound.reporting.drawing import Drawing
@@ -34,6 +34,7 @@ from compound.serve.decoding import Decoders
 from compound.serve.limits import Limits, LimitsMiddleware, refuse
 from compound.serve.metrics import ServerMetrics
 from compound.serve.models import Loaded, ServedModel
+from compound.serve.recording import Recorder
 from compound.serve.watching import Watcher
 
 PREDICT = "The most probable classes of one image, or of every image of a form."
@@ -61,10 +62,10 @@ class Bare(APIRoute):
 
 
 class Desk:
-    """What the paths share: the models, the threads that decode, and the figures."""
+    """What the paths share: the models, the threads that decode, and what is kept of answers."""
 
-    def __init__(self, models: Mapping[str, ServedModel], limits: Limits) -> None:
-        self.models, self.limits = models, limits
+    def __init__(self, models: Mapping[str, ServedModel], limits: Limits, recorder: Recorder) -> None:
+        self.models, self.limits, self.recorder = models, limits, recorder
         self.decoders = Decoders(limits)
         self.draining = False
 
@@ -79,11 +80,18 @@ class Desk:
         return self.models[name]
 
     async def classify(
-        self, places: Places, loaded: Loaded, data: bytes, position: int, top: int
+        self, name: str, places: Places, loaded: Loaded, data: bytes, position: int, top: int
     ) -> Answer | DamagedImage:
         """The `top` classes of an image, or what is wrong with it."""
         answer: Future[Tensor] = Future()
-        self.decoders.decode_into(answer, loaded, data, position, partial(places.submit, loaded, answer=answer))
+        light = 0.0
+
+        def put(pixels: Tensor) -> None:
+            nonlocal light
+            light = pixels.float().mean().item() / 255
+            places.submit(loaded, pixels, answer=answer)
+
+        self.decoders.decode_into(answer, loaded, data, position, put)
         try:
             logits = await asyncio.wrap_future(answer)
         except DamagedImage as error:
@@ -91,7 +99,10 @@ class Desk:
             return error
         if not logits.isfinite().all():
             return DamagedImage(f"image {position}", "the network's answer to it is not a number")
-        return answer_to(logits, loaded, position, top)
+        found = answer_to(logits, loaded, position, top)
+        if not loaded.described.several:
+            await self.recorder.keep(name, found, light, len(loaded.classes))
+        return found
 
 
 def answer_to(logits: Tensor, loaded: Loaded, position: int, top: int) -> Answer:
@@ -111,9 +122,11 @@ def make_app(
     token: str | None = None,
     metrics: ServerMetrics | None = None,
     watcher: Watcher | None = None,
+    log: ScoreLog | None = None,
 ) -> ASGIApp:
     """The whole application: paths, errors as sentences, and the guard before them."""
-    desk, metrics = Desk(models, limits), metrics or ServerMetrics()
+    metrics = metrics or ServerMetrics()
+    desk = Desk(models, limits, Recorder(metrics, log))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -146,7 +159,7 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
         images = await images_of(request, min(desk.limits.images, served.batcher.capacity))
         loaded = served.loaded
         with served.batcher.admit(len(images)) as places:
-            asked = [desk.classify(places, loaded, data, position, top) for position, data in enumerate(images)]
+            asked = [desk.classify(served.name, places, loaded, data, i, top) for i, data in enumerate(images)]
             found = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
         answers = [one for one in found if isinstance(one, Answer)]
         damaged = [ErrorAnswer(error=str(one)) for one in found if isinstance(one, DamagedImage)]

@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from compound.deploy.scorelog import ScoreLog
 from compound.errors import CompoundError, UsageError
 from compound.files import name_of
 from compound.serve.app import make_app
@@ -119,15 +120,20 @@ def serve(
     queue: int = 128,
     wait: float = 0.005,
     reload: float = 2.0,
+    log: Path | None = None,
 ) -> None:
-    """Answer until SIGTERM or SIGINT, then finish what is under way. SIGHUP reads the files again."""
+    """Answer until SIGTERM or SIGINT, then finish what is under way. SIGHUP reads the files again.
+
+    `log`: a file to which scores are added, see `compound.deploy.scorelog`.
+    """
     check_address(address)
+    scores = ScoreLog(log) if log is not None else None
     with listening(address):
         pass  # can be had, which is better known before networks are loaded for it
     metrics = ServerMetrics()
     models = open_models(name_places(places), metrics, runtime=runtime, device=device, queue=queue, wait=wait)
     watcher = Watcher(models, reload, metrics)
-    app = make_app(models, limits, address.token, metrics, watcher)
+    app = make_app(models, limits, address.token, metrics, watcher, scores)
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # the client is told, and can say it without end
     signal.signal(signal.SIGHUP, lambda *_: watcher.look_now())

@@ -1,11 +1,12 @@
 """`compound.predict`: the classes of photos, and `compound.predict_frames`: those of a stream of frames."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from compound.errors import UsageError
+from compound.files import name_of
 from compound.verbs.given import Place, Say, heard, paths, silent
 from compound.verbs.models import find_runner
 
@@ -47,6 +48,7 @@ def predict(
     runtime: str = "auto",
     submission: Place | None = None,
     class_numbers: Place | None = None,
+    log: Place | None = None,
     execution: "Execution | None" = None,
     say: Say = silent,
 ) -> Predicted:
@@ -63,6 +65,7 @@ def predict(
         submission: write a challenge's file here, `.txt` of class numbers or `.csv` of names, five an image; only
             when all images could be read.
         class_numbers: the challenge's numbers of the classes, as ImageNet's map_clsloc.txt has them.
+        log: add what was said of each image to this file, for `drift`.
         execution: where it runs; by default 32 images at once, loaded by this process.
         say: told of an export that is no longer of these weights.
 
@@ -76,10 +79,12 @@ def predict(
     net, described = find_runner(model, weights, runtime, say)
     if described.several and submission:
         raise UsageError(f"--submission needs one label an image, and {model} knows several; leave it out")
+    keep = keeper(log, model, described)
     top, threshold = limits(described, top, threshold)
     wanted = _submission(submission, class_numbers, described)
     asked = max(top, GUESSES) if wanted else top
     predictions, bad = run_prediction(net, described, found, execution or FEW, top=asked)
+    keep(predictions)
     if wanted and not bad:
         _submit(wanted, predictions)
     return Predicted(best_above(predictions, top, threshold), dict(bad), threshold, runtime_of(net))
@@ -94,6 +99,7 @@ def predict_frames(
     top: int | None = None,
     threshold: float | None = None,
     runtime: str = "auto",
+    log: Place | None = None,
     execution: "Execution | None" = None,
     say: Say = silent,
 ) -> Iterator[Predicted]:
@@ -104,8 +110,25 @@ def predict_frames(
     net, described = find_runner(model, weights, runtime, say)
     most, least = limits(described, top, threshold)
     answers = run_prediction(net, described, stream, execution or FEW, top=most)
-    computed = runtime_of(net)
-    return (Predicted(best_above(some, most, least), dict(bad), least, computed) for some, bad in answers)
+    computed, keep = runtime_of(net), keeper(log, model, described)
+    return (Predicted(best_above(keep(some), most, least), dict(bad), least, computed) for some, bad in answers)
+
+
+def keeper(log: Place | None, model: Place, described: "Weights") -> "Callable[[list[Prediction]], list[Prediction]]":
+    """Adds predictions to the log, if there is one, and gives them back. Raises `UsageError` for several labels."""
+    if log is None:
+        return lambda predictions: predictions
+    from compound.deploy.scorelog import Scored, ScoreLog
+
+    if described.several:
+        raise UsageError(f"--log keeps one class an image, and {model} knows several; leave it out")
+    kept = ScoreLog(Path(log), name_of(Path(model)))
+
+    def keep(predictions: "list[Prediction]") -> "list[Prediction]":
+        kept.add([Scored(one.classes[0][1], one.classes[0][2], one.score, one.unknown) for one in predictions])
+        return predictions
+
+    return keep
 
 
 def runtime_of(net: "ConvNet | Runtime") -> str:

@@ -360,3 +360,36 @@ def test_groups_are_told_kept_and_written(cli, runs, tmp_path):
     assert "images of brightness up to" in said
     assert "no group, with the rest, has enough images to be compared" in said
     assert "--groups is of one network on one set" in cli.error("evaluate", *runs, "--groups")[1]
+
+
+def test_a_log_of_predictions_says_how_accurate_they_may_be(cli, runs, photos, tmp_path):
+    run, log = runs[0], tmp_path / "scores.jsonl"
+    (run / "evaluation.json").write_text('{"top1": 0.3}')
+    answered = cli.json("predict", run, photos / "boot", "--log", log, "--top", 1)
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [one["name"] for one in lines] == [one["classes"][0]["name"] for one in answered["predictions"]]
+    assert not any("png" in json.dumps(one) for one in lines)
+    assert "estimate takes 30" in cli.error("drift", log, run)[1]  # 21 test images and what is held out
+    assert "there is no log" in cli.error("drift", tmp_path / "none", run)[1]
+    log.write_text(log.read_text().replace('"name": "', '"name": "x'))
+    assert "does not know" in cli.error("drift", log, run)[1]
+
+
+def test_drift_measures_once_and_tells_what_moved(cli, runs, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("compound.verbs.drift.LEAST", 10)
+    run, log = runs[0], tmp_path / "scores.jsonl"
+    (run / "evaluation.json").write_text('{"top1": 0.3}')
+    cli("predict", run, photos, "--log", log)
+    code, said, noted = cli("drift", log, run)
+    assert (code, "looking at" in noted) == (0, True)
+    assert "90 images from" in said
+    assert "if classes come as often as before" in said
+    found = cli.json("drift", log, run, "--last", 40)
+    assert found["images"] == 40
+    assert found["top1_interval"][0] <= found["top1_estimated"] <= found["top1_interval"][1]
+    assert len(json.loads((run / "reference.json").read_text())["checks"]) == 12
+    assert "looking at" not in cli("drift", log, run)[2]
+    (run / "reference.json").write_text("{}")
+    assert (
+        "reference.json is damaged: it is not what compound drift writes; delete it" in cli.error("drift", log, run)[1]
+    )

@@ -14,6 +14,7 @@ import uvicorn
 
 from benchmarks.serving.client import Client, Reply
 from benchmarks.serving.subject import write_images
+from compound.deploy.scorelog import ScoreLog
 from compound.nn import Unknown, build, save_weights
 from compound.nn.conformal import Sets
 from compound.notation import parse_network
@@ -95,11 +96,11 @@ def start() -> Iterator[Start]:
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def make(places: dict[str, Path], limits: Limits | None = None, token: str | None = None, queue: int = 64,
-             reload: float = 60.0) -> Running:  # fmt: skip
+             reload: float = 60.0, log: Path | None = None) -> Running:  # fmt: skip
         limits, metrics = limits or Limits(), ServerMetrics()
         named = {name: str(path) for name, path in places.items()}
         models = open_models(named, metrics, runtime="auto", device="cpu", queue=queue, wait=0.005)
-        app = make_app(models, limits, token, metrics, Watcher(models, reload, metrics))
+        app = make_app(models, limits, token, metrics, Watcher(models, reload, metrics), ScoreLog(log) if log else None)
         server = uvicorn.Server(configure(app, Address(port=0), limits))
         thread = threading.Thread(target=server.run)
         thread.start()

@@ -21,6 +21,7 @@ from PIL import Image
 from benchmarks.serving import phases
 from compound import ZOO
 from compound.deploy import predict
+from compound.deploy.scorelog import read_log
 from compound.errors import UsageError
 from compound.execution import Execution
 from compound.nn import Unknown, Weights, load_weights
@@ -270,3 +271,24 @@ def test_a_stranger_is_said_to_be_one(start: Start, images: list[Path], tmp_path
     for one in answers:  # a class is in the set while those before it have 0.8 at most
         before = [sum(c["probability"] for c in one["classes"][:rank]) for rank in range(len(CLASSES))]
         assert one["among"] == [c for c, p in zip(one["classes"], before, strict=True) if p <= 0.8]
+
+
+def test_scores_are_kept_and_counted_and_a_log_that_fails_stops_no_answer(
+    start: Start, weights: Path, images: list[Path], tmp_path: Path
+) -> None:
+    log = tmp_path / "logs" / "scores.jsonl"
+    log.parent.mkdir()
+    server = start({"tiny": weights}, log=log)
+    told = [server.post("/predict", path.read_bytes()).json()["predictions"][0]["classes"][0] for path in images[:3]]
+    kept = read_log(log)
+    assert [(one.name, one.confidence) for one in kept.images] == [(one["name"], one["probability"]) for one in told]
+    assert all(one.brightness is not None and 0 < one.brightness < 1 for one in kept.images)
+    assert kept.models == ("tiny",)
+    figures = server.get("/metrics").body.decode()
+    assert 'compound_confidence_count{model="tiny"} 3.0' in figures
+    assert 'compound_brightness_count{model="tiny"} 3.0' in figures
+    counted = re.findall(r'compound_named_total\{class="\w+",model="tiny"\} ([\d.]+)', figures)
+    assert sum(map(float, counted)) == 3
+    shutil.rmtree(log.parent)
+    assert server.post("/predict", images[0].read_bytes()).status == 200
+    assert 'compound_unlogged_total{model="tiny"} 1.0' in server.get("/metrics").body.decode()
