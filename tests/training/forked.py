@@ -1,9 +1,11 @@
-"""`python forked.py COUNT PROGRAM …`: a file or `-m MODULE` in several processes, torch imported once for all, and what
-the variable FORKED_IMPORTS names beside it.
+"""`python forked.py`: runs programs, each in several processes, torch imported once for all of them.
 
-They find each other: what torchrun gives its processes, without its own process and an import of torch in each.
+It reads a job a line from standard input, `[[words of the program], folder, count, [modules to import]]`, and answers
+with its exit code; what the program prints goes to the files `out` and `err` of the folder. Its processes find each
+other: what torchrun gives them, without its own process and an import of torch in each.
 """
 
+import json
 import os
 import runpy
 import signal
@@ -12,8 +14,9 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 
-import compound.spared
-import compound.training  # noqa: F401  what the forks would import each
+import compound.spared  # noqa: F401
+
+SHARED = ("compound.training", "torch.utils.tensorboard")  # what the forks would import each
 
 
 def free_port() -> int:
@@ -49,10 +52,8 @@ def start(program: list[str], place: dict[str, str]) -> int:
         os._exit(1)
 
 
-def main() -> None:
-    count, program = int(sys.argv[1]), sys.argv[2:]
-    for module in os.environ.get("FORKED_IMPORTS", "").split():
-        import_module(module)
+def lead(program: list[str], count: int) -> int:
+    """The exit code of all."""
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "TORCHELASTIC_RUN_ID": "forked"}
     shared |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "GROUP_RANK": "0"}
     pids = {start(program, shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(count)}
@@ -62,7 +63,24 @@ def main() -> None:
         if status:
             for pid in pids:  # they would wait for it
                 os.kill(pid, signal.SIGKILL)
-            sys.exit(1)
+            return 1
+    return 0
+
+
+def main() -> None:
+    for module in SHARED:
+        import_module(module)
+    for line in sys.stdin:
+        program, folder, count, modules = json.loads(line)
+        leader = os.fork()
+        if not leader:
+            os.chdir(folder)
+            for name, number in (("out", 1), ("err", 2)):
+                os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+            for module in modules:
+                import_module(module)
+            os._exit(lead(program, count))
+        print(os.waitstatus_to_exitcode(os.waitpid(leader, 0)[1]), flush=True)
 
 
 if __name__ == "__main__":

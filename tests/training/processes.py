@@ -1,8 +1,11 @@
 """Python in processes of its own: one, or several that torchrun starts and that find each other."""
 
+import atexit
+import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -25,6 +28,21 @@ def run(program, folder, count=0):
     return subprocess.run(words(program, count), cwd=folder, env=environment(), capture_output=True, text=True)
 
 
-def run_forked(program, folder, count):
-    """`program` (a file or `-m MODULE`, and its arguments) in so many processes, without torchrun: torch is imported once for all."""
-    return run([HERE / "forked.py", count, *program], folder)
+@cache
+def server():
+    """`forked.py`, which ends with its input."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(words([HERE / "forked.py"]), env=environment(), stdin=pipe, stdout=pipe, text=True)
+    atexit.register(process.communicate)
+    return process
+
+
+def run_forked(program, folder, count, modules=()):
+    """`program` (a file or `-m MODULE`, and its arguments) in so many processes, without torchrun.
+
+    torch is imported once for all, and `modules` once for these.
+    """
+    print(json.dumps([[*map(str, program)], str(folder), count, modules]), file=server().stdin, flush=True)
+    code = int(server().stdout.readline())
+    out, err = ((Path(folder) / name).read_text() for name in ("out", "err"))
+    return subprocess.CompletedProcess(program, code, out, err)

@@ -79,11 +79,10 @@ def trained_alone(name):
 @pytest.mark.parametrize(
     ("name", "schedule"), [pytest.param("efficientnet", "1f1b", marks=pytest.mark.slow), ("amoebanet", "gpipe")]
 )
-def test_two_processes_train_as_one(tmp_path, name, schedule, monkeypatch):
-    monkeypatch.setenv("FORKED_IMPORTS", "pytest compound.nn torch.distributed.pipelining")
+def test_two_processes_train_as_one(tmp_path, name, schedule):
     script = tmp_path / "process.py"
     script.write_text(PROCESS)
-    done = run_forked([script, name, schedule], tmp_path, 2)
+    done = run_forked([script, name, schedule], tmp_path, 2, ("pytest", "torch.distributed.pipelining"))
     assert done.returncode == 0, done.stderr
     found = torch.load(tmp_path / "pipelined.pt", weights_only=True)
     losses, state = trained_alone(name)
