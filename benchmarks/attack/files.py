@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import struct
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,12 @@ def write_cases(folder: Path) -> dict[str, list[str]]:
     photo = folder / "photo.png"
     Image.new("RGB", (64, 64), (90, 120, 30)).save(photo)
     many = NETWORK.replace("layers: 1", "layers: 1000000000")
-    texts = {"many.yaml": many, "aliases.yaml": aliases(), "deep.yaml": "a: " + "[" * 50_000}
+    texts = {
+        "many.yaml": many,
+        "aliases.yaml": aliases(),
+        "deep.yaml": "a: " + "[" * 50_000,
+        "twice.yaml": NETWORK + NETWORK,
+    }
     for name, text in texts.items():
         (folder / name).write_text(text)
     files = {
@@ -60,8 +66,16 @@ def write_cases(folder: Path) -> dict[str, list[str]]:
         os.mkfifo(folder / name)
     for name in ("zero.npz", "zero.csv"):
         (folder / name).symlink_to("/dev/zero")
-    labels = np.array([0, 2_000_000_000])
-    np.savez(folder / "labels.npz", train_images=np.zeros((2, 8, 8), np.uint8), train_labels=labels)
+    for name, largest in (("labels.npz", 2_000_000_000), ("gaps.npz", 999_999), ("unsigned.npz", 2**64 - 1)):
+        labels = np.array([0, largest], np.uint64)
+        np.savez(folder / name, train_images=np.zeros((2, 8, 8), np.uint8), train_labels=labels)
+    with tarfile.open(folder / "x-000.tar", "w") as shard:
+        for number in range(2):
+            shard.add(photo, f"{number}.png")
+            label = tarfile.TarInfo(f"{number}.cls")
+            label.size = 1
+            shard.addfile(label, io.BytesIO(b"%d" % number))
+    os.mkfifo(folder / "classes.txt")
     (folder / "evil\x1b[2J.yaml").write_text("stages: 1")
     words = {name: ["show", str(folder / name)] for name in (*texts, "pipe.yaml", "evil\x1b[2J.yaml")}
     words |= {
@@ -70,7 +84,17 @@ def write_cases(folder: Path) -> dict[str, list[str]]:
         if not name.endswith((".npz", ".pth"))
     }
     words["code.pth"] = ["predict", "resnet-18", str(photo), "--weights", str(folder / "code.pth")]
-    odd = ("cut.npz", "pipe.npz", "pipe.csv", "zero.npz", "zero.csv", "labels.npz")
+    odd = (
+        "cut.npz",
+        "pipe.npz",
+        "pipe.csv",
+        "zero.npz",
+        "zero.csv",
+        "labels.npz",
+        "gaps.npz",
+        "unsigned.npz",
+        "x-000.tar",
+    )
     words |= {name: ["data", "check", str(folder / name)] for name in odd}
     words["absurd rate"] = ["train", "efficientnet-mini", "fashion6k", "--out", str(folder / "r"), "--rate", "nan"]
     return words

@@ -39,25 +39,39 @@ async def requests(port: int, image: bytes) -> dict[str, bool]:
     form = b'--b\r\nContent-Disposition: form-data; name="x"\r\n\r\ntext\r\n' + (
         b'--b\r\nContent-Disposition: form-data; name="i"; filename="i"\r\n\r\n' + image + b"\r\n--b--\r\n"
     )
-    kind = "Content-Type: multipart/form-data; boundary=b"
+    kind, starred = "Content-Type: multipart/form-data; boundary=b", form.replace(b"filename=", b"filename*=")
     found = {
         "another site's post": await status("POST /predict", "Origin: https://evil", body=image) == 403,
         "a cross-site fetch": await status("POST /predict", "Sec-Fetch-Site: cross-site", body=image) == 403,
         "a text field in a form": await status("POST /predict", kind, body=form) == 200,
         "a preamble": await status("POST /predict", kind, body=b"hello\r\n" + form) == 200,
-        "half a connection": await half_closed(port, image),
+        "a file's name with a star": await status("POST /predict", kind, body=starred) == 200,
+        "half a connection": await half_closed(port, image) == 1,
+        "three requests before half a connection": await half_closed(port, image, 3) == 3,
+        "bytes that are no HTTP": await no_http(port),
     }
     await client.close()
     return found
 
 
-async def half_closed(port: int, image: bytes) -> bool:
+async def half_closed(port: int, image: bytes, count: int = 1) -> int:
+    """How many of so many requests are answered whose sender closes his half behind them."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(image)}\r\n\r\n".encode() + image)
+    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(image)}\r\n\r\n"
+    writer.write((head.encode() + image) * count)
     writer.write_eof()
-    line = await asyncio.wait_for(reader.readline(), 30)
+    answers = await asyncio.wait_for(reader.read(), 30)
     writer.close()
-    return b" 200 " in line
+    return answers.count(b"HTTP/1.1 200 ")
+
+
+async def no_http(port: int) -> bool:
+    """Whether what is no HTTP is told so in JSON."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"\x16\x03\x01\x02\x00\r\n\r\n")
+    answer = await asyncio.wait_for(reader.read(), 30)
+    writer.close()
+    return answer.startswith(b"HTTP/1.1 400 ") and b'{"error": "this is no request' in answer
 
 
 async def honest(port: int, images: Sequence[bytes], seconds: float, clients: int = 16) -> list[Reply]:

@@ -34,7 +34,7 @@ def serve(
     max_decoding: Annotated[
         str, typer.Option(help="Bytes of memory that all images together may take while they are decoded; others wait.")
     ] = "2GiB",
-    receive: Annotated[str, typer.Option(help="Time for a request to arrive.")] = "8s",
+    receive: Annotated[str, typer.Option(help="Time for a request to arrive, and for an answer to be taken.")] = "8s",
     reload: Annotated[str, typer.Option(help="How often the files are looked at; SIGHUP reads them at once.")] = "2s",
     log: Log = None,
     device: Device = "auto",
