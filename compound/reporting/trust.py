@@ -10,7 +10,7 @@ from markupsafe import Markup
 from compound.documents import damage, open_table, table_fault
 from compound.files import stands
 from compound.reporting.page import REMEDY, Section, rendered, section
-from compound.reporting.results import Confusion, most_confused
+from compound.reporting.results import Confusion, image_uri, most_confused
 from compound.reporting.table import Column, Table, exact, percent
 from compound.reporting.typed import Advice, typed
 from compound.training.run import Run
@@ -20,6 +20,7 @@ BELIEVED = 0.05  # mean distance of probability and accuracy up to which probabi
 WORST = 3  # groups that are named
 SHOWN = ("path", "given", "proposed", "doubt")
 AUDIT = Path("folds", "audit", "audit.csv")  # where `compound data audit RUN` writes
+PICTURES = "pictures"  # beside it, the most doubtful images by their rank
 
 
 def trust_section(run: Run, told: Mapping[str, Any], confusion: Confusion, classes: Sequence[str]) -> Section:
@@ -37,7 +38,9 @@ def trust_section(run: Run, told: Mapping[str, Any], confusion: Confusion, class
         for table in (doubted(doubts or []), promises(told), broken(told), grouped(told), bordered(told))
         if table.rows
     ]
-    return section("trust", "Can it be trusted?", [rendered("run_trust.html", sentences=sentences), *tables])
+    drawn = pictured(run.path / AUDIT.parent / PICTURES, doubts or [])
+    body = rendered("run_trust.html", sentences=sentences, doubts=drawn)
+    return section("trust", "Can it be trusted?", [body, *tables])
 
 
 def accuracy(told: Mapping[str, Any], advice: Advice) -> str:
@@ -194,6 +197,16 @@ def bordered(told: Mapping[str, Any]) -> Table:
 def doubted(doubts: Sequence[Mapping[str, str]]) -> Table:
     rows = tuple(tuple(row[name] for name in SHOWN) for row in doubts[:DOUBTS])
     return Table("doubtful-labels", "The most doubtful labels", tuple(map(Column, SHOWN)), rows)
+
+
+def pictured(folder: Path, doubts: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """The most doubtful labels with their pictures, as far as the audit kept some."""
+    found = []
+    for number, one in enumerate(doubts[:DOUBTS], 1):
+        uri, tiny = image_uri(folder, f"{number:02}.png")
+        if uri:
+            found.append({name: one[name] for name in SHOWN} | {"uri": uri, "tiny": tiny})
+    return found
 
 
 def read_doubts(file: Path) -> list[dict[str, str]] | None:

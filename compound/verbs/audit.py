@@ -33,8 +33,9 @@ def audit(folds: Place, out: Place | None = None, *, shown: int = 50, say: Say =
 
     Args:
         folds: a run that was trained with folds, or a file of out-of-fold probabilities (`compound.evaluation.folds`).
-        out: the folder to write: audit.html, audit.csv with every doubtful image, and relabel.csv and drop.csv, which
-            trainings take as `relabel` and `drop`; by default `audit` beside the probabilities.
+        out: the folder to write: audit.html, audit.csv with every doubtful image, relabel.csv and drop.csv, which
+            trainings take as `relabel` and `drop`, and the most doubtful pictures for the report; by default `audit`
+            beside the probabilities.
         shown: pictures of each kind of doubt on the page.
         say: told of images that are no longer there.
 
@@ -42,7 +43,8 @@ def audit(folds: Place, out: Place | None = None, *, shown: int = 50, say: Say =
     """
     from compound.evaluation.audit import find_doubts
     from compound.evaluation.folds import find_table, read_folds
-    from compound.reporting.audit import write_audit
+    from compound.reporting.audit import write_audit, write_pictures
+    from compound.reporting.trust import DOUBTS, PICTURES
 
     file = find_table(Path(folds))
     found = find_doubts(read_folds(file), say)
@@ -51,6 +53,7 @@ def audit(folds: Place, out: Place | None = None, *, shown: int = 50, say: Say =
     write_csv(folder / EVERY, COLUMNS, rows)
     write_csv(folder / RELABEL, ("path", "identity", "given", "label"), _relabelled(found.of("wrong")))
     write_csv(folder / DROP, ("path", "identity", "given", "doubt"), _dropped(found))
+    write_pictures(found, folder / PICTURES, DOUBTS)
     write_audit(found, folder / PAGE, shown)
     return Audited(found, folder)
 

@@ -54,6 +54,11 @@ def test_planted_errors_are_found_and_training_reads_the_lists(cli: Cli, found, 
     assert told["doubts"] == {"duplicate": 4, "wrong": 2, "off-topic": 1, "ambiguous": 0}
     assert told["images"] == 93
     every = rows(tmp_path / "audit" / "audit.csv")
+    pictures = sorted((tmp_path / "audit" / "pictures").iterdir())
+    assert [one.name for one in pictures] == [f"{number:02}.png" for number in range(1, 8)]
+    for one, picture in zip(every, pictures, strict=True):
+        with Image.open(folder / one["path"].removeprefix("./")) as given, Image.open(picture) as kept:
+            assert np.array_equal(np.asarray(given), np.asarray(kept))
     wrong = {one["path"]: one["proposed"] for one in every if one["doubt"] == "wrong"}
     assert wrong == {"boot/shirt3.png": "shirt", "boot/shirt4.png": "shirt"}
     copies = {one["path"]: one["proposed"] for one in every if one["doubt"] == "duplicate"}

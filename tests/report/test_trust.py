@@ -7,6 +7,7 @@ import shlex
 
 import pytest
 import yaml
+from PIL import Image
 
 from compound import UsageError
 from compound.reporting import write_run_report
@@ -97,10 +98,15 @@ def test_what_was_measured_is_evidence_below(make_run):
     folder.mkdir(parents=True)
     rows = [f"{i},wrong,<b>{i}.png,0,cat,dog,0.1,0.9\n" for i in range(1, 13)]
     (folder / "audit.csv").write_text(AUDIT + "".join(rows))
+    (folder / "pictures").mkdir()
+    for number in (1, 3, 12):  # the second could not be read, the twelfth is not shown
+        Image.new("L", (28, 28), number).save(folder / "pictures" / f"{number:02}.png")
     section = told(path, **MORE)
     body = section.body
     assert "Do not take its probabilities as they are: on average they are 12.3 points away" in body
     assert "12 labels look doubtful" in body
+    assert body.count('<img src="data:image/png') == 2
+    assert "&lt;b&gt;3.png: wrong" in body
     assert "suffers most from Gaussian noise (severity 3 of 5), under which it names 43% rightly" in body
     assert "which 6.5% of the test images were" in body
     doubts, promises, broken = section.tables
