@@ -20,7 +20,7 @@ from compound.network import Network
 from compound.notation import dump_network
 from compound.notes import note
 from compound.training.recipe import Precision, Recipe
-from compound.training.trial import WARM_UP, Trial
+from compound.training.trial import WARM_UP, Trial, long_enough, warmed_up
 
 GAIN = 1.15  # bf16 is taken from here on: less may be noise, and costs digits
 PAIRS, PAIR_SECONDS = 5, 4.0  # measured at least
@@ -66,10 +66,10 @@ def race(network: Network, data: DataSet, recipe: Recipe, execution: Execution) 
             begun = time.perf_counter()
             trial.step(batch)
             times[kind].append(time.perf_counter() - begun)
-        counted = [sum(pair) for pair in zip(*times.values(), strict=True)][WARM_UP:]
-        if len(counted) >= PAIRS and sum(counted) > PAIR_SECONDS:
+        pairs = [sum(pair) for pair in zip(*times.values(), strict=True)]
+        if long_enough(pairs) or (len(pairs) >= WARM_UP + PAIRS and sum(pairs[WARM_UP:]) > PAIR_SECONDS):
             break
-    return {kind: statistics.median(each[WARM_UP:]) for kind, each in times.items()}
+    return {kind: statistics.median(warmed_up(each)) for kind, each in times.items()}
 
 
 def question(network: Network, recipe: Recipe, execution: Execution) -> str:

@@ -18,6 +18,17 @@ from compound.training.recipe import Compile, Recipe
 from compound.training.teacher import find_teacher
 
 WARM_UP = 2  # steps that are not counted
+MOST_SECONDS = 20.0  # of a measurement: steps that take seconds each are timed well enough by two
+
+
+def warmed_up(times: list[float]) -> list[float]:
+    """Those that count: all but the first `WARM_UP`, of few but the first of all."""
+    return times[min(WARM_UP, len(times) - 1) :]
+
+
+def long_enough(times: list[float]) -> bool:
+    """Whether steps are so long that these suffice."""
+    return len(times) > 1 and sum(times) > MOST_SECONDS
 
 
 class Trial:
@@ -65,8 +76,8 @@ class Trial:
         self.optimizer.step()
         return float(result["loss"].item())  # waits for the device
 
-    def seconds(self, long_enough: float) -> float:
-        """The median time of a step, loading included, over `long_enough` seconds and at least three steps."""
+    def seconds(self, least: float) -> float:
+        """The median time of a step, loading included, over `least` seconds and three steps or, if long, two."""
         each: list[float] = []
         begun = time.perf_counter()
         for batch in self.batches():
@@ -74,6 +85,6 @@ class Trial:
             now = time.perf_counter()
             each.append(now - begun)
             begun = now
-            if len(each) > WARM_UP + 2 and sum(each[WARM_UP:]) > long_enough:
+            if long_enough(each) or (len(each) > WARM_UP + 2 and sum(each[WARM_UP:]) > least):
                 break
-        return statistics.median(each[WARM_UP:])
+        return statistics.median(warmed_up(each))

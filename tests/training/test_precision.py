@@ -12,6 +12,7 @@ from compound.kept import choices_file, keep, kept
 from compound.training import precision as precision_room
 from compound.training import start_run
 from compound.training.precision import find_precision, race
+from compound.training.trial import Trial
 
 CPU = Execution("cpu")
 
@@ -93,6 +94,24 @@ def test_both_run_in_turn_on_the_same_batches(network, data, recipe, monkeypatch
     assert set(race(network.for_data(data), data, recipe, CPU)) == {"fp32", "bf16"}
     assert [kind for kind, _ in taken] == ["fp32", "bf16"] * (len(taken) // 2)
     assert all(one[1] == other[1] for one, other in zip(taken[::2], taken[1::2], strict=True))
+
+
+@pytest.mark.parametrize(("each", "steps"), [(0.5, 7), (8.0, 2), (30.0, 2)])
+def test_long_steps_are_raced_and_timed_by_two(network, data, recipe, monkeypatch, each, steps):
+    """Hundreds of large photos a step: seven of each would take minutes, out of those that are given."""
+    taken, now = [], [0.0]
+
+    def step(self: Trial, batch: object) -> None:
+        taken.append(self.precision)
+        now[0] += each
+
+    monkeypatch.setattr("compound.training.trial.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(Trial, "step", step)
+    assert race(network.for_data(data), data, recipe, CPU) == {"fp32": each, "bf16": each}
+    assert len(taken) == 2 * steps
+    taken.clear()
+    assert Trial(network.for_data(data), data, recipe, CPU).seconds(2.0) == each
+    assert len(taken) == {0.5: 7, 8.0: 3, 30.0: 2}[each]
 
 
 def test_a_run_is_settled_by_it_and_a_pinned_one_races_nothing(network, data, recipe, timed, tmp_path):
