@@ -111,6 +111,14 @@ def _step_in_one_piece(optimizers: ModuleType) -> None:
 CHANGED = {"torch._compile": _kept_from_the_compiler, "torch.optim.optimizer": _step_in_one_piece}
 
 
+def left_out_of(name: str) -> list[str]:
+    """What the module `name` is read without: nothing of a package that somebody has imported already."""
+    names = [each for each in LEFT_OUT.get(name, ()) if each not in sys.modules]
+    packages = {each.partition(".")[0] for each in LEFT_OUT.get(name, ())} - {"torch"}
+    loaded = {package for package in packages if package in sys.modules}
+    return [each for each in names if each.partition(".")[0] not in loaded]
+
+
 class _Sparing(Loader):
     """Runs a module while stand-ins take the place of what it is to do without, and changes what has no such place."""
 
@@ -121,7 +129,7 @@ class _Sparing(Loader):
         return self.loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        stand_ins = {name: _StandIn(name) for name in LEFT_OUT.get(self.name, ()) if name not in sys.modules}
+        stand_ins = {name: _StandIn(name) for name in left_out_of(self.name)}
         sys.modules.update(stand_ins)
         try:
             self.loader.exec_module(module)

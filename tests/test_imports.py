@@ -2,8 +2,11 @@
 
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
+
+from compound.imports import left_out_of
 
 # What a training on one processor never uses: 2 of the 5 seconds that a start took.
 NEVER = ("torch._dynamo", "torch._inductor", "triton", "scipy", "matplotlib", "sympy", "torch.distributed.fsdp")
@@ -55,6 +58,15 @@ def test_a_step_of_training_imports_no_compiler_and_no_plots() -> None:
 @pytest.mark.slow
 def test_what_was_left_out_is_there_for_whoever_imports_it() -> None:
     run(STEP + REAL)
+
+
+def test_nothing_stands_in_for_parts_of_a_package_that_is_loaded(monkeypatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("matplotlib", "scipy")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert {"matplotlib.axes", "scipy.signal"} <= set(left_out_of("torchmetrics"))
+    monkeypatch.setitem(sys.modules, "matplotlib", ModuleType("matplotlib"))
+    assert not [name for name in left_out_of("torchmetrics") if name.startswith("matplotlib")]
+    assert "scipy.signal" in left_out_of("torchmetrics")
 
 
 def test_planning_imports_no_torch_and_no_numpy() -> None:

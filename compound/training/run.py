@@ -15,6 +15,7 @@ import os
 import platform
 import shlex
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,7 @@ def data_fields(data: DataSet) -> dict[str, Any]:
     return data.spec.to_mapping() | told
 
 
+@cache
 def versions() -> dict[str, str]:
     """The software a result depends on."""
     found = {"python": platform.python_version(), "compound": __version__}
