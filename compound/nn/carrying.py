@@ -33,6 +33,14 @@ class Walk:
 
     random: torch.Generator
 
+    def block(self, old: nn.Module, new: nn.Module, maps: Channels, where: str, channels: int) -> Channels:
+        """A block that `channels` leave; as it is where nothing of it changes."""
+        before, after = ({key: one.shape for key, one in each.state_dict().items()} for each in (old, new))
+        if before == after and torch.equal(maps.index, torch.arange(maps.old)):
+            new.load_state_dict(old.state_dict())
+            return Channels(torch.arange(channels), channels)
+        return self.through(old, new, maps, where)
+
     def through(
         self, old: nn.Module, new: nn.Module, maps: Channels, where: str, want: Tensor | None = None
     ) -> Channels:

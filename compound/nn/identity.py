@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from compound.nn.carrying import is_depthwise
 from compound.nn.fold import steps
-from compound.nn.modules import Concat, Gate, LayerNorm2d, Residual, Sum
+from compound.nn.modules import Concat, Gate, LayerNorm2d, Poly, Residual, Sum
 
 POSITIONS = 4096  # of the maps, from which weights are reckoned
 RIDGE = 1e-4  # of the mean square of the channels; more than rounding, less than shows
@@ -30,13 +30,28 @@ def begin_as_identity(block: nn.Module) -> bool:
     for part, behind in pairwise(parts):
         if isinstance(part, Sum) and isinstance(behind, nn.BatchNorm2d):
             neutral(behind)
-    for body in bodies:
-        last = [m for m in outside_gates(body) if isinstance(m, nn.BatchNorm2d | LayerNorm2d | nn.Conv2d)][-1]
+    for last in (end for body in bodies for end in ends(body)):
         assert isinstance(last.weight, Tensor)
         nn.init.zeros_(last.weight)
         if isinstance(last.bias, Tensor):
             nn.init.zeros_(last.bias)
     return bool(bodies)
+
+
+def ends(body: nn.Module) -> list[nn.Module]:
+    """The layers of which nothing may come where nothing is to leave `body`: of several branches those of each."""
+    found: list[nn.Module] = []
+    for _, part in reversed(list(steps(nn.Sequential(body)))):
+        if isinstance(part, Concat | Sum | Poly):
+            branches = [ends(branch) for branch in (part.terms if isinstance(part, Poly) else part)]
+            found += [end for branch in branches for end in branch]
+            if all(branches):
+                return found
+            continue  # a branch without layers passes on what comes before
+        layers = [m for m in outside_gates(part) if isinstance(m, nn.BatchNorm2d | LayerNorm2d | nn.Conv2d)]
+        if layers:
+            return [*found, layers[-1]]
+    return found
 
 
 def outside_gates(module: nn.Module) -> list[nn.Module]:

@@ -30,8 +30,9 @@ def inherit(model: ConvNet, network: Network, *, seed: int = 0, images: Tensor |
     Exact, up to rounding errors, where no dimension shrinks and every stage has residual blocks or no new ones, apart
     from layer norms over more channels. A new block without a shortcut begins as near to the identity as it can on
     `images` (N, C, H, W), preprocessed, or on noise. By how much the logits on them changed is noted where it shows.
-    Raises `InheritError`, before anything is built, where stages are of another kind, for cells, and for channels that
-    are split or shuffled or lie in groups that do not fit.
+    A block of which nothing changes is carried over as it is. Raises `InheritError`, before anything is built, where
+    stages are of another kind, for cells, and where channels get other ones that are split, shuffled or side by side in
+    a sum, or lie in groups that do not fit.
     """
     channels = network.channels
     if channels != model.channels:
@@ -45,12 +46,14 @@ def inherit(model: ConvNet, network: Network, *, seed: int = 0, images: Tensor |
     new = build(network.with_(classes=model.classes), seed=seed).eval()
     walk = Walk(torch.Generator().manual_seed(seed))
     maps = walk.through(model.stem, new.stem, Channels(torch.arange(channels), channels), "stem")
+    leaving = {(row.stage, row.repeat): row.output[0] for row in network.blocks()}
     for number in range(1, len(network.stages) + 1):
         old_blocks, new_blocks = (list(getattr(each, f"stage{number}")) for each in (model, new))
         x: Tensor | None = None
         for repeat, block in enumerate(new_blocks):
             if repeat < len(old_blocks):
-                maps = walk.through(old_blocks[repeat], block, maps, f"stage {number} block {repeat + 1}")
+                where, channels = f"stage {number} block {repeat + 1}", leaving[number, repeat + 1]
+                maps = walk.block(old_blocks[repeat], block, maps, where, channels)
             elif not begin_as_identity(block):
                 x = reaching(new, number, repeat, images) if x is None else x
                 begin_near_identity(block, x)
@@ -118,9 +121,29 @@ def check_operators(old: Network, new: Network) -> None:
                                f"channels become {row.input[0]}; leave width alone, or train from scratch")  # fmt: skip
         if given is None and row.input != row.output:
             raise InheritError(f"{where} adds channels to its input, so it cannot begin as the identity")
+        shapes = [(one.block, one.input[0], one.output[0]) for one in (given or row, row)]
+        if given is not None and shapes[0] == shapes[1]:
+            continue  # it is carried over as it is
+        if given is not None and added_side_by_side(row):
+            raise InheritError(f"{where} adds to its input channels that were made side by side, which are not carried "
+                               "over to another width; train from scratch")  # fmt: skip
         for reason in (obstacle(a, b) for a, b in pairs(given, row)):
             if reason:
                 raise InheritError(f"{where}: {reason}; train from scratch")
+
+
+def added_side_by_side(row: Row) -> bool:
+    """Whether what is added to the input of a block is a join without a convolution behind it to sort channels."""
+    makers = {output: (operator, inputs) for _, operator, inputs, output in row.trace.steps}
+    for operator, inputs in makers.values():
+        if not isinstance(operator, ops.Add) or 0 not in inputs:
+            continue
+        value = max(inputs)
+        while value in makers and not isinstance(makers[value][0], ops.Conv | ops.Join | ops.Add):
+            value = makers[value][1][0]
+        if value in makers and isinstance(makers[value][0], ops.Join):
+            return True
+    return False
 
 
 Placed = tuple[ops.Operator, tuple[ops.Shape, ...]]
@@ -138,7 +161,7 @@ def pairs(old: Row | None, new: Row) -> list[tuple[Placed, Placed]]:
 def obstacle(old: Placed, new: Placed) -> str:
     """Why the weights of an operator cannot pass; empty where they can."""
     (a, given), (b, read) = old, new
-    if isinstance(b, ops.Slice | ops.Shuffle):
+    if isinstance(b, ops.Shuffle) or (isinstance(b, ops.Slice) and a is not b):
         return "channels that are split or shuffled are not carried over"
     if isinstance(a, ops.Conv) and isinstance(b, ops.Conv):
         if b.standardise is not None and given[0][0] != read[0][0]:

@@ -35,6 +35,7 @@ def test_parameters_buffers_and_macs(network, channels):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @settings(max_examples=500, deadline=None)
 @given(networks(), st.integers(1, 4))
 def test_parameters_buffers_and_macs_of_many(network, channels):

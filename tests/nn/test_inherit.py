@@ -11,9 +11,13 @@ from compound.blocks import (
     Bottleneck,
     Branch,
     Fire,
+    GhostBottleneck,
     Grouped,
     HalvedBottleneck,
     Inception,
+    InceptionResidual,
+    MixedMBConv,
+    PartialConv,
     Separable,
     SqueezeExcite,
 )
@@ -208,13 +212,40 @@ def test_convnext_deeper_is_the_same():
     assert difference(model, inherit(model, scale(network, Scaling(depth=2)))) == 0
 
 
+PIECES = Network(  # blocks whose bodies end side by side, are split, or take terms of a series
+    name="pieces",
+    stem=Stage(ConvBlock(3), 1, 8, 2),
+    stages=(
+        Stage(GhostBottleneck(3, 2, 0.25), 2, 16, 2),
+        Stage(MixedMBConv((3, 5), 2, 0, 1, 2), 2, 16),
+        Stage(PartialConv(), 2, 16),
+        Stage(InceptionResidual((Branch(((1, 4),)),), 0.5, True, True, ((1, 3), (2, 1))), 2, 16),
+    ),
+    style=Style(activation="relu"),
+    resolution=32,
+)
+
+
+def test_deeper_blocks_that_end_side_by_side_or_split_are_the_same():
+    model, said = trained(PIECES), []
+    with heard_by(said.append):
+        deeper = inherit(model, scale(PIECES, Scaling(depth=2)))
+    assert [len(list(getattr(deeper, f"stage{i}"))) for i in (1, 2, 3, 4)] == [4] * 4
+    assert difference(model, deeper) < 1e-5
+    assert said == []
+
+
 @pytest.mark.parametrize(
     ("name", "factors", "message"),
     [
         ("nasnet-a-mobile", (1, 1), "cells read two maps"),
         ("regnetx-002", (1, 1.25), "stage 1 block 1: a convolution in 3 groups of 8 channels becomes one in 2 of 16"),
         ("densenet-121", (1.5, 1), "stage 1 block 7 adds channels to its input"),
-        ("shufflenet-v2-x1.0", (1, 1), "stage 1 block 1: channels that are split or shuffled"),
+        ("shufflenet-v2-x1.0", (1, 1.5), "stage 1 block 1: channels that are split or shuffled"),
+        ("shufflenet-v2-x1.0", (2, 1), "stage 1 block 5: channels that are split or shuffled"),
+        ("shufflenet-v1-g3", (1, 2), "stage 1 block 1: channels that are split or shuffled"),
+        ("mixnet-s", (1, 1.5), "stage 2 block 1: channels that are split or shuffled"),
+        ("ghostnet", (1, 1.5), "stage 1 block 1 adds to its input channels that were made side by side"),
         ("nfnet-f0", (1, 1.5), "stem: convolutions with standardised weights"),
     ],
 )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from strategies import networks
 from test_reading import Wrapped, randomise
 
-from compound import ConvBlock, Network, Stage, Style, cost, dump_network, parse_network
+from compound import ConvBlock, Head, MBConv, Network, Stage, Style, cost, dump_network, parse_network
 from compound.blocks import ConvNext, NormFree, TieredStem, Wire, Wired
 from compound.nn import build, from_module
 
@@ -39,10 +39,26 @@ def test_a_random_network_is_read_back(network, channels):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)
 @settings(max_examples=500, deadline=None)
 @given(networks(), st.integers(1, 4))
 def test_many_random_networks_are_read_back(network, channels):
     is_read_back(network, channels)
+
+
+@pytest.mark.parametrize(
+    ("head", "style"),
+    [
+        (Head(norm_pooled=True), Style("relu")),
+        (Head(16, norm=True), Style("relu", norm="group", norm_groups=1)),
+        (Head(hidden=(8,), norm_hidden=True), Style("relu", norm="layer")),
+        (Head(classify_maps=True), Style("identity", norm="layer")),
+    ],
+)
+def test_heads_with_norms_of_every_kind_are_read_back(head, style):
+    is_read_back(
+        Network("head", Stage(ConvBlock(3), 1, 8, 2), (Stage(MBConv(3, 2, 0.5), 1, 8),), head, 16, style=style)
+    )
 
 
 CHANNEL_ATTENTION = (Wire("global"), Wire("channel_conv", kernel=3), Wire("sigmoid"), Wire("multiply", (0, 3)))

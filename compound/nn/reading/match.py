@@ -14,6 +14,8 @@ from compound.nn.reading.graph import TraceGraph
 from compound.nn.reading.written import written
 from compound.ops import Function
 
+NORM_KINDS = ("norm", "layer_norm", "group_norm")
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -64,11 +66,11 @@ def heads(graph: TraceGraph, start: int) -> Iterable[Head]:
         "channels": channels[0] if channels else None,
         "hidden": tuple(linears[:-1]),
         "pool": pooled,
-        "norm": kinds[0] == "norm",
+        "norm": kinds[0] in NORM_KINDS,
         "act": kinds[0] == "act",
-        "norm_hidden": "norm" in kinds[kinds.index("linear") :],
+        "norm_hidden": any(kind in NORM_KINDS for kind in kinds[kinds.index("linear") :]),
         "hidden_bias": len(linears) < 2 or all(biased),
-        "norm_pooled": "layer_norm" in kinds[kinds.index("global") :] if "global" in kinds else False,
+        "norm_pooled": kinds[kinds.index("linear") - 1] in NORM_KINDS and "global" in kinds,
     }
     return [Head(**first, activation=act) for act in (None, *acts[:1])]
 

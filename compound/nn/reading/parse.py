@@ -51,7 +51,7 @@ def styles(graph: TraceGraph) -> list[Style]:
     usual: list[Function] = [name for name, _ in acts.most_common(2)]
     return [
         Style(act, decay, eps, padding, norm, bool(norms) and biased, groups)
-        for act in usual or ["identity"]
+        for act in dict.fromkeys((*usual, "identity"))
         for padding in dict.fromkeys((first, "symmetric", "same"))
     ]
 
