@@ -10,7 +10,7 @@ from compound.evaluation.audit import Audit
 from compound.evaluation.labels import Doubt
 from compound.files import make_folder, write_bytes, write_text
 from compound.reporting.page import Report, Section, rendered
-from compound.reporting.results import LARGEST, TINY, jpeg_uri
+from compound.reporting.results import LARGEST, TINY, columns_of, jpeg_uri
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -76,7 +76,8 @@ def audit_page(found: Audit, shown: int) -> Report:
             )
             for one in those[:shown]
         ]  # fmt: skip
-        body = rendered("audit_section.html", meaning=meaning, cards=cards, images=len(those))
+        shape = {"images": len(those), "columns": columns_of(len(cards))}
+        body = rendered("audit_section.html", meaning=meaning, cards=cards, **shape)
         sections.append(Section(doubt.value, f"{title}: {len(those):,}", body))
     title = f"Doubtful labels of {found.table.data['name']}"
     return Report(title, rendered("audit_top.html", title=title, audit=found), tuple(sections))

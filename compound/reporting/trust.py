@@ -10,7 +10,7 @@ from markupsafe import Markup
 from compound.documents import damage, open_table, table_fault
 from compound.files import stands
 from compound.reporting.page import REMEDY, Section, rendered, section
-from compound.reporting.results import Confusion, image_uri, most_confused
+from compound.reporting.results import Confusion, columns_of, image_uri, most_confused
 from compound.reporting.table import Column, Table, exact, percent
 from compound.reporting.typed import Advice, typed
 from compound.training.run import Run
@@ -39,7 +39,7 @@ def trust_section(run: Run, told: Mapping[str, Any], confusion: Confusion, class
         if table.rows
     ]
     drawn = pictured(run.path / AUDIT.parent / PICTURES, doubts or [])
-    body = rendered("run_trust.html", sentences=sentences, doubts=drawn)
+    body = rendered("run_trust.html", sentences=sentences, doubts=drawn, columns=columns_of(len(drawn)))
     return section("trust", "Can it be trusted?", [body, *tables])
 
 

@@ -106,7 +106,8 @@ def test_what_was_measured_is_evidence_below(make_run):
     assert "Do not take its probabilities as they are: on average they are 12.3 points away" in body
     assert "12 labels look doubtful" in body
     assert body.count('<img src="data:image/png') == 2
-    assert "&lt;b&gt;3.png: wrong" in body
+    assert "<span>&lt;b&gt;3.png</span>" in body
+    assert 'class="cards" style="--columns:4"' in body
     assert "suffers most from Gaussian noise (severity 3 of 5), under which it names 43% rightly" in body
     assert "which 6.5% of the test images were" in body
     doubts, promises, broken = section.tables
