@@ -344,6 +344,7 @@ def test_sets_that_hold_the_right_class_as_often_as_asked(cli, runs, photos, tmp
     assert (code, "is none; give a run directory" in err) == (2, True)
 
 
+@pytest.mark.long
 def test_groups_are_told_kept_and_written(cli, runs, tmp_path):
     run = runs[0]
     (run / "evaluation.json").write_text('{"loss": 99}')

@@ -113,6 +113,7 @@ def test_what_cannot_be_is_raised_and_nothing_is_written(photos, asked, tmp_path
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.long
 def test_predict_says_and_writes_what_the_command_does(cli, capfd, trained, photos, tmp_path):
     folder = tmp_path / "some"
     folder.mkdir()
@@ -148,6 +149,7 @@ def test_export_writes_and_tells_what_the_command_does(cli, capfd, trained, phot
         compound.export(trained / "model.safetensors", "onnx")
 
 
+@pytest.mark.long
 def test_evaluate_and_compare_answer_and_write_what_the_command_does(cli, capfd, trained, photos, asked, tmp_path):
     words = ("--resolutions", "14,20", "--predictions", tmp_path / "command.csv")
     answered = cli.json("evaluate", trained, *words)
@@ -168,6 +170,7 @@ def test_evaluate_and_compare_answer_and_write_what_the_command_does(cli, capfd,
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.long
 def test_report_and_explain_answer_what_the_command_does(cli, capfd, trained, photos, tmp_path):
     answered = cli.json("report", trained, "-o", tmp_path / "page.html", "--files", tmp_path / "files")
     names = {path.name for path in (tmp_path / "files").iterdir()}

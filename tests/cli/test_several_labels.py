@@ -101,6 +101,7 @@ def test_from_a_csv_to_predictions(cli, photos, tmp_path):
         assert said in err.splitlines()[-1], err
 
 
+@pytest.mark.long
 def test_figures_are_scikit_learns():
     metrics = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(0)

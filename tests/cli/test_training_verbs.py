@@ -13,7 +13,7 @@ from PIL import Image
 import compound
 from compound.nn import read_weights
 from compound.reporting.making import commands
-from compound.training import open_run
+from compound.training import finders, open_run
 from compound.training.setup import setup_of
 
 NETWORK = """
@@ -45,6 +45,12 @@ def yaml(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def trained(yaml, photos) -> Path:
     return compound.train(yaml, photos, yaml.parent / "recipe.yaml", yaml.parent / "run").run.path
+
+
+@pytest.fixture(autouse=True)
+def short_sweeps(monkeypatch):
+    """That a rate is a good one is tests/training's."""
+    monkeypatch.setattr(finders, "STEPS", 10)
 
 
 @pytest.mark.long
@@ -161,7 +167,7 @@ def test_every_verb_that_trains_has_the_same_options():
 @pytest.mark.long
 def test_fit_goes_the_whole_way(cli, yaml, photos, tmp_path):
     out = tmp_path / "fitted"
-    words = ("--recipe", yaml.parent / "recipe.yaml", "--baseline", yaml, "--macs", "300k", "-o", out)
+    words = ("--recipe", yaml.parent / "recipe.yaml", "--epochs", 2, "--baseline", yaml, "--macs", "300k", "-o", out)
     value = cli.json("fit", photos, *words)
     assert value["macs"] <= 300_000
     assert Path(value["report"]).read_text(encoding="utf-8").count("<img") >= 12

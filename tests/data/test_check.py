@@ -198,6 +198,7 @@ def test_names_stand_beside_their_rows():
     assert (names_column(("", "b"), 128)[:, :64] == 255).all()
 
 
+@pytest.mark.long
 def test_of_many_classes_the_fewest_are_shown(tmp_path):
     labels = np.repeat(np.arange(1200), 2)[1:]
     images = np.arange(len(labels) * 48, dtype=np.uint8).reshape(-1, 4, 4, 3)

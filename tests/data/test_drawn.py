@@ -34,6 +34,7 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.long
 def test_letters_are_a_data_set_split_by_family(letters: Path) -> None:
     data = open_data(str(letters), channels=1)
     assert data.classes == tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
