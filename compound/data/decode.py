@@ -16,7 +16,7 @@ from compound.bounds import bound
 from compound.data.errors import DamagedImage, DataError
 from compound.data.guard import GUARD
 from compound.data.survey import JPEG, is_usual, scans
-from compound.data.unpack import PIXEL_LIMIT, Pixels, Unreadable, opened, pixels_of, reason, unpacked
+from compound.data.unpack import PIXEL_LIMIT, Pixels, Unreadable, opened, orientation, pixels_of, reason, unpacked
 
 # The operator behind torchvision.io.decode_image, which torchvision 0.29 deprecates, warning at every call. Where a
 # later version has it no more, Pillow reads these files too, at about two thirds of the speed.
@@ -27,7 +27,6 @@ FAST = getattr(torch.ops.image, "decode_image", None)
 # subsampling, on its side) and 28.7 (WebP with transparency).
 BYTES_OF_JPEG, BYTES_OF_OTHERS = 12, 30
 
-ORIENTATION = 0x0112  # the EXIF tag; from 5 on an image lies on its side
 LARGE = 1 << 20  # pixels from which it pays to decode a JPEG smaller
 Rectangle = tuple[int, int, int, int]  # top, left, height, width in px
 Crop = Callable[[int, int], Rectangle]  # of an image's height and width
@@ -110,7 +109,7 @@ class _Smaller:
         self.whole: Rectangle | None = None
 
     def look(self, header: Image) -> int:
-        width, height = header.size if header.getexif().get(ORIENTATION, 1) < 5 else header.size[::-1]
+        width, height = header.size if orientation(header) < 5 else header.size[::-1]
         self.whole = self.crop(height, width)
         if width * height < LARGE:
             return self.times

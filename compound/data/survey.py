@@ -7,16 +7,20 @@ of empty segments the parsers of Pillow for ten seconds.
 
 import re
 
+from compound.data.unpack import EXIF, usual_tags
+
 USUAL_SCANS = 64  # a decoder passes over all pixels for each; encoders make about ten
 USUAL_SEGMENTS = 1000  # before the first scan of a JPEG: at most 255 parts of a colour profile, and as many of XMP
 SMALL = 2**19  # bytes, however arranged, that take less than half a second
 SOS = b"\xff\xda"
-JPEG, PNG, TIFF = (b"\xff\xd8\xff",), (b"\x89PNG\r\n\x1a\n",), (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+JPEG, PNG, TIFF = (b"\xff\xd8\xff",), (b"\x89PNG\r\n\x1a\n",), (b"II", b"MM")
 # Read by compiled code whose time follows from bytes and pixels.
 COMPILED = (b"RIFF", b"BM")
 MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither a stuffed byte, nor a restart, nor filling
 ALONE = (0x01, 0xD8)  # markers without a length, beside the restarts
 END = 0xD9
+APP1, APP2, MPF = b"\xff\xe1", b"\xff\xe2", b"MPF\0"
+FTYP = b"ftyp"  # of AVIF
 
 
 def scans(data: bytes | bytearray, most: int) -> int:
@@ -39,24 +43,31 @@ def is_usual(data: bytes | bytearray) -> bool:
     """Whether decoding takes no longer than bytes and pixels account for."""
     if data.startswith(JPEG):
         return data.count(SOS) <= USUAL_SCANS and usual_header(data)
-    if data.startswith(TIFF):  # it may hold a JPEG
-        return data.count(SOS) <= USUAL_SCANS
+    if data.startswith(TIFF):  # in all ways that Pillow takes; it may hold a JPEG
+        return data.count(SOS) <= USUAL_SCANS and usual_tags(data)
+    if data[4:8] == FTYP:  # Pillow reads its tags before anybody can look at them
+        return False
     if data.startswith(PNG):
         return usual_chunks(data)
     return data.startswith(COMPILED) or len(data) <= SMALL
 
 
 def usual_header(data: bytes | bytearray) -> bool:
-    """Whether the first scan of a JPEG is found in a few steps."""
-    at = 2
+    """Whether the first scan of a JPEG is found in a few steps, and its tags hold what they say."""
+    at, exif = 2, bytearray()
     for _ in range(USUAL_SEGMENTS):
         marker = data[at : at + 2]
         if marker == SOS:
-            return True
+            return not exif or usual_tags(exif)
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == APP1 and data[at + 4 : at + 10] == EXIF:  # Pillow joins several
+            exif += data[at + 10 : end]
+        if marker == APP2 and data[at + 4 : at + 8] == MPF and not usual_tags(data[at + 8 : end]):
+            return False
         if marker[:1] != b"\xff" or marker == b"\xff\xff":
             break
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return len(data) <= SMALL
+        at = end
+    return len(data) <= SMALL and EXIF not in data and MPF not in data
 
 
 def usual_chunks(data: bytes | bytearray) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError, features
+from PIL import Image, UnidentifiedImageError, features
 
 AVIF = ("AVIF",) if features.check("avif") else ()
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", *AVIF, "PPM")
@@ -25,6 +25,31 @@ HARMLESS_PIXELS = 2**24
 PIXELS_A_BYTE = 200
 BYTES_A_PIXEL = 24  # that decoding and turning takes at most, in several steps, whatever the format
 REQUEST, ANSWER, DONE, REFUSED = struct.Struct("<QQ"), struct.Struct("<BQQQ"), 0, 1
+
+ORIENTATION = 0x0112  # the EXIF tag; from 5 on an image lies on its side
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+COPIES = 4  # of a file's bytes that its tags may ask for: some cameras count wrongly
+EXIF, RAW_EXIF = b"Exif\0\0", "Raw profile type exif"
+VALUES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+}  # bytes, by TIFF type
 
 Pixels = NDArray[np.uint8]
 
@@ -56,11 +81,41 @@ def unpacked(data: bytes | bytearray, limit: int = PIXEL_LIMIT) -> Pixels:
         return pixels_of(opened(data, limit))
 
 
+def usual_tags(data: bytes | bytearray) -> bool:
+    """Whether the tags of a TIFF, or of the EXIF of another image, hold about as many bytes together as there are.
+
+    Pillow copies each one's bytes, and they may all be the same megabytes.
+    """
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(data[:4]))
+    if order is None or len(data) < 8:
+        return False
+    (start,) = struct.unpack_from(f"{order}I", data, 4)
+    if start + 2 > len(data):
+        return True  # it has none
+    (count,) = struct.unpack_from(f"{order}H", data, start)
+    count = min(count, (len(data) - start - 2) // 12)
+    tags = struct.iter_unpack(f"{order}HHI4x", data[start + 2 : start + 2 + 12 * count])
+    asked: int = sum(VALUES.get(kind, 8) * many for _, kind, many in tags)
+    return asked <= COPIES * len(data)
+
+
+def orientation(image: Image.Image) -> int:
+    """As EXIF or XMP say it, 1 for upright; tags that ask for much are not read."""
+    found = image.info.get("exif")
+    if found is None and RAW_EXIF in image.info:
+        found = bytes.fromhex("".join(image.info[RAW_EXIF].split("\n")[3:]))
+    if isinstance(found, bytes) and found and not usual_tags(found.removeprefix(EXIF)):
+        return 1
+    told = image.getexif().get(ORIENTATION, 1)
+    return told if isinstance(told, int) else 1
+
+
 def pixels_of(image: Image.Image) -> Pixels:
     if image.mode == "F":
         raise Unreadable("floating-point pixels have no known range")
-    upright = image
-    ImageOps.exif_transpose(upright, in_place=True)  # else it copies what stands upright, too
+    image.load()  # which turns a TIFF
+    turn = TURNS.get(orientation(image))  # not ImageOps.exif_transpose, which copies more and reads all tags
+    upright = image if turn is None else image.transpose(turn)
     if upright.mode.startswith("I"):  # 16 bits a pixel, as I;16 and its byte orders or as I
         values = np.asarray(upright).astype(np.int32).clip(0, 0xFFFF)
         # Scanners and microscopes write 12 bits into 16, of which the high byte would have 16 greys at the most.

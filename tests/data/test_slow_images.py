@@ -2,7 +2,9 @@
 
 import io
 import os
+import struct
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -136,3 +138,41 @@ def test_a_bound_that_is_no_quantity_is_said(monkeypatch) -> None:
     monkeypatch.setenv("COMPOUND_MAX_DECODE", "long")
     with pytest.raises(UsageError, match="COMPOUND_MAX_DECODE 'long' is not a time"):
         bound("COMPOUND_MAX_DECODE")
+
+
+def tagged(count: int, size: int) -> bytes:
+    """A TIFF, or EXIF, of so many tags, each of which is the same `size` bytes."""
+    start = 10 + 12 * count + 4
+    tags = b"".join(struct.pack("<HHII", number, 7, size, start) for number in range(1000, 1000 + count))
+    return b"II*\0" + struct.pack("<IH", 8, count) + tags + bytes(4 + size)
+
+
+def with_exif(exif: bytes, kind: str) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((16, 16), 50).save(file, kind, exif=exif)
+    return file.getvalue()
+
+
+def test_tags_that_are_the_same_bytes_are_not_copied_for_each() -> None:
+    """40 kB that would become 20 MB, or, of 16 MB, more than any machine has."""
+    bomb = tagged(1500, 20_000)
+    filled = with_exif(b"Exif\0\0" + bomb, "JPEG").replace(b"\xff\xe1", b"\xff\xff\xe1", 1)
+    for data in (bomb, b"II\0*" + bomb[4:], with_exif(b"Exif\0\0" + bomb, "JPEG"), filled, b"\0\0\0\x20ftypavif"):
+        assert not is_usual(data)
+    for kind in ("PNG", "WEBP"):
+        data = with_exif(bomb, kind)
+        assert is_usual(data)  # its tags are read only when somebody asks for them
+        tracemalloc.start()
+        assert decode_image(data, 1, "x").shape == (1, 16, 16)
+        assert tracemalloc.get_traced_memory()[1] < 2e6
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_honest_tags_are_usual_and_turn_the_image(kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010E] = 6, "a photo"
+    file = io.BytesIO()
+    Image.effect_noise((16, 24), 50).save(file, kind, exif=exif)
+    assert is_usual(file.getvalue())
+    assert decode_image(file.getvalue(), 1, "x").shape == (1, 16, 24)  # 16 wide and 24 high, on its side
