@@ -28,8 +28,9 @@ from compound.files import sha256
 from compound.network import Inputs, Labelled, Network
 from compound.nn.build import ConvNet
 from compound.nn.foreign import WeightsError
-from compound.nn.libraries import styled
+from compound.nn.libraries import DIFFERS, styled
 from compound.nn.weights import Weights, foreign_model, load_model, read_weights, refuse_missing_file, same_layers
+from compound.notes import note
 from compound.places import nearest_run
 from compound.quantity import limit_text
 from compound.zoo import ZOO
@@ -225,6 +226,13 @@ def _hub(name: str, several: bool) -> tuple[ConvNet, Weights]:
     if described is not None:  # one of ours
         return load_model(file, several=several)
     config = read_json(_downloaded(repo, "config.json", revision), "name another repository", name, WeightsError)
+    network = described_by(config, name)
+    names = config.get("label_names", ())
+    return _built(network, state, [config.get("label_descriptions", {}).get(one, one) for one in names])
+
+
+def described_by(config: Mapping[str, Any], name: str) -> Network:
+    """The network of a timm repository's config.json. What differs from timm's on purpose is noted."""
     try:
         arch = config["architecture"]
         network = styled(ZOO[arch], arch, "timm")
@@ -232,8 +240,9 @@ def _hub(name: str, several: bool) -> tuple[ConvNet, Weights]:
         network = network.with_(inputs=inputs_of(given), resolution=int(given["input_size"][-1]))
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{name}: config.json does not describe a network known here: {error}") from None
-    names = config.get("label_names", ())
-    return _built(network, state, [config.get("label_descriptions", {}).get(one, one) for one in names])
+    if arch in DIFFERS:
+        note(f"{name}: {DIFFERS[arch]}")
+    return network
 
 
 def inputs_of(config: Mapping[str, Any]) -> Inputs:

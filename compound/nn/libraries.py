@@ -23,6 +23,12 @@ VARIED = re.compile(
 ONLY_TIMM = re.compile(r"mnasnet|tinynet")  # of these timm has no ported weights
 IN_TORCHVISION = re.compile(r"efficientnet-b[0-7]|efficientnetv2-[sml]|mnasnet-b1|mobilenet-v3")
 
+# What the zoo computes otherwise than timm, on purpose, by timm's name.
+DIFFERS = {
+    "nasnetalarge": "strided average pooling leaves padding out of the mean here, as in TensorFlow, where the weights "
+    "are from; timm counts it, so logits differ from timm's by about 1 %",
+}
+
 
 def library_of(names: Iterable[str]) -> str:
     """torchvision, timm or EfficientNet-PyTorch (lukemelas) by the names of an EfficientNet's or MobileNet's tensors;

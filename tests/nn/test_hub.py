@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from compound import ZOO, Budget
 from compound.latency import call_seconds
 from compound.nn import WeightsError, best_published, build, load_weights, save_weights
-from compound.nn.hub import inputs_of, weights_file
+from compound.nn.hub import described_by, inputs_of, weights_file
 from compound.nn.libraries import styled
 from compound.nn.weights import Weights
+from compound.notes import heard_by
 from tests.devices import made_up
 
 hub = pytest.importorskip("huggingface_hub")
@@ -266,3 +267,12 @@ def test_styles_and_preprocessing_of_the_libraries():
     assert styled(ZOO["efficientnet-b5"], "efficientnet_b5", "torchvision").style.norm_eps == 1e-3
     config = CONFIG["pretrained_cfg"] | {"crop_mode": "squash", "crop_pct": 1.0}
     assert (inputs_of(config).fit, inputs_of(config).margin) == ("squash", 0)
+
+
+@pytest.mark.parametrize(("arch", "told"), [("nasnetalarge", 1), ("pnasnet5large", 0)])
+def test_what_timm_computes_otherwise_is_said_with_its_weights(arch, told):
+    said = []
+    config = {"architecture": arch, "pretrained_cfg": CONFIG["pretrained_cfg"]}
+    with heard_by(said.append):
+        described_by(config, f"timm/{arch}")
+    assert [text.endswith("so logits differ from timm's by about 1 %") for text in said] == [True] * told
