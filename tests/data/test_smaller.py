@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from compound.data import Augment, DamagedImage, FileSource, Preprocessing, decode_image, make_loader
-from compound.data.decode import ORIENTATION, decode_crop
+from compound.data.decode import decode_crop
+from compound.data.unpack import ORIENTATION
 from compound.network import Inputs
 
 
