@@ -1,7 +1,7 @@
 """How large a function may be: it fits a screen, and takes what a reader can keep in mind (decision 038)."""
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,12 @@ import compound
 
 ROOM = Path(compound.__file__).parent
 LINES, PARAMETERS, OPTIONS = 60, 7, 10
+NUMBERS = ("int", "Classes", "Channels")
 
+BOTH = {  # functions with the numbers of a network's classes and channels beside each other (decision 036)
+    "cli/plan.py:plan", "cli/scale.py:scale", "cli/show.py:show", "verbs/given.py:find_network",
+    "verbs/warm.py:plan_weights", "verbs/warm.py:_best", "nn/whose.py:_by_parameters",
+}  # fmt: skip
 # What has more parameters, and why. Commands (`json` is one of their options) have an option each.
 LARGER = {
     "cli/serve.py:serve": "a command without --json",
@@ -28,16 +33,24 @@ LARGER = {
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def functions() -> Iterator[tuple[str, Function]]:
-    for path in sorted(ROOM.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, Function):
-                yield f"{path.relative_to(ROOM)}:{node.name}", node
+@cache
+def functions() -> tuple[tuple[str, Function], ...]:
+    return tuple(
+        (f"{path.relative_to(ROOM)}:{node.name}", node)
+        for path in sorted(ROOM.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, Function)
+    )
+
+
+def every(function: Function) -> list[ast.arg]:
+    given = function.args
+    return [*given.posonlyargs, *given.args, *given.kwonlyargs]
 
 
 def parameters(function: Function) -> list[str]:
     given = function.args
-    names = [one.arg for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    names = [one.arg for one in every(function)]
     rest = [one.arg for one in (given.vararg, given.kwarg) if one]
     return [name for name in names + rest if name not in ("self", "cls")]
 
@@ -60,6 +73,17 @@ def test_functions_take_few_parameters():
         if len(names) > most and not command:
             found.add(place)
     assert found == set(LARGER)
+
+
+def test_a_networks_classes_and_channels_are_handed_on_with_the_network():
+    """Names of classes are no numbers, and the data room knows channels of images and no network."""
+    found = set()
+    for place, one in functions():
+        given = {each.arg: ast.unparse(each.annotation) for each in every(one) if each.annotation}
+        numbers = [name for name in ("classes", "channels") if given.get(name, "").partition(" ")[0] in NUMBERS]
+        if len(numbers) == 2:
+            found.add(place)
+    assert found == BOTH
 
 
 def test_a_decision_names_all_that_take_more():
