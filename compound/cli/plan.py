@@ -21,7 +21,7 @@ from compound.quantity import quantity, seconds
 from compound.scaling import RULES, SnappedRule
 from compound.verbs import plan as verb
 from compound.verbs.given import find_network, find_rule
-from compound.verbs.published import plan_published, published_text
+from compound.verbs.published import draw_published, plan_published, published_text
 from compound.verbs.warm import plan_weights, warm_text
 
 Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (FLOPS in the paper).")]
@@ -90,6 +90,9 @@ def plan(
     published: Annotated[
         bool, typer.Option("--published", help="The most accurate published weights within the budget, NETWORK beside.")
     ] = False,
+    picture: Annotated[
+        Path | None, typer.Option(help="With --published: draw accuracy against cost, as .svg or .png.")
+    ] = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Write the network as YAML.")] = None,
     classes: Classes = None,
     channels: Channels = None,
@@ -101,6 +104,8 @@ def plan(
         macs=macs, params=params, activations=activations, memory=memory, training_memory=training_memory,
         latency=latency,
     )  # fmt: skip
+    if picture is not None and not published:
+        raise UsageError("--picture draws published weights; add --published")
     if weights is not None:
         if published or fill or snap:
             raise UsageError("--weights takes neither --published, --fill nor --snap; leave them out")
@@ -115,7 +120,8 @@ def plan(
             raise UsageError("--published lists weights that exist, so it takes neither --out nor --fill")
         baseline = find_network(network, classes, channels) if network is not None else None
         listed = plan_published(budget, baseline, rule, say=note)
-        return answer(json, listed.to_json(), published_text(listed))
+        drawn = f"\ndrawn to {draw_published(listed, picture)}" if picture else ""
+        return answer(json, listed.to_json(), published_text(listed) + drawn)
     if network is None:
         raise UsageError("no network given; name one, e.g. efficientnet-b0, or list published weights: --published")
     baseline = find_network(network, classes, channels)

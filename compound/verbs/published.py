@@ -1,16 +1,19 @@
 """`compound plan --published`: the most accurate published weights within a budget."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from compound.budget import Budget, Plan
 from compound.cost import cost_fields
 from compound.errors import BudgetError
+from compound.files import ending
 from compound.network import Network
 from compound.paper.published import Published, best_first, front, published
 from compound.quantity import limit_text, short
 from compound.scaling import Rule
-from compound.verbs.given import Say, silent
+from compound.verbs.given import Place, Say, silent
 from compound.verbs.plan import plan
 
 # Limits that the table itself answers, and what they are called.
@@ -88,6 +91,24 @@ def published_text(found: PublishedPlan) -> str:
     lines += ["", f"accuracy from {sources}; cost counted here"]
     lines.append(f"start from the first with: --weights {found.within[0].weights}")
     return "\n".join(lines)
+
+
+def draw_published(found: PublishedPlan, out: Place) -> Path:
+    """Accuracy against what the budget limits, else multiply-adds, as an .svg or .png: all within it, and the front."""
+    from compound.reporting.cost_figures import AXES, CostName, Curve, Point, accuracy_plot
+    from compound.reporting.picture import FILES, write_picture
+
+    path = Path(out)
+    ending(path, FILES, "picture")
+    cost: CostName = "params" if found.cost == "params" else "macs"
+
+    def points(rows: Sequence[Published]) -> list[Point]:
+        return [Point("", row.macs, row.params, row.top1, row.top1, row.top1) for row in rows]
+
+    curves = [Curve("the front", points(front(found.within, cost)), strong=True)]
+    curves.append(Curve("published within the budget", points(found.within), joined=False))
+    title = f"Published weights within the budget, against {AXES[cost]}"
+    return write_picture(accuracy_plot("published", curves, cost, title, "", (700, 420)), path)
 
 
 def _head(width: int, cost: str) -> str:

@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from compound import ZOO, Budget, BudgetError, cost
+from compound import ZOO, Budget, BudgetError, UsageError, cost
 from compound.paper.published import best_first, front, published
-from compound.verbs.published import plan_published, published_text
+from compound.verbs.published import draw_published, plan_published, published_text
 
 
 def test_every_row_is_a_network_of_the_zoo_with_its_counted_cost() -> None:
@@ -89,9 +90,23 @@ def test_the_answer_needs_no_torch_and_few_modules() -> None:
     assert int(modules) < 450
 
 
+@pytest.mark.parametrize("limits", [{"macs": 600e6}, {"params": 5e6}, {"memory": 20e6}])
+def test_accuracy_against_cost_is_drawn(limits: dict[str, float], tmp_path: Path) -> None:
+    found = plan_published(Budget(**limits))  # type: ignore[arg-type]
+    drawn = draw_published(found, tmp_path / "front.svg").read_text()
+    assert drawn.startswith("<?xml")
+    assert ("parameters" if "params" in limits else "multiply-adds") in drawn
+    with pytest.raises(UsageError, match=r"\.pdf"):
+        draw_published(found, tmp_path / "front.pdf")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
-    [((), "no network given"), (("--published", "--out", "x.yaml"), "neither --out nor --fill")],
+    [
+        (("--picture", "x.svg"), "--picture draws published weights; add --published"),
+        ((), "no network given"),
+        (("--published", "--out", "x.yaml"), "neither --out nor --fill"),
+    ],
 )
 def test_what_does_not_go_together_is_said(words: tuple[str, ...], said: str) -> None:
     done = subprocess.run(
