@@ -81,9 +81,9 @@ def transfer() -> str:
     )
 
 
-def few_photos() -> str:
+def few_photos(name: str = "stamps") -> str:
     """Mean of the splits, and Student's 95 % interval over them."""
-    found = result("stamps")
+    found = result(name)
     settings, modes = found["settings"], {name: mode["summary"] for name, mode in found["modes"].items()}
     warm, small, cold = (modes[name] for name in ("weights", "weights-100M", "nothing"))
     lowest, highest = warm["interval_over_splits"]
@@ -92,6 +92,22 @@ def few_photos() -> str:
         f"{warm['mean']:.1%} from published weights (95% interval {lowest:.1%} to {highest:.1%} over "
         f"{warm['splits']} splits), "
         f"{small['mean']:.1%} within 100M multiply-adds, {cold['mean']:.1%} from nothing"
+    )
+
+
+def drawings() -> list[tuple[str, str, str]]:
+    """The row of the pictures with drawings among them, once they were tried."""
+    name = "stamps-largest"
+    there = (RESULTS / f"{name}.json").is_file()
+    return [(name, "Few photos and drawings", few_photos(name))] if there else []
+
+
+def from_nothing() -> str:
+    found = result("zoo-few-photos")
+    settings = found["settings"]
+    return (
+        f"{found['tried']} families of networks from nothing on {settings['pictures']} pictures, {settings['epochs']} "
+        f"epochs: {found['hold']} losses stay below ten times that of guessing, and fall"
     )
 
 
@@ -150,6 +166,8 @@ def rows() -> list[tuple[str, str, str]]:
         ("inference", "Inference", inference()),
         ("stamps", "Few photos", few_photos()),
         ("serving", "Serving", serving()),
+        *drawings(),
+        ("zoo-few-photos", "Few photos, any network", from_nothing()),
         ("transfer", "Transfer", transfer()),
         ("latency-openvino", "Predicted latency, OpenVINO", latency("latency-openvino")),
         ("inference", "Export", deployed()),
