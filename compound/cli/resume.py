@@ -11,11 +11,10 @@ from compound.cli.common import Json, answer, note
 from compound.cli.train import only_first, result_text
 from compound.documents import damaged, read_json
 from compound.errors import UsageError
-from compound.trials.sharing import COMMAND
+from compound.trials.sharing import COMMAND, without_out
 from compound.verbs import resume as verb
 
 SEARCHES = ("search", "study", "shrink")  # the verbs that go on when they are asked for again
-OUT = ("-o", "--out")
 
 
 def resume(
@@ -57,8 +56,4 @@ def kept_command(folder: Path) -> list[str]:
         raise UsageError(f"{file} holds no search and no study; {remedy}")
     if any("***" in word for word in words):
         raise UsageError(f"{folder}: the password of its storage is not kept; {remedy}")
-    kept: list[str] = []
-    for before, word in zip(["", *words], words, strict=False):
-        if not (word in OUT or before in OUT or word.startswith(("--out=", "-o"))):
-            kept.append(word)
-    return [*kept, "--out", str(folder)]
+    return [*without_out(words), "--out", str(folder)]

@@ -17,6 +17,7 @@ from compound.reporting.surface import Point, surface_plot
 from compound.reporting.table import of_records
 from compound.search.findings import intervals, told_of_paper
 from compound.trials import RankedTrial
+from compound.trials.sharing import COMMAND, without_out
 
 REMEDY = "run the search again"
 SETTINGS = ("baseline", "data", "phi", "target", "trainings", "sampler", "seed")
@@ -101,12 +102,19 @@ class SearchReport:
         more = f"The first {SHOWN} of {len(records):,}; leaderboard.csv has all." if len(records) > SHOWN else ""
         return of_records(f"{name}-leaderboard", "Leaderboard", records, more, SHOWN)
 
+    def _again(self) -> list[Command]:
+        """What repeats the search in another folder; nothing of a search by Python."""
+        words = _words(self.path)
+        line = shlex.join(["compound", *without_out(words), "--out", f"{self.path}-again"])
+        return [Command("Repeat, in another folder", line)] if words else []
+
     def _repeat(self) -> Part:
         out = shlex.quote(str(self.path))
         if self.plan:
             lines = [Command("How far the ranking is to be trusted", f"compound search validate {out}")]
         else:
             lines = [Command("Scale by what was found", f"compound scale BASELINE --rule {out}/rule.yaml --phi 2")]
+        lines += self._again()
         given = self.plan or {key: self.found.get(key) for key in SETTINGS}
         settings = [
             (key.replace("_", " "), f"{value:g}" if isinstance(value, float) else value)
@@ -114,6 +122,15 @@ class SearchReport:
             if value is not None
         ]
         return rendered("search_making.html", settings=settings, lines=lines)
+
+
+def _words(path: Path) -> list[str]:
+    """The words that asked for the search, none where its folder does not have them."""
+    file = path / COMMAND
+    if not stands(file):
+        return []
+    with damaged(file, REMEDY):
+        return [str(word) for word in read_json(file, REMEDY)["arguments"]]
 
 
 def _record(entry: RankedTrial, of_architectures: bool) -> dict[str, Any]:

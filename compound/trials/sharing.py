@@ -1,6 +1,7 @@
 """Where the trials of a search are kept and who works on them, as a value; and a search carried out with it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
 
 
 COMMAND = "command.json"  # in the folder of a search or a study
+OUT = ("-o", "--out")
+
+
+def without_out(words: Sequence[str]) -> list[str]:
+    """The words of a command but for the folder it was to write."""
+    return [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if not (word in OUT or before in OUT or word.startswith(("--out=", "-o")))
+    ]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 import compound
 from compound import RECIPES, Execution, Setup, Sharing, Start, UsageError, parse_network
 from compound.cli.resume import kept_command
-from compound.training import Interrupted, Run, open_run, session
+from compound.training import Interrupted, Run, load_recipe, open_run, session
 from compound.training.setup import kept, setup_of
 from tests.tiny import TINY
 
@@ -133,6 +134,11 @@ def test_what_is_kept_of_a_setup_is_plain_and_lasts(here):
     assert kept(Setup(execution=Execution(deterministic=True))) == {"execution": {"deterministic": True}}
 
 
+def same_weights(one: Path, other: Path) -> bool:
+    first, second = (load_file(run / "model.safetensors") for run in (one, other))
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
 @pytest.mark.long
 def test_a_study_goes_on_by_its_folder(cli, photos, here):
     words = ("--recipe", "brief.yaml", "--epochs", 1, "--seeds", 2, "--ratio", 2, "--workers", 1, "--device", "cpu")
@@ -141,8 +147,7 @@ def test_a_study_goes_on_by_its_folder(cli, photos, here):
     assert {**again, "seconds": 0} == {**study, "seconds": 0}
     of_a_seed = next(Path("a study/runs").glob("*-seed-1"))  # its weights' seed is not that of its images
     repeated = compound.repeat(of_a_seed, "alone").run
-    first, second = load_file(of_a_seed / "model.safetensors"), load_file(repeated.weights)
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert same_weights(of_a_seed, repeated.path)
 
 
 @pytest.mark.parametrize(
@@ -180,3 +185,15 @@ def test_a_run_with_folds_goes_on_with_them(photos, monkeypatch):
     assert Path("run/folds/out-of-fold.npz").exists()
     with pytest.raises(UsageError, match="run is finished"):
         compound.resume("run")
+    assert compound.repeat("run", "again").folded is not None
+    for one in ("", "folds/1", "folds/2"):
+        assert same_weights(Path("run", one), Path("again", one))
+
+
+@pytest.mark.long
+def test_a_run_by_minutes_is_repeated_with_its_epochs(photos):
+    recipe = replace(load_recipe("brief.yaml"), minutes=0.01)
+    run = compound.train("tiny.yaml", photos, recipe, "run").run
+    again = compound.repeat("run", "again").run
+    assert (again.recipe.minutes, again.recipe.epochs) == (None, run.recipe.epochs)
+    assert same_weights(run.path, again.path)

@@ -144,3 +144,26 @@ def test_a_second_process_is_refused(photos, tmp_path):
         with pytest.raises(UsageError, match=rf"the cache .* is in use by process {process.pid} "):
             write_cache(read_tables(DataSpec(str(photos))), out, 64)
         process.communicate("\n")
+
+
+def test_pixels_that_changed_are_written_again(photos, tmp_path):
+    """A file of the same name and the same place."""
+    out, said = tmp_path / "out", []
+    write_cache(read_tables(DataSpec(str(photos))), out, 64)
+    file = next(path for path in sorted(photos.rglob("*")) if path.suffix == ".png" and "train" in str(path))
+    Image.new("RGB", (64, 64), (1, 2, 3)).save(file)
+    write_cache(read_tables(DataSpec(str(photos))), out, 64, said.append)
+    assert any("is of data that has changed; written again" in line for line in said)
+    train = open_data(str(out)).train
+    plain = [
+        i for i in range(len(train)) if not _damaged(train, i) and torch.unique(train.load(i)).tolist() == [1, 2, 3]
+    ]
+    assert len(plain) == 1
+
+
+def _damaged(source, index) -> bool:
+    try:
+        source.load(index)
+    except DamagedImage:
+        return True
+    return False

@@ -124,9 +124,12 @@ def test_networks_outside_of_a_study_are_refused(tmp_path: Path, out: Path) -> N
 
 def test_a_search_of_coefficients(tmp_path: Path, out: Path) -> None:
     search = write_coefficients(tmp_path / "search")
+    asked = ["search", "coefficients", "net.yaml", "my photos", "-o", str(search), "--seeds", "2"]
+    (search / "command.json").write_text(json.dumps({"arguments": asked}))
     report = write_report([search], out)
     assert section_names(report) == ["search"]
     text = Page(out).text("search")
+    assert f"compound search coefficients net.yaml 'my photos' --seeds 2 --out {search}-again" in text
     assert "α 1.2, β 1.1, γ 1.15 reached 85.00% of the held-out images" in text
     assert "STEP 2" in text
     best, second = read_search(search).points()

@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +11,10 @@ import torch
 from compound import ZOO, cost
 from compound.data import ArraySource, DataSet, DataSpec
 from compound.quantity import quantity
-from compound.training import RECIPES, Setup, Start
+from compound.training import RECIPES, Run, Setup, Start
+from compound.training.memory import ALONE
 from compound.verbs.advice import advice
+from compound.verbs.train import start_text
 
 B0 = ZOO["efficientnet-b0"].with_(classes=3)
 
@@ -43,3 +46,11 @@ def test_few_photos_from_nothing_get_a_command_that_costs_no_more() -> None:
 )
 def test_others_get_no_advice(data: DataSet, setup: Setup) -> None:
     assert advice(B0, data, RECIPES["few"], setup) == []
+
+
+def test_what_the_minutes_cover_is_said_before_the_training() -> None:
+    recipe = replace(RECIPES["few"], minutes=3.0, epochs=12)
+    said = start_text(Run(Path("runs/x"), B0, recipe, {}, 0), images(20), ALONE)
+    assert "3 minutes cover the training with its checks on held-out images, as many epochs as they hold" in said
+    assert "reading the data and the evaluation at the end come on top" in said
+    assert "minutes cover" not in start_text(Run(Path("x"), B0, RECIPES["few"], {}, 0), images(20), ALONE)
