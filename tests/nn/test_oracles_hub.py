@@ -39,6 +39,10 @@ def test_every_name_of_the_zoo_gets_its_order_back(name):
     assert layers(restored) == layers(state)
 
 
+def test_forty_repositories_and_more_are_held_to_their_logits():
+    assert len({name for name in NAMES if known(name)}) >= 40
+
+
 def layers(state):
     return list(dict.fromkeys(key.rpartition(".")[0] for key in state))
 

@@ -251,6 +251,24 @@ def test_a_built_network_says_itself_which_it_is():
     equal(plain.eval(), network, built, 32)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "factors", "size"),
+    [
+        ("nasnet-a-mobile", (0.25, 0.25), 64),
+        ("AmoebaNet-A", (0.2, 0.1), 64),
+        ("polynet", (0.1, 0.125), 107),
+        ("nfnet-f0", (0.5, 0.125), 64),
+        ("vgg-11-bn", (1, 0.125), 64),
+    ],
+)
+def test_the_zoos_own_networks_are_read_back_from_what_was_built(name, factors, size):
+    small = scale(ZOO[name], Scaling(*factors)).with_(resolution=size, classes=3)
+    network, built = from_module(build(small, seed=0), torch.zeros(1, 3, size, size))
+    assert network == small
+    assert sum(p.numel() for p in built.parameters()) == cost(small).params
+
+
 @pytest.mark.parametrize(
     ("wires", "sentence"),
     [

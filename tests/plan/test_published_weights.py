@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from devices import made_up
 
 from compound import ZOO, Budget, BudgetError, UsageError, cost
+from compound.latency import call_seconds
 from compound.paper.published import best_first, front, published
 from compound.verbs.published import draw_published, plan_published, published_text
 
@@ -55,6 +57,17 @@ def test_nothing_beyond_the_budget_is_listed_and_nothing_within_it_is_missed() -
     assert all(cost(row.sized()).training_memory(32) <= 2e9 for row in training)
     with pytest.raises(BudgetError, match=r"^no published weights fit macs 1.00M; raise the budget"):
         plan_published(Budget(macs=1e6))
+
+
+@pytest.mark.long
+def test_by_a_latency_only_what_the_table_of_a_device_has_all_units_of_is_listed() -> None:
+    table = made_up()
+    limit = 1.01 * call_seconds(ZOO["efficientnet-b0"], table)
+    listed = plan_published(Budget(latency=limit, device=table)).within
+    assert "torchvision/efficientnet_b0.IMAGENET1K_V1" in {row.weights for row in listed}
+    assert all(call_seconds(row.sized(), table) <= limit for row in listed)
+    with pytest.raises(BudgetError, match="no published weights fit latency"):
+        plan_published(Budget(latency=limit / 100, device=table))
 
 
 def test_a_baseline_stands_beside_and_other_sizes_are_said() -> None:
