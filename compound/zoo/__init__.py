@@ -84,14 +84,17 @@ class Zoo(Mapping[str, Network]):
     """
 
     def __getitem__(self, name: str) -> Network:
-        wanted = plain(name)
-        _refuse_others(name)
-        if found := _find(spaced(name)) or _find(wanted):
+        if found := _named(name):
             return found
-        if wanted.startswith("tf") and (found := _find(wanted[2:])):
-            return replace(found, style=replace(found.style, padding="same"))
         hint = nearest(name, self, "networks", "`compound zoo` lists all", plain)
         raise UnknownNetwork(f"no network is called {name!r}; {hint}")
+
+    def __contains__(self, name: object) -> bool:
+        """Without the search for names alike that an unknown one costs."""
+        try:
+            return isinstance(name, str) and _named(name) is not None
+        except UnknownNetwork:
+            return False
 
     def __iter__(self) -> Iterator[str]:
         return (network.name for family in FAMILIES for network in networks(family))
@@ -102,6 +105,17 @@ class Zoo(Mapping[str, Network]):
     def families(self) -> dict[str, tuple[Network, ...]]:
         """Networks by family file."""
         return {family: networks(family) for family in FAMILIES}
+
+
+def _named(name: str) -> Network | None:
+    """Raises `UnknownNetwork` as `_refuse_others`."""
+    _refuse_others(name)
+    wanted = plain(name)
+    if found := _find(spaced(name)) or _find(wanted):
+        return found
+    if wanted.startswith("tf") and (found := _find(wanted[2:])):
+        return replace(found, style=replace(found.style, padding="same"))
+    return None
 
 
 def _find(wanted: str) -> Network | None:

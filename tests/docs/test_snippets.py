@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+from functools import cache
 from pkgutil import resolve_name
 
 import pytest
@@ -39,17 +40,22 @@ def test_commands_print_what_is_shown(page, monkeypatch):
     assert page.read_text(encoding="utf-8") == refreshed(page)
 
 
+@cache
+def command():
+    return get_command(application())
+
+
 def known_options(words: list[str]) -> set[str]:
     """The options of the verb, or the verb of a verb, that a command line begins with."""
-    command = get_command(application())
+    found = command()
     for word in words:
-        verbs = getattr(command, "commands", None)
+        verbs = getattr(found, "commands", None)
         if verbs is None:
             break
         default = "networks" if words[0] == "measure" else word  # measure NETWORK is measure networks NETWORK
         assert word in verbs or default in verbs, f"there is no verb {word!r} in: compound {' '.join(words)}"
-        command = verbs.get(word) or verbs[default]
-    return {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        found = verbs.get(word) or verbs[default]
+    return {option for parameter in found.params for option in (*parameter.opts, *parameter.secondary_opts)}
 
 
 @pytest.mark.parametrize("page", pages("sh"))
