@@ -22,6 +22,7 @@ class FormatName(StrEnum):
     openvino = "openvino"
     torch = "torch"
     executorch = "executorch"
+    coreml = "coreml"
     hub = "hub"
     auto = "auto"
 
@@ -52,7 +53,7 @@ def export(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, torch.export or the Hugging Face hub."""
+    """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, Core ML, torch.export or the hub."""
     found = verb.export(
         model, to,
         weights=weights, out=out, batch=batch_size(batch), takes=takes, int8=int8, most_drop=most_drop, images=images,

@@ -26,6 +26,7 @@ from compound.runtimes import (
     is_exported,
     open_runtime,
 )
+from compound.runtimes.coreml import compute_coreml, replace_folder
 
 TOLERANCE = 1e-3  # largest difference of a logit in fp32, as a share of the largest logit
 QUANTISERS = {"onnx": quantise_onnx, "openvino": quantise_openvino}
@@ -138,7 +139,7 @@ def export(
         for name in formats:
             done += _export_one(graph, name, Path(folder), checked_on, int8, calibration)
         for file in sorted(Path(folder).iterdir(), key=lambda f: f.suffix != ".bin"):  # a structure after its weights
-            file.replace(out / file.name)
+            replace_folder(file, out / file.name) if file.is_dir() else file.replace(out / file.name)
     return done
 
 
@@ -147,9 +148,12 @@ def _export_one(
 ) -> list[Exported]:
     file = FORMATS[name].file
     path = FORMATS[name].write(graph, folder / file)
-    if not is_exported(path):  # a program of torch.export is not loaded again: it could run code
+    if name == "coreml":
+        done = [checked_package(graph, path, checked_on)]
+    elif not is_exported(path):  # a program of torch.export is not loaded again: it could run code
         return [checked_program(graph, path, checked_on)]
-    done = [checked_on.compare(open_runtime(path), file, size_of(path))]
+    else:
+        done = [checked_on.compare(open_runtime(path), file, size_of(path))]
     if not done[0].difference <= TOLERANCE:
         raise ExportError(
             f"{file} computes other logits than the network: {done[0].difference:.2g} of the largest, and "
@@ -177,7 +181,19 @@ def checked_program(graph: Exportable[Deployable], path: Path, checked_on: Probe
     return checked_on.compare(Runtime("torch.export", "fp32", described, compute), path.name, size_of(path))
 
 
+def checked_package(graph: Exportable[Deployable], path: Path, checked_on: Probe) -> Exported:
+    """The program of a package, computed in PyTorch: Core ML itself runs on Apple's devices alone."""
+    described, prepare = Weights(graph.module.network, ()), graph.module.prepare
+
+    def compute(pixels: Tensor) -> Tensor:
+        return compute_coreml(path, prepare(pixels))
+
+    return checked_on.compare(Runtime("coreml", "fp32", described, compute), path.name, size_of(path))
+
+
 def size_of(path: Path) -> int:
     """Bytes of an exported network, its weights beside it included."""
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     beside = path.with_suffix(".bin")
     return path.stat().st_size + (beside.stat().st_size if path.suffix == ".xml" and beside.exists() else 0)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from compound.errors import UsageError
 from compound.nn import ConvNet
+from compound.runtimes.coreml import write_coreml
 from compound.runtimes.files import Opened, open_executorch, open_onnx, open_openvino
 from compound.runtimes.graphs import (
     Bare,
@@ -38,7 +39,7 @@ from compound.runtimes.optimize import optimize
 class Format:
     """A file that a network is written to. `name` is that of what runs it; `open` takes path, precision and threads.
 
-    Without `open` such a file is never read again: it could run code.
+    Without `open` such a file is never read again: it could run code, or what runs it is not for this machine.
     """
 
     name: str
@@ -52,6 +53,7 @@ FORMATS = {
     "openvino": Format("openvino", "model.xml", write_openvino, open_openvino),
     "torch": Format("torch.export", "model.pt2", write_torch),
     "executorch": Format("executorch", "model.pte", write_executorch, open_executorch),
+    "coreml": Format("coreml", "model.mlpackage", write_coreml),
 }
 OPENERS = {Path(one.file).suffix: (one.name, one.open) for one in FORMATS.values() if one.open is not None}
 

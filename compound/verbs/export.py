@@ -58,12 +58,12 @@ def export(
     images: Place | None = None,
     say: Say = silent,
 ) -> Export:
-    """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, torch.export or the Hugging Face hub.
+    """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, Core ML, torch.export or the Hugging Face hub.
 
     Args:
         model: a run or a weights file; with `weights`, the name of a network.
-        to: one or more of `onnx`, `openvino`, `executorch`, `torch`, `hub`; `auto`: all runtimes that are here, each
-            measured, and the fastest chosen, which `compound.predict` and the server then use.
+        to: one or more of `onnx`, `openvino`, `executorch`, `coreml`, `torch`, `hub`; `auto`: all runtimes that are
+            here, each measured, and the fastest chosen, which `compound.predict` and the server then use.
         weights: another library's weights, or a published name, for the network `model`.
         out: a folder; by default `export` in the run, or beside the weights file.
         batch: images a call; None: any number. takes: `uint8`: pixels (N, C, R, R); `float`: normalised ones.
