@@ -21,7 +21,11 @@ from compound.verbs.sets import predict_sets
 
 Threshold = Annotated[
     float | None,
-    typer.Option(min=0, max=1, help="Name classes from this probability on; default 0.5 for several labels."),
+    typer.Option(
+        min=0,
+        max=1,
+        help="Name classes from this probability on; default 0.5 for several labels an image (multi-label).",
+    ),
 ]
 SetsOf = Annotated[
     float | None,

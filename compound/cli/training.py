@@ -114,7 +114,9 @@ class TrainingOptions:
     ] = None
     precision: Annotated[
         Literal["auto", "fp32", "bf16"] | None,
-        typer.Option(help="What steps compute in; default auto: bf16 where it is clearly faster here."),
+        typer.Option(
+            help="What steps compute in (mixed precision); default auto: bf16 where it is clearly faster here."
+        ),
     ] = None
     teacher: Annotated[str | None, typer.Option(help="A run or .safetensors file whose answers are learned.")] = None
     patience: Annotated[int | None, typer.Option(help="Early stopping: epochs without a better holdout.")] = None

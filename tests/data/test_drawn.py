@@ -48,6 +48,7 @@ def test_letters_are_a_data_set_split_by_family(letters: Path) -> None:
     assert "STIXSizOneSymReg" not in drawn  # brackets and sums, without letters
 
 
+@pytest.mark.long
 def test_no_picture_is_there_twice_and_the_same_fonts_give_the_same_bytes(letters: Path, tmp_path: Path) -> None:
     pixels = [opened(file).tobytes() for file in letters.rglob("*.png")]
     assert len(set(pixels)) == len(pixels)

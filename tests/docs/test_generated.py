@@ -4,6 +4,8 @@ import importlib.util
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 from compound.cli import VERBS
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +43,7 @@ def test_the_evidence_follows_the_result_files(monkeypatch):
     assert "61 networks" in made.latency("latency")
 
 
+@pytest.mark.long
 def test_the_page_of_accuracy_against_cost_follows_the_tables_and_what_was_measured():
     made = script("make_front")
     text = (ROOT / "docs" / "front.md").read_text(encoding="utf-8")

@@ -202,6 +202,7 @@ def test_torchvisions_weights_are_checked_by_their_digest(torchvision_cache, mon
         load_weights("torchvision/squeezenet1_1.V9")
 
 
+@pytest.mark.long
 def test_auto_is_the_most_accurate_that_fits():
     # torchvision's table: 77.69 % at 0.39 GMACs, 75.27 % at 0.22; ResNet-50 V2 80.86 % at 4.09.
     assert best_published(Budget(macs=400e6)) == "torchvision/efficientnet_b0.IMAGENET1K_V1"

@@ -105,6 +105,7 @@ def test_single_precision_takes_the_quarters():
     assert errors["lean"] < 1e-3 * float(gradients["exact"].norm())
 
 
+@pytest.mark.long
 def test_autocast_to_bf16():
     network = ZOO["efficientnet-b0"].with_(resolution=64, survival=1.0, dropout=0.0)
     images, gradients = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0)), []
@@ -119,6 +120,7 @@ def test_autocast_to_bf16():
     assert F.cosine_similarity(*(g.flatten() for g in gradients), dim=0) > 0.99
 
 
+@pytest.mark.long
 def test_nothing_else_changes():
     """Names, evaluation, folding; norms that are frozen keep their statistics."""
     model = build(ZOO["efficientnet-b0"].with_(resolution=64, classes=7), seed=0)

@@ -11,6 +11,7 @@ import torch
 from compound import ZOO, cost
 from compound.deploy import predict
 from compound.nn import build, import_weights, load_model
+from tests.nn.drawn import randomise
 
 pytestmark = pytest.mark.oracle
 
@@ -29,21 +30,10 @@ TORCHVISION = {
 }
 
 
-def randomise(model):
-    """Weights and statistics under which a misplaced norm shows."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.1)
-    return model.eval()
-
-
 def same_logits(name, peer):
     """The peer's weights in our network: logits within 1e-4 of the largest, parameters to the number."""
     torch.manual_seed(0)
-    randomise(peer)
+    randomise(peer).eval()
     eps = next(module.eps for module in peer.modules() if isinstance(module, torch.nn.BatchNorm2d))
     network = ZOO[name].with_(style=replace(ZOO[name].style, norm_eps=eps))
     assert cost(network).params == sum(p.numel() for p in peer.parameters())

@@ -7,21 +7,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compound import ZOO, cost
 from compound.nn import build, import_weights
+from tests.nn.drawn import randomise
 
 pytestmark = pytest.mark.oracle
 
 TIMM = {"nasnet-a-large": "nasnetalarge", "pnasnet-5-large": "pnasnet5large"}
-
-
-def randomise(model):
-    """Weights and statistics under which a misplaced norm shows."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.1)
-    return model.eval()
 
 
 @pytest.mark.parametrize("name", TIMM)
@@ -54,7 +44,7 @@ def test_logits_of_timm(name, size, monkeypatch):
     # count_include_pad"); the networks were trained in TensorFlow, which does not.
     monkeypatch.setattr("timm.layers.pool2d_same.AvgPool2dSame.forward", mean_of_what_is_there)
     torch.manual_seed(0)
-    peer = randomise(timm.create_model(TIMM[name]))
+    peer = randomise(timm.create_model(TIMM[name]).eval())
     model = build(ZOO[name]).eval()
     import_weights(model, peer.state_dict())
     x = torch.randn(2, 3, size, size)
@@ -82,7 +72,7 @@ def test_every_imported_layer_is_where_the_peer_runs_it(name):
     """Independent of the order in the state dict: by the order of execution of the live peer, cell entry by entry."""
     timm = pytest.importorskip("timm")
     torch.manual_seed(0)
-    peer = randomise(timm.create_model(TIMM[name]))
+    peer = randomise(timm.create_model(TIMM[name]).eval())
     model = build(ZOO[name]).eval()
     import_weights(model, peer.state_dict())
     x = torch.randn(1, 3, 64, 64)

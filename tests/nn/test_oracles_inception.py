@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from compound import ZOO, cost
 from compound.blocks import InceptionResidual
 from compound.nn import build, import_weights
+from tests.nn.drawn import randomise
 
 pytestmark = pytest.mark.oracle
 
@@ -44,17 +45,6 @@ PEERS = [
 ]
 
 
-def randomise(model):
-    """Weights and statistics under which a misplaced norm shows."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.1)
-    return model.eval()
-
-
 def difference(network, peer, state):
     """The largest difference of logits, as a share of the largest logit; 128 px leave 2×2 positions to pool."""
     model = build(network)
@@ -69,7 +59,7 @@ def difference(network, peer, state):
 @pytest.mark.parametrize(("name", "peer"), PEERS)
 def test_logits(name, peer):
     torch.manual_seed(0)
-    model = randomise(peer())
+    model = randomise(peer().eval())
     eps = {module.eps for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)}
     assert eps == {ZOO[name].style.norm_eps}
     assert difference(ZOO[name], model, model.state_dict()) < 1e-4
@@ -90,7 +80,7 @@ def test_params_and_macs(name, peer):
 def test_logits_of_polynet():
     """The port lists the norms of a poly module convolution by convolution, we term by term; its scales differ."""
     torch.manual_seed(0)
-    peer = randomise(port_of_polynet())
+    peer = randomise(port_of_polynet().eval())
     peer.avg_pool = torch.nn.AdaptiveAvgPool2d(1)  # its own needs 331 px
     for module in peer.modules():
         if hasattr(module, "scale"):

@@ -5,11 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import networks
-from test_reading import Wrapped, randomise
+from test_reading import Wrapped
 
 from compound import ConvBlock, Head, MBConv, Network, Stage, Style, cost, dump_network, parse_network
 from compound.blocks import ConvNext, NormFree, TieredStem, Wire, Wired
 from compound.nn import build, from_module
+from tests.nn.drawn import randomise
 
 
 def is_read_back(network, channels=3):
@@ -64,6 +65,7 @@ def test_heads_with_norms_of_every_kind_are_read_back(head, style):
 CHANNEL_ATTENTION = (Wire("global"), Wire("channel_conv", kernel=3), Wire("sigmoid"), Wire("multiply", (0, 3)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("stem", "stages", "style"),
     [

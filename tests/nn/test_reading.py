@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from compound import ZOO, Basic, ConvBlock, MBConv, Scaling, UsageError, cost, scale
 from compound.blocks import MaxPool
 from compound.nn import ReadingError, build, from_module
+from tests.nn.drawn import randomise
 
 
 class Own(nn.Module):
@@ -48,17 +49,6 @@ class Own(nn.Module):
         x = x + self.norms[2](self.project(y * gate[:, :, None, None]))
         x = x.mean(dim=(-1, -2))
         return self.last(F.dropout(F.relu(self.hidden(x)), 0.3, self.training))
-
-
-def randomise(model):
-    """Norms under which a misplaced one shows."""
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.1)
-    return model
 
 
 def equal(model, network, built, resolution):

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from test_reading import randomise
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -14,6 +13,7 @@ from compound.blocks import ConvBlock, Wire, Wired
 from compound.nn import build, from_module
 from compound.nn.reading import parse
 from compound.notation import dump_network
+from tests.nn.drawn import randomise
 
 
 class Middle(nn.Module):
@@ -237,6 +237,7 @@ def test_hidden_layers_of_the_head_without_bias():
     equal(model, network, built, 32)
 
 
+@pytest.mark.long
 def test_a_built_network_says_itself_which_it_is():
     """Cells too, which read two maps; one that somebody has changed is read as it stands."""
     small = scale(ZOO["pnasnet-5-mobile"], Scaling(depth=1 / 3, width=0.3)).with_(resolution=48, classes=3)

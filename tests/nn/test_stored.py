@@ -179,6 +179,7 @@ def test_a_namespace_is_all_that_is_allowed_beside_tensors(model: ConvNet, tmp_p
         load_model("x.pth", NETWORK)
 
 
+@pytest.mark.long
 def test_a_backbone_without_its_classifier_is_good_to_train_with(tmp_path: Path, capsys) -> None:
     given = build(NETWORK, seed=1).state_dict()
     state = {f"net.{name}": tensor for name, tensor in given.items() if not name.startswith("classifier")}

@@ -85,6 +85,7 @@ def test_a_pickle_with_code_is_refused_and_never_run(tmp_path, monkeypatch):
     assert not (tmp_path / "executed").exists()
 
 
+@pytest.mark.long
 def test_foreign_weights_need_a_network(tmp_path, model):
     torch.save(model.state_dict(), tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="does not say which network"):

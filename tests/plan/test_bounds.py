@@ -155,6 +155,7 @@ def opened_in_time(number: int) -> bool:
     return network is not None
 
 
+@pytest.mark.long
 def test_damaged_files_are_networks_or_refused_within_a_second() -> None:
     opened = [opened_in_time(number) for number in range(120)]
     assert 10 < sum(opened) < 110

@@ -42,6 +42,7 @@ def test_accuracy_is_that_of_the_publisher(key: tuple[str, int]) -> None:
     assert found[key] == pytest.approx(PRINTED[key], abs=1e-4)
 
 
+@pytest.mark.long
 def test_nothing_beyond_the_budget_is_listed_and_nothing_within_it_is_missed() -> None:
     found = plan_published(Budget(macs=600e6, params=8e6))
     within = [row for row in published() if row.macs <= 600e6 and row.params <= 8e6]

@@ -14,6 +14,7 @@ from compound import ZOO, cost
 TABLE = Path(__file__).with_name("timm_counts.csv")
 
 
+@pytest.mark.long
 def test_counts_are_those_of_timms_models() -> None:
     with TABLE.open(encoding="utf-8", newline="") as file:
         rows = {row["name"]: [int(row[name]) for name in ("pixels", "params", "macs")] for row in csv.DictReader(file)}

@@ -83,6 +83,7 @@ def test_returns_the_page_it_wrote(make_run: MakeRun) -> None:
     }
 
 
+@pytest.mark.long
 def test_headline(make_run: MakeRun) -> None:
     path = make_run(classes=[f"class {i}" for i in range(8)])
     counted = cost(load_network(path / "network.yaml").with_(classes=8, channels=1))
@@ -92,6 +93,7 @@ def test_headline(make_run: MakeRun) -> None:
     assert "Training 1.2 min 3 epochs, recipe small" in text
 
 
+@pytest.mark.long
 def test_top5_of_few_classes_is_not_shown(made: Page) -> None:
     assert "top-5" not in made.text("top")
 
@@ -136,6 +138,7 @@ def test_best_epoch_and_curves(made: Page) -> None:
     assert not re.search(r"#01020\d", made.source)  # every stand-in colour became the theme's
 
 
+@pytest.mark.long
 def test_which_weights_are_kept_and_after_how_many_epochs(make_run: MakeRun) -> None:
     path = make_run()
     assert "The weights kept are those of the last epoch, 3." in page(path).text("training")
@@ -162,6 +165,7 @@ def test_confusion_recall_and_confused_pairs(made: Page) -> None:
     assert len(made.of_class("diagonal")) == 3
 
 
+@pytest.mark.long
 def test_a_run_of_an_older_version_has_a_matrix(make_run: MakeRun) -> None:
     path = make_run()
     given = json.loads((path / "evaluation.json").read_text())
@@ -308,6 +312,7 @@ def test_confusion_of_other_classes_is_refused(make_run: MakeRun, confusion: lis
             write_run_report(path)
 
 
+@pytest.mark.long
 def test_the_warm_up_is_said_as_it_was(make_run: MakeRun) -> None:
     path = make_run()
     run = open_run(path)
@@ -333,6 +338,7 @@ def made_curve(path: Path) -> str:
     return RunReport.read(path).curves()["loss"].inline()
 
 
+@pytest.mark.long
 def test_the_data_is_counted_and_shown(make_run: MakeRun) -> None:
     path = make_run()
     assert "No pictures of the data" in page(path).text("data")

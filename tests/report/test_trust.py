@@ -92,6 +92,7 @@ def test_a_command_is_one_piece_that_can_be_pasted(make_run):
     assert re.search(r"\n\.typed \{[^}]*white-space: nowrap;", style)
 
 
+@pytest.mark.long
 def test_what_was_measured_is_evidence_below(make_run):
     path = make_run()
     folder = path / "folds" / "audit"
@@ -129,6 +130,7 @@ def test_a_run_without_a_test_says_nothing_and_a_damaged_list_is_refused(make_ru
         RunReport.read(path).report()
 
 
+@pytest.mark.long
 def test_groups_that_are_worse_are_named_first(make_run):
     path = make_run()
     assert f"compound evaluate {shlex.quote(str(path))} --groups" in typed(told(path).body)
