@@ -21,7 +21,7 @@ from compound.quantity import quantity, seconds
 from compound.scaling import RULES, SnappedRule
 from compound.verbs import plan as verb
 from compound.verbs.given import find_network, find_rule
-from compound.verbs.published import draw_published, plan_published, published_text
+from compound.verbs.published import PublishedPlan, draw_published, plan_published, published_text
 from compound.verbs.warm import plan_weights, warm_text
 
 Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (FLOPS in the paper).")]
@@ -68,6 +68,18 @@ def _counted(asked: int | None, classes: int) -> str:
     return "" if asked else f"\ncounted with {classes:,} classes; with those of your images: --classes N"
 
 
+def _answer_published(found: PublishedPlan, picture: Path | None, json: bool) -> None:
+    drawn = f"\ndrawn to {draw_published(found, picture)}" if picture else ""
+    answer(json, found.to_json(), published_text(found) + drawn)
+
+
+def _refuse_unused(published: bool, picture: Path | None, fill: bool, snap: int | None) -> None:
+    if picture is not None and not published:
+        raise UsageError("--picture draws published weights; add --published")
+    if snap and fill:
+        raise UsageError("--fill spends on single pixels and --snap on multiples; leave one out")
+
+
 def plan(
     network: Annotated[
         str | None, typer.Argument(metavar="[NETWORK]", help="As for `compound show`; not needed with --published.")
@@ -104,29 +116,24 @@ def plan(
         macs=macs, params=params, activations=activations, memory=memory, training_memory=training_memory,
         latency=latency,
     )  # fmt: skip
-    if picture is not None and not published:
-        raise UsageError("--picture draws published weights; add --published")
+    _refuse_unused(published, picture, fill, snap)
     if weights is not None:
         if published or fill or snap:
             raise UsageError("--weights takes neither --published, --fill nor --snap; leave them out")
         warm = plan_weights(weights, budget, network, rule, classes=classes, channels=channels, say=note)
         if out:
             save_network(warm.network, out)
-        said = f"{warm_text(warm)}{_counted(classes, warm.network.classes)}"
-        return answer(json, warm.to_json(), said + (f"\nwritten to {out}" if out else ""))
+        said = f"{warm_text(warm)}{_counted(classes, warm.network.classes)}" + (f"\nwritten to {out}" if out else "")
+        return answer(json, warm.to_json(), said)
     rule = rule or "compound"
     if published:
         if out or fill:
             raise UsageError("--published lists weights that exist, so it takes neither --out nor --fill")
-        baseline = find_network(network, classes, channels) if network is not None else None
-        listed = plan_published(budget, baseline, rule, say=note)
-        drawn = f"\ndrawn to {draw_published(listed, picture)}" if picture else ""
-        return answer(json, listed.to_json(), published_text(listed) + drawn)
+        beside = find_network(network, classes, channels) if network is not None else None
+        return _answer_published(plan_published(budget, beside, rule, say=note), picture, json)
     if network is None:
         raise UsageError("no network given; name one, e.g. efficientnet-b0, or list published weights: --published")
     baseline = find_network(network, classes, channels)
-    if snap and fill:
-        raise UsageError("--fill spends on single pixels and --snap on multiples; leave one out")
     line = SnappedRule(find_rule(rule), baseline.resolution, snap) if snap else rule
     found = verb.plan(baseline, budget, line, fill=fill, say=note)
     if out:

@@ -54,6 +54,7 @@ def test_many_random_networks_are_read_back(network, channels):
         (Head(16, norm=True), Style("relu", norm="group", norm_groups=1)),
         (Head(hidden=(8,), norm_hidden=True), Style("relu", norm="layer")),
         (Head(classify_maps=True), Style("identity", norm="layer")),
+        (Head(16, classify_maps=True), Style("gelu", norm="weights")),
     ],
 )
 def test_heads_with_norms_of_every_kind_are_read_back(head, style):

@@ -40,17 +40,17 @@ def styles(graph: TraceGraph) -> list[Style]:
     convs = [node.facts for each in (graph, *graph.twins) for node in each.nodes if node.kind == "conv"]
     uneven = any(before != after for facts in convs for before, after in facts[5])
     biased = sum(2 * facts[4] - 1 for facts in convs) > 0  # most of them
-    norm: Any = "weights" if standardised and not norms else "none"
-    decay, eps, groups = 0.99, 1e-3, 32
-    if norm == "weights":
-        eps = min(standardised)
+    kinds: list[tuple[Any, float, float, int]] = []  # norm, decay, ε and groups
     for (kind, *numbers), _ in norms.most_common(1):
-        norm, eps = NORMS[kind], numbers[-1]
         decay, groups = (numbers[0] if kind == "norm" else 0.99), (numbers[0] if kind == "group_norm" else 32)
+        kinds.append((NORMS[kind], decay, numbers[-1], groups))
+    if standardised:
+        kinds.append(("weights", 0.99, min(standardised), 32))
     first: Literal["same", "symmetric"] = "same" if uneven else "symmetric"
     usual: list[Function] = [name for name, _ in acts.most_common(2)]
     return [
-        Style(act, decay, eps, padding, norm, bool(norms) and biased, groups)
+        Style(act, decay, eps, padding, norm, norm != "weights" and bool(norms) and biased, groups)
+        for norm, decay, eps, groups in kinds or [("none", 0.99, 1e-3, 32)]
         for act in dict.fromkeys((*usual, "identity"))
         for padding in dict.fromkeys((first, "symmetric", "same"))
     ]
