@@ -42,7 +42,6 @@ NAME = re.compile(r"(hf:[\w.-]+|torchvision|timm)/[\w.-]+(@[\w.-]+)?")  # of pub
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 # Their torchvision modules turn the usual normalisation into this one (`transform_input`).
 HALVES = ("googlenet", "inception_v3")
-AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # classifiers that only training has
 
 
 class NoWeights(UsageError, WeightsError):
@@ -260,8 +259,7 @@ def inputs_of(config: Mapping[str, Any]) -> Inputs:
 
 
 def _built(network: Network, state: Mapping[str, Tensor], names: list[str]) -> tuple[ConvNet, Weights]:
-    kept = {key: tensor for key, tensor in state.items() if not key.startswith(AUXILIARY)}
-    model, weights = foreign_model(network, kept)
+    model, weights = foreign_model(network, state)
     return model, replace(weights, classes=tuple(names)) if len(names) == model.classes else weights
 
 

@@ -9,8 +9,9 @@ import argparse
 import hashlib
 import warnings
 from collections.abc import Mapping
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -18,15 +19,11 @@ from torch import Tensor
 
 from compound.bounds import bound
 from compound.files import open_regular
+from compound.nn.checkpoints import state_in
 from compound.nn.foreign import WeightsError
-from compound.notes import note
 
 DIGEST = "digest"  # its name in a file's metadata
-# Where training scripts keep weights, in the order of timm's `load_state_dict`: averages first, for they are what was
-# evaluated.
-PLACES = ("state_dict_ema", "model_ema", "ema_state_dict", "state_dict", "model", "model_state_dict")
-STATES = ("n_averaged", "_extra_state")  # entries of a state dict that count or describe
-LOSSES = ("loss", "criterion", "metric")  # in names of what a Lightning module has beside its network
+MAGIC = b"PK\x03\x04"  # of a zip file, as torch writes
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -57,8 +54,9 @@ def digest(state: Mapping[str, Tensor]) -> str:
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The state dict of a file of `torch.save`, by itself or where training scripts leave it (see `PLACES`)."""
+    """The state dict of a file of `torch.save`, by itself or where training scripts leave it (see `checkpoints.py`)."""
     check_regular(path)
+    check_packed(path)
     try:
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a file could make torch say any number of things
@@ -67,32 +65,32 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path} is damaged or holds more than tensors, which is never run{_more(path)}; save its state_dict alone"
         ) from error
-    taken, state = state_in(loaded)
-    if taken:
-        others = [place for place in PLACES if place != taken and isinstance(loaded.get(place), Mapping)]
-        beside = f", not {', '.join(others)}, which it holds too" if others else ""
-        note(f"{path}: the weights under {taken} are taken{beside}")
-    kept, left = without_losses(state) if taken and "pytorch-lightning_version" in loaded else (state, [])
-    if left:
-        note(f"{path}: left out, as no part of a network: {', '.join(left)[:200]}")
-    if not (kept and all(isinstance(value, Tensor) for value in kept.values())):
+    state = state_in(loaded, path)
+    if not (state and all(isinstance(value, Tensor) for value in state.values())):
         raise WeightsError(f"{path} does not hold a state dict (names to tensors)")
-    return kept
+    return state
 
 
-def state_in(loaded: Any) -> tuple[str, dict[str, Any]]:
-    """The state dict in what a checkpoint holds and the name it stands under, empty where it is all there is."""
-    if not isinstance(loaded, dict):
-        return "", {}
-    taken = next((place for place in PLACES if isinstance(loaded.get(place), Mapping) and loaded[place]), "")
-    found = loaded[taken] if taken else loaded
-    return taken, {str(name): value for name, value in found.items() if str(name).rpartition(".")[2] not in STATES}
-
-
-def without_losses(state: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A Lightning module's weights without those of its losses and metrics, and the names of these."""
-    left = [name for name in state if any(word in name.partition(".")[0].lower() for word in LOSSES)]
-    return {name: value for name, value in state.items() if name not in left}, left
+def check_packed(path: Path) -> None:
+    """Raise `WeightsError` where reading a file of `torch.save` could take more memory than it has bytes."""
+    length = path.stat().st_size
+    if not length:
+        return
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        # Of the functions that `weights_only` calls, the one that fills as much memory as a number says.
+        if content.find(b"\nbytearray\n") >= 0:
+            raise WeightsError(
+                f"{path} holds more than tensors, a bytearray, which is never made; save its state_dict alone"
+            )
+        if content[:4] != MAGIC:
+            return
+    try:
+        with ZipFile(path) as archive:
+            unpacked = sum(part.file_size for part in archive.infolist())
+    except (BadZipFile, OSError, ValueError, NotImplementedError):
+        return  # torch says that it is damaged
+    if unpacked > length:
+        raise WeightsError(f"{path} is compressed, {unpacked:,} bytes in {length:,}; save it again with torch.save")
 
 
 def check_types(given: Mapping[str, Tensor], needed: Mapping[str, Tensor], path: Path) -> None:

@@ -19,6 +19,7 @@ from compound.files import write_with
 from compound.mapping import plain_value
 from compound.network import Network
 from compound.nn.build import ConvNet, build
+from compound.nn.checkpoints import check_numbers, network_part
 from compound.nn.conformal import Sets
 from compound.nn.foreign import WeightsError, import_weights, in_order
 from compound.nn.libraries import recognised
@@ -101,8 +102,12 @@ def read_weights(path: str | Path) -> tuple[Weights | None, dict[str, Tensor]]:
     refuse_missing_file(path)
     if path.suffix == ".safetensors":
         metadata, state = read_safetensors(path)
-        return described_by(metadata, path), state
-    return None, read_checkpoint(path)
+        described = described_by(metadata, path)
+    else:
+        described, state = None, read_checkpoint(path)
+    state = state if described else network_part(state, path)
+    check_numbers(state, path)
+    return described, state
 
 
 def refuse_missing_file(path: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import struct
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -71,8 +72,62 @@ def test_numbers_of_another_kind_are_refused(file: Path) -> None:
     header[name]["dtype"] = "I32"
     del header["__metadata__"]["digest"]
     file.write_bytes(with_header(header, rest))
-    with pytest.raises(WeightsError, match=r"has numbers of type torch.int32"):
+    with pytest.raises(WeightsError, match=r"has numbers of type int32, and weights are float16"):
         load_model(file)
+
+
+OTHERS = {
+    "int32": (lambda tensor: tensor.int(), "has numbers of type int32"),
+    "bool": (lambda tensor: tensor.bool(), "has numbers of type bool"),
+    "complex": (lambda tensor: tensor.to(torch.complex64), "has numbers of type complex64"),
+    "float8": (lambda tensor: tensor.to(torch.float8_e4m3fn), "has numbers of type float8_e4m3fn"),
+    "sparse": (lambda tensor: tensor.to_sparse(), r"is sparse; save it with to_dense\(\)"),
+    "meta": (lambda tensor: tensor.to("meta"), "was saved without its numbers"),
+    "expanded": (
+        lambda tensor: tensor[:1].expand(10**7, *tensor.shape[1:]), r"has 12,800,000,000 numbers, more than the file has room for"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("suffix", "kind"),
+    [(".pth", kind) for kind in OTHERS] + [(".safetensors", kind) for kind in list(OTHERS)[:4]],
+)
+def test_tensors_that_no_weights_can_be_are_refused(
+    suffix: str, kind: str, model: ConvNet, tmp_path: Path, monkeypatch
+) -> None:
+    """None is cast, and none is believed to be larger than the file."""
+    monkeypatch.setattr("compound.nn.weights.build", lambda *_: pytest.fail("it is built before it is looked at"))
+    make, said = OTHERS[kind]
+    path, name = tmp_path / f"given{suffix}", "classifier.linear.weight"
+    state = model.state_dict() | {name: make(model.state_dict()[name])}
+    torch.save(state, path) if suffix == ".pth" else save_file(state, path)
+    with pytest.raises(WeightsError, match=rf"given{suffix}: the tensor {name} {said}"):
+        load_model(path, NETWORK)
+
+
+def test_whole_numbers_that_count_are_welcome(model: ConvNet, tmp_path: Path) -> None:
+    state = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in halved(model).items()}
+    assert any(tensor.dtype == torch.int64 for tensor in state.values())
+    torch.save(state | {"n_averaged": torch.tensor(3)}, tmp_path / "given.pth")
+    assert torch.equal(
+        load_model(tmp_path / "given.pth", NETWORK)[0].stem.conv.weight,
+        halved(model)["stem.conv.weight"].half().float(),
+    )
+
+
+def test_a_small_file_of_torch_takes_no_memory(model: ConvNet, tmp_path: Path, monkeypatch) -> None:
+    """A number that asks for a gigabyte, and zeros that are packed."""
+    monkeypatch.setattr("torch.load", lambda *_, **__: pytest.fail("it is read"))
+    asks = b"\x80\x02c__builtin__\nbytearray\nJ" + struct.pack("<i", 10**9) + b"\x85R."
+    (tmp_path / "asks.pth").write_bytes(asks)
+    with pytest.raises(WeightsError, match="a bytearray, which is never made"):
+        load_model(tmp_path / "asks.pth", NETWORK)
+    with zipfile.ZipFile(tmp_path / "packed.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("packed/data.pkl", asks.replace(b"bytearray", b"set"))
+        archive.writestr("packed/data/0", bytes(1_000_000))
+    with pytest.raises(WeightsError, match=r"is compressed, 1,000,0\d\d bytes in [\d,]+; save it again"):
+        load_model(tmp_path / "packed.pth", NETWORK)
 
 
 def test_exchanged_tensors_are_noticed(file: Path) -> None:
@@ -152,6 +207,41 @@ def test_checkpoints_as_training_scripts_leave_them(kind: str, model: ConvNet, t
     others = [place for place in ("model", "state_dict") if place in saved and place != taken]
     assert all(f"not {other}" in said for other in others)
     assert ("left out, as no part of a network: criterion.weight" in said) == (kind == "Lightning")
+
+
+@pytest.mark.parametrize("beside", ["criterion.weight", "loss_fn.weight", "train_loss.weight", "model.ce_loss.weight",
+                                    "val_acc.correct", "class_weights", "center_loss.centers"])  # fmt: skip
+def test_what_stands_beside_a_network_is_left_out_and_said(beside: str, model: ConvNet, tmp_path: Path, capsys) -> None:
+    """Wherever it stands: in a module's state dict alone, first or last."""
+    network = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    extra = {beside: torch.ones(3, 4) if "centers" in beside else torch.ones(3, dtype=torch.int32)}
+    for state in (extra | network, network | extra):
+        torch.save(state, tmp_path / "given.pth")
+        taken = load_model(tmp_path / "given.pth", NETWORK)[0].state_dict()
+        assert all(torch.equal(taken[name], tensor) for name, tensor in model.state_dict().items())
+        assert f"left out, as no part of a network: {beside}\n" in capsys.readouterr().err
+
+
+def test_weights_under_any_name_are_taken_if_they_are_the_only_ones(model: ConvNet, tmp_path: Path, capsys) -> None:
+    state, path = model.state_dict(), tmp_path / "given.pth"
+    torch.save({"net": state, "epoch": 3, "optimizer": {"state": {}, "param_groups": []}}, path)
+    load_model(path, NETWORK)
+    assert "the weights under net are taken\n" in capsys.readouterr().err
+    torch.save({"generator": state, "teacher": state}, path)
+    with pytest.raises(WeightsError, match="holds several state dicts, generator, teacher; save one of them alone"):
+        load_model(path, NETWORK)
+
+
+def test_who_trained_weights_is_told_behind_a_wrapper(tmp_path: Path, capsys) -> None:
+    """Names of torchvision's MnasNet, as several processes and torch.compile leave them."""
+    network = ZOO["mnasnet-b1"].with_(resolution=32, classes=3)
+    named = {
+        "layers.0.weight" if i == 0 else n: t for i, (n, t) in enumerate(build(network, seed=0).state_dict().items())
+    }
+    for wrapper in ("", "module.", "module._orig_mod."):
+        torch.save({f"{wrapper}{name}": tensor for name, tensor in named.items()}, tmp_path / "given.pth")
+        assert load_model(tmp_path / "given.pth", network)[0].network.style.padding == "symmetric"
+    assert "does not say with which padding" not in capsys.readouterr().err
 
 
 class Own(nn.Module):
