@@ -1,5 +1,6 @@
 """`compound shrink`: a trained network brought within a budget, by the way that keeps most of its accuracy."""
 
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -69,7 +70,8 @@ def shrunk_text(found: "Shrunk") -> str:
             f"{best.way} on {found.test.images:,} test images: {found.test.top(1):.2%} (95 % interval {low:.2%} to "
             f"{high:.2%})"
         )
-    lines.append(f"the winner is the run {best.run.path}; next: compound export {best.run.path} --to auto")
+    place = shlex.quote(str(best.run.path))
+    lines.append(f"the winner is the run {best.run.path}; next: compound export {place} --to auto")
     return "\n".join(lines)
 
 

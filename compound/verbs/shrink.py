@@ -1,5 +1,6 @@
 """`compound.shrink`: a trained network brought within a budget by every way there is, and which of them wins."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,9 @@ def shrink(
 def refuse(run: "Run", images: "DataSet", budget: Budget, ways: Sequence[str]) -> None:
     """Raise `UsageError` for what there is nothing to compare by, or nothing to do."""
     if run.state != "done" or not run.weights.is_file():
-        raise UsageError(f"{run.path} is not trained to its end; go on with: compound resume {run.path}")
+        raise UsageError(
+            f"{run.path} is not trained to its end; go on with: compound resume {shlex.quote(str(run.path))}"
+        )
     if images.several:
         raise UsageError(f"{images.name} has several labels an image, which ways cannot be compared by")
     if not len(images.holdout):
