@@ -12,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from compound import ZOO, Basic, ConvBlock, MBConv, Scaling, UsageError, cost, scale
 from compound.blocks import MaxPool
 from compound.nn import ReadingError, build, from_module
+from compound.nn.reading.graph import Node, TraceGraph
+from compound.nn.reading.said import arrangement
 from tests.nn.drawn import randomise
 
 
@@ -219,6 +221,16 @@ def test_a_last_activation_that_does_nothing_on_the_example_is_not_dropped():
     nn.init.constant_(last.bias, 2.0)
     with pytest.raises(ReadingError, match=r"no block is what stands at 8 to 9: linear to 4, act relu"):
         from_module(nn.Sequential(*model, last, nn.ReLU()), torch.zeros(1, 3, 16, 16))
+
+
+def test_an_arrangement_of_many_forks_is_told_at_once():
+    """Each value is the sum of the two before it: as words it would be as long as there are ways through."""
+    graph = TraceGraph((8, 4, 4))
+    for value in range(60):
+        graph.add(Node("add", (), (max(value - 1, 0), value)), (8, 4, 4))
+    graph.output = 60
+    assert arrangement(graph, 0, 60).startswith("sum of (")
+    assert len(arrangement(graph, 0, 60)) <= 402
 
 
 class TensorFlowPadded(nn.Conv2d):

@@ -10,7 +10,7 @@ def arrangement(graph: TraceGraph, start: int, end: int) -> str:
     forks = {start: start}
     for value in range(start + 1, end + 1):
         forks[value] = fork(forks, graph.nodes[value - 1].inputs, start)
-    text = chain(graph, forks, start, end)
+    text = chain(graph, forks, start, end, {})
     return text if len(text) <= LONGEST else f"{text[:LONGEST].rpartition(' ')[0]} …"
 
 
@@ -22,7 +22,10 @@ def fork(forks: dict[int, int], inputs: tuple[int, ...], start: int) -> int:
     return ends[0]
 
 
-def chain(graph: TraceGraph, forks: dict[int, int], start: int, end: int) -> str:
+def chain(graph: TraceGraph, forks: dict[int, int], start: int, end: int, known: dict[tuple[int, int], str]) -> str:
+    """What leads from `start` to `end`, no longer than is shown: branches of branches would be told over and over."""
+    if (start, end) in known:
+        return known[start, end]
     words: list[str] = []
     value = end
     while value > start:
@@ -31,11 +34,12 @@ def chain(graph: TraceGraph, forks: dict[int, int], start: int, end: int) -> str
             words.append(said(node))
             value = max(node.inputs[0], start)
             continue
-        branches = [f"({chain(graph, forks, forks[value], max(i, start))})" for i in node.inputs]
+        branches = [f"({chain(graph, forks, forks[value], max(i, start), known)})" for i in node.inputs]
         kind = {"add": "sum", "multiply": "product"}.get(node.kind, node.kind)
         words.append(f"{kind} of {' and '.join(branches)}")
         value = forks[value]
-    return ", ".join(reversed(words)) or "itself"
+    known[start, end] = (", ".join(reversed(words)) or "itself")[: LONGEST + 1]
+    return known[start, end]
 
 
 def said(node: Node) -> str:
