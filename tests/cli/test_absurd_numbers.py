@@ -51,6 +51,7 @@ WORDS = {  # what a verb needs besides
     "data audit": "folds.npz -o a",
     "data make": "letters fonts -o l",
     "doctor": "efficientnet-mini",
+    "drift": "log.jsonl r",
     "search coefficients": "efficientnet-mini fashion6k -o q",
     "search architecture": "fashion6k --macs 10M -o q",
     "search validate": "q",
