@@ -184,31 +184,32 @@ def foreign_model(network: Network, state: Mapping[str, Tensor], to_train: bool 
     matrices = [tensor for tensor in state.values() if tensor.dim() >= 2 and math.prod(tensor.shape[1:]) > 1]
     if not matrices:
         raise WeightsError(f"the weights hold no layer, so they are not of {network.name}")
-    model = build(network.with_(classes=matrices[-1].shape[0], channels=matrices[0].shape[1]))
+    read = network.with_(channels=matrices[0].shape[1])
+    sized, backbone = read.with_(classes=matrices[-1].shape[0]), False
     try:
-        import_weights(model, state)
-    except WeightsError:
-        found = _backbone(network.with_(channels=matrices[0].shape[1]), state)
-        if found is None:
-            raise
-        model = found
+        _compare(sized, state)
+    except WeightsError as differs:
+        sized, backbone = read, True
+        try:
+            _compare(sized, state, backbone=True)
+        except WeightsError:
+            raise differs from None
         if not to_train:
             raise WeightsError(
                 f"these weights of {network.name} have no classifier; train one with: "
                 f"compound train {network.name} DATA --weights FILE"
             ) from None
         note_once(f"the weights of {network.name} have no classifier; it starts fresh")
+    model = build(sized, seed=0) if backbone else build(sized)
+    import_weights(model, state, backbone=backbone)
     return model.eval(), Weights(model.network, class_names(model.classes), complete=False)
 
 
-def _backbone(network: Network, state: Mapping[str, Tensor]) -> ConvNet | None:
-    """`network` with weights of all but its classifier; None where they are not that."""
-    model = build(network, seed=0)
-    try:
-        import_weights(model, state, backbone=True)
-    except WeightsError:
-        return None
-    return model
+def _compare(network: Network, state: Mapping[str, Tensor], *, backbone: bool = False) -> None:
+    """Raise `WeightsError` where `state` does not fit, before memory is taken for what a network file asks for."""
+    with torch.device("meta"):
+        model = ConvNet(network)
+    import_weights(model, state, backbone=backbone)
 
 
 def class_names(classes: int) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from compound import ZOO, dump_network
 from compound.nn import ConvNet, WeightsError, build, load_model, save_weights
+from compound.nn.weights import foreign_model
+from compound.notation import parse_network
 
 NETWORK = ZOO["mobilenet-v2"].with_(resolution=32, classes=3, channels=1)
 
@@ -242,6 +244,15 @@ def test_who_trained_weights_is_told_behind_a_wrapper(tmp_path: Path, capsys) ->
         torch.save({f"{wrapper}{name}": tensor for name, tensor in named.items()}, tmp_path / "given.pth")
         assert load_model(tmp_path / "given.pth", network)[0].network.style.padding == "symmetric"
     assert "does not say with which padding" not in capsys.readouterr().err
+
+
+def test_a_network_is_built_for_weights_that_fit_it_alone(model: ConvNet, monkeypatch) -> None:
+    """A network file may ask for sixteen million channels, of gigabytes, beside weights of another."""
+    monkeypatch.setattr("compound.nn.weights.build", lambda *_, **__: pytest.fail("it is built before it is compared"))
+    wide = parse_network(dump_network(NETWORK).replace("channels: 1280", "channels: 15000000"), "wide.yaml")
+    for to_train in (False, True):
+        with pytest.raises(WeightsError, match="1280×320 does not fit features"):
+            foreign_model(wide, model.state_dict(), to_train)
 
 
 class Own(nn.Module):
