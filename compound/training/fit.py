@@ -52,7 +52,7 @@ def train(
     weights are no longer numbers; then nothing of that step is kept.
     """
     # A change of directory on the way, in a callback or another thread, must not divide the run.
-    named, run = run.path, replace(run, path=Path(os.path.abspath(run.path)))
+    named, run = run.path, replace(run, path=Path(os.path.abspath(run.folder)))
     keep_freed_memory()  # a step makes the same maps again, and fresh pages cost more than many of its operators
     world = join(execution.where)
     from_first(lambda: refuse_unseen(run) if final is None else refuse_second(run))

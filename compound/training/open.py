@@ -69,7 +69,7 @@ def fresh(asked: Run, data: DataSet, execution: Execution, crew: Crew) -> Run:
     make_folder(asked.path)  # before the measurement: an unwritable place is said at once
     run = replace(asked, recipe=settle(asked.network, data, asked.recipe, execution, crew))
     if is_first():
-        save_network(run.network, run.path / "network.yaml")  # first: by it a start that was killed is known
+        save_network(run.network, run.folder / "network.yaml")  # first: by it a start that was killed is known
         write_seen(run.images, seen_in(data))
     return run.save()
 

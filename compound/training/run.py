@@ -14,7 +14,7 @@ holdout.json        accuracy on the held-out images, where the test images are k
 import os
 import platform
 import shlex
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,6 +38,13 @@ from compound.training.recipe import Recipe, read_recipe
 PARTS = ("train", "holdout", "test")
 
 
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError:  # somebody removed it; only absolute paths are of use then
+        return ""
+
+
 @dataclass(frozen=True)
 class Run:
     """What run.yaml holds, and where everything of the run lies."""
@@ -52,6 +59,12 @@ class Run:
     threads: int | None = None  # of the processor; None before the first step, and in runs of older versions
     start: dict[str, str] | None = None  # the weights it started from, see `compound.training.origin`; None for none
     setup: dict[str, Any] | None = None  # what it goes on with, see `compound.training.setup`; None in older versions
+    home: str = field(default_factory=_here, compare=False, repr=False)  # the directory from which `path` is told
+
+    @property
+    def folder(self) -> Path:
+        """Where the run lies: `path`, or that from its home once somebody changed the directory."""
+        return self.path if _here() == self.home else Path(self.home, self.path)
 
     @property
     def spec(self) -> DataSpec:
@@ -60,27 +73,27 @@ class Run:
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self.folder / "checkpoints"
 
     @property
     def weights(self) -> Path:
-        return self.path / "model.safetensors"
+        return self.folder / "model.safetensors"
 
     @property
     def images(self) -> Path:
-        return self.path / "images.csv"
+        return self.folder / "images.csv"
 
     @property
     def metrics(self) -> Path:
-        return self.path / "metrics.csv"
+        return self.folder / "metrics.csv"
 
     @property
     def evaluation(self) -> Path:
-        return self.path / "evaluation.json"
+        return self.folder / "evaluation.json"
 
     @property
     def held_out(self) -> Path:
-        return self.path / "holdout.json"
+        return self.folder / "holdout.json"
 
     def epochs_done(self) -> int:
         """Finished epochs: the lines of metrics.csv."""
@@ -92,8 +105,8 @@ class Run:
     def save(self) -> "Run":
         if not is_first():
             return self
-        make_folder(self.path)
-        save_network(self.network, self.path / "network.yaml")
+        make_folder(self.folder)
+        save_network(self.network, self.folder / "network.yaml")
         value = {
             "state": self.state,
             "seed": self.seed,
@@ -105,7 +118,7 @@ class Run:
             "recipe": to_mapping(self.recipe),
             "versions": versions(),
         }
-        write_text(self.path / "run.yaml", yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
+        write_text(self.folder / "run.yaml", yaml.safe_dump(value, sort_keys=False, allow_unicode=True))
         return self
 
     def now(self, state: str) -> "Run":

@@ -95,7 +95,7 @@ def fit(
     run, images = begin(network, images, recipe, out, setup, say, start.name)
     run = remembered(run, folds)
     if is_first():  # before the training: by it a run that is resumed is known as one to write a page for
-        save_plan(run.path / PLAN, start, found, rule if isinstance(rule, str) else str(rule))
+        save_plan(run.folder / PLAN, start, found, rule if isinstance(rule, str) else str(rule))
     done = finish_folds(divided, network, recipe, run, images, setup, say) if divided else finish(run, images, setup)
     return Fitted(done, found, write_page(done, images))
 
@@ -126,9 +126,9 @@ def write_page(trained: Trained, images: "DataSet") -> Path:
     run = trained.run
     if is_first():
         parts = going_on(run, images)
-        write_predictions(run.path, parts, trained.result, run.seed)
+        write_predictions(run.folder, parts, trained.result, run.seed)
         write_pictures(run, parts)
-        write_run_report(run.path)
+        write_run_report(run.folder)
     return run.path / REPORT
 
 

@@ -74,13 +74,13 @@ def finish_folds(
         if number == 0:
             done[0] = finish(run, images, setup)
             return
-        own, apart = run.path / "folds" / str(number), divided.without(number - 1)
+        own, apart = run.folder / "folds" / str(number), divided.without(number - 1)
         begun = replace(setup, resume=begun_alike(own, apart), final=None)
         done[number] = finish(*begin(network, apart, recipe, own, begun, silent), begun)
         say(f"fold {number} of {divided.folds}: top-1 {done[number].result.top(1):.2%}")
 
     taken_in_turn(range(divided.folds + 1), train, say)
-    return replace(done[0], folded=written(run.path / "folds", divided, done, network.name))
+    return replace(done[0], folded=written(run.folder / "folds", divided, done, network.name))
 
 
 def begun_alike(run: Path, data: "DataSet") -> bool:

@@ -83,3 +83,20 @@ def test_a_change_of_directory_on_the_way_divides_no_run(tmp_path, network, data
     assert run.path == Path("run")
     assert (tmp_path / "run" / "model.safetensors").is_file()
     assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_run_stays_where_it_was_started_when_the_directory_changes(tmp_path, network, data, recipe, monkeypatch):
+    """Between the start and the training, as a function that is told of doubts can do."""
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run = start_run(network, data, recipe, "run")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run = run.now("stopped")
+    for place in (run.folder, run.checkpoints, run.weights, run.images, run.metrics, run.evaluation, run.held_out):
+        assert place.is_relative_to(tmp_path / "run")
+    assert open_run(tmp_path / "run").state == "stopped"
+    assert run.path == Path("run")
+    monkeypatch.setattr(Session, "fit", lambda session, start: pytest.fail(str(session.run.path)))
+    with pytest.raises(pytest.fail.Exception, match=str(tmp_path / "run")):
+        train(run, data, quiet=True)
+    assert not list((tmp_path / "elsewhere").iterdir())
