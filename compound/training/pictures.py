@@ -18,10 +18,10 @@ SHOWN, COLUMNS, SIDE = 32, 8, 96  # images of a batch, in a row, and px of one: 
 
 def write_pictures(run: Run, data: DataSet) -> None:
     """Write `SHEET` and `BATCH` into the run; `data` in its parts."""
-    write_contact_sheet(data, run.path / SHEET, CLASSES)
+    write_contact_sheet(data, run.folder / SHEET, CLASSES)
     images, times = first_images(run, data), max(SIDE // run.network.resolution, 1)
     picture = F.to_pil_image(images.repeat_interleave(times, 1).repeat_interleave(times, 2))
-    write_with(run.path / BATCH, lambda temporary: picture.save(temporary, format="PNG"))
+    write_with(run.folder / BATCH, lambda temporary: picture.save(temporary, format="PNG"))
 
 
 def first_images(run: Run, data: DataSet) -> torch.Tensor:
