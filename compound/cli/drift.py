@@ -38,6 +38,10 @@ def drift_lines(found: Drifted) -> list[str]:
         f"{100 * told['error_on_worse_images']:.1f} points",
     ]
     moved = [each for each in found.moved if each.moved]
+    if any(each.what.startswith("share of ") for each in moved):
+        lines.append(
+            "classes are named otherwise than before: other photos come, or wrong answers; a few labels tell which"
+        )
     for each in moved:
         low, high = (100 * end for end in each.interval)
         lines.append(

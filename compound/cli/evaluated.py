@@ -88,7 +88,9 @@ def border_lines(borders: list[dict[str, Any]]) -> list[str]:
             )
     compared = max((one["compared"] for one in borders), default=0)
     if borders and not lines:
-        lines.append(f"the maps of {compared} classes are not warmer at the border than elsewhere")
+        rest = len(borders) - compared
+        few = f"; {rest} with too few images were not looked at" if rest else ""
+        lines.append(f"the maps of {compared} classes are not warmer at the border than elsewhere{few}")
     return lines
 
 

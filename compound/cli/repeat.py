@@ -17,7 +17,10 @@ def repeat(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, …; default as the run was started.")] = None,
     json: Json = False,
 ) -> None:
-    """Train as a run was trained, from its start: the same bits on the same machine; nothing is measured again."""
+    """Train as a run was trained, from its start: the same bits on the same machine; nothing is measured again.
+
+    Only a run whose end was moved to keep its minutes ends otherwise, and says so.
+    """
     from compound.training import open_run
     from compound.training.setup import setup_of
 

@@ -200,7 +200,8 @@ class DamageLog:
 
     def _too_many(self) -> CompoundError:
         return CompoundError(
-            f"{self.summary()}; that is more than {self.limit:.1%}, so repair or remove them, or raise the limit"
+            f"{self.summary()}; that is more than {self.limit:.1%}, so repair or remove them, or raise the limit "
+            "(--damaged-limit)"
         )
 
     def summary(self) -> str:

@@ -30,7 +30,7 @@ def refuse_unreadable(data: DataSet, limit: float) -> None:
             first = "; ".join(f"{error.path}: {error.reason}" for error in damaged[:3])
             raise CompoundError(
                 f"{len(damaged):,} of {of} images to {part} cannot be read ({first}{'; …' * (len(damaged) > 3)}); "
-                f"that is more than {limit:.1%}, so repair or remove them, or raise the limit"
+                f"that is more than {limit:.1%}, so repair or remove them, or raise the limit (--damaged-limit)"
             )
 
 

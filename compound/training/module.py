@@ -53,7 +53,8 @@ class Training(LightningModule):
         if recipe.grow_from < 1:
             model.network.with_(resolution=self._side(0)).blocks()  # an error names the stage that is too small
         # Sums over images, of all processes: a mean of their means would weigh images by the process that had them.
-        self.accuracy, self.held_loss = MeanMetric(), MeanMetric()
+        # What is no number ends the training elsewhere, with a sentence.
+        self.accuracy, self.held_loss = MeanMetric(nan_strategy="ignore"), MeanMetric(nan_strategy="ignore")
 
     def take_steps(self, how: Compile, batch: int) -> None:
         """From now on, take steps of `batch` images by compiled code or not; validation is never compiled."""

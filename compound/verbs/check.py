@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compound.errors import CompoundError
 from compound.verbs.given import Place, Say, heard, silent
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def check_data(data: "DataSpec | Place", sheet: Place | None = None, *, say: Say
     from compound.data import DataError, DataSpec
     from compound.data.check import check
     from compound.data.errors import listed_faults
+    from compound.data.readable import refuse_unreadable
     from compound.data.sheet import write_contact_sheet
+    from compound.execution import Execution
 
     spec = data if isinstance(data, DataSpec) else DataSpec(str(data))
     with listed_faults() as faults:
@@ -50,5 +53,9 @@ def check_data(data: "DataSpec | Place", sheet: Place | None = None, *, say: Say
                 raise
             return Checked({}, (*faults, str(error)))
         figures = check(images)
+    try:
+        refuse_unreadable(images, Execution().damaged_limit)
+    except CompoundError as error:  # what training says of it
+        faults.append(str(error))
     written = write_contact_sheet(images, Path(sheet)) if sheet is not None else None
     return Checked(figures, tuple(faults), written)

@@ -114,6 +114,16 @@ def wrong(tmp_path):
     return base
 
 
+def test_images_that_training_refuses_to_read_are_a_fault(tmp_path):
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for number in range(20):
+            (tmp_path / label / f"{number}.png").write_bytes(b"no picture")
+    faults = compound.check_data(tmp_path).faults
+    assert "images to train on cannot be read" in faults[-1]
+    assert "raise the limit (--damaged-limit)" in faults[-1]
+
+
 def test_everything_is_listed_and_nothing_stops(wrong, tmp_path):
     with pytest.raises(DataError):
         open_data(str(wrong))
