@@ -233,6 +233,9 @@ def networks(draw: st.DrawFn, most_stages: int = 4) -> Network:
             stage = replace(stage, channels=inp) if before == inp else replace(stage, block=Basic())
         rows.append(stage)
         inp = stage.out_channels(inp)
+    style = draw(styles())
+    if style.activation not in GAINS and any(isinstance(row.block, NormFree) for row in rows):
+        style = replace(style, activation="swish")  # its convolutions are standardised, whatever the network's norm
     return Network(
         name=draw(NAMES),
         stem=stem,
@@ -241,7 +244,7 @@ def networks(draw: st.DrawFn, most_stages: int = 4) -> Network:
         resolution=draw(st.integers(8, 40)),
         dropout=draw(st.sampled_from((0.0, 0.2, 0.5))),
         survival=draw(st.sampled_from((1.0, 0.8, 0.5))),
-        style=draw(styles()),
+        style=style,
         inputs=draw(inputs()),
         divisor=draw(st.sampled_from((4, 8))),
     )

@@ -15,6 +15,8 @@ from compound.bounds import bound
 from compound.data import unpack
 from compound.data.unpack import ANSWER, DONE, REQUEST, Pixels, Unreadable
 
+PATIENCE = 2.0  # seconds in which a decoder ends by itself once its pipe is closed
+
 
 class Guard:
     """A process of `unpack` for this one, started when the first image needs it and again when one has ended it."""
@@ -56,9 +58,16 @@ class Guard:
 
     def close(self) -> None:
         process, self._process = self._process, None
-        if process:
-            with suppress(BrokenPipeError), process:  # what was not yet written to it goes nowhere
-                pass
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            with suppress(BrokenPipeError):  # what was not yet written to it goes nowhere
+                pipe.close()
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:  # a forked process holds the other end of its pipe, so it waits for more
+            process.kill()
             process.wait()
 
     def after_fork(self) -> None:

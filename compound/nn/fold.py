@@ -112,7 +112,7 @@ def middled(conv: nn.Conv2d) -> bool:
     """Whether the middle of the kernel lies on every `stride`-th position from the first."""
     odd = all(size % 2 for size in conv.kernel_size) and set(conv.dilation) == {1}
     if isinstance(conv, SameConv2d):
-        return odd and conv.rule == "same" and set(conv.stride) == {1}
+        return odd and (conv.rule == "symmetric" or (conv.rule == "same" and set(conv.stride) == {1}))
     return odd and conv.padding == tuple(size // 2 for size in conv.kernel_size)
 
 

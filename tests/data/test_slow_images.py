@@ -26,6 +26,15 @@ def ended_guard():
     GUARD.close()
 
 
+def test_a_decoder_whose_pipe_a_forked_process_holds_is_ended(monkeypatch):
+    monkeypatch.setattr("compound.data.guard.PATIENCE", 0.1)
+    process = GUARD._running(5.0)
+    held = os.dup(process.stdin.fileno())
+    GUARD.close()
+    os.close(held)
+    assert process.returncode == -9
+
+
 def test_a_jpeg_of_33000_scans_costs_nothing() -> None:
     """27 s of processor time where nobody counts."""
     data = slow_jpeg(4000, 33_000)
