@@ -150,6 +150,16 @@ def processes() -> str:
     )
 
 
+def planted() -> str:
+    found = result("planted")
+    seeds, share = found["seeds"].values(), found["settings"]["wrong"]
+    first = [seed["within"]["0.08"] for seed in seeds]
+    return (
+        f"{share:.0%} wrong labels planted in Fashion-MNIST: {min(first):.0%} to {max(first):.0%} of them are among the "
+        f"first 8% of the ranking ({len(first)} seeds)"
+    )
+
+
 def loading() -> str:
     found = result("loading")
     return (
@@ -174,6 +184,7 @@ def rows() -> list[tuple[str, str, str]]:
         ("search", "Search", search()),
         ("faults", "Faults", faults()),
         ("processes", "Several processes", processes()),
+        ("planted", "Doubtful labels", planted()),
         ("loading", "Loading", loading()),
     ]
 
