@@ -155,8 +155,8 @@ def planted() -> str:
     seeds, share = found["seeds"].values(), found["settings"]["wrong"]
     first = [seed["within"]["0.08"] for seed in seeds]
     return (
-        f"{share:.0%} wrong labels planted in Fashion-MNIST: {min(first):.0%} to {max(first):.0%} of them are among the "
-        f"first 8% of the ranking ({len(first)} seeds)"
+        f"{share:.0%} wrong labels planted in Fashion-MNIST: {min(first):.0%} to {max(first):.0%} of them are among "
+        f"the first 8% of the ranking ({len(first)} seeds)"
     )
 
 
