@@ -1,5 +1,6 @@
 """What a training shows while it goes on."""
 
+import math
 import resource
 import sys
 import time
@@ -79,9 +80,10 @@ class Display(Callback):
         row = next(c for c in trainer.callbacks if isinstance(c, Metrics)).rows[-1]  # type: ignore[attr-defined]
         epoch, last = int(row["epoch"]), int(trainer.max_epochs or 1)
         left = (time.perf_counter() - self.since) * (last - epoch)
+        held = "" if math.isnan(row["val_top1"]) else f"holdout {row['val_top1']:.1%}  "  # of none there is no accuracy
         self.console.print(
             f"epoch {epoch:>3}/{last}  loss {row['train_loss']:.4f}  train {row['train_top1']:.1%}  "
-            f"holdout {row['val_top1']:.1%}  {self.images / max(self.spent, 1e-9):,.0f} images/s  "
+            f"{held}{self.images / max(self.spent, 1e-9):,.0f} images/s  "
             f"left {int(left // 60)}:{int(left % 60):02d}" + (f"\nmemory {memory_text()}" if epoch == last else ""),
             soft_wrap=True,
         )

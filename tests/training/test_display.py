@@ -28,6 +28,7 @@ def test_progress_within_an_epoch_and_a_new_plan_are_said(
     metrics.rows.append(row)
     trainer.max_epochs = 3  # what `Pace` does where the machine became slower
     shown.on_train_epoch_end(trainer, None)
+    metrics.rows.append(row | {"val_top1": float("nan")})  # none are held out
     shown.on_train_epoch_end(trainer, None)
     shown.teardown(trainer, None, "fit")
     lines = capsys.readouterr().err.splitlines()
@@ -35,4 +36,5 @@ def test_progress_within_an_epoch_and_a_new_plan_are_said(
     assert lines[1].startswith("epoch 1/7: 4 of 5 steps")
     assert lines[2].startswith("epoch   1/3  loss 0.5000")
     assert lines[3] == "planned anew: 3 epochs instead of 7, what the minutes hold now"
-    assert not any("planned" in line for line in lines[4:])
+    assert "holdout 50.0%" in lines[2]
+    assert not any("holdout" in line or "planned" in line for line in lines[4:])
