@@ -39,7 +39,7 @@ class Shrunk:
     """The network as it was, those within the budget, the best first, and why other ways were left out.
 
     `against`: each other way beside the winner, image by image. `test`: the winner on the test images, which were
-    looked at for it alone; None where the run's own data keeps none.
+    looked at for it alone; None until then.
     """
 
     whole: Contender

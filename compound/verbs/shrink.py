@@ -68,7 +68,7 @@ def shrink(
     whole, setup = open_run(Path(run)), setup or Setup()
     images, _ = data_of_run(whole)
     refuse(whole, images, budget, ways)
-    networks, left_out = within(whole.network, budget, ways)
+    networks, left_out = within(whole.network.for_data(images), budget, ways)
     for way, reason in left_out.items():
         say(f"left out: {way}: {reason}")
     folder = make_folder(Path(out) if out is not None else whole.path.with_name(f"{whole.path.name}-shrunk"))
@@ -144,7 +144,7 @@ def trained(network: Network, whole: "Run", recipe: "Recipe", place: Path, setup
 
     if is_taken(place):
         there = open_run(place)
-        if there.network.with_(name=network.name) != network.for_data(whole.spec.open()):
+        if there.network.with_(name=network.name) != network:
             raise UsageError(f"{place} has a run of another network; give another --out, or move it away")
         if there.state == "done" and there.weights.is_file():
             return there
@@ -179,15 +179,14 @@ def timed(found: Shrunk, setup: "Setup", turns: "Turns | None") -> Shrunk:
     everyone = (found.whole, *found.contenders)
     session = measure([str(one.run.path) for one in everyone], threads=setup.execution.threads or 1, turns=turns)
     seconds = {one.subject.name: one.timing.median for one in session.measured}
-    timed = [replace(one, seconds=seconds.get(str(one.run.path))) for one in everyone]
-    return replace(found, whole=timed[0], contenders=tuple(timed[1:]))
+    first, *others = (replace(one, seconds=seconds.get(str(one.run.path))) for one in everyone)
+    return replace(found, whole=first, contenders=tuple(others))
 
 
-def _final(run: "Run", setup: "Setup", say: Say) -> "Evaluation | None":
-    """The winner on the test images, once."""
+def _final(run: "Run", setup: "Setup", say: Say) -> "Evaluation":
+    """The winner on the test images: once, and the same again where all was trained before."""
     from compound.training.final import is_unseen
     from compound.verbs.evaluate import Judging, evaluate
 
-    if not is_unseen(run):
-        return evaluate(run.path, judging=Judging(again=True), execution=setup.execution, say=say).result
-    return evaluate(run.path, judging=Judging(final=True), execution=setup.execution, say=say).result
+    judging = Judging(final=True) if is_unseen(run) else Judging(again=True)
+    return evaluate(run.path, judging=judging, execution=setup.execution, say=say).result
