@@ -40,7 +40,8 @@ class Scored:
 
 
 class ScoreLog:
-    """A file that lines are added to. At COMPOUND_MAX_LOG bytes it becomes FILE.1, in place of the one before.
+    """A file that lines are added to. Before it would pass COMPOUND_MAX_LOG bytes it becomes FILE.1, in place of the
+    one before.
 
     Raises `CompoundError` where it cannot be written, at once and not at the first line.
     """
@@ -59,7 +60,11 @@ class ScoreLog:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 if self._is_moved(file.fileno()):  # another process made it FILE.1 while this one waited
                     return self.add(images, model)
-                self._append(file.fileno(), data)
+                size = os.fstat(file.fileno()).st_size
+                if size and size + len(data) >= self.most:  # one more byte may end a line that was cut off
+                    os.replace(self.path, f"{self.path}{OLDER}")
+                    return self.add(images, model)
+                self._append(file.fileno(), size, data)
         except OSError as error:
             raise unwritable(self.path, error) from None
 
@@ -69,16 +74,13 @@ class ScoreLog:
         except FileNotFoundError:
             return True
 
-    def _append(self, file: int, data: bytes) -> None:
-        size = os.fstat(file).st_size
+    def _append(self, file: int, size: int, data: bytes) -> None:
         if size and os.pread(file, 1, size - 1) != b"\n":  # a process ended, or the disk did, amid a line
             data = b"\n" + data
         written = os.write(file, data)
         if written < len(data):
             os.ftruncate(file, size)
             raise OSError("the disk is full")
-        if size + written >= self.most:
-            os.replace(self.path, f"{self.path}{OLDER}")
 
 
 @dataclass(frozen=True)
