@@ -2,9 +2,10 @@
 
 from compound.nn.adapt import with_channels
 from compound.nn.build import ConvNet, build
+from compound.nn.choice import best_published
 from compound.nn.fold import fold
 from compound.nn.foreign import WeightsError, import_weights
-from compound.nn.hub import best_published, load_weights, weights_file
+from compound.nn.hub import load_weights, weights_file
 from compound.nn.inherit import inherit
 from compound.nn.lean import lean
 from compound.nn.modes import evaluating

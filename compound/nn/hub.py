@@ -1,43 +1,36 @@
-"""Weights by name: a run, a file, torchvision's and timm's published networks, or the best that fits.
+"""Weights by name: a run, a file, torchvision's and timm's published networks, or the best of them.
 
 `torchvision/resnet50` (or `torchvision/resnet50.IMAGENET1K_V1`) comes from torchvision's own addresses,
 `timm/efficientnet_b0.ra_in1k` and what is written `hf:owner/name` or `hf:owner/name@revision` from the Hugging Face
-hub. No other name leaves the machine: `runs/none` is a run that is not there. Both are kept in the caches of these
-libraries, and what is read from there is compared with the digest it was published under. With `HF_HUB_OFFLINE=1`
-nothing is fetched. Preprocessing, padding and ε come with the weights.
+hub (see `compound.nn.fetching`). No other name leaves the machine: `runs/none` is a run that is not there.
+Preprocessing, padding and ε come with the weights.
 """
 
 import math
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
-import torch
 from torch import Tensor
 from torchvision import models
 
-from compound.budget import Budget
 from compound.documents import read_json
-from compound.errors import BudgetError, UsageError
-from compound.files import sha256
-from compound.network import Inputs, Labelled, Network
+from compound.errors import UsageError
+from compound.network import Inputs, Network
 from compound.nn.build import ConvNet
+from compound.nn.choice import AUTO, best_published
+from compound.nn.fetching import HUB, TORCHVISION, downloaded, fetched
 from compound.nn.foreign import WeightsError
 from compound.nn.libraries import DIFFERS, styled
 from compound.nn.weights import Weights, foreign_model, load_model, read_weights, refuse_missing_file, same_layers
 from compound.notes import note
 from compound.places import nearest_run
-from compound.quantity import limit_text
 from compound.zoo import ZOO
 
-AUTO = "auto"
-TORCHVISION = "torchvision/"
-HUB = "hf:"  # before a name of the hub
 NAME = re.compile(r"(hf:[\w.-]+|torchvision|timm)/[\w.-]+(@[\w.-]+)?")  # of published weights, each with its owner
 REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(@[\w.-]+)?")
 # Their torchvision modules turn the usual normalisation into this one (`transform_input`).
@@ -64,7 +57,7 @@ def load_weights(
     if path.exists():
         return load_model(path, network, several=several, to_train=to_train)
     if name == AUTO:
-        name = best_published(network=network)
+        name = best_published(network=network).weights
     found = _torchvision(name) if name.startswith(TORCHVISION) else _hub(name, several)
     model, weights = found
     if network is not None and not same_layers(network, weights.network):
@@ -110,93 +103,25 @@ def weights_file(name: str | Path) -> Path:
         return path
     if not name.startswith(TORCHVISION):
         repo, _, revision = name.removeprefix(HUB).partition("@")
-        return _downloaded(repo, "model.safetensors", revision)
+        return downloaded(repo, "model.safetensors", revision)
     arch, _, tag = name.removeprefix(TORCHVISION).partition(".")
     entries = models.get_model_weights(arch)
-    return _fetched((entries[tag] if tag else entries.DEFAULT).url)
-
-
-def best_published(budget: Budget | None = None, network: Network | None = None, data: Labelled | None = None) -> str:
-    """The name of torchvision's weights of the highest ImageNet accuracy within `budget`, or of `network`.
-
-    With `data`, what is within the budget is the network for that data.
-
-    Offline only what is in the cache counts.
-    """
-    found: dict[str, float] = {}
-    beyond: list[tuple[str, Network]] = []
-    for arch in models.list_models(module=models):
-        if (known := _known(arch)) is None or (network is not None and not same_layers(known, network)):
-            continue
-        for entry in models.get_model_weights(arch):
-            sized = (known.for_data(data) if data else known).with_(resolution=entry.transforms().crop_size[0])
-            name = f"{TORCHVISION}{arch}.{entry.name}"
-            if not (_cached(entry.url).is_file() or not _offline()):
-                continue
-            if budget is None or used_share(sized, budget) <= 1:
-                found[name] = entry.meta["_metrics"]["ImageNet-1K"]["acc@1"]
-            else:
-                beyond.append((name, sized))
-    if not found:
-        what = f"of {network.name}" if network is not None else "within the budget"
-        where = " in the cache, and HF_HUB_OFFLINE forbids to fetch any" if _offline() else ""
-        near = _cheapest_text(beyond, budget) if budget is not None and beyond else ""
-        raise WeightsError(f"there are no published weights {what}{where}; {near or 'give --weights a file or a name'}")
-    return max(found, key=lambda name: found[name])
-
-
-def _cheapest_text(there: Sequence[tuple[str, Network]], budget: Budget) -> str:
-    """Of published weights beyond `budget` those that are the least so, and how they come within it."""
-    name, network = min(there, key=lambda one: used_share(one[1], budget))
-    if used_share(network, budget) == math.inf:
-        return ""
-    used = budget.use(budget.cost(network))
-    needed = ", ".join(
-        f"{limit.replace('_', ' ')} {limit_text(limit, used[limit])} of {limit_text(limit, most)}"
-        for limit, most in budget.limits().items()
-    )
-    return (
-        f"the nearest, {name} at {network.resolution} px, take {needed}; with --weights {name} and the same budget "
-        "their network is scaled down to it, or raise the budget"
-    )
-
-
-def published_text(name: str) -> str:
-    """What torchvision publishes as `name`, in words: accuracy, parameters, and bytes that are yet to be fetched."""
-    arch, _, tag = name.removeprefix(TORCHVISION).partition(".")
-    entries = models.get_model_weights(arch)
-    entry = entries[tag] if tag else entries.DEFAULT
-    meta = entry.meta
-    there = "in the cache" if _cached(entry.url).is_file() else f"{meta['_file_size']:.0f} MB to fetch"
-    accuracy = meta["_metrics"]["ImageNet-1K"]["acc@1"]
-    return f"weights {name}: {accuracy:.1f} % of ImageNet, {meta['num_params'] / 1e6:.1f}M parameters, {there}"
-
-
-def used_share(network: Network, budget: Budget) -> float:
-    """The largest share of a limit of `budget` that `network` uses; infinite where the device has no time of it."""
-    try:
-        return max(budget.shares(budget.cost(network)).values())
-    except BudgetError:
-        return math.inf
-
-
-def _known(arch: str) -> Network | None:
-    try:
-        return ZOO[arch]
-    except KeyError:
-        return None
+    return fetched((entries[tag] if tag else entries.DEFAULT).url)
 
 
 def network_of(name: str | Path, network: Network | None = None) -> Network:
-    """The network that weights are of, as `load_weights` takes them; torchvision's are not fetched for it."""
-    if network is None and NAME.fullmatch(str(name)) and str(name).startswith(TORCHVISION) and not Path(name).exists():
-        return _of_torchvision(str(name))[0]
+    """The network that weights are of, as `load_weights` takes them; published ones are not fetched for it."""
+    if network is None and NAME.fullmatch(str(name)) and not Path(name).exists():
+        if str(name).startswith(TORCHVISION):
+            return _of_torchvision(str(name))[0]
+        if str(name).startswith("timm/"):
+            return described_by(_config(str(name)), str(name))
     return load_weights(name, network, several=True, to_train=True)[1].network
 
 
 def _torchvision(name: str) -> tuple[ConvNet, Weights]:
     network, entry = _of_torchvision(name)
-    _, state = read_weights(_fetched(entry.url))
+    _, state = read_weights(fetched(entry.url))
     return _built(network, state, entry.meta["categories"])
 
 
@@ -220,14 +145,23 @@ def _of_torchvision(name: str) -> tuple[Network, models.WeightsEnum]:
 
 def _hub(name: str, several: bool) -> tuple[ConvNet, Weights]:
     repo, _, revision = name.removeprefix(HUB).partition("@")
-    file = _downloaded(repo, "model.safetensors", revision)
+    file = downloaded(repo, "model.safetensors", revision)
     described, state = read_weights(file)
     if described is not None:  # one of ours
         return load_model(file, several=several)
-    config = read_json(_downloaded(repo, "config.json", revision), "name another repository", name, WeightsError)
+    config = _config(name)
     network = described_by(config, name)
     names = config.get("label_names", ())
     return _built(network, state, [config.get("label_descriptions", {}).get(one, one) for one in names])
+
+
+def _config(name: str) -> Mapping[str, Any]:
+    """The config.json of a repository."""
+    repo, _, revision = name.removeprefix(HUB).partition("@")
+    config: Mapping[str, Any] = read_json(
+        downloaded(repo, "config.json", revision), "name another repository", name, WeightsError
+    )
+    return config
 
 
 def described_by(config: Mapping[str, Any], name: str) -> Network:
@@ -261,56 +195,3 @@ def inputs_of(config: Mapping[str, Any]) -> Inputs:
 def _built(network: Network, state: Mapping[str, Tensor], names: list[str]) -> tuple[ConvNet, Weights]:
     model, weights = foreign_model(network, state)
     return model, replace(weights, classes=tuple(names)) if len(names) == model.classes else weights
-
-
-def _offline() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
-
-
-def _cached(url: str) -> Path:
-    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
-
-
-def _fetched(url: str) -> Path:
-    """torchvision's file in torch's cache; its name ends in the first digits of its SHA-256."""
-    path = _cached(url)
-    digits = path.stem.rpartition("-")[2]
-    if not path.is_file():
-        if _offline():
-            raise WeightsError(f"{path.name} is not in {path.parent}, and HF_HUB_OFFLINE forbids to fetch it")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(path), digits, progress=False)
-        except (URLError, OSError, RuntimeError) as error:
-            raise WeightsError(f"{url} could not be fetched: {error}; check the network, or give a file") from None
-    _check(path, digits)
-    return path
-
-
-def _downloaded(repo: str, file: str, revision: str) -> Path:
-    """A file of a repository, from the hub's cache or fetched; in the cache it goes by its digest."""
-    from huggingface_hub import errors, hf_hub_download  # an extra of its own
-
-    try:
-        path = Path(hf_hub_download(repo, file, revision=revision or None))
-    except errors.LocalEntryNotFoundError:
-        reason = "HF_HUB_OFFLINE forbids to fetch it" if _offline() else "the hub cannot be reached"
-        raise WeightsError(f"{repo} is not in the cache and {reason}; fetch it once with a network") from None
-    except errors.RepositoryNotFoundError:
-        raise WeightsError(f"the hub has no repository {repo}, or it is private; check the name") from None
-    except errors.EntryNotFoundError:
-        raise WeightsError(f"{repo} has no {file}; other formats are not read, because they can hold code") from None
-    except (errors.HfHubHTTPError, errors.HFValidationError, OSError) as error:
-        raise WeightsError(f"{repo} could not be fetched: {str(error).splitlines()[0]}") from None
-    if re.fullmatch(r"[0-9a-f]{64}", blob := path.resolve().name):
-        _check(path, blob)
-    return path
-
-
-def _check(path: Path, digits: str) -> None:
-    digest = sha256(path)
-    if not digest.startswith(digits):
-        raise WeightsError(
-            f"{path} is not what was published: its SHA-256 begins {digest[:8]} and not {digits[:8]}; "
-            "remove the file to fetch it again"
-        )

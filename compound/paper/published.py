@@ -5,7 +5,7 @@ size they publish it for, beside the cost that is counted here. `scripts/publish
 """
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from compound.zoo import ZOO
 
 TABLE = Path(__file__).parent / "published.csv"
 COLUMNS = ("weights", "network", "pixels", "usual", "top1", "params", "macs", "activations", "memory", "source")
+LIMITS = {"params", "macs", "activations", "memory"}  # columns that a budget can limit
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class Published:
     def sized(self) -> Network:
         """The network at the size it was tested at."""
         return ZOO[self.network].with_(resolution=self.pixels)
+
+    def share(self, limits: Mapping[str, float]) -> float | None:
+        """The largest share that it uses of limits; None where the table has no column of one of them."""
+        if not limits.keys() <= LIMITS:
+            return None
+        return max(float(getattr(self, name)) / limit for name, limit in limits.items())
 
     @property
     def other_size(self) -> bool:

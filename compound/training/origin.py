@@ -5,7 +5,7 @@ import os
 from compound.files import sha256
 from compound.network import Network
 from compound.nn import best_published, weights_file
-from compound.nn.hub import AUTO
+from compound.nn.choice import AUTO
 from compound.training.start import FRESH, Start
 
 
@@ -17,7 +17,7 @@ def origin(start: Start, network: Network) -> dict[str, str] | None:
     if start == FRESH:
         return None
     how, given = ("weights", start.weights) if start.weights is not None else ("inherit", start.inherited)
-    name = best_published(network=network) if str(given) == AUTO else str(given)
+    name = best_published(network=network).weights if str(given) == AUTO else str(given)
     file = weights_file(name)
     return {how: name, "file": os.path.abspath(file), "sha256": sha256(file)}
 

@@ -1,5 +1,6 @@
 """What `--weights auto` takes: the best published weights within a budget, or else what a device trains in its time."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compound.budget import Budget
@@ -10,6 +11,7 @@ from compound.verbs.given import Say
 if TYPE_CHECKING:
     from compound.data import DataSet
     from compound.execution import Execution
+    from compound.training import Start
 
 # Multiply-adds of the largest network that is taken where nobody set a limit: what trains on some hundred photos within
 # minutes on two cores, and on a GPU.
@@ -36,12 +38,25 @@ def usual_budget(images: "DataSet", execution: "Execution", minutes: float | Non
 def choose(
     budget: Budget | None, images: "DataSet", execution: "Execution", minutes: float | None, say: Say
 ) -> tuple[str, Network]:
-    """The name of the weights, which is said with size and accuracy before anything is fetched, and their network."""
-    from compound.nn import best_published, load_weights
-    from compound.nn.hub import published_text
+    """The name of the weights, which is said with size and accuracy before anything is fetched, and their network at
+    the size that its accuracy is of."""
+    from compound.nn import best_published
+    from compound.nn.hub import network_of
 
     limit = budget or usual_budget(images, execution, minutes)
-    name = best_published(limit, data=images)
+    found = best_published(limit, data=images)
     why = "" if budget else f"; none over {short(limit.macs or 0)} MACs without a budget such as --macs 2G"
-    say(f"{published_text(name)}{why}")
-    return name, load_weights(name)[1].network.for_data(images)
+    say(f"{found.text()}{why}")
+    return found.weights, network_of(found.weights).with_(resolution=found.row.pixels).for_data(images)
+
+
+def named(start: "Start", network: Network, say: Say) -> "Start":
+    """`start` with the published weights of `network` in the place of `auto`, which are said."""
+    from compound.nn import best_published
+    from compound.nn.choice import AUTO
+
+    if start.weights != AUTO:
+        return start
+    found = best_published(network=start.of or network)
+    say(found.text())
+    return replace(start, weights=found.weights)

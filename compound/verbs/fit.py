@@ -8,7 +8,7 @@ from compound.budget import Budget, Plan, save_plan
 from compound.errors import UsageError
 from compound.network import Network
 from compound.scaling import Rule
-from compound.verbs.auto import choose
+from compound.verbs.auto import choose, named
 from compound.verbs.early import named_by, refuse_early, refuse_early_fit
 from compound.verbs.folds import divide, finish_folds, remembered
 from compound.verbs.given import Place, Say, find_network, heard, silent
@@ -84,6 +84,7 @@ def fit(
         setup, budget = replace(setup, start=replace(setup.start, weights=weights)), None
     else:
         start = baseline_of(images, baseline, weights)
+        setup = replace(setup, start=named(setup.start, start, say))
     rule = rule or (default_rule(start, budget) if budget and weights is not None else "compound")
     found = find_plan(start, budget, rule, fill=fill, say=say) if budget else None
     network = found.network if found else start

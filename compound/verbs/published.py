@@ -16,7 +16,7 @@ from compound.scaling import Rule
 from compound.verbs.given import Place, Say, silent
 from compound.verbs.plan import plan
 
-# Limits that the table itself answers, and what they are called.
+# Limits that are columns of the table, and what they are called.
 COLUMNS = {"macs": "MACs", "params": "params", "activations": "activations", "memory": "memory"}
 LISTED = 15  # rows that are printed; JSON has them all
 
@@ -60,11 +60,9 @@ def plan_published(
 
 
 def _fits(row: Published, budget: Budget) -> bool:
-    limits = budget.limits()
-    if any(getattr(row, name) > limits[name] for name in COLUMNS if name in limits):
-        return False
-    if limits.keys() <= COLUMNS.keys():
-        return True
+    share = row.share(budget.limits())
+    if share is not None:
+        return share <= 1
     try:
         return budget.admits(budget.cost(row.sized()))
     except BudgetError:  # the device's table has no time of a unit of it

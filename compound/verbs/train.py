@@ -10,6 +10,7 @@ from compound.network import Network
 from compound.places import RUNS
 from compound.quantity import short
 from compound.verbs.advice import advice
+from compound.verbs.auto import named
 from compound.verbs.early import refuse_early
 from compound.verbs.folds import divide, finish_folds, remembered
 from compound.verbs.given import Place, Say, find_network, heard, silent
@@ -93,6 +94,7 @@ def train(
     refuse_early(setup, recipe, out, found)
     images = find_data(data, setup.seed, recipe)
     recipe = find_recipe(recipe, setup, images)
+    setup = replace(setup, start=named(setup.start, found, say))
     divided = divide(folds, images, recipe, setup)
     run, parts = begin(found, images, recipe, out, setup, say)
     run = remembered(run, folds)

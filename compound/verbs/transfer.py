@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from compound.files import make_folder, write_json
 from compound.network import Network
 from compound.trials.sharing import Sharing, best_of, carry_out, folder_of, median_pruner
+from compound.verbs.auto import named
 from compound.verbs.coefficients import HOLDOUT, find_spec
 from compound.verbs.given import Place, Say, find_network, heard, silent
 from compound.verbs.train import Trained
@@ -115,7 +116,7 @@ def search_transfer(
     entries = carry_out(search, prepared.workers, not sharing.progress)
     write_leaderboard(entries, place, ["accuracy"])
     best = chosen(entries) or best_of(entries, place)
-    trained = _retrain(prepared, best, str(weights), asked, place, sharing.device)
+    trained = _retrain(prepared, best, asked, place, sharing.device)
     found = FoundTransfer(problem, entries, best, trained, at_an_end(problem, best))
     write_json(place / "result.json", found.to_json())
     return found
@@ -134,7 +135,7 @@ def prepare(
     from compound.execution import share_cores
     from compound.search.finetuned import FineTuned
     from compound.search.transfer import TransferProblem, epochs_of
-    from compound.training import adopted
+    from compound.training import Start, adopted
     from compound.training.doubts import doubts
     from compound.training.short import ShortTraining, opened
     from compound.verbs.train import find_recipe
@@ -142,21 +143,21 @@ def prepare(
     workers, execution = share_cores(sharing.workers, sharing.device, sharing.threads)
     spec = find_spec(data, HOLDOUT, asked.seed)
     images = opened(spec)
-    found = adopted(find_network(network), str(weights)).for_data(images)
-    for doubt in doubts(str(weights), found, images):
+    given = find_network(network)
+    name = str(named(Start(str(weights)), given, say).weights)
+    found = adopted(given, name).for_data(images)
+    for doubt in doubts(name, found, images):
         say(f"warning: {doubt}")
     step = min(asked.batch, len(images.train))
     epochs = epochs_of(asked.steps, step, len(images.train))
     one = replace(find_recipe(recipe), batch=step, epochs=epochs, find=()).comparable()
-    evaluator = ShortTraining(spec, one, execution, str(weights))
+    evaluator = ShortTraining(spec, one, execution, name)
     problem = TransferProblem(found, FineTuned(evaluator), asked.rates, asked.decays)
     places = asked.rates * asked.decays
     return PreparedTransfer(problem, evaluator, images, min(asked.trials or places, places), workers)
 
 
-def _retrain(
-    prepared: PreparedTransfer, best: "RankedTrial", weights: str, asked: TransferSearch, out: Path, device: str
-) -> Trained:
+def _retrain(prepared: PreparedTransfer, best: "RankedTrial", asked: TransferSearch, out: Path, device: str) -> Trained:
     """Train with the chosen rate and decay on all but the test images, and test once."""
     from compound.execution import Execution
     from compound.search.transfer import epochs_of, weights_of
@@ -171,4 +172,4 @@ def _retrain(
     run = start_run(
         prepared.problem.network, everything, recipe, folder, execution, seed=asked.seed, resume=resumed
     )  # fmt: skip
-    return Trained(*train(run, everything, start=Start(weights), execution=execution, quiet=True))
+    return Trained(*train(run, everything, start=Start(prepared.evaluator.weights), execution=execution, quiet=True))

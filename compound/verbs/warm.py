@@ -81,11 +81,12 @@ def plan_weights(
         classes, channels: those of the images; by default the network's.
         say: told which weights `auto` found, and what `compound.plan` says.
 
-    torchvision's weights are not fetched. Raises `BudgetError` where nothing fits, `compound.nn.weights.WeightsError`
+    Published weights are not fetched. Raises `BudgetError` where nothing fits, `compound.nn.weights.WeightsError`
     for weights that are not the network's, `compound.nn.carrying.InheritError` where the scaled network cannot take
     them.
     """
-    from compound.nn.hub import AUTO, network_of
+    from compound.nn.choice import AUTO
+    from compound.nn.hub import network_of
     from compound.nn.inherit import check_kinds, check_operators
     from compound.nn.weights import Unnamed
 
@@ -116,14 +117,15 @@ class _Images:
 
 def _best(budget: Budget, classes: int | None, channels: int | None, say: Say) -> WarmPlan:
     """Published weights of the highest accuracy whose network is within the budget."""
-    from compound.nn.hub import best_published, network_of, published_text
+    from compound.nn.choice import best_published
+    from compound.nn.hub import network_of
 
     images = None if classes is None and channels is None else _Images(range(classes or 1000), channels or 3)
-    name = best_published(budget, data=images)
-    say(published_text(name))
-    held = network_of(name)
+    choice = best_published(budget, data=images)
+    say(choice.text())
+    held = network_of(choice.weights).with_(resolution=choice.row.pixels)
     found = find_network(held, classes, channels)
-    return WarmPlan(name, found, found, budget, held.channels)
+    return WarmPlan(choice.weights, found, found, budget, held.channels)
 
 
 def default_rule(start: Network, budget: Budget) -> str:

@@ -132,13 +132,13 @@ def test_auto_takes_the_published_weights_of_the_network(cli, photos, tmp_path, 
     torch.save(peer.state_dict(), tmp_path / "peer.pth")
     digest = hashlib.sha256((tmp_path / "peer.pth").read_bytes()).hexdigest()
     cached = tmp_path / f"squeezenet1_1-{digest[:8]}.pth"
-    monkeypatch.setattr("compound.nn.hub._cached", lambda url: cached)
+    monkeypatch.setattr("compound.nn.fetching.cached", lambda url: cached)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     words = ("train", "squeezenet-1.1", photos, "--weights", "auto", "--resolution", 32, "--train", "head")
     words = (*words, "--epochs", 1, "--batch", 16, "--workers", 0, "-o", tmp_path / "run")
     code, err = cli.error(*words)
     assert code != 0
-    assert "there are no published weights of squeezenet-1.1 in the cache" in err
+    assert "of squeezenet-1.1 none can be had here; torchvision/squeezenet1_1.IMAGENET1K_V1 would be taken" in err
     shutil.copy(tmp_path / "peer.pth", cached)
     cli.json(*words)
     state = load_weights(tmp_path / "run")[0].state_dict()

@@ -9,14 +9,11 @@ import torch
 from hub_server import serving
 from safetensors.torch import save_file
 
-from compound import ZOO, Budget
-from compound.latency import call_seconds
-from compound.nn import WeightsError, best_published, build, load_weights, save_weights
+from compound import ZOO
+from compound.nn import WeightsError, build, load_weights, save_weights
 from compound.nn.hub import described_by, inputs_of, weights_file
 from compound.nn.libraries import styled
-from compound.nn.weights import Weights
 from compound.notes import heard_by
-from tests.devices import made_up
 
 hub = pytest.importorskip("huggingface_hub")
 constants = pytest.importorskip("huggingface_hub.constants")
@@ -184,7 +181,9 @@ def test_torchvisions_weights_are_checked_by_their_digest(torchvision_cache, mon
     peer = squeezenet1_1().eval()
     torch.save(peer.state_dict(), tmp_path / "peer.pth")
     digest = hashlib.sha256((tmp_path / "peer.pth").read_bytes()).hexdigest()
-    monkeypatch.setattr("compound.nn.hub._cached", lambda url: torchvision_cache / f"squeezenet1_1-{digest[:8]}.pth")
+    monkeypatch.setattr(
+        "compound.nn.fetching.cached", lambda url: torchvision_cache / f"squeezenet1_1-{digest[:8]}.pth"
+    )
     offline(monkeypatch)
     with pytest.raises(WeightsError, match="HF_HUB_OFFLINE forbids"):
         load_weights("torchvision/squeezenet1_1")
@@ -200,41 +199,6 @@ def test_torchvisions_weights_are_checked_by_their_digest(torchvision_cache, mon
         load_weights("torchvision/squeezenet1_1")
     with pytest.raises(WeightsError, match="torchvision has no weights 'V9' of squeezenet1_1; use IMAGENET1K_V1"):
         load_weights("torchvision/squeezenet1_1.V9")
-
-
-@pytest.mark.long
-def test_auto_is_the_most_accurate_that_fits():
-    # torchvision's table: 77.69 % at 0.39 GMACs, 75.27 % at 0.22; ResNet-50 V2 80.86 % at 4.09.
-    assert best_published(Budget(macs=400e6)) == "torchvision/efficientnet_b0.IMAGENET1K_V1"
-    assert best_published(Budget(macs=300e6)) == "torchvision/mobilenet_v3_large.IMAGENET1K_V2"
-    assert best_published(network=ZOO["resnet-50"]) == "torchvision/resnet50.IMAGENET1K_V2"
-    with pytest.raises(WeightsError, match="no published weights within the budget"):
-        best_published(Budget(macs=1e6))
-
-
-def test_auto_counts_the_head_that_the_data_needs():
-    # EfficientNet-B0 has 5.29 M parameters and a classifier of 1.28 M: with ten classes 4.02 M.
-    ten, budget = Weights(ZOO["resnet-18"].with_(classes=10), tuple("abcdefghij")), Budget(params=4.1e6)
-    assert best_published(budget, data=ten) == "torchvision/efficientnet_b0.IMAGENET1K_V1"
-    assert best_published(budget) != "torchvision/efficientnet_b0.IMAGENET1K_V1"
-
-
-@pytest.mark.long
-def test_auto_stays_within_the_latency_of_a_device():
-    """Of the networks that the table has all units of; the others' times are not known."""
-    table = made_up()
-    limit = 1.01 * call_seconds(ZOO["efficientnet-b0"], table)
-    assert best_published(Budget(latency=limit, device=table)) == "torchvision/efficientnet_b0.IMAGENET1K_V1"
-    with pytest.raises(WeightsError, match="no published weights within the budget"):
-        best_published(Budget(latency=limit / 100, device=table))
-
-
-def test_auto_offline_takes_what_is_in_the_cache(torchvision_cache, monkeypatch):
-    offline(monkeypatch)
-    with pytest.raises(WeightsError, match="in the cache, and HF_HUB_OFFLINE forbids"):
-        best_published(Budget(macs=400e6))
-    (torchvision_cache / "squeezenet1_1-b8a52dc0.pth").write_bytes(b"")
-    assert best_published(Budget(macs=400e6)) == "torchvision/squeezenet1_1.IMAGENET1K_V1"
 
 
 def test_the_name_of_a_run_never_leaves_the_machine(served, tmp_path, monkeypatch):

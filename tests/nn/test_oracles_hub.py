@@ -62,7 +62,7 @@ def test_logits_and_preprocessing_of_timm_through_a_hub(name, tmp_path, monkeypa
     save_file(peer.state_dict(), tmp_path / "model.safetensors")
     config = {"architecture": name, "num_classes": 1000, "pretrained_cfg": peer.pretrained_cfg}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    monkeypatch.setattr("compound.nn.hub._downloaded", lambda repo, file, revision: tmp_path / file)
+    monkeypatch.setattr("compound.nn.hub.downloaded", lambda repo, file, revision: tmp_path / file)
     model, weights = load_weights(f"timm/{name}")
     cfg = timm.data.resolve_model_data_config(peer)
     network = weights.network

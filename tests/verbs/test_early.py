@@ -8,7 +8,7 @@ import torch
 import compound
 from compound import ZOO, Budget, UsageError
 from compound.errors import CompoundError
-from compound.nn import WeightsError, best_published, build, load_model, load_weights
+from compound.nn import WeightsError, build, load_model, load_weights
 from compound.nn.weights import Unnamed
 from compound.notation import parse_network
 from compound.training import Recipe, Setup, Start, open_run
@@ -80,21 +80,6 @@ def test_a_network_that_the_zoo_has_not_is_not_guessed(tmp_path) -> None:
     with pytest.raises(WeightsError, match="do not fit resnet-18") as raised:
         load_model(file, ZOO["resnet-18"])
     assert "they are of" not in str(raised.value)
-
-
-@pytest.mark.long
-def test_where_nothing_published_fits_the_nearest_is_named_and_can_be_scaled(monkeypatch) -> None:
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    with pytest.raises(WeightsError, match="no published weights within the budget") as raised:
-        best_published(Budget(macs=10e6))
-    # torchvision's documentation: 0.04 GFLOPS, the fewest of its networks.
-    name = "torchvision/shufflenet_v2_x0_5.IMAGENET1K_V1"
-    assert f"the nearest, {name} at 224 px, take macs 40.5M of 10.0M" in str(raised.value)
-    assert f"with --weights {name} and the same budget" in str(raised.value)
-    found = plan_weights(name, Budget(macs=10e6))
-    assert found.whole
-    assert found.plan is not None
-    assert found.plan.cost.macs <= 10e6
 
 
 @pytest.mark.long

@@ -63,18 +63,23 @@ def test_where_the_resolution_cannot_the_layers_are_cut(file: Path) -> None:
 
 
 @pytest.mark.long
-def test_auto_names_published_weights_and_fetches_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetched(url: str) -> None:
-        raise AssertionError(url)
+def test_auto_names_published_weights_and_fetches_no_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetched(*asked: str) -> None:
+        raise AssertionError(asked)
 
-    monkeypatch.setattr("compound.nn.hub._fetched", fetched)
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    for way in ("fetched", "downloaded"):
+        monkeypatch.setattr(f"compound.nn.hub.{way}", fetched)
+    given = {"input_size": [3, 224, 224], "mean": [0.5] * 3, "std": [0.5] * 3, "crop_pct": 0.94}
+    config = {"architecture": "tf_efficientnet_b2", "pretrained_cfg": given}
+    monkeypatch.setattr("compound.nn.hub._config", lambda name: config)
+    monkeypatch.setattr("compound.nn.fetching.Reach.missing", lambda self, name: None)
     said: list[str] = []
     found = plan_weights("auto", Budget(macs=1e9), classes=10, say=said.append)
-    # torchvision's table: of those within 1G multiply-adds EfficientNet-B1's second weights are the most accurate.
-    assert found.weights == "torchvision/efficientnet_b1.IMAGENET1K_V2"
-    assert (found.network.name, found.network.classes, found.plan) == ("efficientnet-b1", 10, None)
-    assert "79.8 % of ImageNet, 7.8M parameters" in said[0]
+    # timm's table: of those within 1G multiply-adds EfficientNet-B2 of noisy student, at 260 px, is the most accurate.
+    assert found.weights == "timm/tf_efficientnet_b2.ns_jft_in1k"
+    assert (found.network.name, found.network.classes, found.plan) == ("efficientnet-b2", 10, None)
+    assert (found.network.resolution, found.network.inputs.mean) == (260, (0.5,) * 3)
+    assert "82.4 % of ImageNet at 260 px" in said[0]
     smaller = plan_weights("torchvision/resnet18", Budget(macs=500e6), classes=10)
     assert isinstance(smaller, WarmPlan)
     assert (smaller.rule, smaller.whole, smaller.given.resolution) == ("shrink", True, 224)
