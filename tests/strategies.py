@@ -35,6 +35,7 @@ from compound.blocks import (
     Style,
     TieredStem,
     UniversalMBConv,
+    WideningMBConv,
     Wire,
     Wired,
     Xception,
@@ -137,6 +138,7 @@ def blocks() -> st.SearchStrategy[Block]:
         st.builds(ConvNext, KERNELS, st.sampled_from((1, 1.5, 4)), st.sampled_from((0, 1e-6)), st.booleans()),
         st.builds(Patches, st.booleans()),
         st.builds(PartialConv, KERNELS, st.sampled_from((1, 1.5, 2)), st.sampled_from((2, 3, 4))),
+        st.builds(WideningMBConv, KERNELS, st.sampled_from((1, 1.5, 3)), gates() | RATIOS),
         st.builds(NormFree, KERNELS, st.just(2), st.sampled_from((1, 2)), gates() | st.just(0)),
     )
 
@@ -155,6 +157,7 @@ def gates() -> st.SearchStrategy[SqueezeExcite]:
         st.sampled_from((1, 4)),
         st.sampled_from((None, "relu")),
         st.sampled_from(("sigmoid", "hard_sigmoid")),
+        st.booleans(),
     )
 
 

@@ -22,6 +22,7 @@ from compound.blocks.reparam import MobileOne, RepVgg, RepVit
 from compound.blocks.residual import Basic, Bottleneck
 from compound.blocks.shuffle import ShuffleV1, ShuffleV2
 from compound.blocks.style import SqueezeExcite, Style, squeeze_excite
+from compound.blocks.widening import WideningMBConv
 from compound.blocks.wired import Wire, Wired
 from compound.blocks.xception import Xception
 
@@ -59,6 +60,7 @@ __all__ = [
     "Style",
     "TieredStem",
     "UniversalMBConv",
+    "WideningMBConv",
     "Wire",
     "Wired",
     "Xception",

@@ -106,7 +106,8 @@ class SqueezeExcite:
     """Channel attention (Hu et al. 2018): pool, reduce, activation, expand, gate.
 
     The reduced width is `ratio` of the block's `input` channels (EfficientNet's rule) or of the channels that are
-    gated (`expanded`: MobileNetV3, SENet), rounded to a multiple of `divisor`, or cut where that is 1.
+    gated (`expanded`: MobileNetV3, SENet), rounded to a multiple of `divisor`, or cut where that is 1. With `norm` the
+    network's norm follows the reduction (ReXNet).
     """
 
     ratio: float = 0.25
@@ -114,6 +115,7 @@ class SqueezeExcite:
     divisor: int = 1
     activation: Function | None = None  # None: the network's
     gate: Function = "sigmoid"
+    norm: bool = False
 
     def check(self) -> None:
         if not 0 < self.ratio <= 1:
@@ -129,6 +131,7 @@ class SqueezeExcite:
             Chain.of(
                 pool=_POOL,
                 reduce=Conv(squeezed, bias=True),
+                norm=style.normed() if self.norm else None,
                 act=_activation(self.activation or style.activation),
                 expand=Conv(channels, bias=True),
                 sigmoid=_activation(self.gate),

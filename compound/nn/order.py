@@ -46,6 +46,11 @@ reduction norm
 spatial_mixing mlp
 pre_block spatial_downsample channel_downsample ffn         | timm: RepViT
 token_mixer se? channel_mixer
+stem features head                                          | timm: ReXNet
+conv_exp? conv_dw se? conv_pwl
+fc1 bn fc2
+stem stages norm head                                       | timm: StarNet
+dwconv f1 f2 g dwconv2
 conv conv1 bn
 c bn
 bn l

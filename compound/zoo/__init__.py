@@ -48,6 +48,8 @@ FAMILIES = (
     "ghostnet",
     "fasternet",
     "repvit",
+    "rexnet",
+    "starnet",
 )
 
 
