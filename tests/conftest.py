@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from compound.cli import before_torch
 
-settings.register_profile("shared", deadline=None, max_examples=20)
+settings.register_profile("shared", deadline=None, max_examples=8)
 settings.register_profile("nightly", deadline=None, max_examples=200)
 settings.load_profile("shared")
 before_torch()

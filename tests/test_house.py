@@ -60,6 +60,7 @@ def lines(function: Function) -> int:
     return (function.end_lineno or 0) - min([function.lineno, *(one.lineno for one in function.decorator_list)]) + 1
 
 
+@pytest.mark.long
 def test_every_function_fits_a_screen():
     assert {place: lines(one) for place, one in functions() if lines(one) > LINES} == {}
 

@@ -53,6 +53,7 @@ class Thing:
     pass
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_callback_whose_errors_nobody_hears_comes_again(capfd) -> None:
     hear_everywhere()
     thing = Thing()

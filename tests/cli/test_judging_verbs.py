@@ -237,6 +237,7 @@ def test_networks_side_by_side_with_scores(cli, runs, photos, tmp_path):
     assert "deletion: small is good" in out
 
 
+@pytest.mark.long
 def test_runs_side_by_side_keep_their_whole_names(cli, runs, photos, tmp_path):
     """Names of two seeds differ after their last dot; where they are the same, their folders tell them apart."""
     places = [tmp_path / name for name in ("b0.seed0", "b0.seed1", "one/run", "two/run")]

@@ -99,6 +99,7 @@ def test_from_device_to_plan(cli, tiny, tmp_path) -> None:  # type: ignore[no-un
     assert "optimized, 1 thread, batch 1" in out
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("words", "said"),
     [

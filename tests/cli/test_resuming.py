@@ -173,7 +173,7 @@ def test_the_command_of_a_search_is_asked_again_in_its_folder(here, kept, asked)
     assert "secret" not in (folder / "command.json").read_text()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_with_folds_goes_on_with_them(photos, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(session, "Checkpoints", StopAt)

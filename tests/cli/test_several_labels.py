@@ -54,7 +54,7 @@ def test_a_column_of_labels_is_zeros_and_ones(photos):
     assert kinds >= {(0, 0), (1, 0), (0, 1)}  # images without any label are represented too
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_from_a_csv_to_predictions(cli, photos, tmp_path):
     words = ("my.yaml", "photos.csv", "--channels", 1, "--epochs", 6, "--batch", 16, "--workers", 0, "-o", "run")
     value = cli.json("train", *words)

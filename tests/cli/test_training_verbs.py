@@ -139,7 +139,7 @@ def test_the_command_that_repeats_a_run_gives_the_same_bits(cli, trained, yaml, 
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_run_teaches_another(cli, trained, yaml, photos, tmp_path):
     words = ("--recipe", yaml.parent / "recipe.yaml", "--epochs", 2, "--teacher", trained, "-o", tmp_path / "student")
     assert cli.json("train", yaml, photos, *words)["images"] == 27
@@ -289,7 +289,7 @@ def test_unwritable_out(cli):
     assert err.startswith("error: cannot write /proc/run: ")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_damaged_images_are_named_counted_and_stop_the_run_when_many(cli, yaml, photos, tmp_path):
     import shutil
 
@@ -316,7 +316,7 @@ def test_damaged_images_are_named_counted_and_stop_the_run_when_many(cli, yaml, 
     assert "3.png" in err.splitlines()[-1]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_test_images_are_kept_for_one_final_evaluation(cli, yaml, photos, tmp_path):
     """What `--no-final` leaves and `evaluate --final` then writes is what `--final` writes at once."""
     words = ("train", yaml, photos, "--recipe", yaml.parent / "recipe.yaml", "--epochs", 4, "--holdout", 0.2)

@@ -46,7 +46,7 @@ def weights(tmp_path):
     return save_weights(model, tmp_path / "weights.safetensors", ("boot", "shirt", "trouser"))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_probe_by_folds_by_shots_and_as_a_network(cli, weights, photos, tmp_path):
     folds = cli.json("probe", weights, photos, "--folds", 3, "--workers", 0)
     assert folds["images"] == 90
@@ -76,7 +76,7 @@ def test_a_probe_by_folds_by_shots_and_as_a_network(cli, weights, photos, tmp_pa
     assert (code, "--folds and --shots are two ways to measure" in err) == (2, True)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_wider_network_starts_as_the_narrow_one_ended(cli, weights, photos, tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("base: small\nbatch: 16\nepochs: 12\nrate: 0.2\nprecision: fp32\nwarmup_epochs: 0\n")
@@ -92,7 +92,7 @@ def test_a_wider_network_starts_as_the_narrow_one_ended(cli, weights, photos, tm
     assert (code, "--weights and --inherit both say what to start from" in err) == (2, True)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_weights_meet_a_budget_by_resolution_and_where_that_cannot_by_inheriting(cli, weights, photos, tmp_path):
     """Resolution changes no weight; parameters do not depend on it, so there the channels with the largest filters
     stay. A file of another library needs the name of its network."""

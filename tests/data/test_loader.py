@@ -245,7 +245,7 @@ def test_workers_outlive_the_signals_that_stop_a_training():
     assert len(list(batches)) == 28
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch's own way is taken")
 def test_workers_are_forked_also_by_a_process_that_was_spawned():
     """Such a process would hand its own way on, and each worker would import torch anew."""

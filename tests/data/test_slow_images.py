@@ -96,6 +96,7 @@ def test_ordinary_files_need_no_other_process(monkeypatch) -> None:
         assert decode_image(data, 3, kind).shape == (3, 450, 450)
 
 
+@pytest.mark.long
 def test_a_decoder_that_overruns_is_ended_and_the_next_image_read(monkeypatch) -> None:
     monkeypatch.setenv("COMPOUND_MAX_DECODE", "300ms")
     begun = time.process_time()

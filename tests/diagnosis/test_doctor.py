@@ -129,7 +129,7 @@ def test_what_makes_a_machine_slow_is_doubted():
     assert "torch is not installed" in machine_text(replace(good, torch={}))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_network_on_this_machine():
     said: list[str] = []
     found = doctor(SMALL, batch=2, threads=1, say=said.append)

@@ -17,13 +17,19 @@ from compound.cli import application
 README = ROOT / "README.md"
 
 
-def pages(language: str) -> list[object]:
+SLOW = ("docs/tutorial/5-training.md", "docs/how-to/own-baseline.md")  # an epoch of training; a whole network read
+
+
+def pages(language: str, slow: tuple[str, ...] = ()) -> list[object]:
     """The pages that have blocks of a language, named by their path."""
-    return [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES if blocks(page, language)]
+    paths = {str(page.relative_to(ROOT)): page for page in PAGES if blocks(page, language)}
+    return [
+        pytest.param(page, id=name, marks=[pytest.mark.slow] if name in slow else []) for name, page in paths.items()
+    ]
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("page", pages("python"))
+@pytest.mark.parametrize("page", pages("python", SLOW))
 def test_python_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     os.symlink(ROOT / "examples", tmp_path / "examples")

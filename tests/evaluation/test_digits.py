@@ -7,6 +7,7 @@ from compound import ZOO
 from compound.digits import ROWS, SameKernels, equal_sizes, known_sizes
 from compound.inference import Eager, chunk_size, in_chunks
 from compound.nn import build, evaluating
+from tests.kinds import slow_but
 
 CPU = torch.device("cpu")
 
@@ -24,7 +25,10 @@ def lively(name: str, **changed):
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "name", ["efficientnet-mini", "mobilenet-v3-large", "resnet-18", "regnety-004", "mobilenet-v2"]
+    "name",
+    slow_but(
+        ["efficientnet-mini"], ["efficientnet-mini", "mobilenet-v3-large", "resnet-18", "regnety-004", "mobilenet-v2"]
+    ),
 )
 def test_sizes_that_were_tried_hold_for_other_images(name):
     model = lively(name, resolution=64, channels=3)

@@ -128,7 +128,8 @@ class Patchy(ArraySource):
         return super().load(index)
 
 
-@pytest.mark.parametrize("macs", [2e9, 3e5, 1])
+@pytest.mark.long
+@pytest.mark.parametrize("macs", [2e9, 3e5, pytest.param(1, marks=pytest.mark.slow)])
 def test_no_digit_depends_on_the_batch(model, source, monkeypatch, macs):
     monkeypatch.setitem(inference.CHUNK_MACS, "cpu", macs)  # chunks of 256, few, 1
     one, seven, sixty, many = (
@@ -178,6 +179,7 @@ def test_every_module_keeps_its_own_mode(model, source):
     assert len(set(modes.values())) == 2
 
 
+@pytest.mark.long
 def test_a_fresh_network_of_depthwise_layers_too(source):
     from compound import ZOO
 

@@ -51,6 +51,7 @@ def test_jpeg_is_that_of_its_quality(channels):
     assert np.array_equal(jpeg(pixels, 5, [0])[0].permute(1, 2, 0).numpy(), wanted)
 
 
+@pytest.mark.slow
 def test_every_corruption_is_judged_by_all_images(model, source):
     found = robustness(model, source, Execution("cpu", workers=0, batch=7))
     assert [(one.corruption, one.severity) for one in found] == [(n, s) for n in CORRUPTIONS for s in SEVERITIES]

@@ -51,6 +51,7 @@ def trained(source):
     return model
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mark", [True, False])
 def test_a_planted_mark_is_found_and_a_clean_class_is_not(mark):
     found = borders(trained(images(mark, 0)), images(mark, 1), NAMES, Execution("cpu", workers=0))

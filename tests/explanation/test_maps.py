@@ -7,6 +7,7 @@ from torch import nn
 from compound import ZOO, NetworkError, Scaling, UsageError, scale
 from compound.explanation import explain, has_class_maps
 from compound.nn import build
+from tests.kinds import one_of_each
 
 POOLED = [name for name, network in ZOO.items() if has_class_maps(network)]
 OTHERS = [name for name in ZOO if name not in POOLED]
@@ -48,7 +49,7 @@ def close(found, expected):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", POOLED)
+@pytest.mark.parametrize("name", one_of_each(POOLED))
 def test_a_maps_mean_and_the_bias_are_the_logit_and_grad_cam_is_the_map(name):
     model, x = prepared(name)
     cam = explain(model, x, top=5)

@@ -118,6 +118,7 @@ def test_an_overlay_shows_the_image_where_there_is_nothing():
     assert warm[0, 0, 0] > warm[0, 0, 2] + 0.2  # the strongest is yellow
 
 
+@pytest.mark.long
 def test_looking_leaves_damaged_images_out(tmp_path):
     from compound import ZOO
     from compound.nn import build

@@ -40,6 +40,7 @@ from compound.nn import build
 from compound.runtimes import RUNTIMES, Runner
 from compound.runtimes.laps import module_laps
 from compound.runtimes.registry import eager
+from tests.kinds import slow_but
 
 TINY = Network(
     name="tiny",
@@ -98,7 +99,7 @@ def test_laps_add_up_to_the_call_and_leave_the_model_as_it_was() -> None:
     assert all("forward" not in vars(module) for module in model.modules())
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @given(networks())
 def test_every_unit_of_any_network_has_a_module(network: Network) -> None:
     model = build(network.with_(classes=7)).eval()
@@ -170,7 +171,7 @@ def test_no_network_that_checks_the_table_has_units_of_its_own() -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", MEMORY)
+@pytest.mark.parametrize("name", slow_but(["efficientnet-b0"], MEMORY))
 def test_memory_of_inference_and_training_is_predicted(name: str) -> None:
     network = ZOO[name].with_(resolution=64)
     model, images, counted = build(network), torch.randn(2, 3, 64, 64), cost(network)

@@ -12,12 +12,13 @@ from compound.blocks import Xception
 from compound.nn import build, import_weights
 from compound.nn.modules import Pool2d, make
 from compound.ops import Activation, Chain, Conv, Norm, Poly, Pool
+from tests.kinds import slow_but
 
 NAMES = ["inception-v3", "inception-v4", "inception-resnet-v2", "xception", "polynet"]
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(["xception"], NAMES))
 def test_a_scaled_network_has_what_is_counted_and_learns(name):
     narrow = scale(ZOO[name], Scaling(width=0.1)).with_(resolution=80)
     network = scale(narrow, Scaling(depth=1.5, width=1.3, resolution=1.2))
@@ -31,6 +32,7 @@ def test_a_scaled_network_has_what_is_counted_and_learns(name):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NAMES)
 def test_memory_kept_for_the_backward_pass(name):
     """Bytes that autograd keeps, weights left out."""

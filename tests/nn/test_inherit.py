@@ -90,6 +90,7 @@ def test_wider_and_deeper_compute_the_same_at_once(factors, seed):
     assert difference(model, inherit(model, larger, seed=seed)) < 1e-4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["resnet-18", "efficientnet-lite0"])
 def test_deeper_residual_networks_begin_as_the_identity(name):
     network = ZOO[name].with_(resolution=96, classes=4)

@@ -48,6 +48,7 @@ def assert_same(ours, theirs):
     assert ((ours - theirs).abs().max() / theirs.abs().max()).item() < 1e-4
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "peer"),
     [

@@ -14,6 +14,7 @@ from compound.blocks import MaxPool
 from compound.nn import ReadingError, build, from_module
 from compound.nn.reading.graph import Node, TraceGraph
 from compound.nn.reading.said import arrangement
+from tests.kinds import slow_but
 from tests.nn.drawn import randomise
 
 
@@ -101,19 +102,19 @@ class Wrapped(nn.Module):
         return self.model(x)
 
 
+OF_OURS = {
+    "efficientnet-b0": 48, "efficientnet-lite0": 48, "efficientnetv2-b0": 48, "mobilenet-v1": 48,
+    "mobilenet-v3-large": 48, "resnet-18": 48, "resnext-50-32x4d": 48, "se-resnet-50": 48,
+    "regnety-002": 48, "densenet-121": 96, "shufflenet-v1-g3": 48, "shufflenet-v2-x1.0": 48,
+    "vgg-11-bn": 48, "alexnet": 96, "googlenet": 80,
+}  # fmt: skip
+
+
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("name", "resolution"),
-    [
-        ("efficientnet-b0", 48), ("efficientnet-lite0", 48), ("efficientnetv2-b0", 48), ("mobilenet-v1", 48),
-        ("mobilenet-v3-large", 48), ("resnet-18", 48), ("resnext-50-32x4d", 48), ("se-resnet-50", 48),
-        ("regnety-002", 48), ("densenet-121", 96), ("shufflenet-v1-g3", 48), ("shufflenet-v2-x1.0", 48),
-        ("vgg-11-bn", 48), ("alexnet", 96), ("googlenet", 80),
-    ],
-)  # fmt: skip
-def test_a_built_network_is_read_back(name, resolution):
+@pytest.mark.parametrize("name", slow_but(["efficientnet-lite0", "resnet-18", "vgg-11-bn", "alexnet"], OF_OURS))
+def test_a_built_network_is_read_back(name):
     """The rows too, but for what a module does not tell."""
-    network = small(name, resolution)
+    network, resolution = small(name, OF_OURS[name]), OF_OURS[name]
     model = randomise(build(network.with_(classes=5), seed=0))
     again, built = from_module(Wrapped(model), torch.zeros(1, 3, resolution, resolution))
     blocks = [(s.block, s.layers, s.channels, s.stride) for s in (network.stem, *network.stages)]
@@ -291,7 +292,7 @@ def test_a_network_says_for_which_sizes_it_is_the_module():
         scale(network, Scaling(resolution=2))
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_module_is_read_from_larger_images_where_its_maps_are_single_positions():
     network = small("googlenet", 32)
     model = randomise(build(network.with_(classes=5), seed=0))

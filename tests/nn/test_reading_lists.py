@@ -197,7 +197,7 @@ def test_a_gate_may_be_written_before_what_it_gates():
     equal(model, *from_module(model, torch.zeros(1, 3, 32, 32)), 32)
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_work_of_reading_grows_with_the_length_of_a_chain_and_not_with_its_cube(monkeypatch):
     def plain(count: int) -> nn.Sequential:
         pairs = ([nn.Conv2d(8 if i else 3, 8, 3, 1, 1), nn.ReLU()] for i in range(count))
@@ -256,7 +256,7 @@ def test_a_built_network_says_itself_which_it_is():
 @pytest.mark.parametrize(
     ("name", "factors", "size"),
     [
-        ("nasnet-a-mobile", (0.25, 0.25), 64),
+        pytest.param("nasnet-a-mobile", (0.25, 0.25), 64, marks=pytest.mark.slow),
         ("AmoebaNet-A", (0.2, 0.1), 64),
         ("polynet", (0.1, 0.125), 107),
         ("nfnet-f0", (0.5, 0.125), 64),

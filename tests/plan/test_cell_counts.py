@@ -136,7 +136,7 @@ CHAIN = Network("chain", Stage(ConvBlock(), 1, 8), (Stage(RAW, 4, 8),), resoluti
 @given(networks())
 @example(CHAIN)
 @example(CHAIN.with_(stages=(Stage(RAW, 2, 8), Stage(replace(RAW, keep_previous=True), 2, 8))))
-@pytest.mark.long
+@pytest.mark.slow
 def test_kept_and_live_numbers_are_those_of_the_whole_graph(network: Network) -> None:
     """Block by block, with maps carried along, counts what a pass over all operators at once counts."""
     steps = list(unrolled(network))

@@ -78,6 +78,7 @@ def test_params_and_macs_of_what_is_trained(name, figures):
         ZOO[name.replace("-", "_").replace(".", "_")]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ONE_EACH)
 def test_scaled_networks_cost_what_their_modules_have(name):
     network = scale(ZOO[name].with_(resolution=64), Scaling(depth=1.5, width=1.3, resolution=1.2)).with_(classes=7)

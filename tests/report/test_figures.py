@@ -101,6 +101,7 @@ def test_figure_2_is_the_five_ways() -> None:
     assert drawn.networks[2].stages[1].layers == 4 * B0.stages[1].layers
 
 
+@pytest.mark.long
 def test_figure_3_of_a_study_has_a_panel_a_dimension(tmp_path: Path) -> None:
     study = write_synthetic(tmp_path, "single")
     panels = curves(study_figure(study, 3))

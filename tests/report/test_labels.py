@@ -49,6 +49,7 @@ def test_grids_of_cards_have_full_rows_where_they_can() -> None:
     assert [columns_of(count) for count in (12, 10, 8, 5)] == [4, 5, 4, 5]
 
 
+@pytest.mark.long
 def test_a_report_leaves_the_figures_under_the_names_of_ultralytics(make_run) -> None:
     run = make_run(["ant", "bee", "cat"])
     write_run_report(run)

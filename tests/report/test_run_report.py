@@ -220,6 +220,7 @@ def test_how_to_make_it_again(make_run: MakeRun, tmp_path: Path) -> None:
     assert load_recipe(tmp_path / "recipe.yaml") == open_run(path).recipe
 
 
+@pytest.mark.long
 def test_hostile_names_are_escaped(make_run: MakeRun) -> None:
     made = page(make_run(classes=HOSTILE))
     for name in HOSTILE:

@@ -146,6 +146,7 @@ def test_groups_that_are_worse_are_named_first(make_run):
     assert "None of the 2 groups" in told(path, groups=[better]).body
 
 
+@pytest.mark.long
 def test_classes_that_are_known_by_the_border_are_named(make_run):
     path = make_run()
     assert f"compound evaluate {shlex.quote(str(path))} --shortcuts" in typed(told(path).body)

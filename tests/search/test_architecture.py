@@ -104,6 +104,7 @@ def test_a_network_to_begin_with_lies_in_the_space_and_its_costs():
     assert place_in(SPACE, ZOO["efficientnet-mini"]) is None
 
 
+@pytest.mark.long
 def test_a_device_table_has_every_unit_of_the_space_before_anything_is_trained():
     """EfficientNet's units lack the pooled shortcuts of MnasNet's space and its fused convolutions."""
     space = find_space("mnasnet")

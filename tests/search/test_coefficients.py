@@ -43,6 +43,7 @@ def small(**changes):
     return CoefficientProblem(MINI, Ruler(), **changes)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("baseline", [B0, MINI], ids=lambda network: network.name)
 def test_the_papers_triple_is_a_candidate_on_theory(baseline):
     problem = CoefficientProblem(baseline, Ruler(), target=Target(2.0, 0.05, "theory"))

@@ -50,7 +50,7 @@ def test_the_surrogate_learns_to_rank_what_it_has_not_seen():
     assert kendall(foreseen.tolist(), y[100:].tolist()) > 0.5
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_screened_search_finds_more_in_the_same_trials():
     objective = Simulated(SPACE, 1)
     distributions = SPACE.distributions()

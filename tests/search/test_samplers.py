@@ -85,6 +85,7 @@ def test_the_oldest_dies_however_good_it_is():
     assert sampler.propose(history[:5], random.Random(0)) != sampler.propose(history[1:6], random.Random(0))
 
 
+@pytest.mark.long
 def test_the_controller_learns_the_rewarded_option():
     """In closed form: a bandit with one rewarded option of three has probability near one at its end."""
     torch.manual_seed(0)

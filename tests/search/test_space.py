@@ -73,6 +73,7 @@ def test_what_is_known_to_have_been_found_is_in_the_space(space_name, network):
     assert made.head == ZOO[network].head
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("network", ["nasnet-a-large", "amoebanet-a", "pnasnet-5-large"])
 def test_known_cells_are_in_the_space_of_cells(network):
     """The cells of these networks in the space's own stack, which is smaller than theirs."""
@@ -141,6 +142,7 @@ def test_repeated_rows_choose_for_themselves():
     assert [c.name for c in found.choices] == ["stage1.kernel", "stage2.kernel", "stage3.kernel"]
 
 
+@pytest.mark.long
 def test_cells_join_what_no_node_reads():
     found = find_space("cells")
     chosen = {c.name: c.labels[0] for c in found.choices}

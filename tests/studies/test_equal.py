@@ -82,6 +82,7 @@ def test_the_given_rule_is_used_and_equal_networks_are_trained_once():
     assert any("--device FILE" in said for said in same.notes)
 
 
+@pytest.mark.long
 def test_equal_latency_where_a_device_is_given():
     """A device whose time goes with the root of the work: equal multiply-adds are not equal times there."""
     seen = set()
@@ -114,6 +115,7 @@ def test_the_family_is_the_rules():
     assert made.networks[two.name].with_(name="x") == scale(B0, CompoundRule()(2), "x")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.yaml")))
 def test_every_plan_of_the_package_can_be_laid_out(name):
     assert len(layout(name, MINI.with_(classes=10, channels=1)).variants) >= 3

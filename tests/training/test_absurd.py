@@ -61,6 +61,7 @@ def test_a_loss_that_explodes_stops_the_training_unless_asked_not_to(data, netwo
     assert capsys.readouterr().err.count("more than 1,000 times that of guessing") == 1
 
 
+@pytest.mark.long
 def test_a_run_goes_on_with_the_threads_it_began_with(data, network, tmp_path, capsys) -> None:
     before = torch.get_num_threads()
     other = before % 2 + 1

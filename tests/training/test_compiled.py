@@ -101,6 +101,7 @@ def test_what_is_hardly_faster_is_not_taken():
     assert fastest({"never": 1.0, "always": 0.9, "graphs": 0.8}) == "graphs"
 
 
+@pytest.mark.long
 def test_a_failing_way_is_left_out_and_graphs_need_a_gpu(network, data, recipe, monkeypatch, capsys):
     monkeypatch.setattr(compiling, "PAIR_SECONDS", 0.0)
     original = Trial.step
@@ -178,7 +179,7 @@ def test_only_parts_of_a_whole_batch_are_compiled(tmp_path, network, data, recip
     assert counting.shapes == [(16, 1, 12, 12)]
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_compiled_run_resumes_in_the_same_bits_under_ordinary_names(tmp_path, network, data, recipe, monkeypatch):
     monkeypatch.setattr(torch, "compile", by("eager"))
     check_resume(tmp_path, network, data, replace(recipe, compile="always", epochs=2), monkeypatch)

@@ -23,7 +23,7 @@ def test_the_turn_is_found_through_noise():
     assert 0.05 < turning(rates, losses) < 0.3
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_rate_that_trains_is_found_and_always_the_same(network, data, recipe):
     network = network.with_(stages=network.stages[1:])
     first = find_rate(network, data, recipe, CPU)
@@ -33,6 +33,7 @@ def test_a_rate_that_trains_is_found_and_always_the_same(network, data, recipe):
     assert adam < first / 3
 
 
+@pytest.mark.long
 def test_a_batch_is_doubled_while_it_pays_and_fits(network, data, recipe, monkeypatch):
     monkeypatch.setattr(Trial, "seconds", lambda self, _: {16: 1.0, 32: 1.5, 64: 2.95}[self.module.recipe.batch])
     assert find_batch(network, data, recipe, CPU) == 32  # 64 gives 1.7 % more speed; 128 images there are not

@@ -73,7 +73,7 @@ def test_every_image_is_judged_once_by_a_model_that_never_saw_it_nor_its_group(t
     assert open_run(out).state == "done"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_stopped_cross_validation_goes_on_where_it_was(trained, tmp_path):
     found, given, _ = trained
     out = given[3]

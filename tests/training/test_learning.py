@@ -14,7 +14,7 @@ from compound.training.divergence import Diverged
 from compound.training.outcome import cautions
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_training_learns(tmp_path, network, data, recipe):
     run = start_run(network, data, replace(recipe, epochs=12), tmp_path / "run")
     _, result = train(run, data, execution=Execution("cpu"), quiet=True)

@@ -16,6 +16,7 @@ from compound.nn import build, lean
 from compound.training import RECIPES
 from compound.training.memory import Crew, fit_memory, predicted_bytes, step_bytes, with_memory
 from compound.training.recipes import load_recipe
+from tests.kinds import slow_but
 
 RECIPE = replace(RECIPES["small"], batch=8, precision="fp32")
 
@@ -73,7 +74,7 @@ NETS = {
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", slow_but(["efficientnet-mini", "mobilenet-v3-large"], NETS))
 def test_what_is_kept_beside_recomputed_stages(name):
     """Within 1 %: at the end of the forward pass, of the recomputed children only the inputs."""
     network = ZOO[name].with_(resolution=64, classes=10, dropout=0.0, survival=1.0)
@@ -95,9 +96,7 @@ def test_less_is_kept_than_without_sources():
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "efficientnetv2-s" else name for name in NETS]
-)
+@pytest.mark.parametrize("name", slow_but(["efficientnet-mini", "resnet-18"], NETS))
 def test_the_prediction_holds_the_measured_peak(name):
     network = ZOO[name].with_(resolution=64, classes=10)
     counted = cost(network)

@@ -52,6 +52,7 @@ def test_no_number_is_a_sentence_in_every_verb(broken):
         features(model, data.test, len(data.classes))
 
 
+@pytest.mark.slow
 def test_one_step_of_a_deep_network_gives_numbers(photos, tmp_path):
     """B0 at 32 px: after a step its norms were 99 parts of nothing and one of a batch, and its answers no numbers."""
     data = open_data(str(photos))

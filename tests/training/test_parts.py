@@ -94,7 +94,7 @@ def test_a_probe_first_starts_from_the_best_linear_classifier(tmp_path, network,
     assert accuracy[1] > accuracy[0] + 0.2
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_better_of_probe_and_fine_tuned_is_kept(tmp_path, network, data, recipe, weights, capsys):
     recipe = replace(recipe, transfer=Transfer(probe_first=True), epochs=1)
     run, start = start_run(network, data, recipe, tmp_path / "run"), Start(weights)

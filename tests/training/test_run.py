@@ -69,6 +69,7 @@ def test_tensorboard_is_told_each_figure_once_an_epoch_and_what_the_run_was(tmp_
     assert (hparams["network"], hparams["seed"], hparams["ema"]) == ("tiny", 3, 0.9)
 
 
+@pytest.mark.long
 def test_a_change_of_directory_on_the_way_divides_no_run(tmp_path, network, data, recipe, monkeypatch) -> None:
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)

@@ -45,7 +45,7 @@ def scripted(monkeypatch):
     return use
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_the_best_epochs_averaged_weights_are_the_result(tmp_path, network, data, recipe, scripted):
     scripted(0.3, 0.6, 0.6, 0.5)
     run, _ = run_once(tmp_path / "best", network, data, replace(recipe, select="best"))
@@ -63,7 +63,7 @@ def test_the_best_epochs_averaged_weights_are_the_result(tmp_path, network, data
     assert not (last.path / "checkpoints" / "best.ckpt").exists()
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_averaged_weights_are_what_was_validated(tmp_path, network, data, recipe):
     """The kept weights have the kept accuracy on the holdout."""
     from compound.evaluation import evaluate

@@ -145,7 +145,7 @@ def check_halves(runs, name):
     assert 0.5 <= held[f"{name}-True"] / held[f"{name}-False"] < 0.55
 
 
-@pytest.mark.long
+@pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_stopped_run_goes_on_in_one_process_or_in_several(runs, tmp_path):
     found = storage.newest(runs / "stopped" / "checkpoints")

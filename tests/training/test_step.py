@@ -179,6 +179,7 @@ def test_what_grows_with_the_images_is_as_in_algorithm_1(network, recipe):
     assert magnitudes == [5] * 10 + [8] * 10 + [12] * 10 + [15] * 10
 
 
+@pytest.mark.long
 def test_sizes_may_be_drawn_for_every_step(network, recipe):
     drawn = replace(recipe, epochs=8, warmup_epochs=0, grow_from=0.5, grow_stages=4, mixup=0.2, grow_order="random")
     found = sizes(Training(build(network), drawn, 25, 0), 8, 25)

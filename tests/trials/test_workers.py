@@ -67,7 +67,7 @@ def eight_workers_two_killed(tmp_path, storage, seed, trials):
     check_exact(search, tmp_path / "log")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_eight_workers_two_of_them_killed(tmp_path):
     """With a journal; the nightly has a database too."""
     eight_workers_two_killed(tmp_path, str(tmp_path / "search.journal"), seed=0, trials=24)
@@ -151,7 +151,7 @@ def test_the_search_survives_the_process_that_forks_its_workers(tmp_path, monkey
     check_exact(search, tmp_path / "log")
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_an_evaluation_that_hangs_is_stopped_with_its_stack(tmp_path):
     hill = Hill(side=2, trouble={1: "hang"})
     search = Search(hill, str(tmp_path / "j"), trials=4, strategy=STRATEGIES["grid"], timeout=2.0)
@@ -189,7 +189,7 @@ def test_ctrl_c_finishes_what_runs(tmp_path):
     assert 1 <= len(trials) < 6
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_sigterm_gives_back_what_runs(tmp_path):
     _, err, trials = interrupted(tmp_path, [signal.SIGTERM])
     assert "SearchStopped: stopped with 0 of 6 trials done; the same command goes on" in err
@@ -207,7 +207,7 @@ def own_database(server, name):
     return f"{server.url.rpartition('/')[0]}/{name}"
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_database_that_is_restarted_ends_nothing_and_its_password_is_printed_nowhere(tmp_path, server, capfd):
     """Title, remarks, errors, and all that is written."""
     url = own_database(server, "restarted")
@@ -236,7 +236,7 @@ def test_a_database_that_is_restarted_ends_nothing_and_its_password_is_printed_n
     assert "sesame" not in printed
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_a_database_that_stays_away_ends_the_search_in_a_sentence(tmp_path, server):
     search = Search(Hill(tmp_path / "log", seconds=0.1), own_database(server, "gone"), trials=1000, lease=2)
 
@@ -277,7 +277,7 @@ class Unlucky(Hill):
 done_here = []
 
 
-@pytest.mark.long
+@pytest.mark.slow
 def test_idle_deaths_over_a_whole_search_do_not_end_it(tmp_path):
     search = Search(Unlucky(tmp_path / "log"), str(tmp_path / "j"), trials=6)
     assert run(search, workers=1)

@@ -42,6 +42,7 @@ def test_images_without_labels_and_with_channels_first_are_enough(place, tmp_pat
     assert [one.classes for one in bare] == [one.classes for one in whole[:6]]
 
 
+@pytest.mark.slow
 def test_maps_are_drawn_for_every_image(place, tmp_path):
     model = place / "four.safetensors"
     found = compound.explain(model, place / "four.npz", classes=["1"], out=tmp_path / "maps")

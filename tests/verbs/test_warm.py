@@ -85,6 +85,7 @@ def test_auto_names_published_weights_and_fetches_no_weights(monkeypatch: pytest
     assert (smaller.rule, smaller.whole, smaller.given.resolution) == ("shrink", True, 224)
 
 
+@pytest.mark.long
 def test_weights_of_another_network_or_of_none_are_refused(file: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="which is not the efficientnet-lite0 that was asked for"):
         plan_weights(file, Budget(macs=4e6), "efficientnet-lite0")
