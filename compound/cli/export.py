@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from compound.budget import Budget
 from compound.cli.common import Json, answer, note
 from compound.cli.evaluate import ForeignWeights, Model
+from compound.cli.plan import Latency, Macs, Params, budget_of
+from compound.cost import cost
 from compound.errors import UsageError
 from compound.verbs import export as verb
 
 if TYPE_CHECKING:
     from compound.deploy import Exported
+    from compound.verbs.sizes import Sized
 
 
 class FormatName(StrEnum):
@@ -32,7 +36,12 @@ def export(
     to: Annotated[
         list[FormatName],
         typer.Option("--to", help="May be given more than once. auto: all runtimes, and the fastest chosen."),
-    ],
+    ] = (),  # type: ignore[assignment]
+    phi: Annotated[float | None, typer.Option(help="Of an elastic run: the size to cut out, 0 or less.")] = None,
+    macs: Macs = None,
+    params: Params = None,
+    latency: Latency = None,
+    device: Annotated[Path | None, typer.Option(help="A device's table, for --latency.")] = None,
     weights: ForeignWeights = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A folder; default MODEL/export.")] = None,
     batch: Annotated[str, typer.Option(help="dynamic, or the number of images a call takes.")] = "dynamic",
@@ -56,10 +65,20 @@ def export(
     """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, Core ML, torch.export or the hub."""
     found = verb.export(
         model, to,
+        size=size_of(phi, device, macs=macs, params=params, latency=latency),
         weights=weights, out=out, batch=batch_size(batch), takes=takes, int8=int8, most_drop=most_drop, images=images,
         say=note,
     )  # fmt: skip
     answer(json, found.to_json(), text(found, most_drop))
+
+
+def size_of(phi: float | None, device: Path | None, **limits: str | None) -> Budget | float | None:
+    """The size to cut out of an elastic run, if any."""
+    if phi is None and device is None and not any(limits.values()):
+        return None
+    if phi is not None and any(limits.values()):
+        raise UsageError("--phi and a budget both say which size; give one of them")
+    return phi if phi is not None else budget_of(1, device, **limits)
 
 
 def batch_size(given: str) -> int | None:
@@ -76,8 +95,10 @@ def text(found: verb.Export, most_drop: float) -> str:
 
     out, done, chosen, hub = found.out, found.files, found.chosen, found.hub
     lines = []
+    if found.size:
+        lines.append(size_text(found.size))
     if done:
-        lines = table(done)
+        lines += table(done)
     if chosen:
         lines += passed_over(chosen, done, most_drop)
         lines.append(
@@ -88,6 +109,21 @@ def text(found: verb.Export, most_drop: float) -> str:
     if hub:
         lines.append(f"ready for the hub: {hub}")
     return "\n".join(lines)
+
+
+def size_text(size: "Sized") -> str:
+    """What was cut out, what it is worth, and where it lies."""
+    counted = cost(size.network)
+    what = (
+        f"φ {size.phi:.4g}: {counted.params:,} parameters, {counted.macs:,} MACs at {size.network.resolution} px -> "
+        f"{size.file}"
+    )
+    if size.result is None:
+        return what
+    low, high = size.result.interval()
+    return (
+        f"{what}\ntop-1 of {size.result.images:,} held-out images: {size.result.top(1):.2%} ({low:.2%} to {high:.2%})"
+    )
 
 
 def table(done: "Sequence[Exported]") -> list[str]:

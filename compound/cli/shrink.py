@@ -29,7 +29,7 @@ def shrink(
     memory: Memory = None,
     latency: Latency = None,
     minutes: Annotated[float, typer.Option(min=0.01, help="Of training, for each way.")] = verb.MINUTES,
-    ways: Annotated[str, typer.Option(help="Rules by which the network gives way, as for plan.")] = ",".join(verb.WAYS),
+    ways: Annotated[str, typer.Option(help="Rules, as for plan; prune, layers; int8, bf16.")] = ",".join(verb.WAYS),
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A folder of runs; default RUN-shrunk.")] = None,
     seed: Annotated[int, typer.Option(help="Of order and augmentation.")] = 0,
     workers: Workers = None,
@@ -58,7 +58,9 @@ def shrunk_text(found: "Shrunk") -> str:
     lines = [
         f"{'':{WIDTH}} {'px':>5} {'params':>8} {'MACs':>8} {'ms':>8}  accuracy of {images:,} held-out images",
         *(row(one) for one in (found.whole, *found.contenders)),
+        *(f"{row(one)}, too slow for the budget" for one in found.slower),
         "",
+        f"ms: one image in {found.runtime}, one call after another, all taking turns",
     ]
     told = {way: one for way, one in found.against.items() if one.interval()[0] > 0}
     open_ = [way for way in found.against if way not in told]
@@ -70,8 +72,11 @@ def shrunk_text(found: "Shrunk") -> str:
             f"{best.way} on {found.test.images:,} test images: {found.test.top(1):.2%} (95 % interval {low:.2%} to "
             f"{high:.2%})"
         )
-    place = shlex.quote(str(best.run.path))
-    lines.append(f"the winner is the run {best.run.path}; next: compound export {place} --to auto")
+    place = shlex.quote(str(best.place))
+    if best.precision == "fp32":
+        lines.append(f"the winner is the run {best.place}; next: compound export {place} --to auto")
+    else:
+        lines.append(f"the winner is the file {best.place}; next: compound predict {place} PHOTO")
     return "\n".join(lines)
 
 

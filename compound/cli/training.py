@@ -1,5 +1,6 @@
 """The options of every verb that trains, each said once, and what such a verb does with them."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,6 +120,10 @@ class TrainingOptions:
         ),
     ] = None
     teacher: Annotated[str | None, typer.Option(help="A run or .safetensors file whose answers are learned.")] = None
+    elastic: Annotated[
+        str | None,
+        typer.Option(help="Train smaller sizes with the network, e.g. φ=-2..0; export --phi or --macs cuts them out."),
+    ] = None
     patience: Annotated[int | None, typer.Option(help="Early stopping: epochs without a better holdout.")] = None
     holdout: Annotated[
         float | None, typer.Option(help="Images held out of training to choose by: a share, or from 1 on a number.")
@@ -263,6 +268,8 @@ class TrainingOptions:
             if value is not None:
                 find = find | {name} if value == "auto" else find - {name}
                 given |= {} if value == "auto" else {name: _number(value, name, kind)}
+        if self.elastic is not None:
+            given["elastic"] = smallest_phi(self.elastic)
         if self.final is not None:
             given["select"] = "best"
         memory = renamed("--memory", "--training-memory", self.memory, self.training_memory)
@@ -282,6 +289,17 @@ class TrainingOptions:
 
 
 with_training = with_options(TrainingOptions)
+
+
+def smallest_phi(text: str) -> float:
+    """The φ below 0 of `φ=-2..0`, `-2..0` or `-2`."""
+    low, dots, high = text.strip().removeprefix("φ=").removeprefix("phi=").partition("..")
+    try:
+        if (float(high) if dots else 0.0) == 0 and math.isfinite(float(low)):
+            return float(low)
+    except ValueError:
+        pass
+    raise UsageError(f"--elastic {text!r} is no range of φ that ends at 0, the network itself; use e.g. φ=-2..0")
 
 
 def _number(value: str, name: str, kind: type[int] | type[float]) -> float:

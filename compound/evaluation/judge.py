@@ -7,18 +7,18 @@ from compound.errors import CompoundError
 from compound.evaluation.result import Evaluation
 from compound.evaluation.several import SeveralLabels
 from compound.execution import Execution
-from compound.inference import as_probabilities, logits_over
+from compound.inference import Classifier, as_probabilities, logits_over
 from compound.nn import ConvNet
 from compound.parallel import gathered, rank, size
 
 
 def evaluate(
-    model: ConvNet,
+    model: ConvNet | Classifier,
     source: Source,
     classes: tuple[str, ...],
     execution: Execution = Execution(),
 ) -> Evaluation:
-    """Run `model` over `source` once, in order. The model is left in the mode it was in.
+    """Run `model`, a network or what runs one, over `source` once, in order. The network is left in the mode it was in.
 
     Several processes share the images, each image once, and all return the whole. Of a source with several labels an
     image the result is `SeveralLabels`.

@@ -3,17 +3,22 @@
 A map from new to old channels goes with the values through the network. I, O: channels in and out, of the new layer
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
 from compound.errors import UsageError
 from compound.nn.modules import Concat, Gate, LayerNorm2d, Residual, ResponseNorm2d, Scale, Sum, Wiring
+from compound.nn.moments import Pair
 
 
 class InheritError(UsageError):
     """Weights that cannot be carried over; the message says where the networks differ in kind."""
+
+
+Scores = dict[nn.Module, Tensor]  # of a convolution that chooses channels: how much each matters
 
 
 @dataclass(frozen=True)
@@ -29,17 +34,30 @@ class Channels:
 
 @dataclass
 class Walk:
-    """Copies weights layer by layer; every method takes the old module, the new one and the channels that enter."""
+    """Copies weights layer by layer; every method takes the old module, the new one and the channels that enter.
+
+    `scores` say which channels stay where fewer are asked for; without one, those with the largest filters. `norms` are
+    those that were met, in order.
+    """
 
     random: torch.Generator
+    scores: Mapping[nn.Module, Tensor] = field(default_factory=dict)
+    norms: list[Pair] = field(default_factory=list)
 
     def block(self, old: nn.Module, new: nn.Module, maps: Channels, where: str, channels: int) -> Channels:
         """A block that `channels` leave; as it is where nothing of it changes."""
         before, after = ({key: one.shape for key, one in each.state_dict().items()} for each in (old, new))
         if before == after and torch.equal(maps.index, torch.arange(maps.old)):
             new.load_state_dict(old.state_dict())
+            self.as_they_are(old, new)
             return Channels(torch.arange(channels), channels)
         return self.through(old, new, maps, where)
+
+    def as_they_are(self, old: nn.Module, new: nn.Module) -> None:
+        """Take note of the norms of parts that are alike."""
+        for a, b in zip(old.modules(), new.modules(), strict=True):
+            if isinstance(a, nn.BatchNorm2d) and isinstance(b, nn.BatchNorm2d):
+                self.norms.append(Pair(a, b, torch.arange(a.num_features)))
 
     def through(
         self, old: nn.Module, new: nn.Module, maps: Channels, where: str, want: Tensor | None = None
@@ -79,9 +97,7 @@ class Walk:
             assert isinstance(new, nn.Conv2d | nn.Linear)
             return self.layer(old, new, maps, where, want)
         if isinstance(old, nn.BatchNorm2d | LayerNorm2d | ResponseNorm2d | Scale):
-            for name, tensor in new.state_dict().items():
-                given = old.state_dict()[name]
-                tensor.copy_(given[maps.index] if given.dim() else given)
+            self.norm(old, new, maps)
             return maps
         if old.state_dict() or any(True for _ in old.children()):
             raise InheritError(f"{where}: weights of {type(old).__name__} are not carried over; train from scratch")
@@ -123,7 +139,7 @@ class Walk:
             assert isinstance(new, nn.Conv2d)
             out, weight = self.in_groups(old, new, maps, where)
         else:
-            out = self.chosen(old.weight, len(new.weight)) if want is None else want
+            out = self.chosen(old, len(new.weight)) if want is None else want
             columns = maps.index
             if isinstance(old, nn.Linear) and old.in_features > maps.old:  # several positions a channel
                 positions = old.in_features // maps.old
@@ -134,6 +150,14 @@ class Walk:
             assert new.bias is not None
             new.bias.copy_(old.bias[out])
         return Channels(out, len(old.weight))
+
+    def norm(self, old: nn.Module, new: nn.Module, maps: Channels) -> None:
+        """What a channel has by itself: norms and scales."""
+        for name, tensor in new.state_dict().items():
+            given = old.state_dict()[name]
+            tensor.copy_(given[maps.index] if given.dim() else given)
+        if isinstance(old, nn.BatchNorm2d) and isinstance(new, nn.BatchNorm2d):
+            self.norms.append(Pair(old, new, maps.index))
 
     def in_groups(self, old: nn.Conv2d, new: nn.Conv2d, maps: Channels, where: str) -> tuple[Tensor, Tensor]:
         """The rows of a convolution in groups, and its weights: every group repeats an old one."""
@@ -146,12 +170,13 @@ class Walk:
         columns = torch.arange(new.weight.shape[1]) % old.weight.shape[1]
         return out, old.weight[out][:, columns] * self.shares(columns).view(1, -1, 1, 1)
 
-    @staticmethod
-    def chosen(weight: Tensor, count: int) -> Tensor:
-        """Which old filters the `count` new ones are: all and then repeats, or those with the largest weights."""
+    def chosen(self, old: nn.Conv2d | nn.Linear, count: int) -> Tensor:
+        """Which old filters the `count` new ones are: all and then repeats, or those that matter most."""
+        weight = old.weight
         if count >= len(weight):
             return torch.arange(count) % len(weight)
-        return weight.flatten(1).abs().sum(1).topk(count).indices.sort().values
+        matters = self.scores[old] if old in self.scores else weight.flatten(1).abs().sum(1)
+        return matters.topk(count).indices.sort().values
 
     def shares(self, columns: Tensor) -> Tensor:
         """What each repeat of a channel gets of its weight, (I,): random shares that sum to one a channel."""

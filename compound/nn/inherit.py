@@ -6,8 +6,11 @@ block of a stage begins as the identity (its last norm scales by zero). Narrower
 stay. Another resolution changes no weight.
 """
 
+from functools import partial
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torchvision.transforms.v2 import functional as V
 
 from compound import ops
 from compound.blocks import Wired, block_name
@@ -15,11 +18,13 @@ from compound.network import Network, Row
 from compound.nn.build import ConvNet, build
 from compound.nn.carrying import Channels, InheritError, Walk
 from compound.nn.identity import begin_as_identity, begin_near_identity
+from compound.nn.importance import importance
+from compound.nn.moments import keep_moments
 from compound.notes import note
 
 __all__ = ["InheritError", "inherit"]
 
-DRAWN = 8  # images that stand for the data where none are given
+DRAWN = 8  # images that stand for the data where none are given, and that new blocks are fitted on
 SHOWS = 1e-3  # of the largest logit; less is rounding
 
 
@@ -29,7 +34,8 @@ def inherit(model: ConvNet, network: Network, *, seed: int = 0, images: Tensor |
 
     Exact, up to rounding errors, where no dimension shrinks and every stage has residual blocks or no new ones, apart
     from layer norms over more channels. A new block without a shortcut begins as near to the identity as it can on
-    `images` (N, C, H, W), preprocessed, or on noise. By how much the logits on them changed is noted where it shows.
+    `images` (N, C, H, W), preprocessed, or on noise; where layers are narrower, all of them say which channels stay,
+    and without any the largest filters do. By how much the logits on them changed is noted where it shows.
     A block of which nothing changes is carried over as it is. Raises `InheritError`, before anything is built, where
     stages are of another kind, for cells, and where channels get other ones that are split, shuffled or side by side in
     a sum, or lie in groups that do not fit.
@@ -41,10 +47,11 @@ def inherit(model: ConvNet, network: Network, *, seed: int = 0, images: Tensor |
     check_operators(model.network, network)
     side = model.network.resolution
     noise = torch.randn(DRAWN, channels, side, side, generator=torch.Generator().manual_seed(seed))
-    images = noise if images is None else images
     training = model.training
     new = build(network.with_(classes=model.classes), seed=seed).eval()
-    walk = Walk(torch.Generator().manual_seed(seed))
+    shown = None if images is None or not is_narrower(new, model) else images
+    walk = Walk(torch.Generator().manual_seed(seed), {} if shown is None else importance(model, [shown], seed=seed))
+    images = noise if images is None else images[:DRAWN]
     maps = walk.through(model.stem, new.stem, Channels(torch.arange(channels), channels), "stem")
     leaving = {(row.stage, row.repeat): row.output[0] for row in network.blocks()}
     for number in range(1, len(network.stages) + 1):
@@ -60,11 +67,28 @@ def inherit(model: ConvNet, network: Network, *, seed: int = 0, images: Tensor |
                 x = block(x)
     maps = walk.through(model.features, new.features, maps, "head")
     walk.through(model.classifier, new.classifier, maps, "classifier", torch.arange(model.classes))
+    if shown is not None:
+        own = resized(shown, network.resolution)
+        keep_moments(partial(model.eval(), shown), partial(new, own), walk.norms)
+        model.train(training)
     say_change(model, new, images)
     if network.classes != model.classes:
         fresh = build(network, seed=seed)
         new.network, new.classifier = network, fresh.classifier
     return new.train(training)
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    return images if images.shape[-1] == side else V.resize(images, [side, side], antialias=True)
+
+
+def is_narrower(new: nn.Module, old: nn.Module) -> bool:
+    """Whether some layer of `new` makes fewer channels than in `old`."""
+    before = old.state_dict()
+    return any(
+        tensor.dim() > 1 and name in before and len(tensor) < len(before[name])
+        for name, tensor in new.state_dict().items()
+    )
 
 
 def reaching(model: ConvNet, stage: int, blocks: int, images: Tensor) -> Tensor:

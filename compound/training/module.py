@@ -12,6 +12,7 @@ from compound.data import Batch, Preprocessing
 from compound.nn import ConvNet, lean
 from compound.parallel import rank, share_statistics
 from compound.training.compiled import Compiled
+from compound.training.elastic import find_elastic
 from compound.training.growing import between, grown_at
 from compound.training.losses import classification_loss, distillation_loss, hits, mixed
 from compound.training.optim import make_optimizer, set_rate
@@ -39,6 +40,7 @@ class Training(LightningModule):
         self.dropouts = [(each, each.p) for each in model.modules() if grows and isinstance(each, nn.Dropout)]
         self.seed = seed
         self.teacher = teacher
+        self.elastic = find_elastic(self.model, recipe)
         self.compiled: Compiled | None = None
         self.preprocessing = Preprocessing.of(model.network)
         self.fresh_norms = False  # whether norms begin with the statistics of no image
@@ -141,12 +143,12 @@ class Training(LightningModule):
         return mixed(images.float() / 255, labels, self.model.classes, mixup, cutmix)
 
     def loss(self, logits: Tensor, targets: Tensor, images: Tensor) -> Tensor:
-        """The recipe's mean loss over a part of the batch, the teacher's share included."""
+        """The recipe's mean loss over a part of the batch, the teacher's share and smaller sizes included."""
         loss = classification_loss(logits, targets, self.recipe)
-        if self.teacher is None:
-            return loss
-        taught = distillation_loss(logits, self.teacher(images), self.recipe.teacher_temperature)
-        return loss.lerp(taught, self.recipe.teacher_weight)
+        if self.teacher is not None:
+            taught = distillation_loss(logits, self.teacher(images), self.recipe.teacher_temperature)
+            loss = loss.lerp(taught, self.recipe.teacher_weight)
+        return loss if self.elastic is None else loss + self.elastic.loss(logits, images)
 
     def on_validation_epoch_start(self) -> None:
         share_statistics(self.model)  # the average's, where there is one

@@ -14,6 +14,7 @@ Compile = Literal["auto", "never", "always", "graphs"]
 Precision = Literal["auto", "fp32", "bf16"]
 
 # A rate may be absurd, and then the loss says so; decay that turns all weights around at every step says nothing.
+SMALLEST = -10.0  # φ of an elastic network, a thousandth of its cost
 MOST = {"rate": 1e12, "weight_decay": 1e4, "training_memory": math.inf}
 
 
@@ -65,6 +66,9 @@ class Recipe:
     grow_magnitude: float = 1.0
     grow_dropout: float = 1.0
     grow_order: Literal["rising", "random"] = "rising"
+    # φ of the smallest of the networks that the compound rule makes of this one and that share its weights, each step
+    # training some of them (see `elastic`); 0 trains this one alone.
+    elastic: float = 0.0
     ema: float = 0.0  # decay of the weights' moving average; 0 for none
     select: Literal["last", "best"] = "last"  # best: the epoch with the highest accuracy on the holdout
     patience: int | None = None  # epochs without a better one after which training stops, and the best is kept
@@ -134,6 +138,8 @@ class Recipe:
                 f"grow_magnitude {self.grow_magnitude} is of RandAugment, and the policy is {self.augment.policy}; "
                 "use policy: randaugment"
             )
+        if not SMALLEST <= self.elastic <= 0:
+            raise UsageError(f"elastic {self.elastic:g} is no φ below 0; use e.g. -2, or 0 for one size")
         if self.patience is not None and self.patience < 1:
             raise UsageError(f"patience {self.patience} stops before the first epoch; use 1 or more, or leave it out")
 

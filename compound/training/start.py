@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from compound.cost import cost
 from compound.data import DataSet, Preprocessing, Source, make_loader, subset
 from compound.data.split import stratified
 from compound.errors import UsageError
@@ -16,10 +17,12 @@ from compound.nn.weights import same_layers
 from compound.notes import heard_by, note, silent
 from compound.parallel import is_first
 from compound.training.probe import SOME, choose_penalty, features, fit_linear
+from compound.training.settling import settle
 from compound.training.transfer import Transfer
 
 PROBED = 10_000  # images that a first classifier is fitted on; with more, training itself soon finds a better one
 LOOKED_AT = 8  # images that new blocks without shortcuts are fitted on
+CHOSEN_ON = 128  # images by which the channels of a narrower network are chosen
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,9 @@ def first_model(
     network = network.for_data(data)
     if start.inherited is not None:
         given, _ = load_weights(start.inherited, start.of, several=True)
-        model = _inherited(given, network, data, seed)
+        model = _inherited(given, network, data, seed, transfer)
     elif start.weights is not None:
-        model = _with_weights(network, data, start.weights, start.of, seed)
+        model = _with_weights(network, data, start, seed, transfer)
     else:
         model = build(network, seed=seed)
     model.several, model.unknown, model.sets = data.several, None, None
@@ -81,30 +84,37 @@ def first_model(
     return model
 
 
-def looked_at(network: Network, source: Source) -> Tensor | None:
+def looked_at(network: Network, source: Source, count: int = LOOKED_AT) -> Tensor | None:
     """Some images of `source` as `network` sees them, (N, C, H, W); None where none of the first ones can be read."""
     preprocessing = Preprocessing.of(network)
-    images = next(iter(make_loader(source, preprocessing, LOOKED_AT))).images
+    images = next(iter(make_loader(source, preprocessing, count))).images
     return preprocessing.normalise(images) if len(images) else None
 
 
-def _inherited(given: ConvNet, network: Network, data: DataSet, seed: int) -> ConvNet:
-    """What `network` inherits from `given`, on images of the data."""
+def _inherited(given: ConvNet, network: Network, data: DataSet, seed: int, transfer: Transfer) -> ConvNet:
+    """What `network` inherits from `given`, on images of the data; a smaller one as near to it as it can be."""
+    given = with_channels(given, data.channels)
+    changed = not same_layers(network, given.network)
+    smaller = changed and cost(network).macs < cost(given.network.for_data(data)).macs
+    source, count = (at_most(CHOSEN_ON, data.train, seed), CHOSEN_ON) if smaller else (data.train, LOOKED_AT)
     with nullcontext() if is_first() else heard_by(silent):
-        images = looked_at(given.network, data.train)
-        return inherit(with_channels(given, data.channels), network, seed=seed, images=images)
+        model = inherit(given, network, seed=seed, images=looked_at(given.network, source, count))
+    if smaller and not transfer.probe_first:
+        settle(model, given, data.train, seed=seed)
+    return model
 
 
-def _with_weights(network: Network, data: DataSet, weights: str | Path, of: Network | None, seed: int) -> ConvNet:
-    """`network` with what `weights` have of its shapes; where its layers differ from theirs, what it inherits."""
-    given, _ = load_weights(weights, of or network, several=True, to_train=True)
+def _with_weights(network: Network, data: DataSet, start: Start, seed: int, transfer: Transfer) -> ConvNet:
+    """`network` with what weights have of its shapes; where its layers differ from theirs, what it inherits."""
+    assert start.weights is not None
+    given, _ = load_weights(start.weights, start.of or network, several=True, to_train=True)
     if given.network.style != network.style:
         raise UsageError(
-            f"{weights} was trained with {given.network.style} and {network.name} has {network.style}; "
+            f"{start.weights} was trained with {given.network.style} and {network.name} has {network.style}; "
             "take the style of the weights (see `adopted`)"
         )
     if not same_layers(network, given.network):
-        return _inherited(given, network, data, seed)
+        return _inherited(given, network, data, seed, transfer)
     state = with_channels(given, data.channels).state_dict()
     model = build(network, seed=seed)
     fresh = model.state_dict()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compound.cost import cost
@@ -13,24 +14,36 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Contender:
-    """A network in the competition: its run, what it makes of the held-out images, and `seconds` of one call."""
+    """A network in the competition: its run, what it makes of the held-out images, and `seconds` of one call.
+
+    `file`: what computes it, an exported file; of `precision` other than fp32 the file is what competes.
+    """
 
     way: str
     run: "Run"
     result: "Evaluation"
     seconds: float | None = None
+    file: Path | None = None
+    precision: str = "fp32"
+
+    @property
+    def place(self) -> Path:
+        """The run, or the file that is more than it."""
+        return self.run.path if self.precision == "fp32" or self.file is None else self.file
 
     def to_json(self) -> dict[str, Any]:
         counted, network = cost(self.run.network), self.run.network
         return {
             "way": self.way,
-            "out": str(self.run.path),
+            "out": str(self.place),
+            "precision": self.precision,
             "resolution": network.resolution,
             "params": counted.params,
             "macs": counted.macs,
             "seconds": self.seconds,
             "top1": self.result.top(1),
             "top1_interval": list(self.result.interval()),
+            "loss": self.result.loss,
         }
 
 
@@ -38,14 +51,17 @@ class Contender:
 class Shrunk:
     """The network as it was, those within the budget, the best first, and why other ways were left out.
 
-    `against`: each other way beside the winner, image by image. `test`: the winner on the test images, which were
-    looked at for it alone; None until then.
+    `against`: each other way beside the winner, image by image. `slower`: files of another precision that took longer
+    than the budget or, where it is not in seconds, than all networks within it. `runtime`: what they were timed in.
+    `test`: the winner on the test images, which were looked at for it alone; None until then.
     """
 
     whole: Contender
     contenders: tuple[Contender, ...]
     left_out: Mapping[str, str]
     against: "Mapping[str, Comparison]" = field(default_factory=dict)
+    slower: tuple[Contender, ...] = ()
+    runtime: str = ""
     test: "Evaluation | None" = None
 
     @property
@@ -59,9 +75,11 @@ class Shrunk:
         }
         return {
             "images": self.whole.result.images,
+            "runtime": self.runtime,
             "whole": self.whole.to_json(),
             "ways": [one.to_json() | ({"against_winner": told[one.way]} if one.way in told else {})
                      for one in self.contenders],
+            "slower": [one.to_json() for one in self.slower],
             "left_out": dict(self.left_out),
             "winner": self.winner.way,
             "test": self.test.summary() if self.test else None,

@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from compound.bounds import check_call
+from compound.budget import Budget
 from compound.documents import read_json
 from compound.errors import UsageError
 from compound.files import stands
 from compound.verbs.given import Place, Say, heard, silent
 from compound.verbs.models import find_model
+from compound.verbs.sizes import Sized, cut_size
 
 if TYPE_CHECKING:
     from compound.data import Source
@@ -24,12 +26,13 @@ AUTO = ("onnx", "openvino")  # the formats that `auto` tries; PyTorch itself nee
 @dataclass(frozen=True)
 class Export:
     """The files in the folder `out` with what was measured of each; the chosen way, and the folder for the hub, where
-    they were asked for."""
+    they were asked for; the size that was cut out of an elastic run."""
 
     out: Path
     files: "tuple[Exported, ...]"
     chosen: "Exported | None" = None
     hub: Path | None = None
+    size: Sized | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -37,6 +40,7 @@ class Export:
             "files": [_told(one) for one in self.files],
             "chosen": _told(self.chosen) if self.chosen else None,
             "hub": str(self.hub) if self.hub else None,
+            **({"size": self.size.to_json()} if self.size else {}),
         }
 
 
@@ -47,8 +51,9 @@ def _told(one: "Exported") -> dict[str, Any]:
 @heard
 def export(
     model: Place,
-    to: str | Sequence[str],
+    to: str | Sequence[str] = (),
     *,
+    size: Budget | float | None = None,
     weights: Place | None = None,
     out: Place | None = None,
     batch: int | None = None,
@@ -64,6 +69,8 @@ def export(
         model: a run or a weights file; with `weights`, the name of a network.
         to: one or more of `onnx`, `openvino`, `executorch`, `coreml`, `torch`, `hub`; `auto`: all runtimes that are
             here, each measured, and the fastest chosen, which `compound.predict` and the server then use.
+        size: of a run that was trained with smaller sizes (`Recipe.elastic`), the φ of one or a budget for it: it is
+            cut out as a network with weights of its own, model.safetensors in `out`, and that is exported.
         weights: another library's weights, or a published name, for the network `model`.
         out: a folder; by default `export` in the run, or beside the weights file.
         batch: images a call; None: any number. takes: `uint8`: pixels (N, C, R, R); `float`: normalised ones.
@@ -81,11 +88,16 @@ def export(
     from compound.deploy.hub import write_hub_folder
     from compound.runtimes import FORMATS
 
-    wanted, name = find_formats(to, most_drop, batch), fspath(model)
+    wanted, name = find_formats(to, most_drop, batch, size), fspath(model)
+    cut = None
+    if size is not None:
+        told = f"phi{size:g}" if not isinstance(size, Budget) else "budget"
+        place = Path(out) if out is not None else ways.export_folder(name) / told
+        cut = cut_size(Path(name), size, place)
     if "auto" in wanted and weights:
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
-    net, described = find_model(model, weights)
-    place = Path(out) if out is not None else ways.export_folder(name)
+    net, described = find_model(cut.file if cut else model, weights)
+    place = cut.file.parent if cut else Path(out) if out is not None else ways.export_folder(name)
     formats = [one for one in FORMATS if one in wanted or ("auto" in wanted and one in AUTO)]
     done: list[Exported] = []
     chosen = hub = None
@@ -100,13 +112,15 @@ def export(
     if "auto" in wanted:
         done = ways.compare_ways(net, described, place, done, checked)
         chosen = ways.choose(done, most_drop)
-        ways.write_choice(place, chosen, done, weights_file(name))
+        ways.write_choice(place, chosen, done, weights_file(cut.file if cut else name))
     if "hub" in wanted:
         hub = write_hub_folder(net, described.classes, place / "hub", read_evaluation(Path(name) / "evaluation.json"))
-    return Export(place, tuple(done), chosen, hub)
+    return Export(place, tuple(done), chosen, hub, cut)
 
 
-def find_formats(to: str | Sequence[str], most_drop: float, batch: int | None = None) -> set[str]:
+def find_formats(
+    to: str | Sequence[str], most_drop: float, batch: int | None = None, size: Budget | float | None = None
+) -> set[str]:
     """What is asked for.
 
     Raises `UsageError` for what is none of the formats, for a drop that none is chosen by, and for a batch that no
@@ -119,8 +133,10 @@ def find_formats(to: str | Sequence[str], most_drop: float, batch: int | None = 
         raise UsageError(f"--max-drop {most_drop} is not a number of points of accuracy; use 0 to 100, usually 0.1")
     wanted = {to} if isinstance(to, str) else set(to)
     unknown = sorted(wanted - {*FORMATS, "auto", "hub"})
-    if unknown or not wanted:
-        raise UsageError(f"there is no format {(unknown or [''])[0]!r}; use {', '.join(FORMATS)}, hub or auto")
+    if not wanted and size is None:
+        raise UsageError(f"--to says which format; use {', '.join(FORMATS)}, hub or auto")
+    if unknown:
+        raise UsageError(f"there is no format {unknown[0]!r}; use {', '.join(FORMATS)}, hub or auto")
     return wanted
 
 

@@ -1,20 +1,20 @@
 """`compound.shrink`: a trained network brought within a budget by every way there is, and which of them wins."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compound.budget import Budget, fit_budget
+from compound.budget import Budget
 from compound.cost import cost
-from compound.errors import BudgetError, UsageError
+from compound.errors import UsageError
 from compound.files import make_folder, write_json
-from compound.network import Network
-from compound.scaling import RULES
 from compound.trials.sharing import COMMAND
 from compound.verbs.contest import Contender, Shrunk
 from compound.verbs.given import Place, Say, check_budget, heard, silent
+from compound.verbs.timed import WHOLE, timed
+from compound.verbs.ways import CUTS, PRECISIONS, Way, find_ways, refuse_unknown
 
 if TYPE_CHECKING:
     from compound.data import DataSet
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from compound.training import Recipe, Run, Setup
 
 FILE = "shrink.json"  # in the folder of all ways
-# The rules by which a network gives way: all dimensions, one of them alone, and images alone.
-WAYS = ("compound", "width", "depth", "shrink")
+# Rules by which a network gives way (all dimensions, channels alone, images alone), cuts within it, and precisions.
+WAYS = ("compound", "width", "shrink", *CUTS, *PRECISIONS)
 MINUTES = 3.0
 
 
@@ -43,15 +43,18 @@ def shrink(
 ) -> Shrunk:
     """Bring a trained network within a budget by several ways, each for the same minutes, and keep the best.
 
-    Every way is a rule of scaling: the network within the budget inherits what it can from the run and has the run as
-    its teacher (Hinton et al. 2015). All are judged by the run's held-out images, which none of them was trained on,
-    and timed in one session; the winner alone is then judged by the test images.
+    A way is a rule of scaling, or cuts within the network: the network within the budget begins with what it can have
+    of the run and has the run as its teacher (Hinton et al. 2015). Beside them stands the network as it was as a file
+    of another precision, which competes where it is no slower than the budget. All are judged by the run's held-out
+    images, which none of them was trained on, and timed in one session; the winner alone is then judged by the test
+    images.
 
     Args:
         run: a trained run that holds out images.
         budget: limits of the network (see `compound.Budget`).
         out: a folder for a run a way and shrink.json; by default beside the run.
-        ways: names of `compound.scaling.RULES`; `shrink` gives up resolution alone.
+        ways: names of `compound.scaling.RULES`, of which `shrink` gives up resolution alone; `prune` (blocks narrower
+            inside or left out), `layers` (blocks left out); `int8` and `bf16`.
         recipe: of every training; by default the run's own for 3 minutes, with the run as its teacher.
         setup: where they run, their seed, and what is shown. turns: of the timing.
         command: the words that asked for it, which the folder keeps, so that `compound resume` can ask again.
@@ -68,24 +71,25 @@ def shrink(
     whole, setup = open_run(Path(run)), setup or Setup()
     images, _ = data_of_run(whole)
     refuse(whole, images, budget, ways)
-    networks, left_out = within(whole.network.for_data(images), budget, ways)
-    for way, reason in left_out.items():
-        say(f"left out: {way}: {reason}")
     folder = make_folder(Path(out) if out is not None else whole.path.with_name(f"{whole.path.name}-shrunk"))
     if command:
         write_json(folder / COMMAND, {"arguments": list(command)})
+    found, left_out = find_ways(whole, images, budget, ways, folder, setup.seed)
+    for way, reason in left_out.items():
+        say(f"left out: {way}: {reason}")
     recipe = recipe or replace(whole.recipe, minutes=MINUTES)
     recipe = replace(recipe, find=(), teacher=str(whole.path))
-    contenders = []
-    for number, (way, network) in enumerate(networks.items(), 1):
-        say(f"{number} of {len(networks)}, {way}: {cost(network).macs:,} MACs at {network.resolution} px")
-        made = trained(network, whole, recipe, folder / way, setup)
-        contenders.append(Contender(way, made, held_out(made, images, setup)))
-    first = Contender("as it was", whole, held_out(whole, images, setup))
-    found = timed(ranked(first, contenders, left_out), setup, turns)
-    found = replace(found, test=_final(found.winner.run, setup, say))
-    write_json(folder / FILE, found.to_json())
-    return found
+    contenders = [Contender(WHOLE, whole, held_out(whole, images, setup))]
+    for number, (name, step) in enumerate(found.items(), 1):
+        network = step.network
+        say(f"{number} of {len(found)}, {name}: {cost(network).macs:,} MACs at {network.resolution} px")
+        made = trained(step, whole, recipe, folder / name, setup)
+        contenders.append(Contender(name, made, held_out(made, images, setup)))
+    everyone, runtime, missing = timed(contenders, ways, images, folder, setup, turns)
+    result = replace(ranked(everyone, left_out | missing, budget), runtime=runtime)
+    result = replace(result, test=_final(result.winner, images, setup, say))
+    write_json(folder / FILE, result.to_json())
+    return result
 
 
 def refuse(run: "Run", images: "DataSet", budget: Budget, ways: Sequence[str]) -> None:
@@ -100,57 +104,26 @@ def refuse(run: "Run", images: "DataSet", budget: Budget, ways: Sequence[str]) -
         raise UsageError(
             f"{run.path} holds out no images, and by others ways cannot be compared; train with e.g. --holdout 0.1"
         )
-    unknown = [way for way in ways if way not in RULES]
-    if unknown:
-        raise UsageError(f"there is no way {unknown[0]!r}; use some of {', '.join(RULES)}")
+    refuse_unknown(ways)
     if budget.admits(budget.cost(run.network)):
         raise UsageError(f"{run.path} is within the budget as it is; give a smaller one")
 
 
-def within(network: Network, budget: Budget, ways: Sequence[str]) -> tuple[dict[str, Network], dict[str, str]]:
-    """The network that each way makes of `network` within the budget, and why some make none.
-
-    Raises `BudgetError` where none does.
-    """
-    from compound.nn.carrying import InheritError
-    from compound.nn.inherit import check_kinds, check_operators
-
-    found: dict[str, Network] = {}
-    left_out: dict[str, str] = {}
-    for way in dict.fromkeys(ways):
-        try:
-            made = fit_budget(network, budget, RULES[way]).network
-            check_kinds(network, made)
-            check_operators(network, made)
-        except (BudgetError, InheritError, UsageError) as error:
-            left_out[way] = str(error)
-            continue
-        same = [other for other, one in found.items() if one.with_(name=made.name) == made]
-        if same:
-            left_out[way] = f"the same network as by {same[0]}"
-        else:
-            found[way] = made
-    if not found:
-        raise BudgetError(f"no way brings {network.name} within the budget: {next(iter(left_out.values()))}")
-    return found, left_out
-
-
-def trained(network: Network, whole: "Run", recipe: "Recipe", place: Path, setup: "Setup") -> "Run":
+def trained(way: Way, whole: "Run", recipe: "Recipe", place: Path, setup: "Setup") -> "Run":
     """The run of one way: done, gone on with, or begun from what `whole` has learned."""
-    from compound.training import Start, open_run
+    from compound.training import open_run
     from compound.training.open import is_taken
     from compound.verbs.resume import resume
     from compound.verbs.train import train
 
     if is_taken(place):
         there = open_run(place)
-        if there.network.with_(name=network.name) != network:
+        if there.network.with_(name=way.network.name) != way.network:
             raise UsageError(f"{place} has a run of another network; give another --out, or move it away")
         if there.state == "done" and there.weights.is_file():
             return there
         return resume(place, setup=replace(setup, final=False)).run
-    start = Start(inherited=whole.path, of=whole.network)
-    return train(network, whole.spec, recipe, place, setup=replace(setup, start=start, final=False)).run
+    return train(way.network, whole.spec, recipe, place, setup=replace(setup, start=way.start, final=False)).run
 
 
 def held_out(run: "Run", images: "DataSet", setup: "Setup") -> "Evaluation":
@@ -162,31 +135,33 @@ def held_out(run: "Run", images: "DataSet", setup: "Setup") -> "Evaluation":
     return evaluate(model, images.holdout, described.classes, setup.execution)
 
 
-def ranked(whole: Contender, contenders: Sequence[Contender], left_out: dict[str, str]) -> Shrunk:
-    """The best first, and each other one beside it; of equally good ones the cheaper."""
+def ranked(everyone: Sequence[Contender], left_out: Mapping[str, str], budget: Budget) -> Shrunk:
+    """The best first, and each other one beside it; of equally good ones the cheaper. The first is as it was.
+
+    A file of another precision competes where it is as fast as the budget asks or, of a budget that is not in seconds,
+    as the slowest network within it.
+    """
     from compound.evaluation import compare
 
-    order = sorted(contenders, key=lambda one: (-one.result.top(1), cost(one.run.network).macs))
-    best, *others = order
-    against = {one.way: compare(one.result, best.result) for one in others}
-    return Shrunk(whole, tuple(order), left_out, against)
+    whole, *others = everyone
+    networks = [one for one in others if one.precision == "fp32"]
+    most = budget.latency or max(one.seconds or 0.0 for one in networks)
+    files = [one for one in others if one.precision != "fp32"]
+    fast = [one for one in files if (one.seconds or 0.0) <= most]
+    best, *rest = sorted([*networks, *fast], key=lambda one: (-one.result.top(1), one.seconds or 0.0))
+    against = {one.way: compare(one.result, best.result) for one in rest}
+    slower = tuple(one for one in files if one not in fast)
+    return Shrunk(whole, (best, *rest), left_out, against, slower)
 
 
-def timed(found: Shrunk, setup: "Setup", turns: "Turns | None") -> Shrunk:
-    """With the seconds of one call of each, all taking turns."""
-    from compound.verbs.measure import measure
-
-    everyone = (found.whole, *found.contenders)
-    session = measure([str(one.run.path) for one in everyone], threads=setup.execution.threads or 1, turns=turns)
-    seconds = {one.subject.name: one.timing.median for one in session.measured}
-    first, *others = (replace(one, seconds=seconds.get(str(one.run.path))) for one in everyone)
-    return replace(found, whole=first, contenders=tuple(others))
-
-
-def _final(run: "Run", setup: "Setup", say: Say) -> "Evaluation":
+def _final(winner: Contender, images: "DataSet", setup: "Setup", say: Say) -> "Evaluation":
     """The winner on the test images: once, and the same again where all was trained before."""
+    from compound.evaluation import evaluate as judge
+    from compound.runtimes import open_runtime
     from compound.training.final import is_unseen
     from compound.verbs.evaluate import Judging, evaluate
 
-    judging = Judging(final=True) if is_unseen(run) else Judging(again=True)
-    return evaluate(run.path, judging=judging, execution=setup.execution, say=say).result
+    if winner.precision != "fp32" and winner.file is not None:
+        return judge(open_runtime(winner.file, winner.precision), images.test, images.classes, setup.execution)
+    judging = Judging(final=True) if is_unseen(winner.run) else Judging(again=True)
+    return evaluate(winner.run.path, judging=judging, execution=setup.execution, say=say).result

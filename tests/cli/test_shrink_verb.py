@@ -1,7 +1,7 @@
 """`compound shrink`: a trained network within a budget, by the way that keeps most of its accuracy."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from compound.measurement import Turns
 from compound.training import open_run
 from compound.training.judging import data_of_run
 from compound.training.seen import read_seen
+from compound.verbs import timed
 from compound.verbs.contest import Shrunk
 
 RECIPE = replace(RECIPES["small"], epochs=1, batch=16, precision="fp32")
@@ -24,6 +25,14 @@ WIDE = TINY.replace("channels: 8}", "channels: 32}").replace(
     "stem: {block: conv, channels: 8", "stem: {block: conv, channels: 16"
 )
 TURNS = Turns(2, 1, 0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def timed_in_pytorch() -> Iterator[None]:
+    """No files of other runtimes, which take a second each to write."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(timed, "is_here", lambda name: False)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +51,14 @@ def budget(run: Path) -> Budget:
 
 @pytest.fixture(scope="module")
 def found(run: Path, budget: Budget) -> Shrunk:
-    return compound.shrink(run, budget, ways=("width", "shrink", "resolution"), recipe=RECIPE, turns=TURNS)
+    return compound.shrink(run, budget, ways=("width", "shrink", "resolution", "prune"), recipe=RECIPE, turns=TURNS)
 
 
 @pytest.mark.long
 def test_every_way_is_within_the_budget_and_judged_by_images_that_none_has_seen(
     run: Path, budget: Budget, found: Shrunk
 ) -> None:
-    assert {one.way for one in found.contenders} == {"width", "shrink"}
+    assert {one.way for one in found.contenders} == {"width", "shrink", "prune"}
     assert found.left_out == {"resolution": "the same network as by shrink"}
     images, _ = data_of_run(open_run(run))
     held = images.holdout.identities()
@@ -68,7 +77,7 @@ def test_every_way_is_within_the_budget_and_judged_by_images_that_none_has_seen(
 def test_the_best_wins_and_it_alone_looks_at_the_test_images(found: Shrunk) -> None:
     accuracies = [one.result.top(1) for one in found.contenders]
     assert accuracies == sorted(accuracies, reverse=True)
-    winner, loser = found.contenders
+    winner, loser, _ = found.contenders
     assert found.winner == winner
     assert found.test is not None
     assert found.test.images == len(data_of_run(winner.run)[0].test)
@@ -80,11 +89,30 @@ def test_the_best_wins_and_it_alone_looks_at_the_test_images(found: Shrunk) -> N
     assert told["winner"] == winner.way
 
 
+@pytest.mark.slow
+def test_the_network_as_it_was_competes_in_other_precisions_where_it_is_as_fast(
+    run: Path, budget: Budget, found: Shrunk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("nncf")
+    monkeypatch.setattr(timed, "is_here", lambda name: name == "openvino")
+    again = compound.shrink(
+        run, budget, found.winner.run.path.parent, ways=("width", "int8", "bf16"), recipe=RECIPE, turns=TURNS
+    )
+    files = {one.precision: one for one in (*again.contenders, *again.slower) if one.precision != "fp32"}
+    assert set(files) == {"int8", "bf16"}
+    assert files["int8"].place.name == "model-int8.xml"
+    width = next(one for one in again.contenders if one.way == "width")
+    for one in again.slower:
+        assert (one.seconds or 0) > (width.seconds or 0)
+    assert files["bf16"].result.top(1) == pytest.approx(again.whole.result.top(1), abs=0.1)
+
+
 @pytest.mark.long
 def test_what_was_trained_is_not_trained_again(run: Path, budget: Budget, found: Shrunk) -> None:
     before = {one.way: one.run.weights.stat().st_mtime_ns for one in found.contenders}
     again = compound.shrink(run, budget, ways=("width", "shrink"), recipe=RECIPE, turns=TURNS)
-    assert {one.way: one.run.weights.stat().st_mtime_ns for one in again.contenders} == before
+    for one in again.contenders:
+        assert one.run.weights.stat().st_mtime_ns == before[one.way]
     assert again.winner.way == found.winner.way
     with pytest.raises(UsageError, match=r"width has a run of another network; give another --out"):
         compound.shrink(run, Budget(macs=0.25 * cost(open_run(run).network).macs), ways=("width",), recipe=RECIPE)

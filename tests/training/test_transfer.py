@@ -7,6 +7,7 @@ import torch
 
 from compound.nn import build, save_weights, with_channels
 from compound.training import start_run
+from compound.training.settling import nearest
 from compound.training.start import Start, first_model
 
 
@@ -52,3 +53,13 @@ def test_weights_of_another_network_are_refused(tmp_path, network, data, recipe)
     run = start_run(network, data, recipe, tmp_path / "run")
     with pytest.raises(Exception, match="holds other, which is not the tiny that was asked for"):
         first_model(run.network, data, run.recipe.transfer, Start(weights))
+
+
+def test_a_classifier_moves_to_where_it_answers_as_the_larger_network_does_unless_that_shows_nothing():
+    random = torch.Generator().manual_seed(0)
+    values, noise = torch.randn(400, 5, generator=random), torch.randn(400, 3, generator=random)
+    truth = torch.randn(5, 3, generator=random)
+    found = nearest(values, values @ truth + 2)
+    assert torch.allclose(found.weight, truth.T, atol=1e-2)
+    assert torch.allclose(found.bias, torch.full((3,), 2.0), atol=1e-2)
+    assert nearest(values[:, :1], noise).weight.abs().max() < 0.2
