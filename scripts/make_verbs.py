@@ -54,7 +54,7 @@ def _section(name: str, command: Any) -> str:
 
 
 def _named(argument: Any) -> str:
-    return str(argument.metavar or argument.name.upper()).strip("[]")
+    return str(argument.metavar or argument.name.upper()).translate({ord("["): None, ord("]"): None})
 
 
 def _row(name: str, parameter: Any) -> str:

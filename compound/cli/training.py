@@ -12,6 +12,7 @@ from compound.cli.execution import DamagedLimit, Device, Workers
 from compound.cli.options import renamed, with_options
 from compound.errors import UsageError
 from compound.mapping import from_mapping, to_mapping
+from compound.notes import note
 from compound.quantity import interval, quantity
 
 if TYPE_CHECKING:
@@ -233,6 +234,8 @@ class TrainingOptions:
         refuse_early(self.setup(progress=False), recipe, self.out, network)
         images = find_data(self.spec(where, MINIVAL.get(recipe.name)))
         usual = usual_recipe(bool(self.weights), images, self.rate is not None)
+        if self.recipe is None and usual != usual_recipe(bool(self.weights), images):
+            note("--rate is taken for a rate of SGD: recipe small, not few as for few images; --recipe names another")
         if self.recipe is None and usual != recipe.name:
             memory = self.training_memory or self.memory
             recipe = replace(self, recipe=usual, memory=None, training_memory=memory).find_recipe()

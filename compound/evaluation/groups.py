@@ -108,7 +108,7 @@ def compared(kinds: dict[str, list[str]], right: torch.Tensor) -> list[Group]:
     found = []
     for by, names in kinds.items():
         images, ones = Counter(names), Counter(name for name, hit in zip(names, hits, strict=True) if hit)
-        for name, count in images.most_common(MOST) if len(images) > 1 else ():
+        for name, count in sorted(images.most_common(MOST), key=_third) if len(images) > 1 else ():
             found.append((by, name, count, ones[name], len(hits) - count, total - ones[name]))
     able = [min(group[2], group[4]) >= LEAST for group in found]
     return [Group(*group, sum(able) if fit else 0) for group, fit in zip(found, able, strict=True)]
@@ -134,6 +134,11 @@ def thirds(values: NDArray[np.float64], form: str) -> list[str]:
     low, high = form.format(first), form.format(second)
     named = (f"up to {low}", f"{low} to {high}", f"over {high}")
     return [named[int(value > first) + int(value > second)] for value in values]
+
+
+def _third(group: tuple[str, int]) -> int:
+    """The place of a third among its like; groups of other kinds stay in their order, the largest first."""
+    return group[0].startswith("over ") - group[0].startswith("up to ")
 
 
 def folders(names: Sequence[str], classes: Sequence[str]) -> list[str]:

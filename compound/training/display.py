@@ -30,8 +30,8 @@ def memory_text() -> str:
 class Display(Callback):
     """A bar with rate, time left and memory on a terminal, and a line an epoch everywhere; all on standard error.
 
-    Without a terminal a line every `EVERY` seconds says how far a long epoch has come. A number of epochs that was
-    planned anew is called so.
+    Without a terminal a line every `EVERY` seconds says how far a long epoch has come. A number of epochs that is
+    another by more than a tenth is told by itself.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -87,7 +87,7 @@ class Display(Callback):
             f"left {int(left // 60)}:{int(left % 60):02d}" + (f"\nmemory {memory_text()}" if epoch == last else ""),
             soft_wrap=True,
         )
-        if last != self.planned:
+        if abs(last - self.planned) > self.planned / 10:  # every line has the number
             self.console.print(f"planned anew: {last} epochs instead of {self.planned}, what the minutes hold now")
             self.planned = last
 

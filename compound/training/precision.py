@@ -67,7 +67,7 @@ def race(network: Network, data: DataSet, recipe: Recipe, execution: Execution) 
             trial.step(batch)
             times[kind].append(time.perf_counter() - begun)
         pairs = [sum(pair) for pair in zip(*times.values(), strict=True)]
-        if long_enough(pairs) or (len(pairs) >= WARM_UP + PAIRS and sum(pairs[WARM_UP:]) > PAIR_SECONDS):
+        if long_enough(pairs, recipe) or (len(pairs) >= WARM_UP + PAIRS and sum(pairs[WARM_UP:]) > PAIR_SECONDS):
             break
     return {kind: statistics.median(warmed_up(each)) for kind, each in times.items()}
 

@@ -1,5 +1,6 @@
 """Training steps outside of any run: what is measured before the first step."""
 
+import math
 import statistics
 import time
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from compound.training.teacher import find_teacher
 
 WARM_UP = 2  # steps that are not counted
 MOST_SECONDS = 20.0  # of a measurement: steps that take seconds each are timed well enough by two
+MOST_SHARE = 0.1  # of a training's minutes
 
 
 def warmed_up(times: list[float]) -> list[float]:
@@ -26,9 +28,10 @@ def warmed_up(times: list[float]) -> list[float]:
     return times[min(WARM_UP, len(times) - 1) :]
 
 
-def long_enough(times: list[float]) -> bool:
-    """Whether steps are so long that these suffice."""
-    return len(times) > 1 and sum(times) > MOST_SECONDS
+def long_enough(times: list[float], recipe: Recipe) -> bool:
+    """Whether steps are so long, beside the minutes that the recipe has, that these suffice."""
+    minutes = math.inf if recipe.minutes is None else recipe.minutes
+    return len(times) > 1 and sum(times) > min(MOST_SECONDS, 60 * MOST_SHARE * minutes)
 
 
 class Trial:
@@ -85,6 +88,6 @@ class Trial:
             now = time.perf_counter()
             each.append(now - begun)
             begun = now
-            if long_enough(each) or (len(each) > WARM_UP + 2 and sum(each[WARM_UP:]) > least):
+            if long_enough(each, self.module.recipe) or (len(each) > WARM_UP + 2 and sum(each[WARM_UP:]) > least):
                 break
         return statistics.median(warmed_up(each))

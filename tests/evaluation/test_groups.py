@@ -62,6 +62,9 @@ def test_thirds_and_folders_have_names_that_tell_what_they_hold():
         thirds(np.array([1.0, 2, 3, 4, 5, 6]), "{:.0f} px")
         == ["up to 2 px"] * 2 + ["2 px to 4 px"] * 2 + ["over 4 px"] * 2
     )
+    sizes = thirds(np.array([9.0, 9, 5, 5, 5, 5, 1, 1, 1]), "{:.0f} px")  # the most images lie in the middle
+    told = [group.name for group in compared({"size": sizes}, torch.ones(9, dtype=torch.bool))]
+    assert told == ["up to 1 px", "1 px to 5 px", "over 5 px"]
     assert set(thirds(np.full(5, 28.0), "{:.0f} px")) == {"up to 28 px"}
     assert folders(["test/cat/a/1.png", "test/dog/b/2.png", "test/dog/3.png"], ["cat", "dog"]) == ["a", "b", "."]
     assert set(folders(["cat/1.png", "dog/2.png"], ["cat", "dog"])) == {"."}

@@ -112,6 +112,9 @@ def test_long_steps_are_raced_and_timed_by_two(network, data, recipe, monkeypatc
     taken.clear()
     assert Trial(network.for_data(data), data, recipe, CPU).seconds(2.0) == each
     assert len(taken) == {0.5: 7, 8.0: 3, 30.0: 2}[each]
+    taken.clear()
+    race(network.for_data(data), data, replace(recipe, minutes=0.5), CPU)  # of which 3 s are for the race
+    assert len(taken) == {0.5: 2 * 4, 8.0: 2 * 2, 30.0: 2 * 2}[each]
 
 
 def test_a_run_is_settled_by_it_and_a_pinned_one_races_nothing(network, data, recipe, timed, tmp_path):
