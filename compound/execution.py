@@ -26,7 +26,7 @@ class Execution:
     `batch`: images loaded at once, where nothing is learned (a training's are its recipe's).
     `threads`: of the processor; None: as many as torch takes by itself.
     `damaged_limit`: the share of unreadable images, 0 to 1, that stops the work.
-    `shard`, `sync_norm`: of a training in several processes, see `compound.training.train`.
+    `shard`, `pipeline`, `sync_norm`: of a training in several processes, see `compound.training.train`.
     `deterministic`: of a training on a GPU, only algorithms whose bits are the same every time; a processor's are.
 
     Raises `UsageError` for numbers that are out of range.
@@ -40,11 +40,15 @@ class Execution:
     shard: bool = False
     sync_norm: bool = False
     deterministic: bool = False
+    pipeline: bool = False
 
     def __post_init__(self) -> None:
         if self.workers is not None:
             check_workers(self.workers, 0)
         check_call(self.batch, self.threads)
+        if self.pipeline and (self.shard or self.sync_norm):
+            other = "--shard" if self.shard else "--sync-norm"
+            raise UsageError(f"--pipeline does not go with {other}; leave one of them out")
         if self.batch < 1:
             raise UsageError(f"batch {self.batch} loads nothing; use 1 or more, usually 128")
         if self.threads is not None and self.threads < 1:

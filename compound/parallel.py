@@ -204,6 +204,34 @@ def gathered(value: T) -> list[T]:
 
 
 @together()
+def sent_to_first(value: T) -> list[T]:
+    """The `value` of every process, in process 0; nothing in the others."""
+    if size() == 1:
+        return [value]
+    everyone: list[Any] = [None] * size() if is_first() else []
+    dist.gather_object(value, everyone or None, dst=0)
+    return everyone
+
+
+@together()
+def joined(rows: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
+    """The rows of all processes, (N, …), dealt out one after the other, as batches are; and which are of this one.
+
+    Some processes may have fewer. All have rows of one kind.
+    """
+    if size() == 1:
+        return rows, list(range(len(rows)))
+    counts = gathered(len(rows))
+    padded = rows.new_zeros(max(counts), *rows.shape[1:])
+    padded[: len(rows)] = rows
+    every = [torch.empty_like(padded) for _ in counts]
+    dist.all_gather(every, padded)
+    turns = [(turn, process) for turn in range(max(counts)) for process in range(size()) if turn < counts[process]]
+    places = torch.tensor([process * max(counts) + turn for turn, process in turns], device=rows.device)
+    return torch.cat(every)[places], [n for n, (_, process) in enumerate(turns) if process == rank()]
+
+
+@together()
 def share_statistics(model: nn.Module) -> None:
     """Give every process the batch-norm statistics of process 0, which are those that are saved."""
     statistics = [buffer for buffer in model.buffers() if buffer.is_floating_point()]

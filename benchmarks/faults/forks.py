@@ -43,7 +43,7 @@ def work(asked: dict[str, Any]) -> None:
 
 
 def pipelined(steps: int = 3) -> None:
-    """A few steps of pipeline training, which has no verb: the group ends with Python, as `join` has it."""
+    """A few steps of pipeline training outside of any run: the group ends with Python, as `join` has it."""
     import torch
     import torch.nn.functional as F
 
@@ -54,9 +54,9 @@ def pipelined(steps: int = 3) -> None:
     torch.set_num_threads(1)
     join(torch.device("cpu"))
     model = build(NETWORK.with_(classes=5, channels=1), seed=0).train()
-    pipeline = Pipeline(model, F.cross_entropy, 4, torch.device("cpu"))
+    pipeline, labels = Pipeline(model, torch.device("cpu")), (torch.arange(16) % 5).chunk(4)
     for _ in range(steps):
-        pipeline.step(torch.rand(16, 1, 14, 14), torch.arange(16) % 5)
+        pipeline.step(torch.rand(16, 1, 14, 14).chunk(4), lambda n, logits: F.cross_entropy(logits, labels[n]))
     pipeline.state_dict()
 
 

@@ -193,6 +193,12 @@ class TrainingOptions:
     shard: Annotated[
         bool, typer.Option("--shard", help="Divide weights and what goes with them among the processes (FSDP).")
     ] = False
+    pipeline: Annotated[
+        bool,
+        typer.Option(
+            "--pipeline", help="Give each process consecutive blocks (GPipe); steps go through in --accumulate parts."
+        ),
+    ] = False
     deterministic: Annotated[
         bool, typer.Option("--deterministic", help="On a GPU: only algorithms that give the same bits every time.")
     ] = False
@@ -221,7 +227,7 @@ class TrainingOptions:
 
         return Execution(
             self.device, self.workers, damaged_limit=self.damaged_limit, shard=self.shard, sync_norm=self.sync_norm,
-            deterministic=self.deterministic,
+            deterministic=self.deterministic, pipeline=self.pipeline,
         )  # fmt: skip
 
     def opened(self, where: str, network: "Network | None" = None) -> "tuple[DataSet, Recipe]":

@@ -8,6 +8,8 @@ from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor, nn
 
 from compound.nn import ConvNet
+from compound.training.elsewhere import is_elsewhere, move
+from compound.training.pipeline import Pipeline
 from compound.training.sharding import divided, is_sharded, shard, share, whole
 
 
@@ -22,8 +24,15 @@ class Averaging(WeightAveraging):
         super().__init__(use_buffers=True, multi_avg_fn=self._average)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._average_model is not None and is_sharded(cast(nn.Module, pl_module.model)):
-            shard(cast(ConvNet, self._average_model.module.model))
+        if self._average_model is None:
+            return
+        average = cast(ConvNet, self._average_model.module.model)
+        pipeline = cast(Pipeline | None, getattr(pl_module, "pipeline", None))
+        if pipeline:
+            pipeline.leave_others(average)
+        move(self._average_model, pl_module.device)  # Lightning made it where the network was before
+        if is_sharded(cast(nn.Module, pl_module.model)):
+            shard(average)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         super().on_save_checkpoint(trainer, pl_module, checkpoint)
@@ -40,6 +49,8 @@ class Averaging(WeightAveraging):
         self._copy_average_to_current(module)
 
     def _average(self, averages: Any, current: Any, updates: Tensor | int) -> None:
+        if is_elsewhere(averages[0]):
+            return
         if not averages[0].is_floating_point():  # the count of batches a norm has seen
             torch._foreach_copy_(averages, current)
             return

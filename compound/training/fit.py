@@ -16,6 +16,7 @@ from compound.parallel import from_first, is_first, join
 from compound.training.divergence import Diverged
 from compound.training.final import refuse_second, refuse_unseen
 from compound.training.open import going_on, refuse_undivided
+from compound.training.pipelined import pipeline_split
 from compound.training.run import Run
 from compound.training.session import Safeguards, Session
 from compound.training.setup import setup_of
@@ -46,7 +47,8 @@ def train(
 
     Processes started by torchrun or srun share every batch of the recipe; process 0 alone writes. The execution's
     `sync_norm` makes their batch norms use the statistics of the whole batch instead of their share; `shard` divides
-    weights, gradients, optimiser and average among them (see `compound.training.sharding`).
+    weights, gradients, optimiser and average among them (see `compound.training.sharding`), and `pipeline` gives each
+    of them consecutive blocks, through which a batch goes in the recipe's `accumulate` parts (see `…pipeline`).
 
     Raises `Interrupted` after Ctrl-C or SIGTERM, with the checkpoint saved, and `Diverged` when loss, gradients or
     weights are no longer numbers; then nothing of that step is kept.
@@ -63,6 +65,8 @@ def train(
             raise UsageError(f"--sync-norm needs GPUs: torch's SyncBatchNorm does not run on {kind}; leave it out")
         if execution.shard:
             refuse_undivided(run.recipe, world)
+        if execution.pipeline:
+            pipeline_split(run.network, run.recipe, world)
         run = stack.enter_context(own_threads(run, execution))
         if run.setup and setup_of(run).execution.deterministic:  # what it began with, whoever goes on with it
             execution = replace(execution, deterministic=True)

@@ -10,12 +10,13 @@ from torchvision.transforms.v2 import functional as V
 
 from compound.data import Batch, Preprocessing
 from compound.nn import ConvNet, lean
-from compound.parallel import rank, share_statistics
+from compound.parallel import joined, rank, share_statistics
 from compound.training.compiled import Compiled
 from compound.training.elastic import find_elastic
 from compound.training.growing import between, grown_at
 from compound.training.losses import classification_loss, distillation_loss, hits, mixed
 from compound.training.optim import make_optimizer, set_rate
+from compound.training.pipeline import Pipeline
 from compound.training.recipe import Compile, Recipe, rate_at
 from compound.training.sharding import is_sharded
 from compound.training.teacher import Teacher
@@ -42,6 +43,7 @@ class Training(LightningModule):
         self.teacher = teacher
         self.elastic = find_elastic(self.model, recipe)
         self.compiled: Compiled | None = None
+        self.pipeline: Pipeline | None = None  # where other processes have parts of the model
         self.preprocessing = Preprocessing.of(model.network)
         self.fresh_norms = False  # whether norms begin with the statistics of no image
         norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
@@ -65,12 +67,19 @@ class Training(LightningModule):
             self.compiled = Compiled(self.model, {batch // parts, -(-batch // parts)}, graphs=how == "graphs")
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, K) of uint8 or float 0–1 images (N, C, R, R)."""
-        x = self.preprocessing.normalise(images).contiguous(memory_format=torch.channels_last)
+        """Logits (N, K) of uint8 or float 0–1 images (N, C, R, R); of a pipeline's, every process has its own."""
+        if self.pipeline:
+            every, own = joined(images)
+            return self.pipeline.logits(every.tensor_split(min(self.recipe.accumulate, len(every))))[own]
+        x = self.maps(images)
         if self.compiled and self.training:
             return self.compiled(self.model, x)
         logits: Tensor = self.model(x)
         return logits
+
+    def maps(self, images: Tensor) -> Tensor:
+        """What the network reads of images."""
+        return self.preprocessing.normalise(images).contiguous(memory_format=torch.channels_last)
 
     def configure_optimizers(self) -> Optimizer:
         return make_optimizer(self.model, self.recipe)
@@ -81,7 +90,7 @@ class Training(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> int | None:
         """Rate, size and randomness of a step follow from its number alone, so that a resumed run repeats them."""
         step = self.trainer.global_step
-        torch.manual_seed(self.seed * 1_000_003 + step + (rank() << 40))
+        self.draw_anew(step, rank())
         set_rate(self.trainer.optimizers[0], rate_at(self.recipe, step, self.steps_per_epoch, self.timeline))
         if self.recipe.settle and self.fresh_norms and not self.compiled:  # whose code would be made anew each time
             # The first steps count alike, so that nothing is left of what the norm began with.
@@ -91,6 +100,10 @@ class Training(LightningModule):
         for dropout, rate in self.dropouts:
             dropout.p = rate * between(self.recipe.grow_dropout, self.grown)
         return None
+
+    def draw_anew(self, step: int, process: int) -> None:
+        """Random numbers that follow from the run's seed, the step and the process alone."""
+        torch.manual_seed(self.seed * 1_000_003 + step + (process << 40))
 
     def magnitude_at(self, epoch: int, batch: int) -> int:
         """RandAugment's magnitude in a step of an epoch, as the images of that step are large."""
@@ -111,6 +124,8 @@ class Training(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Tensor] | None:
         self.zero_grad()
+        if self.pipeline:
+            return self._pipelined_step(self.pipeline, joined(batch.images)[0], joined(batch.labels)[0])
         if self.compiled:
             torch.compiler.cudagraph_mark_step_begin()  # the gradients of the step before may be written over
         if len(batch.labels) < 2:  # the rest of the batch was damaged; batch norm needs two
@@ -132,6 +147,28 @@ class Training(LightningModule):
         # Lightning takes the gradient of the last part; the value is that of all.
         return {"loss": loss + (total - loss.detach()), "right": right}
 
+    def _pipelined_step(self, pipeline: Pipeline, images: Tensor, labels: Tensor) -> dict[str, Tensor] | None:
+        """The step of all processes together, on the images of all, forward and backward."""
+        count = len(labels)
+        if count < 2:
+            return None
+        self.draw_anew(self.trainer.global_step, 0)  # all mix the same images
+        mixed_images, targets = self.prepared(images, labels)
+        if not pipeline.is_first:
+            self.draw_anew(self.trainer.global_step, rank())
+        parts = min(self.recipe.accumulate, count // 2)
+        given, wanted, known = (each.tensor_split(parts) for each in (mixed_images, targets, labels))
+        right = torch.zeros((), device=images.device, dtype=torch.long)
+
+        def loss(number: int, logits: Tensor) -> Tensor:
+            nonlocal right
+            right += hits(logits.detach(), known[number]).sum()
+            return self.loss(logits, wanted[number], given[number]) * (len(logits) / count)
+
+        total = pipeline.step(given, loss)
+        # The gradients are there; what Lightning takes the gradient of is a number by itself.
+        return {"loss": total.float().requires_grad_(), "right": right}
+
     def prepared(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The batch at the step's resolution, and mixed: images uint8 or float 0–1, class numbers or probabilities."""
         side, strength = self._side(self.grown), self.grown
@@ -151,12 +188,13 @@ class Training(LightningModule):
         return loss if self.elastic is None else loss + self.elastic.loss(logits, images)
 
     def on_validation_epoch_start(self) -> None:
-        share_statistics(self.model)  # the average's, where there is one
+        if not self.pipeline:
+            share_statistics(self.model)  # the average's, where there is one
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         if not len(batch.labels):
-            if is_sharded(self.model):  # the other processes need this one's share of the weights
-                self(batch.images.new_zeros(1, *batch.images.shape[1:]))
+            if self.pipeline or is_sharded(self.model):  # the other processes need what this one has of the weights
+                self(batch.images if self.pipeline else batch.images.new_zeros(1, *batch.images.shape[1:]))
             return
         logits = self(batch.images)
         if self.model.several:

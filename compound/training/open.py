@@ -15,6 +15,7 @@ from compound.parallel import World, from_first, is_first, join
 from compound.training.changes import described, differences
 from compound.training.memory import Crew
 from compound.training.pace import settle
+from compound.training.pipelined import in_parts, pipeline_split
 from compound.training.recipe import Recipe
 from compound.training.run import Run, data_fields, open_run, resume_command
 from compound.training.seen import read_seen, recalled, seen_in, write_seen
@@ -40,6 +41,9 @@ def start_run(
     world = join(execution.where)
     if execution.shard:
         refuse_undivided(recipe, world)
+    if execution.pipeline:
+        recipe = in_parts(recipe, world.size)
+        pipeline_split(network, recipe, world)
 
     def begin() -> Run:
         refuse_single(recipe, data)

@@ -1,167 +1,199 @@
 """Pipeline parallelism (GPipe, Huang et al. 2019): consecutive blocks of one network in several processes.
 
-Blocks are divided so that the largest part costs as little as possible, by counted multiply-adds (a backward pass costs
-about twice the forward one in every block). A batch runs through in micro-batches; batch norm sees one at a time.
+A batch runs through in micro-batches. Batch norm sees one at a time, and gradients add up: the numbers are those of one
+process that accumulates gradients over as many parts.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, Literal, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from compound.cost import row_cost
-from compound.errors import UsageError
-from compound.network import Network
 from compound.nn import ConvNet
-from compound.nn.modules import Graph
+from compound.nn.build import carry, carry_again
+from compound.nn.modules import Carrying
 from compound.parallel import rank, size
+from compound.training.balance import split
+from compound.training.elsewhere import put_together
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Rows of a network's table in consecutive parts, by name, and what each part costs."""
-
-    parts: tuple[tuple[str, ...], ...]
-    macs: tuple[int, ...]
-
-    @property
-    def imbalance(self) -> float:
-        """How much more than its share the costliest part has: 0.1 lets the others wait a tenth of the time."""
-        return max(self.macs) * len(self.macs) / sum(self.macs) - 1
-
-    def __str__(self) -> str:
-        lines = [
-            f"part {number}: {names[0]} to {names[-1]}, {macs:,} MACs ({macs / sum(self.macs):.1%})"
-            for number, (names, macs) in enumerate(zip(self.parts, self.macs, strict=True))
-        ]
-        return "\n".join([*lines, f"the costliest part has {self.imbalance:.1%} more than its share"])
-
-
-def split(network: Network, parts: int) -> Split:
-    """The division of `network` into `parts` whose costliest part is cheapest."""
-    rows = network.blocks()
-    if not 1 <= parts <= len(rows):
-        raise UsageError(f"{network.name} has {len(rows)} blocks and cannot be split into {parts} parts; use fewer")
-    names = ["stem", *(f"stage{row.stage}.block{row.repeat}" for row in rows[1:-1]), "head"]
-    macs = [row_cost(row).training_macs for row in rows]
-    ends = balanced(macs, parts)
-    spans = list(zip([0, *ends[:-1]], ends, strict=True))
-    return Split(tuple(tuple(names[a:b]) for a, b in spans), tuple(sum(macs[a:b]) for a, b in spans))
-
-
-def balanced(costs: list[int], parts: int) -> list[int]:
-    """Where each of `parts` consecutive, non-empty spans of `costs` ends, the costliest span as cheap as can be."""
-    sums = [0]
-    for cost in costs:
-        sums.append(sums[-1] + cost)
-    # best[k][end]: the costliest of k spans that cover costs[:end], and where the last of them begins.
-    best: list[dict[int, tuple[int, int]]] = [{0: (0, 0)}]
-    for k in range(1, parts + 1):
-        fewer = [(start, costliest) for start, (costliest, _) in best[-1].items()]
-        ends = range(k, len(costs) - (parts - k) + 1)
-        best.append({e: min((max(most, sums[e] - sums[s]), s) for s, most in fewer if s < e) for e in ends})
-    cuts = [len(costs)]
-    for k in range(parts, 1, -1):
-        cuts.append(best[k][cuts[-1]][1])
-    return cuts[::-1]
+Schedule = Literal["gpipe", "1f1b"]
+KINDS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)  # of maps, by their number in a header
+HEADER = 6  # numbers that a map is announced by: kind, whether it wants a gradient, and its extents
 
 
 class ConsecutiveBlocks(nn.Module):
-    """Some consecutive blocks of a model: (x) or (x, previous) in, the same out, logits from the last part.
+    """Some consecutive blocks of a model: (x) or (x, previous) in, the same out, (logits) from the last part.
 
     The map before x travels along where the network's cells read it.
     """
 
-    def __init__(self, model: ConvNet, names: tuple[str, ...]) -> None:
+    def __init__(self, model: ConvNet, names: Sequence[str]) -> None:
         super().__init__()
-        self.names = names
-        self.blocks = nn.ModuleList()
-        self.keeps: list[bool | None] = []  # None: outside the cells, which neither read nor change the map before
-        for name in names:
-            if name == "head":
-                self.blocks.append(nn.Sequential(model.features, model.classifier))
-                self.keeps.append(None)
+        self.is_last = names[-1] == "head"
+        self.recomputed = model.recomputed
+        self.stages = nn.ModuleDict()
+        for stage, group in groupby(names, key=lambda name: name.partition(".")[0]):
+            if stage in ("stem", "head"):
+                children = ("features", "classifier") if stage == "head" else ("stem",)
+                self.stages.update({child: model.get_submodule(child) for child in children})
                 continue
-            self.blocks.append(model.get_submodule(name))
-            stage = name.partition(".")[0]
-            carrying = getattr(model.get_submodule(stage), "keeping", None)
-            self.keeps.append(carrying[0] if carrying else None)
+            whole, blocks = model.get_submodule(stage), OrderedDict[str, nn.Module]()
+            for name in group:
+                blocks[name.partition(".")[2]] = model.get_submodule(name)
+            if isinstance(whole, Carrying):
+                self.stages[stage] = Carrying(blocks, whole.keeping[: len(blocks)])  # it is the same for all
+            else:
+                self.stages[stage] = nn.Sequential(blocks)
 
-    def prefixes(self) -> tuple[str, ...]:
-        """How the names of this part's tensors begin in the whole model."""
-        own = [("features.", "classifier.") if name == "head" else (f"{name}.",) for name in self.names]
-        return tuple(prefix for each in own for prefix in each)
+    def forward(self, x: Tensor, previous: Tensor | None = None) -> tuple[Tensor, ...]:
+        for name, stage in self.stages.items():
+            run = carry_again if name in self.recomputed and torch.is_grad_enabled() else carry
+            x, previous = run(stage, x, previous)
+        return (x,) if previous is None or self.is_last else (x, previous)
 
-    def forward(self, x: Tensor, previous: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-        for block, keep in zip(self.blocks, self.keeps, strict=True):
-            output = block(x, previous) if isinstance(block, Graph) else block(x)
-            if keep is not None:
-                previous = previous if keep and previous is not None else x
-            x = output
-        return x if previous is None or self.names[-1] == "head" else (x, previous)
+
+def order(schedule: Schedule, rank: int, size: int, microbatches: int) -> Iterator[tuple[bool, int]]:
+    """What process `rank` of `size` does: (whether forward, number of the micro-batch) one after the other.
+
+    "gpipe": all forward, then all backward. "1f1b" (Narayanan et al. 2019): backward as soon as can be, so that at
+    most `size` micro-batches are kept.
+    """
+    ahead = microbatches if schedule == "gpipe" else min(size - rank - 1, microbatches)
+    for number in range(microbatches + ahead):
+        if number < microbatches:
+            yield True, number
+        if number >= ahead:
+            yield False, number - ahead
 
 
 class Pipeline:
     """The part of `model` that this process trains, of as many as there are processes.
 
-    `model` is built alike in all processes; only the own part goes to `device`. `loss` maps logits and targets of a
-    micro-batch to their mean loss.
+    `model` is built alike in all processes; its other parts give their memory back. `prepare` makes of what images are
+    given what the network reads; only the first part calls it.
     """
 
     def __init__(
         self,
         model: ConvNet,
-        loss: Loss,
-        microbatches: int,
         device: torch.device,
-        schedule: Literal["gpipe", "1f1b"] = "gpipe",
+        schedule: Schedule = "gpipe",
+        prepare: Callable[[Tensor], Tensor] = lambda images: images,
     ) -> None:
-        # It brings torch's compiler, and takes longer to import than torch itself; to split a network needs none of it.
-        from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe
-
-        self.model, self.device, self.microbatches = model, device, microbatches
+        self.model, self.device, self.schedule, self.prepare = model, device, schedule, prepare
         self.split = split(model.network, size())
+        self.is_first, self.is_last = rank() == 0, rank() == size() - 1
+        self.leave_others(model)
         self.part = ConsecutiveBlocks(model, self.split.parts[rank()]).to(device)
-        stage = PipelineStage(self.part, rank(), size(), device)
-        schedules = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}
-        self.schedule = schedules[schedule](stage, microbatches, loss_fn=loss)
+        # One direction must never wait for the other, whichever comes first: so each has a group of its own.
+        self.down, self.up = (cast(dist.ProcessGroup, dist.new_group()) for _ in range(2))
+        self.sending: list[tuple[Any, Tensor]] = []
 
-    @property
-    def is_last(self) -> bool:
-        return rank() == size() - 1
+    def leave_others(self, model: ConvNet) -> None:
+        """Keep of a network like this one only the part of this process."""
+        for number, names in enumerate(self.split.parts):
+            if number != rank():
+                for name in names:
+                    for each in ("features", "classifier") if name == "head" else (name,):
+                        model.get_submodule(each).to("meta")
 
-    def parameters(self) -> list[nn.Parameter]:
-        """What the optimiser of this process updates."""
-        return list(self.part.parameters())
+    def step(self, images: Sequence[Tensor], loss: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """Forward and backward over micro-batches; the sum of their losses, in all processes.
 
-    def step(self, images: Tensor, targets: Tensor) -> float:
-        """Forward and backward over one batch (N, …), the same in all processes; its mean loss, in all processes.
-
-        Gradients are those of the mean over the batch. N must be a multiple of the number of micro-batches.
+        The first process reads `images`, of the others only their number counts; the last one calls
+        `loss(number, logits)`. Gradients are added to those that parameters of this part have.
         """
-        if len(images) % self.microbatches:
-            raise UsageError(f"{len(images)} images do not divide into {self.microbatches} micro-batches")
-        losses: list[Tensor] = []
-        inputs = (images.to(self.device),) if rank() == 0 else ()
-        if self.is_last:
-            self.schedule.step(*inputs, target=targets.to(self.device), losses=losses)
-        else:
-            self.schedule.step(*inputs)
-        # float64, so that all processes receive what the last one sends, whatever the model computes in
-        mean = torch.stack(losses).detach().double().mean() if losses else torch.zeros((), dtype=torch.float64)
-        mean = mean.to(self.device)
-        dist.broadcast(mean, src=size() - 1)
-        return mean.item()
+        kept: dict[int, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]] = {}
+        total = torch.zeros((), dtype=torch.float64, device=self.device)
+        for forward, number in order(self.schedule, rank(), size(), len(images)):
+            if not forward:
+                self._backward(*kept.pop(number))
+                continue
+            given = self._input(images[number])
+            made = self.part(*given)
+            if self.is_last:
+                made = (loss(number, made[0]),)
+                total += made[0].detach()
+            else:
+                self._announce(made)
+            kept[number] = given, made
+        self._sent()
+        dist.broadcast(total, src=size() - 1)
+        return total
+
+    @torch.no_grad()
+    def logits(self, images: Sequence[Tensor]) -> Tensor:
+        """Logits (N, K) in float32 of all micro-batches in their order, in all processes."""
+        found = []
+        for each in images:
+            made = self.part(*self._input(each))
+            if self.is_last:
+                found.append(made[0].float())
+            else:
+                self._announce(made)
+        self._sent()
+        count = sum(map(len, images))
+        logits = torch.cat(found) if found else torch.empty(count, self.model.classes, device=self.device)
+        dist.broadcast(logits, src=size() - 1)
+        return logits
 
     def state_dict(self) -> dict[str, Tensor]:
         """The whole model's state, from all processes, in all processes."""
-        own = {n: t.cpu() for n, t in self.model.state_dict().items() if n.startswith(self.part.prefixes())}
-        everyone: list[dict[str, Tensor]] = [{}] * size()
-        dist.all_gather_object(everyone, own)
-        found = {name: tensor for each in everyone for name, tensor in each.items()}
-        return {name: found[name] for name in self.model.state_dict()}
+        state: dict[str, Tensor] = put_together(dict(self.model.state_dict()), everywhere=True)
+        return state
+
+    def _input(self, images: Tensor) -> tuple[Tensor, ...]:
+        if self.is_first:
+            return (self.prepare(images.to(self.device)),)
+        header = torch.empty(2 * HEADER, dtype=torch.long, device=self.device)
+        dist.recv(header, rank() - 1, group=self.down)
+        found = []
+        for kind, wanting, *extents in header.view(2, HEADER).tolist():
+            if extents[0]:
+                found.append(self._receive(extents, KINDS[kind], rank() - 1, self.down).requires_grad_(bool(wanting)))
+        return tuple(found)
+
+    def _announce(self, made: tuple[Tensor, ...]) -> None:
+        """Send maps on, and before them what they are."""
+        header = torch.zeros(2, HEADER, dtype=torch.long)
+        for row, x in zip(header, made, strict=False):
+            row[:] = torch.tensor([KINDS.index(x.dtype), x.requires_grad, *x.shape])
+        self._send(header.flatten().to(self.device), rank() + 1, self.down)
+        for x in made:
+            self._send(inside_out(x.detach()), rank() + 1, self.down)
+
+    def _backward(self, given: tuple[Tensor, ...], made: tuple[Tensor, ...]) -> None:
+        wanting = [x for x in made if x.requires_grad]
+        gradients = None
+        if not self.is_last:
+            gradients = [self._receive(x.shape, x.dtype, rank() + 1, self.up) for x in wanting]
+        if wanting:
+            with torch.autocast(self.device.type, enabled=False):
+                torch.autograd.backward(wanting, gradients)
+        for x in given:
+            if x.requires_grad and not self.is_first:
+                self._send(inside_out(torch.zeros_like(x) if x.grad is None else x.grad), rank() - 1, self.up)
+
+    def _send(self, tensor: Tensor, to: int, group: Any) -> None:
+        self.sending.append((dist.isend(tensor, to, group=group), tensor))
+
+    def _receive(self, extents: Sequence[int], kind: torch.dtype, source: int, group: Any) -> Tensor:
+        images, channels, height, width = extents
+        found = torch.empty(images, height, width, channels, dtype=kind, device=self.device)
+        dist.recv(found, source, group=group)
+        return found.permute(0, 3, 1, 2)
+
+    def _sent(self) -> None:
+        """Wait for what is on its way; until then its memory is not given back."""
+        for work, _ in self.sending:
+            work.wait()
+        self.sending = []
+
+
+def inside_out(x: Tensor) -> Tensor:
+    """A map with its channels innermost, as they lie in memory: what can be sent as it is."""
+    return x.permute(0, 2, 3, 1).contiguous()

@@ -113,7 +113,8 @@ class Session:
     def share(self) -> int:
         """Images of a batch that this process takes."""
         recipe = self.run.recipe
-        return from_first(lambda: share_of(recipe.batch, len(self.data.holdout), recipe.accumulate))
+        parts = 1 if self.execution.pipeline else recipe.accumulate  # it takes the batch of all, in parts
+        return from_first(lambda: share_of(recipe.batch, len(self.data.holdout), parts))
 
     @property
     def steps(self) -> int:

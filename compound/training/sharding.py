@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_map
 from compound.nn import ConvNet, build
 from compound.nn.sources import forget_source
 from compound.parallel import is_first, size
+from compound.training.elsewhere import is_elsewhere, is_parted, put_together
 
 
 def _loaded(module: str, name: str) -> Any:
@@ -56,12 +57,14 @@ def is_sharded(model: nn.Module) -> bool:
 
 
 def share(tensor: Tensor) -> Tensor:
-    """What this process holds of `tensor`: its share where it is divided."""
+    """What this process holds of `tensor`: its share where it is divided, nothing where another process has it."""
+    if is_elsewhere(tensor):
+        return torch.empty(0, dtype=tensor.dtype)
     return cast(Any, tensor).to_local() if _is_divided(tensor) else tensor
 
 
 def whole(values: Any) -> Any:
-    """`values`, a tree of dicts and lists, with divided tensors put together in process 0; empty in the others.
+    """`values`, a tree of dicts and lists, with divided tensors put together in process 0; not so in the others.
 
     All processes must call it, for the same tensors.
     """
@@ -72,15 +75,17 @@ def whole(values: Any) -> Any:
         full = value.full_tensor()
         return full.cpu() if is_first() else full.new_empty(0)
 
-    return tree_map(together, values)
+    return put_together(tree_map(together, values))
 
 
 def divided(state: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
-    """Whole tensors by name, each divided as the one of that name in `like` is."""
+    """Whole tensors by name, each divided as the one of that name in `like` is, or left to another process."""
     return {name: _as(value, like.get(name)) for name, value in state.items()}
 
 
 def _as(value: Any, like: Any) -> Any:
+    if is_elsewhere(like):
+        return like
     if not (_is_divided(like) and isinstance(value, Tensor) and value.shape == like.shape):
         return value
     from torch.distributed.tensor import distribute_tensor
@@ -91,12 +96,12 @@ def _as(value: Any, like: Any) -> Any:
 
 def unsharded(model: ConvNet) -> ConvNet:
     """A whole model in every process."""
-    if not is_sharded(model):
+    if not (is_sharded(model) or is_parted(model)):
         return model
     plain = build(model.network)
     plain.several, plain.unknown, plain.sets = model.several, model.unknown, model.sets
     state = {n: t.full_tensor() if _is_divided(t) else t for n, t in model.state_dict().items()}
-    plain.load_state_dict(state)
+    plain.load_state_dict(put_together(state, everywhere=True))
     for name, norm in model.named_modules():  # the recipe's
         if isinstance(norm, nn.BatchNorm2d):
             cast(nn.BatchNorm2d, plain.get_submodule(name)).momentum = norm.momentum

@@ -10,6 +10,7 @@ from pytorch_lightning.loggers import Logger
 
 from compound.execution import Execution
 from compound.parallel import World
+from compound.training.pipelined import Pipelined
 from compound.training.recipe import Recipe
 from compound.training.sharding import Sharded
 
@@ -29,10 +30,12 @@ def make_trainer(
     `world` is who trains together; `clip` the largest norm of the gradient.
     """
     quieten()
-    several = "ddp" if world.size > 1 else "auto"
+    several: Any = "ddp" if world.size > 1 else "auto"
+    if execution.shard or execution.pipeline:
+        several = Sharded() if execution.shard else Pipelined()
     return Trainer(
         accelerator={"cuda": "gpu"}.get(execution.where.type, execution.where.type),
-        strategy=Sharded() if execution.shard else several,
+        strategy=several,
         devices=world.local,
         num_nodes=world.nodes,
         sync_batchnorm=execution.sync_norm and world.size > 1,

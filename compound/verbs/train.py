@@ -135,6 +135,7 @@ def begin(
     from compound.nn import load_weights
     from compound.parallel import from_first, is_first, join, size
     from compound.training import adopted, start_run
+    from compound.training.balance import split
     from compound.training.doubts import doubts
     from compound.training.judging import parts_as_in
     from compound.training.memory import Crew
@@ -169,6 +170,8 @@ def begin(
             say(f"warning: {warning}")
         if setup.progress:
             say(start_text(run, images, Crew(size(), execution.shard)))
+            if execution.pipeline:
+                say(f"a pipeline, steps in {run.recipe.accumulate} parts:\n{split(run.network, size())}")
     return run, images
 
 
