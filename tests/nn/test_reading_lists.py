@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from compound import ZOO, Network, NetworkError, Scaling, Stage, cost, parse_network, scale
 from compound.blocks import ConvBlock, Wire, Wired
-from compound.nn import build, from_module
+from compound.nn import ReadingError, build, from_module
 from compound.nn.reading import parse
 from compound.notation import dump_network
 from tests.nn.drawn import randomise
@@ -224,6 +224,25 @@ def test_norms_over_groups_are_the_networks_where_it_has_no_others():
     equal(model, network, built, 32)
 
 
+class Starred(nn.Module):
+    """Convolutions that all read the same map, so that no single map parts their sums."""
+
+    def __init__(self, count=40):
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(8, 8, 1) for _ in range(count))
+
+    def forward(self, x):
+        return sum((conv(x) for conv in self.convs), start=x)
+
+
+def test_more_operators_than_a_block_may_list_are_counted(monkeypatch):
+    monkeypatch.setattr("compound.blocks.wired.MOST_WIRES", 70)
+    monkeypatch.setattr(parse, "MOST_WIRES", 70)
+    said = r"80 operators that no single map parts, where one block lists at most 70: sum of"
+    with pytest.raises(ReadingError, match=said):
+        from_module(Middle(Starred), torch.zeros(1, 3, 32, 32))
+
+
 def bare_and_norm():
     return nn.Sequential(bare(), nn.GroupNorm(2, 8), nn.ReLU())
 
@@ -288,7 +307,7 @@ def test_the_zoos_own_networks_are_read_back_from_what_was_built(name, factors, 
         ((Wire("conv", padding="circular"),), "wire 1: padding 'circular' is unknown"),
         ((Wire("channel_conv", kernel=2),), "wire 1: kernel 2 is even"),
         ((Wire("conv", channels=-1),), "wire 1: channels and groups are at least 0"),
-        ((Wire("conv"),) * 1001, "wires: 1,001 in one block are too many; use at most 1000"),
+        ((Wire("conv"),) * 2001, "wires: 2,001 in one block are too many; use at most 2000"),
         ((Wire("conv", stride=2),), "the wires stride by 2 and the stage by 1"),
         ((Wire("batch_norm", eps=-1.0),), "wire 1: eps -1.0, decay 0.9 or start 1.0 is impossible"),
         ((Wire("scale", start=math.inf),), "wire 1: eps 1e-05, decay 0.9 or start inf is impossible"),

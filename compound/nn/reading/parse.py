@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from compound.blocks import Block, Style
+from compound.blocks.wired import MOST_WIRES
 from compound.head import Head
 from compound.network import Network
 from compound.nn.reading.ahead import REACH, Ahead, Proposal
@@ -70,7 +71,9 @@ def parsed(graph: TraceGraph, blocks: Iterable[Block] = ()) -> tuple[list[Readin
     nodes = graph.nodes[furthest:end]
     places = list(dict.fromkeys(node.where for node in nodes))
     where = places[0] if len(places) == 1 else f"{places[0]} to {places[-1]}"
-    many = f", {end - furthest} operators that no single map parts" if end - furthest > REACH else ""
+    count = end - furthest
+    many = f", {count} operators that no single map parts" if count > REACH else ""
+    many += f", where one block lists at most {MOST_WIRES}" if count > MOST_WIRES else ""
     shown = arrangement(graph, furthest, end)
     raise NoBlock(f"no block is what stands at {where or 'the end'}{many}: {shown}", graph.shapes[furthest][1])
 
