@@ -29,13 +29,14 @@ class FormatName(StrEnum):
     coreml = "coreml"
     hub = "hub"
     auto = "auto"
+    all = "all"
 
 
 def export(
     model: Model,
     to: Annotated[
         list[FormatName],
-        typer.Option("--to", help="May be given more than once. auto: all runtimes, and the fastest chosen."),
+        typer.Option("--to", help="May be given more than once. auto: the fastest here; all: every file."),
     ] = (),  # type: ignore[assignment]
     phi: Annotated[float | None, typer.Option(help="Of an elastic run: the size to cut out, 0 or less.")] = None,
     macs: Macs = None,
@@ -99,6 +100,7 @@ def text(found: verb.Export, most_drop: float) -> str:
         lines.append(size_text(found.size))
     if done:
         lines += table(done)
+    lines += [f"not written: {name}: {reason}" for name, reason in found.missing.items()]
     if chosen:
         lines += passed_over(chosen, done, most_drop)
         lines.append(
@@ -128,9 +130,11 @@ def size_text(size: "Sized") -> str:
 
 def table(done: "Sequence[Exported]") -> list[str]:
     """A line a file, and what its columns are."""
+    from compound.runtimes import FORMATS
+
     agrees = "agrees (95 % interval)"
     head = f"{'runtime':>12} {'precision':>9} {'MB':>7} {'ms':>8} {'top-1':>7} {agrees:>27} {'differs':>8}"
-    lines = [f"{head}  file"]
+    lines, runs = [f"{head}  file"], {form.name: form.where for form in FORMATS.values()}
     for one in done:
         latency = f"{one.latency_ms:.2f}" if one.latency_ms is not None else ""
         top1 = f"{one.top1:.1%}" if one.top1 is not None else ""
@@ -141,6 +145,8 @@ def table(done: "Sequence[Exported]") -> list[str]:
             f"{one.runtime:>12} {one.precision:>9} {size:>7} {latency:>8} {top1:>7} {agrees:>27} "
             f"{one.difference:>8.1e}  {one.file}"
         )
+    for name in dict.fromkeys(one.runtime for one in done if runs.get(one.runtime)):
+        lines.append(f"{name} runs on: {runs[name]}")
     first = done[0]
     of = f"; top-1: of {first.labelled:,} labelled ones" if first.labelled else ""
     lines.append(

@@ -6,6 +6,8 @@ from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
+from torch import Tensor
+
 from compound.cost import cost
 from compound.deploy.export import IMAGES, Exported, Probe, size_of
 from compound.deploy.predict import weights_file
@@ -56,6 +58,15 @@ def compare_ways(
         for number, (file, runtime) in enumerate(ways)
     ]
     return sorted(rows, key=lambda row: row.latency_ms or 0.0)
+
+
+def timed_files(out: Path, exported: Sequence[Exported], pixels: Tensor, threads: int | None = None) -> list[Exported]:
+    """The files with the latency of one image, those that this machine can open, all taking turns."""
+    opened = {one.file: open_runtime(out / one.file, one.precision, threads)
+              for one in exported if is_exported(Path(one.file))}  # fmt: skip
+    calls = {file: partial(runtime.logits, pixels[:1]) for file, runtime in opened.items()}
+    taken = interleaved(calls, RUNS, RUNS)
+    return [replace(one, latency_ms=1e3 * taken[one.file].median) if one.file in taken else one for one in exported]
 
 
 def choose(rows: Sequence[Exported], most_drop: float) -> Exported:

@@ -37,7 +37,8 @@ from compound.runtimes.optimize import optimize
 
 @dataclass(frozen=True)
 class Format:
-    """A file that a network is written to. `name` is that of what runs it; `open` takes path, precision and threads.
+    """A file that a network is written to. `name` is that of what runs it; `open` takes path, precision and threads;
+    `where` says on what it runs.
 
     Without `open` such a file is never read again: it could run code, or what runs it is not for this machine.
     """
@@ -46,14 +47,15 @@ class Format:
     file: str
     write: Callable[[Exportable[Any], Path], Path]
     open: Callable[[Path, str, int], Opened] | None = None
+    where: str = ""
 
 
 FORMATS = {
-    "onnx": Format("onnxruntime", "model.onnx", write_onnx, open_onnx),
-    "openvino": Format("openvino", "model.xml", write_openvino, open_openvino),
-    "torch": Format("torch.export", "model.pt2", write_torch),
-    "executorch": Format("executorch", "model.pte", write_executorch, open_executorch),
-    "coreml": Format("coreml", "model.mlpackage", write_coreml),
+    "onnx": Format("onnxruntime", "model.onnx", write_onnx, open_onnx, "any machine, phone or browser"),
+    "openvino": Format("openvino", "model.xml", write_openvino, open_openvino, "processors of Intel and ARM"),
+    "torch": Format("torch.export", "model.pt2", write_torch, where="wherever PyTorch runs"),
+    "executorch": Format("executorch", "model.pte", write_executorch, open_executorch, "Android, iOS, small devices"),
+    "coreml": Format("coreml", "model.mlpackage", write_coreml, where="iOS 16 and macOS 13 or later"),
 }
 OPENERS = {Path(one.file).suffix: (one.name, one.open) for one in FORMATS.values() if one.open is not None}
 

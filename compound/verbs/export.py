@@ -1,7 +1,7 @@
 """`compound.export`: a trained network as files of other runtimes, checked on real images, and the fastest chosen."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from os import fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,19 +20,21 @@ if TYPE_CHECKING:
     from compound.deploy import Exported
     from compound.nn import Weights
 
+EVERY = "all"
 AUTO = ("onnx", "openvino")  # the formats that `auto` tries; PyTorch itself needs no file
 
 
 @dataclass(frozen=True)
 class Export:
     """The files in the folder `out` with what was measured of each; the chosen way, and the folder for the hub, where
-    they were asked for; the size that was cut out of an elastic run."""
+    they were asked for; the size that was cut out of an elastic run; of all formats, why some were not written."""
 
     out: Path
     files: "tuple[Exported, ...]"
     chosen: "Exported | None" = None
     hub: Path | None = None
     size: Sized | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -40,6 +42,7 @@ class Export:
             "files": [_told(one) for one in self.files],
             "chosen": _told(self.chosen) if self.chosen else None,
             "hub": str(self.hub) if self.hub else None,
+            **({"missing": dict(self.missing)} if self.missing else {}),
             **({"size": self.size.to_json()} if self.size else {}),
         }
 
@@ -67,8 +70,9 @@ def export(
 
     Args:
         model: a run or a weights file; with `weights`, the name of a network.
-        to: one or more of `onnx`, `openvino`, `executorch`, `coreml`, `torch`, `hub`; `auto`: all runtimes that are
-            here, each measured, and the fastest chosen, which `compound.predict` and the server then use.
+        to: one or more of `onnx`, `openvino`, `executorch`, `coreml`, `torch`, `hub`; `all`: whichever of these files
+            can be written here, each timed that can be run here, and why the others cannot; `auto`: all runtimes that
+            are here, each measured, and the fastest chosen, which `compound.predict` and the server then use.
         size: of a run that was trained with smaller sizes (`Recipe.elastic`), the φ of one or a budget for it: it is
             cut out as a network with weights of its own, model.safetensors in `out`, and that is exported.
         weights: another library's weights, or a published name, for the network `model`.
@@ -86,7 +90,7 @@ def export(
     from compound.deploy import weights_file
     from compound.deploy.export import IMAGES, probe
     from compound.deploy.hub import write_hub_folder
-    from compound.runtimes import FORMATS
+    from compound.runtimes import FORMATS, ExportError
 
     wanted, name = find_formats(to, most_drop, batch, size), fspath(model)
     cut = None
@@ -98,24 +102,35 @@ def export(
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
     net, described = find_model(cut.file if cut else model, weights)
     place = cut.file.parent if cut else Path(out) if out is not None else ways.export_folder(name)
-    formats = [one for one in FORMATS if one in wanted or ("auto" in wanted and one in AUTO)]
+    every = EVERY in wanted
+    formats = [one for one in FORMATS if one in wanted or every or ("auto" in wanted and one in AUTO)]
     done: list[Exported] = []
+    missing: dict[str, str] = {}
     chosen = hub = None
     if formats:
         auto = "auto" in wanted
         judged, other, labelled = real_images(name, images, described, every=auto)
         checked = probe(net, judged, labelled, ways.images_to_show(net.network, most_drop, images) if auto else IMAGES)
-        done = run_export(
-            net, described.classes, formats, place, checked,
-            batch=batch, takes=takes, int8=int8 or auto, calibration=probe(net, other, False).pixels if other else None,
-        )  # fmt: skip
+        calibration = probe(net, other, False).pixels if other else None
+        for some in [[one] for one in formats] if every else [formats]:
+            try:
+                done += run_export(
+                    net, described.classes, some, place, checked,
+                    batch=batch, takes=takes, int8=int8 or auto, calibration=calibration,
+                )  # fmt: skip
+            except ExportError as error:
+                if not every:
+                    raise
+                missing[some[0]] = str(error)
+        if every and not auto:
+            done = ways.timed_files(place, done, checked.pixels)
     if "auto" in wanted:
         done = ways.compare_ways(net, described, place, done, checked)
         chosen = ways.choose(done, most_drop)
         ways.write_choice(place, chosen, done, weights_file(cut.file if cut else name))
     if "hub" in wanted:
         hub = write_hub_folder(net, described.classes, place / "hub", read_evaluation(Path(name) / "evaluation.json"))
-    return Export(place, tuple(done), chosen, hub, cut)
+    return Export(place, tuple(done), chosen, hub, cut, missing)
 
 
 def find_formats(
@@ -132,11 +147,11 @@ def find_formats(
     if not 0 <= most_drop <= 100:
         raise UsageError(f"--max-drop {most_drop} is not a number of points of accuracy; use 0 to 100, usually 0.1")
     wanted = {to} if isinstance(to, str) else set(to)
-    unknown = sorted(wanted - {*FORMATS, "auto", "hub"})
+    unknown = sorted(wanted - {*FORMATS, "auto", EVERY, "hub"})
     if not wanted and size is None:
-        raise UsageError(f"--to says which format; use {', '.join(FORMATS)}, hub or auto")
+        raise UsageError(f"--to says which format; use {', '.join(FORMATS)}, hub, auto or all")
     if unknown:
-        raise UsageError(f"there is no format {unknown[0]!r}; use {', '.join(FORMATS)}, hub or auto")
+        raise UsageError(f"there is no format {unknown[0]!r}; use {', '.join(FORMATS)}, hub, auto or all")
     return wanted
 
 

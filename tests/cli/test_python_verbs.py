@@ -9,6 +9,8 @@ from PIL import Image
 
 import compound
 from compound import RECIPES, Budget, Execution, Judging, Setup, Sweep, UsageError, parse_network
+from compound.runtimes import FORMATS
+from compound.runtimes.graphs import need
 from tests.tiny import TINY
 
 BRIEF = {"batch": 16, "epochs": 2, "rate": 0.2, "precision": "fp32"}
@@ -132,6 +134,21 @@ def test_predict_says_and_writes_what_the_command_does(cli, capfd, trained, phot
     (folder / "bad.png").write_bytes(b"no image")
     assert list(compound.predict(trained, folder).damaged) == [str(folder / "bad.png")]
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.long
+def test_every_file_that_can_be_written_is_and_each_other_is_named(cli, trained, monkeypatch, tmp_path):
+    def missing(graph, path):
+        need("no_such_package", extra="executorch")
+
+    for name in ("onnx", "openvino", "coreml"):
+        monkeypatch.delitem(FORMATS, name)
+    monkeypatch.setitem(FORMATS, "executorch", replace(FORMATS["executorch"], write=missing))
+    code, said, _ = cli("export", trained, "--to", "all", "--batch", 1, "-o", tmp_path)
+    assert code == 0
+    assert "torch.export runs on: wherever PyTorch runs" in said
+    assert "not written: executorch: no_such_package is not installed; run: pip install 'compound[executorch]'" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt2"]
 
 
 @pytest.mark.long
