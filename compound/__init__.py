@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from compound.verbs.figure import figure
     from compound.verbs.fit import fit
     from compound.verbs.forecast import forecast
+    from compound.verbs.foreseen import predict_networks
     from compound.verbs.measure import measure, measure_device
     from compound.verbs.plan import plan
     from compound.verbs.predict import predict, predict_frames
@@ -128,6 +129,7 @@ __all__ = [
     "plan",
     "predict",
     "predict_frames",
+    "predict_networks",
     "probe",
     "repeat",
     "report",
@@ -167,6 +169,7 @@ VERBS = {
     "plan": "compound.verbs.plan",
     "predict": "compound.verbs.predict",
     "predict_frames": "compound.verbs.predict",
+    "predict_networks": "compound.verbs.foreseen",
     "probe": "compound.verbs.probe",
     "repeat": "compound.verbs.repeat",
     "report": "compound.verbs.report",

@@ -72,6 +72,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "compound search validate runs/search",
         "compound search validate runs/search --sample 10 --seeds 2",
     ),
+    "search predict": (
+        "compound search predict runs/search my-net.yaml",
+        "compound search predict runs/search efficientnet-mini my-net.yaml --json",
+    ),
     "search transfer": (
         "compound search transfer efficientnet-lite0 photos/ --weights lite0.pth",
         "compound search transfer resnet-18 photos/ --weights auto",

@@ -2,12 +2,12 @@
 
 import typer
 
-from compound.cli.searches.architecture import architecture, validate
+from compound.cli.searches.architecture import architecture, predict, validate
 from compound.cli.searches.coefficients import coefficients
 from compound.cli.searches.transfer import transfer
 
 search = typer.Typer(
     help="Search for coefficients of scaling, for a baseline, or for how to fine-tune.", no_args_is_help=True
 )
-for verb in (coefficients, architecture, validate, transfer):
+for verb in (coefficients, architecture, validate, predict, transfer):
     search.command()(verb)

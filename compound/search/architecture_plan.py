@@ -26,9 +26,11 @@ from compound.search.spending import device_latency
 from compound.search.supernet import Supernet
 from compound.search.supernet_training import train_supernet
 from compound.training import Recipe, find_recipe
+from compound.training.foretold import epoch_rates
 from compound.training.short import ShortTraining, opened
+from compound.trials.foreseeing import CurvePruner
 
-Estimation = Literal["shared", "full", "short", "shrunken", "halving"]
+Estimation = Literal["shared", "full", "short", "shrunken", "halving", "curves"]
 SHORT_EPOCHS = 5  # as MnasNet's
 MOST_EPOCHS = 1000  # of shared weights, whose end their minutes set
 # Weights that many networks pull at want half a single network's rate and less decay (docs/decisions, shared weights).
@@ -38,8 +40,8 @@ SHARED_RATE, SHARED_DECAY = 0.5, 1e-4
 @dataclass(frozen=True)
 class ArchitecturePlan:
     """`evaluation` says how candidates are judged: with `shared` weights (trained for `minutes`), by `full` training, a
-    `short` one, full training of a `shrunken` relative, or full training with successive `halving`. `least` and `most`
-    are the window of cost in terms of `target`.
+    `short` one, full training of a `shrunken` relative, or full training with successive `halving` or stopped by
+    learning `curves`. `least` and `most` are the window of cost in terms of `target`.
     """
 
     data: str
@@ -101,8 +103,17 @@ class ArchitecturePlan:
 
     @property
     def pruner(self) -> BasePruner:
-        """Successive halving: after 1, 2, 4, … epochs the better half goes on (Jamieson & Talwalkar 2016)."""
-        return SuccessiveHalvingPruner(reduction_factor=2) if self.evaluation == "halving" else NopPruner()
+        """Successive halving: after 1, 2, 4, … epochs the better half goes on (Jamieson & Talwalkar 2016).
+
+        By learning curves: what will not be the best is stopped.
+        """
+        if self.evaluation == "halving":
+            return SuccessiveHalvingPruner(reduction_factor=2)
+        if self.evaluation != "curves":
+            return NopPruner()
+        data, recipe = opened(self.spec), self.training
+        steps = max(len(data.train) // min(recipe.batch, len(data.train)), 1)
+        return CurvePruner(epoch_rates(recipe, steps, recipe.epochs), len(data.holdout))
 
     def problem(self, space: Space, evaluator: Evaluator) -> ArchitectureSearch:
         space, measure = space.for_data(opened(self.spec)), device_latency(self.cost, self.table)

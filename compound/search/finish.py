@@ -1,18 +1,22 @@
 """The end of an architecture search: finalists trained in full, one chosen, everything written down."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from compound.documents import read_json
 from compound.errors import CompoundError
 from compound.network import Network
 from compound.notation import save_network
 from compound.search.architecture import ArchitectureSearch
 from compound.search.architecture_plan import ArchitecturePlan
 from compound.search.objective import front, knee
+from compound.search.surrogate import FEWEST, Surrogate
 from compound.search.truth import trained
-from compound.trials import RankedTrial, write_leaderboard
+from compound.training.short import ShortTraining, opened
+from compound.training.whole import whole_run
+from compound.trials import RankedTrial, Reporter, write_leaderboard
 
 
 @dataclass(frozen=True)
@@ -27,35 +31,71 @@ class Finalist:
 
 
 @dataclass(frozen=True)
+class Finals:
+    """`Evaluator` of finalists: the trainings of `training` as runs of `folder`, whose test images are kept for later.
+
+    So the winner has its weights where it was trained. A run that is there is read, and one that was cut off goes on.
+    """
+
+    training: ShortTraining
+    folder: Path
+
+    def by(self, crew: int, workers: int) -> "Finals":
+        """The same for `crew` processes, which have the threads of `workers`."""
+        execution = self.training.execution
+        threads = execution.threads and execution.threads * workers // crew
+        return replace(self, training=replace(self.training, execution=replace(execution, threads=threads)))
+
+    def run(self, network: Network, seed: int) -> Path:
+        """Where the run of `network` lies."""
+        return self.folder / f"{network.name}-seed-{seed}"
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return self.training.settings
+
+    def __call__(self, network: Network, seed: int, report: Reporter) -> float:
+        data, execution = opened(self.training.spec), self.training.execution
+        execution.take_threads()
+        out, recipe = self.run(network, seed), self.training.recipe
+        run = whole_run(network, data, recipe, out, execution, seed, final=False)
+        return float(read_json(run.held_out, f"delete {run.path}, and the search trains it again")["top1"])
+
+
+@dataclass(frozen=True)
 class Winner:
-    """The chosen network, and why: `finalists` is empty where the search itself trained in full."""
+    """The chosen network, and why, and the `run` that has its weights.
+
+    `finalists` is empty, and the run None, where the search itself trained in full.
+    """
 
     entry: RankedTrial
     network: Network
     finalists: tuple[Finalist, ...]
     front: tuple[RankedTrial, ...]
+    run: Path | None = None
 
 
 def choose(
-    plan: ArchitecturePlan,
     problem: ArchitectureSearch,
     entries: Sequence[RankedTrial],
     finalists: int,
+    finals: Finals,
+    seed: int,
     say: Callable[[str], None] = print,
     workers: int = 1,
-    threads: int | None = None,
 ) -> Winner:
-    """The best candidate, of two objectives the knee of the front; with `finalists` the best of as many after training.
+    """The best candidate, of two objectives the knee of the front; with `finalists` the best of as many by `finals`.
 
-    Finalists have the same seed and images, so that they differ by their networks alone; `workers` processes of
-    `threads` threads train them, fewer of more where finalists are fewer.
+    They have the same seed and images, so that they differ by their networks alone; `workers` processes train them,
+    fewer of more threads where finalists are fewer.
     """
     complete = [entry for entry in entries if entry.state == "complete"]
     if not complete:
         raise CompoundError("no candidate could be evaluated; see the errors in leaderboard.json")
     points = [figures(entry, problem) for entry in complete]
     on_front = front(points)
-    if plan.objective == "pareto":
+    if problem.objective.form == "pareto":
         middle = knee(points)
         order = sorted(on_front, key=lambda i: abs(on_front.index(i) - on_front.index(middle or on_front[0])))
     else:
@@ -66,15 +106,15 @@ def choose(
     crew = min(workers, len(picked))
     if finalists:
         say(f"training the best {len(picked)} in full, {crew} at a time")
-    truth = plan.trainer(threads and threads * workers // crew)
-    found = trained(truth, networks[:finalists], [plan.seed], crew)
+    found = trained(finals.by(crew, workers), networks[:finalists], [seed], crew)
     for entry, network, (accuracy,) in zip(picked, networks, found, strict=False):
         searched, spent = figures(entry, problem)
         last.append(Finalist(network, searched, accuracy, spent, problem.objective.reward(accuracy, spent)))
         share = f"{accuracy:.2%} of the held-out images after full training"
         say(f"finalist {len(last)}/{len(picked)}: {network.name}, {share}")
     at = max(range(len(last)), key=lambda i: last[i].reward) if last else 0
-    return Winner(picked[at], networks[at], tuple(last), tuple(complete[i] for i in on_front))
+    run = finals.run(networks[at], seed) if last else None
+    return Winner(picked[at], networks[at], tuple(last), tuple(complete[i] for i in on_front), run)
 
 
 def network_of(entry: RankedTrial, problem: ArchitectureSearch) -> Network:
@@ -92,6 +132,17 @@ def write_results(folder: Path, plan: ArchitecturePlan, entries: Sequence[Ranked
     write_leaderboard(entries, folder, objectives(plan))
 
 
+def write_surrogate(
+    folder: Path, problem: ArchitectureSearch, entries: Sequence[RankedTrial], evaluation: str
+) -> Path | None:
+    """surrogate.json: what the search has learnt, for `search predict`; None where it judged too few."""
+    known = [(entry.parameters, float(entry.fields["accuracy"])) for entry in entries if entry.state == "complete"]
+    if len(known) < FEWEST:
+        return None
+    told = f"held-out accuracy, evaluation {evaluation}"
+    return Surrogate.learnt(problem.space, known, told).save(folder / "surrogate.json")
+
+
 def objectives(plan: ArchitecturePlan) -> tuple[str, ...]:
     """What the values of a trial are called."""
     return ("accuracy", plan.cost) if plan.objective == "pareto" else ("reward",)
@@ -106,6 +157,7 @@ def winner_fields(winner: Winner, problem: ArchitectureSearch) -> dict[str, Any]
         "values": list(entry.values or ()),
         **{name: entry.fields[name] for name in ("macs", "params", "activations", "memory")},
         "parameters": entry.parameters,
+        "run": str(winner.run) if winner.run else None,
         "trained": [
             {"network": f.network.name, "searched": f.searched, "accuracy": f.accuracy, "reward": f.reward}
             for f in winner.finalists

@@ -9,8 +9,9 @@ from compound.mapping import nearest
 from compound.search.objective import Form
 from compound.search.samplers.evolution import RegularizedEvolution
 from compound.search.samplers.ppo import PPO
-from compound.search.samplers.screens import ConfigurationFeatures, ProxyScreen, SurrogateScreen
+from compound.search.samplers.screens import ProxyScreen, SurrogateScreen
 from compound.search.space import Space
+from compound.search.surrogate import ConfigurationFeatures
 from compound.trials import STRATEGIES, RandomSearch, Screen, Strategy
 
 NAMES = ("random", "evolution", "ppo", "tpe", "nsga2")

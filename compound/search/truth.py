@@ -19,6 +19,7 @@ from compound.network import Network
 from compound.search.architecture import ArchitectureSearch
 from compound.search.evaluators.base import Evaluator
 from compound.search.space import Space
+from compound.search.validation import agreement
 from compound.trials import unheard
 
 DRAWS = 100_000  # of the space, to find the networks in the window
@@ -112,8 +113,6 @@ def _end_with_parent(spare: bool) -> None:
 
 def summary(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """τ of the proxy and, to compare, of multiply-adds and parameters; and of two seeds of the truth."""
-    from compound.search.validation import agreement  # brings torch
-
     true = [sum(row["true"]) / len(row["true"]) for row in rows]
     found: dict[str, Any] = {
         name: asdict(agreement([float(row[name]) for row in rows], true)) for name in ("proxy", "macs", "params")

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torchmetrics.functional.regression import kendall_rank_corrcoef
+from numpy.typing import NDArray
 
 from compound.errors import UsageError
 
@@ -22,9 +21,16 @@ class RankAgreement:
 
 def kendall(proxy: Sequence[float], true: Sequence[float]) -> float:
     """τ-b, 1 for equal order and −1 for reversed; nan where one side has a single value."""
-    ranked = kendall_rank_corrcoef(torch.tensor(proxy, dtype=torch.float64), torch.tensor(true, dtype=torch.float64))
-    assert isinstance(ranked, torch.Tensor)  # with its p, it would be a pair
-    return float(ranked)
+    return _kendall(_signs(proxy), _signs(true))
+
+
+def _signs(scores: Sequence[float]) -> NDArray[np.float64]:
+    return np.sign(np.subtract.outer(scores, scores))
+
+
+def _kendall(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    ties = float(np.sqrt((one != 0).sum() * (other != 0).sum()))
+    return float((one * other).sum()) / ties if ties else float("nan")
 
 
 def agreement(proxy: Sequence[float], true: Sequence[float], seed: int = 0, resamples: int = 2000) -> RankAgreement:
@@ -33,13 +39,8 @@ def agreement(proxy: Sequence[float], true: Sequence[float], seed: int = 0, resa
     if count < 3 or len(proxy) != count:
         raise UsageError(f"{count} networks have no ranking to speak of; validate with 3 or more, better 20")
     rng = np.random.default_rng(seed)
-    one, two = np.sign(np.subtract.outer(proxy, proxy)), np.sign(np.subtract.outer(true, true))
-    taus = []
-    for _ in range(resamples):
-        drawn = rng.integers(0, count, count)
-        a, b = one[np.ix_(drawn, drawn)], two[np.ix_(drawn, drawn)]
-        ties = np.sqrt((a != 0).sum() * (b != 0).sum())
-        if ties:
-            taus.append(float((a * b).sum() / ties))
+    one, two = _signs(proxy), _signs(true)
+    draws = (np.ix_(drawn, drawn) for drawn in (rng.integers(0, count, count) for _ in range(resamples)))
+    taus = [tau for tau in (_kendall(one[drawn], two[drawn]) for drawn in draws) if tau == tau]
     low, high = np.quantile(taus, [0.025, 0.975]) if taus else (float("nan"), float("nan"))
-    return RankAgreement(kendall(proxy, true), float(low), float(high), count)
+    return RankAgreement(_kendall(one, two), float(low), float(high), count)

@@ -72,7 +72,7 @@ def finish(run: Run, result: Evaluation) -> None:
     kept = _read(run.held_out) if run.held_out.exists() else {}
     told: dict[str, Any] = {
         name: kept[name]
-        for name in ("chosen", "fine_tuning", "training_seconds", "warmup_epochs", "damaged_training")
+        for name in ("chosen", "fine_tuning", "training_seconds", "warmup_epochs", "foreseen", "damaged_training")
         if name in kept
     }
     keep_result(run, result, told, final=True)

@@ -24,6 +24,7 @@ from compound.training.checkpoints import Checkpoints, EndOfSession
 from compound.training.display import Display
 from compound.training.divergence import Watch, highest_loss
 from compound.training.final import keep_result
+from compound.training.foretold import Foretold
 from compound.training.metrics import Damage, Metrics, hyperparameters
 from compound.training.module import Training
 from compound.training.origin import origin, start_of
@@ -72,6 +73,8 @@ class Session:
         self.averaging = Averaging(recipe.ema) if recipe.ema else None
         self.warmup = recipe.warmup  # as it will be, wherever `Pace` moves the end
         self.best = Best(run.checkpoints / "best.ckpt", recipe.patience) if recipe.keeps_best else None
+        self.metrics = Metrics(run.metrics, hyperparameters(run))
+        self.foretold = Foretold(recipe, self.steps, len(data.holdout), quiet)
 
     def fit(self, start: Start) -> Training:
         """Train to the last step. Raises `Interrupted` with the checkpoint saved, or `Diverged`."""
@@ -165,7 +168,8 @@ class Session:
                 self.safeguards.on_nan == "go-on",
             ),
             Damage(self.damage),
-            Metrics(run.metrics, setting),
+            self.metrics,
+            self.foretold,
             Pace(recipe.minutes) if recipe.minutes else None,
             Display(self.quiet),
             self.checkpoints,
@@ -212,6 +216,7 @@ class Session:
         """What is told of a training beside its accuracy."""
         damaged = {path: reason for process in gathered(self.damage.damaged) for path, reason in process.items()}
         told: dict[str, Any] = {"training_seconds": round(seconds, 1), "warmup_epochs": self.warmup}
+        told |= self.foretold.checked(self.metrics.rows[-1]["val_top1"]) if self.metrics.rows else {}
         told["damaged_training"] = [{"path": path, "reason": reason} for path, reason in damaged.items()]
         if self.best and self.best.epoch:
             images = len(self.data.holdout)

@@ -13,7 +13,9 @@ from compound.data.readable import refuse_unreadable
 from compound.errors import CompoundError, UsageError
 from compound.execution import Execution
 from compound.mapping import to_mapping
+from compound.measurement.machine import keep_freed_memory
 from compound.network import Network
+from compound.nn import ConvNet
 from compound.nn.build import calm
 from compound.training.averaging import Averaging
 from compound.training.metrics import Damage
@@ -40,19 +42,22 @@ def opened(spec: DataSpec) -> DataSet:
 class ShortTraining:
     """Train a candidate by `recipe`, from nothing or from `weights`, and judge it by the held-out images.
 
-    Nothing is written. Several workers share a machine's cores by the execution's threads.
+    Nothing is written. Several workers share a machine's cores by the execution's threads. `steps`: of an epoch, where
+    it shall not be a pass over the images but the first so many batches of one.
     """
 
     spec: DataSpec
     recipe: Recipe
     execution: Execution = Execution()
     weights: str | None = None
+    steps: int | None = None
 
     @cached_property
     def settings(self) -> Mapping[str, Any]:
         data = opened(self.spec)
         held = {"holdout": self.spec.holdout, "holdout_images": len(data.holdout), "split": self.spec.seed}
-        start = {"weights": self.weights} if self.weights else {}
+        start: dict[str, Any] = {"weights": self.weights} if self.weights else {}
+        start |= {"steps": self.steps} if self.steps else {}
         recipe = to_mapping(self.recipe)
         return {"data": data.name, "fingerprint": data.fingerprint(), **held, **start, "recipe": recipe}
 
@@ -61,16 +66,21 @@ class ShortTraining:
 
     def judged(self, network: Network, seed: int, report: Reporter) -> tuple[float, float]:
         """Accuracy and loss on the held-out images, after the last epoch."""
+        return self.trained(network, opened(self.spec), seed, report)[1].last
+
+    def trained(self, network: Network, data: DataSet, seed: int, report: Reporter) -> "tuple[ConvNet, Judge]":
+        """The network as it is after the last epoch, and what the held-out images of `data` said of every one."""
         self.execution.take_threads()
-        data, execution = opened(self.spec), self.execution
-        network = network.for_data(data)
+        keep_freed_memory()
+        execution, network = self.execution, network.for_data(data)
         if not len(data.holdout):
             raise CompoundError(f"{data.name} has no held-out images to choose by; give it more training images")
         recipe = settle(network, data, replace(self._recipe(data), compile="never"), execution)
         model = first_model(network, data, recipe.transfer, Start(self.weights), execution, seed=seed)
         if recipe.settle and self.weights is None:
             calm(model)
-        module = Training(model, recipe, max(len(data.train) // recipe.batch, 1), seed)
+        steps = self.steps or max(len(data.train) // recipe.batch, 1)
+        module = Training(model, recipe, steps, seed)
         module.fresh_norms = self.weights is None
         averaging, pace = (
             [Averaging(recipe.ema)] if recipe.ema else [],
@@ -78,13 +88,14 @@ class ShortTraining:
         )
         judge = Judge(report)
         trainer = make_trainer(recipe, execution, [*averaging, Damage(execution.damage_log()), *pace, judge])
+        trainer.limit_train_batches = steps
         preprocessing, workers = Preprocessing.of(network), execution.workers_for(data.train)
         train = make_loader(
             data.train, preprocessing, recipe.batch, augment=recipe.augment, shuffle=True, drop_last=True,
             seed=seed, workers=workers, repeats=recipe.repeats,
         )  # fmt: skip
         trainer.fit(module, train, make_loader(data.holdout, preprocessing, recipe.batch, workers=workers))
-        return judge.accuracy, judge.loss
+        return model, judge
 
     def seconds(self, network: Network) -> float:
         """About how long one training takes here, by a few measured steps. A holdout image costs a third of one."""
@@ -95,22 +106,29 @@ class ShortTraining:
         network = network.for_data(data)
         recipe = self._recipe(data)
         step = Trial(network, data, recipe, self.execution, precision=recipe.precision).seconds(MEASURE_SECONDS)
-        return step * recipe.epochs * (len(data.train) + len(data.holdout) / 3) / recipe.batch
+        learned = self.steps * recipe.batch if self.steps else len(data.train)
+        return step * recipe.epochs * (learned + len(data.holdout) / 3) / recipe.batch
 
     def _recipe(self, data: DataSet) -> Recipe:
         return replace(self.recipe, batch=min(self.recipe.batch, len(data.train)))
 
 
 class Judge(Callback):
-    """Reports the held-out accuracy of every epoch; `accuracy` and `loss` are the last one's."""
+    """Reports the held-out accuracy of every epoch; `curve` has the accuracy and the loss of each."""
 
     def __init__(self, report: Reporter) -> None:
-        self.report, self.accuracy, self.loss = report, float("nan"), float("nan")
+        self.report = report
+        self.curve: list[tuple[float, float]] = []
+
+    @property
+    def last(self) -> tuple[float, float]:
+        """Accuracy and loss after the last epoch."""
+        return self.curve[-1]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.accuracy = round(trainer.callback_metrics["val_top1"].item(), 6)  # fp32 holds no more
-        self.loss = round(trainer.callback_metrics["val_loss"].item(), 6)
-        self.report(trainer.current_epoch + 1, self.accuracy)
+        accuracy, loss = (round(trainer.callback_metrics[name].item(), 6) for name in ("val_top1", "val_loss"))
+        self.curve.append((accuracy, loss))  # fp32 holds no more digits
+        self.report(trainer.current_epoch + 1, accuracy)
 
 
 def median_seconds(evaluator: ShortTraining, networks: list[Network]) -> float:

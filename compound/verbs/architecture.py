@@ -96,7 +96,7 @@ def search_architecture(
     from compound.reporting.front import write_front
     from compound.search.architecture import affordable
     from compound.search.architecture_plan import share_weights
-    from compound.search.finish import choose, figures, objectives, write_results
+    from compound.search.finish import Finals, choose, figures, objectives, write_results, write_surrogate
     from compound.search.space import Space
     from compound.search.space_file import find_space
     from compound.search.strategies import architecture_strategy
@@ -121,8 +121,10 @@ def search_architecture(
     entries = carry_out(search, crew, not sharing.progress, objectives(plan), f"{found.name} on {images.name}")
     usual = 0 if plan.evaluation == "full" else FINALISTS
     wanted = usual if proposals.finalists is None else proposals.finalists
-    winner = choose(plan, problem, entries, wanted, say, crew, execution.threads)
+    finals = Finals(plan.trainer(execution.threads), folder / "finalists")
+    winner = choose(problem, entries, wanted, finals, plan.seed, say, crew)
     write_results(folder, plan, entries, winner)
+    write_surrogate(folder, problem, entries, plan.evaluation)
     write_front(
         [figures(entry, problem) for entry in entries if entry.state == "complete"], figures(winner.entry, problem),
         folder, cost=plan.cost, target=plan.target, judged=f"held-out accuracy, evaluation {plan.evaluation}",

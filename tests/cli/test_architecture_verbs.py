@@ -2,12 +2,16 @@
 
 import json
 import math
+import random
 from functools import partial
 
 import pytest
 
 import compound
-from compound import ArchitecturePlan, Proposals, Sharing, cost, load_network
+from compound import ArchitecturePlan, Proposals, Sharing, cost, load_network, save_network
+from compound.search.space_file import find_space
+from compound.search.surrogate import Surrogate
+from compound.training import open_run
 
 TINY = """
 name: tiny
@@ -57,6 +61,9 @@ def test_a_search_by_shared_weights_and_its_validation(cli, searching, tmp_path)
     assert found["best"]["params"] == cost(winner.with_(classes=10, channels=1)).params
     best = max(found["best"]["trained"], key=lambda one: one["reward"])
     assert best["network"] == winner.name
+    run = open_run(found["best"]["run"])  # its weights are there, and its test images are kept for the end
+    assert (run.network.name, run.state, run.evaluation.exists()) == (winner.name, "done", False)
+    assert run.weights.stat().st_size > 0
     for name in ("leaderboard.csv", "leaderboard.json", "search.svg", "search.png", "shared.safetensors", "space.yaml"):
         assert (out / name).stat().st_size > 0
     assert cli("train", out / "network.yaml", "fashion6k", "--epochs", "1", "--out", tmp_path / "run")[0] == 0
@@ -72,6 +79,26 @@ def test_a_search_by_shared_weights_and_its_validation(cli, searching, tmp_path)
     assert compound.validate_search(out, 3, epochs=1).to_json() == again
 
 
+def test_networks_are_foreseen_by_what_a_search_has_learnt(cli, tmp_path):
+    space, rng = find_space("small").with_(classes=10, channels=1), random.Random(0)
+    drawn = [space.sample(rng) for _ in range(20)]
+    Surrogate.learnt(space, [(one, one["stem.channels"] / 100) for one in drawn], "made up").save(
+        tmp_path / "surrogate.json"
+    )
+    names = []
+    for width in (16, 32):
+        place = next(one for one in drawn if one["stem.channels"] == width)
+        names.append(str(save_network(space.network(place).with_(name=f"of-{width}"), tmp_path / f"{width}.yaml")))
+    found = cli.json("search", "predict", tmp_path, *names)
+    assert [one["network"] for one in found["networks"]] == ["of-32", "of-16"]
+    assert found["networks"][0]["macs"] == cost(load_network(names[1]).with_(classes=10, channels=1)).macs
+    assert (found["of"], found["learnt_from"]) == ("made up", 20)
+    code, error = cli.error("search", "predict", tmp_path, "resnet-18")
+    assert code == 2
+    assert "resnet-18 is no network of the space small" in error
+    assert "surrogate.json" in cli.error("search", "predict", tmp_path / "nowhere", *names)[1]
+
+
 @pytest.mark.slow
 def test_a_search_goes_on_where_it_stood(searching, tmp_path):
     first = searching("--evaluation", "short", "--finalists", "0", "--trials", "2")
@@ -80,7 +107,7 @@ def test_a_search_goes_on_where_it_stood(searching, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("evaluation", ["halving", "shrunken"])
+@pytest.mark.parametrize("evaluation", ["halving", "shrunken", "curves"])
 def test_other_evaluations(searching, evaluation):
     found = searching("--evaluation", evaluation, "--trials", "3", "--finalists", "0", "--strategy", "random")
     assert found["completed"] >= 1

@@ -11,10 +11,11 @@ from compound import ConvBlock, Head, Network, Stage, Style, UsageError
 from compound.nn import build
 from compound.search.evaluators.shrunken import Shrunken
 from compound.search.proxies import BATCH, Proxy, naswot, synflow
-from compound.search.samplers.screens import ConfigurationFeatures, ProxyScreen, Ridge, SurrogateScreen
+from compound.search.samplers.screens import ProxyScreen, SurrogateScreen
 from compound.search.simulated import Simulated
 from compound.search.space_file import find_space
 from compound.search.strategies import architecture_strategy
+from compound.search.surrogate import ConfigurationFeatures, Ridge, Surrogate, load_surrogate
 from compound.search.validation import agreement, kendall
 from compound.trials import Past, RandomSearch
 from compound.trials.testing import new_study, quiet
@@ -41,6 +42,16 @@ def test_ridge_is_the_closed_form():
     assert ridge.error == pytest.approx(float(np.sqrt(np.mean(np.square(errors)))), rel=1e-6)
 
 
+def test_what_features_do_not_foresee_is_not_foreseen_the_wrong_way_round():
+    """Of values without a law, what is left out is ranked by chance; the mean of the others would rank it reversed."""
+    rng = np.random.default_rng(0)
+    taus = []
+    for _ in range(30):
+        x, y = rng.normal(size=(20, 3)), rng.normal(size=20)
+        taus.append(kendall(Ridge.fit(x, y).left_out.tolist(), y.tolist()))
+    assert abs(np.mean(taus)) < 0.2
+
+
 def test_the_surrogate_learns_to_rank_what_it_has_not_seen():
     objective, features = Simulated(SPACE, 3), ConfigurationFeatures(SPACE.with_(classes=10, channels=1))
     rng = random.Random(0)
@@ -48,6 +59,24 @@ def test_the_surrogate_learns_to_rank_what_it_has_not_seen():
     x, y = np.stack([features(p) for p in drawn]), np.array([objective(p) for p in drawn])
     foreseen = Ridge.fit(x[:100], y[:100]).predict(x[100:])
     assert kendall(foreseen.tolist(), y[100:].tolist()) > 0.5
+
+
+def test_a_surrogate_is_a_file_that_can_be_asked(tmp_path):
+    space, rng = SPACE.with_(classes=10, channels=1), random.Random(1)
+    drawn = [SPACE.sample(rng) for _ in range(40)]
+    learnt = Surrogate.learnt(space, [(place, space.network(place).stem.channels / 100) for place in drawn], "channels")
+    file = learnt.save(tmp_path / "surrogate.json")
+    asked = load_surrogate(tmp_path)
+    place = next(place for place in drawn if place["stem.channels"] == 24)
+    assert asked.predict(space.network(place)) == learnt(place) == pytest.approx(0.24, abs=0.01)
+    assert (asked.of, asked.networks, asked.space.fingerprint) == ("channels", 40, space.fingerprint)
+    with pytest.raises(UsageError, match="line is no network of the space small"):
+        asked.predict(LINE)
+    file.write_text(file.read_text().replace('"weights": [', '"weights": [1.0, '))
+    with pytest.raises(UsageError, match="has no weights of its space; let the search write it again"):
+        load_surrogate(file)
+    with pytest.raises(UsageError, match="9 networks teach a surrogate nothing"):
+        Surrogate.learnt(space, [(place, 0.5) for place in drawn[:9]], "nothing")
 
 
 @pytest.mark.slow

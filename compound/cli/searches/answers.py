@@ -1,5 +1,6 @@
 """What searches' results look like: one object, files, and lines of text."""
 
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -84,4 +85,7 @@ def winner_text(found: "FoundArchitecture") -> str:
         lines.append(f"{brief_seconds(winner.entry.fields['latency'])} predicted, the table's margin included")
     lines += [f"trained in full: {f.network.name} {f.accuracy:.2%}" for f in winner.finalists]
     lines.append(f"written to {folder}: network.yaml, leaderboard.csv, search.svg")
+    if winner.run:
+        place = shlex.quote(str(winner.run))
+        lines.append(f"trained weights in {winner.run}; next: compound evaluate {place} --final")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""`compound search architecture` and `compound search validate`: the baseline itself, and what its search is worth."""
+"""`compound search architecture`, `validate` and `predict`: the baseline itself, what its search found and is worth."""
 
 from pathlib import Path
 from typing import Annotated
@@ -39,7 +39,7 @@ Settings = Annotated[
     ),
 ]  # fmt: skip
 ScreenName = Annotated[str, typer.Option("--screen", help="Pick among proposals: surrogate, naswot, synflow, none.")]
-EvaluationName = Annotated[str, typer.Option("--evaluation", help="shared, full, short, shrunken, or halving.")]
+EvaluationName = Annotated[str, typer.Option("--evaluation", help="shared, full, short, shrunken, halving, or curves.")]
 Minutes = Annotated[float, typer.Option(min=0.01, help="Of training the shared weights.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of a candidate's training, instead of the recipe's.")]
 RecipeName = Annotated[
@@ -133,6 +133,27 @@ def validate(
         + (f"; {result['truth']['tau']:.2f} between two seeds of full training" if "truth" in result else "")
         + f"\nwritten to {file}",
     )
+
+
+def predict(
+    search: Annotated[Path, typer.Argument(metavar="SEARCH", help="An architecture search, or its surrogate.json.")],
+    networks: Annotated[
+        list[str], typer.Argument(metavar="NETWORK…", help="Networks of its space: names, YAML files, run directories.")
+    ],
+    json: Json = False,
+) -> None:
+    """How accurate will these networks be, by what a search has learnt? Nothing is trained."""
+    from compound.verbs.foreseen import predict_networks
+
+    found = predict_networks(search, networks)
+    known = found.surrogate
+    lines = [f"{'network':<32} {'foreseen':>9} {'parameters':>13} {'multiply-adds':>15}"]
+    lines += [f"{n.network:<32} {n.accuracy:>9.2%} {n.params:>13,} {n.macs:>15,}" for n in found.networks]
+    lines.append(
+        f"{known.of}, learnt from {known.networks} networks; of one that it has not seen it is off by "
+        f"{100 * known.ridge.error:.1f} points (root mean square), and ranks them with Kendall's τ {known.tau:.2f}"
+    )
+    answer(json, found.to_json(), "\n".join(lines))
 
 
 def settings_of(words: list[str] | None) -> dict[str, float]:
