@@ -6,6 +6,7 @@ found to give the same digits (`compound.digits`).
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -73,6 +74,26 @@ class Eager:
         return result
 
 
+@dataclass(frozen=True)
+class Answered:
+    """What a network says of some readable images: logits (N, classes), with labels (N,) or (N, classes), positions
+    (N,) in their source, and the uint8 images (N, C, R, R) as the network received them; all on the CPU."""
+
+    logits: Tensor
+    labels: Tensor
+    indices: Tensor
+    images: Tensor
+
+    @property
+    def brightness(self) -> list[float]:
+        return brightness_of(self.images).tolist()
+
+
+def brightness_of(images: Tensor) -> Tensor:
+    """The mean of each of uint8 images (N, C, R, R), from 0 to 1, (N,) in double precision."""
+    return images.double().mean((1, 2, 3)) / 255
+
+
 def classify(
     model: ConvNet,
     source: Source,
@@ -82,12 +103,12 @@ def classify(
     rank: int = 0,
     world: int = 1,
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """`logits_over`, with probabilities (N, classes) in place of logits.
+    """Probabilities (N, classes), labels (N,) and positions (N,) of what `logits_over` answers.
 
     Where the source has several labels an image, (N, classes), each class has a probability of its own.
     """
-    for logits, labels, indices in logits_over(model, source, damage, execution, rank=rank, world=world):
-        yield as_probabilities(logits, labels.ndim == 2), labels, indices
+    for one in logits_over(model, source, damage, execution, rank=rank, world=world):
+        yield as_probabilities(one.logits, one.labels.ndim == 2), one.labels, one.indices
 
 
 def as_probabilities(logits: Tensor, several: bool) -> Tensor:
@@ -104,8 +125,8 @@ def logits_over(
     few: bool = False,
     rank: int = 0,
     world: int = 1,
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Logits (N, classes), labels (N,) and positions (N,) of the readable images, in order, on the CPU.
+) -> Iterator[Answered]:
+    """What the model says of the readable images, in order.
 
     A network in PyTorch runs where the execution says and is left in the mode it was in. The execution's batch of
     images is loaded at once, rounded up to whole chunks (see `chunk_size`); every image has a fixed place in its chunk,
@@ -125,7 +146,7 @@ def logits_over(
 
 def _run(
     classifier: Classifier, source: Source, damage: DamageLog, execution: Execution, chunk: int, rank: int, world: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+) -> Iterator[Answered]:
     preprocessing = Preprocessing.of(classifier.network)
     batch = -(-execution.batch // chunk) * chunk
     workers = execution.workers_for(source)
@@ -137,7 +158,7 @@ def _run(
                 places = (one.indices - number * batch * world - rank) // world
                 found = in_chunks(classifier, one.images, places, chunk)
                 refuse_no_numbers(classifier.network, found, [source.path(i) for i in one.indices.tolist()])
-                yield found, one.labels, one.indices
+                yield Answered(found, one.labels, one.indices, one.images)
 
 
 def refuse_no_numbers(network: Network, logits: Tensor, names: list[str]) -> None:

@@ -58,7 +58,8 @@ def audit(
         f"{told['estimated_noise']:.1%} of the labels wrong, too many where models are weak"
     ]
     lines += [f"{count:>6,} {doubt}" for doubt, count in told["doubts"].items()]
-    lines.append(f"page {told['page']}; lists relabel.csv and drop.csv beside it, for compound train --relabel --drop")
+    clear = f"relabel.csv with the {told['corrected']:,} wrong labels that are clear, and drop.csv"
+    lines.append(f"page {told['page']}; beside it, for compound train --relabel --drop: {clear}")
     answer(json, told, "\n".join(lines))
 
 

@@ -35,13 +35,15 @@ class Prediction:
     """The most probable classes of one image, best first: (index, name, probability).
 
     `score`: how much it looks like images of the classes, and `unknown`: whether that is too little for any of them
-    (see `compound.nn.Unknown`). None of a network that has no such threshold.
+    (see `compound.nn.Unknown`). None of a network that has no such threshold. `brightness`: the mean of the image as
+    the network received it, from 0 to 1.
     """
 
     path: str
     classes: list[tuple[int, str, float]]
     score: float | None = None
     unknown: bool | None = None
+    brightness: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         keys = ("index", "name", "probability")
@@ -159,11 +161,14 @@ def _predict(
 ) -> tuple[list[Prediction], list[tuple[str, str]]]:
     damage = DamageLog(limit=1.0)
     predictions = []
-    for logits, _, indices in logits_over(model, source, damage, execution, few=True):
-        probabilities = as_probabilities(logits, weights.several)
-        strange = judged(logits, weights.unknown)
-        for position, row, one in zip(indices.tolist(), probabilities, strange, strict=True):
-            predictions.append(Prediction(source.path(position), best_classes(row, weights.classes, top), *one))
+    for some in logits_over(model, source, damage, execution, few=True):
+        probabilities = as_probabilities(some.logits, weights.several)
+        strange = judged(some.logits, weights.unknown)
+        for position, row, one, light in zip(
+            some.indices.tolist(), probabilities, strange, some.brightness, strict=True
+        ):
+            best = best_classes(row, weights.classes, top)
+            predictions.append(Prediction(source.path(position), best, *one, light))
     return predictions, list(damage.damaged.items())
 
 

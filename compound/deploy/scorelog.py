@@ -35,7 +35,8 @@ class Scored:
     brightness: float | None = None
 
     def line(self, model: str, when: float) -> str:
-        told = {"time": round(when, 3), "model": model} | asdict(self)
+        light = None if self.brightness is None else round(self.brightness, 4)
+        told = {"time": round(when, 3), "model": model} | asdict(self) | {"brightness": light}
         return json.dumps({key: value for key, value in told.items() if value is not None}, ensure_ascii=False) + "\n"
 
 

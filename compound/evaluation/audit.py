@@ -17,6 +17,8 @@ from compound.evaluation.folds import OutOfFold
 from compound.evaluation.labels import Confident, Doubt
 from compound.notes import Say
 
+SURE = 10  # times as probable as the given class is the one that a list of corrections gives instead
+
 
 @dataclass(frozen=True)
 class Doubtful:
@@ -49,9 +51,23 @@ class Audit:
     def of(self, doubt: str) -> list[Doubtful]:
         return [one for one in self.doubtful if one.doubt == doubt]
 
+    @property
+    def corrected(self) -> list[Doubtful]:
+        """Those called wrong whose label is to be changed without anybody looking.
+
+        Where models are weak most that they call wrong is right: their doubts are worth a look, and as corrections they
+        would be errors. What they are surer of is planted errors, mostly (`benchmarks.cleaned`).
+        """
+        return [one for one in self.of(Doubt.WRONG) if one.proposed_probability >= SURE * one.given_probability]
+
     def to_json(self) -> dict[str, Any]:
         counts = {doubt.value: len(self.of(doubt)) for doubt in Doubt}
-        return self.table.to_json() | {"data": self.table.data["name"], "estimated_noise": self.noise, "doubts": counts}
+        return self.table.to_json() | {
+            "data": self.table.data["name"],
+            "estimated_noise": self.noise,
+            "doubts": counts,
+            "corrected": len(self.corrected),
+        }
 
 
 def find_doubts(table: OutOfFold, say: Say) -> Audit:

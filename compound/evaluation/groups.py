@@ -22,6 +22,7 @@ from compound.data.identity import names_within
 from compound.evaluation.result import Evaluation
 from compound.evaluation.statistics import newcombe, wilson
 from compound.execution import Execution
+from compound.inference import brightness_of
 
 LEAST = 10  # images below which a group is told and not compared
 MOST = 20  # groups of one kind that are told, the largest
@@ -124,7 +125,7 @@ def brightness(source: Source, preprocessing: Preprocessing, execution: Executio
     found = np.full(len(source), np.nan)
     for batch in make_loader(source, preprocessing, execution.batch, workers=execution.workers_for(source)):
         if len(batch):
-            found[batch.indices.numpy()] = batch.images.double().mean((1, 2, 3)).numpy() / 255
+            found[batch.indices.numpy()] = brightness_of(batch.images).numpy()
     return found
 
 

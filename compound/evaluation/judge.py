@@ -25,8 +25,8 @@ def evaluate(
     """
     damage = execution.damage_log()
     mine = [
-        (as_probabilities(logits, labels.ndim == 2), labels, indices, logits.double().logsumexp(1))
-        for logits, labels, indices in logits_over(model, source, damage, execution, rank=rank(), world=size())
+        (as_probabilities(one.logits, one.labels.ndim == 2), one.labels, one.indices, one.logits.double().logsumexp(1))
+        for one in logits_over(model, source, damage, execution, rank=rank(), world=size())
     ]
     damage.close()
     parts = [part for process in gathered(mine) for part in process]

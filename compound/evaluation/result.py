@@ -10,7 +10,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from compound.evaluation.statistics import bootstrap, wilson
 from compound.markup import html_table
-from compound.nn.unknown import ENERGY
+from compound.nn.unknown import Unknown
 from compound.quantity import or_none
 
 BINS = 15  # of confidence, as Guo et al. 2017 count the calibration error
@@ -65,10 +65,10 @@ class Evaluation:
         """Share of images whose class is among the k most probable."""
         return self.hits(k).float().mean().item()
 
-    def scores(self, score: str) -> Tensor:
-        """How much each image looks like those of the classes, (images,), by one of `compound.nn.unknown.SCORES`."""
+    def scores(self, unknown: Unknown) -> Tensor:
+        """How much each image looks like those of the classes, (images,), by the score of a threshold."""
         assert self.energies is not None
-        return self.energies if score == ENERGY else self.confidence.double().log() + self.energies
+        return unknown.scored(self.probabilities.double().log(), self.energies)
 
     @property
     def loss(self) -> float:

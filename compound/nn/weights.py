@@ -230,7 +230,7 @@ def described_by(metadata: Mapping[str, str], path: Path) -> Weights | None:
         classes = tuple(str(name) for name in json.loads(metadata["classes"]))
         channels = int(json.loads(metadata["preprocessing"])["channels"])
         network = network.with_(classes=len(classes), channels=channels)
-        unknown = Unknown.parse(metadata[UNKNOWN]) if UNKNOWN in metadata else None
+        unknown = Unknown.parse(metadata[UNKNOWN], len(classes)) if UNKNOWN in metadata else None
         sets = Sets.parse(metadata[SETS]) if SETS in metadata else None
     except (KeyError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise WeightsError(f"{path}: its metadata is damaged or incomplete; save or copy it again") from error

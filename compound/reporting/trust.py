@@ -138,8 +138,8 @@ def strangers(told: Mapping[str, Any], advice: Advice) -> str:
         return Markup("{}. When it shall say so is chosen by {}.").format(never, advice.by_held_out("--unknown 0.05"))
     return (
         f"It says unknown where a photo is less like its classes than all but {known['refused']:.0%} of the held-out "
-        f"images, which {known['refused_here']:.1%} of the test images were; a stranger that looks like a class still "
-        "gets its name."
+        f"images, as it did of {known['refused_here']:.1%} of the test images; a stranger that looks like a class "
+        "still gets its name."
     )
 
 

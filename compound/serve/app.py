@@ -22,7 +22,7 @@ from compound.data.errors import DamagedImage
 from compound.deploy.predict import best_classes, judged
 from compound.deploy.scorelog import ScoreLog
 from compound.explanation import has_class_maps
-from compound.inference import as_probabilities
+from compound.inference import as_probabilities, brightness_of
 from compound.reporting.drawing import Drawing
 from compound.reporting.stages import network_part
 from compound.serve import page
@@ -88,7 +88,7 @@ class Desk:
 
         def put(pixels: Tensor) -> None:
             nonlocal light
-            light = pixels.float().mean().item() / 255
+            light = brightness_of(pixels[None]).item()
             places.submit(loaded, pixels, answer=answer)
 
         self.decoders.decode_into(answer, loaded, data, position, put)

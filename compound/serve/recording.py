@@ -21,7 +21,7 @@ class Recorder:
     async def keep(self, model: str, answer: Answer, light: float, classes: int) -> None:
         """An answer to an image as bright as `light`, from 0 to 1, of a model that knows so many classes."""
         best = answer.classes[0]
-        one = Scored(best.name, best.probability, answer.score, answer.unknown, round(light, 4))
+        one = Scored(best.name, best.probability, answer.score, answer.unknown, light)
         self.metrics.answered(model, one, classes)
         if self.log is None:
             return

@@ -33,8 +33,9 @@ def audit(folds: Place, out: Place | None = None, *, shown: int = 50, say: Say =
 
     Args:
         folds: a run that was trained with folds, or a file of out-of-fold probabilities (`compound.evaluation.folds`).
-        out: the folder to write: audit.html, audit.csv with every doubtful image, relabel.csv and drop.csv, which
-            trainings take as `relabel` and `drop`, and the most doubtful pictures for the report; by default `audit`
+        out: the folder to write: audit.html, audit.csv with every doubtful image, relabel.csv with those called
+            wrong whose proposed class is ten times as probable, and drop.csv, which trainings take as `relabel` and
+            `drop`, and the most doubtful pictures for the report; by default `audit`
             beside the probabilities.
         shown: pictures of each kind of doubt on the page.
         say: told of images that are no longer there.
@@ -51,7 +52,7 @@ def audit(folds: Place, out: Place | None = None, *, shown: int = 50, say: Say =
     folder = make_folder(Path(out) if out is not None else file.parent / "audit")
     rows = [(n, *_row(one)) for n, one in enumerate(found.doubtful, 1)]
     write_csv(folder / EVERY, COLUMNS, rows)
-    write_csv(folder / RELABEL, ("path", "identity", "given", "label"), _relabelled(found.of("wrong")))
+    write_csv(folder / RELABEL, ("path", "identity", "given", "label"), _relabelled(found.corrected))
     write_csv(folder / DROP, ("path", "identity", "given", "doubt"), _dropped(found))
     write_pictures(found, folder / PICTURES, DOUBTS)
     write_audit(found, folder / PAGE, shown)

@@ -1,5 +1,6 @@
 """What is fitted on the held-out images and kept in the weights: a temperature, and when an image is none of these."""
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from compound.execution import Execution
     from compound.nn import ConvNet, Unknown, Weights
     from compound.nn.conformal import Sets
+    from compound.nn.unknown import Usual
+
+LOOKED_AT = 2000  # training images, evenly taken, of which is learned what a network usually says
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,9 @@ def fit(net: "ConvNet", images: "DataSet", wanted: Fitting, execution: "Executio
     A threshold and sets that were there are chosen again where the logits are divided, for they are of these.
     """
     from compound.evaluation import evaluate
-    from compound.nn import fit_unknown
+    from compound.nn import Unknown, fit_unknown
     from compound.nn.conformal import fit_sets
-    from compound.nn.unknown import ENERGY
+    from compound.nn.unknown import ENERGY, LIKELIHOOD, place_of
 
     if not len(images.holdout):
         raise UsageError(f"{images.name} has no held-out images to fit on; give more training images")
@@ -72,12 +76,32 @@ def fit(net: "ConvNet", images: "DataSet", wanted: Fitting, execution: "Executio
         coverage = net.sets.coverage
     held = evaluate(net, images.holdout, images.classes, execution)
     if refused is not None:
-        net.unknown = fit_unknown(held.scores(ENERGY), refused)
+        place_of(held.images, refused)  # where these are too few, no other image need be looked at
+        usual = usual_of(net, images, execution)
+        score = ENERGY if usual is None else LIKELIHOOD
+        scores = held.scores(Unknown(-math.inf, refused, 0, score, usual))
+        net.unknown = fit_unknown(scores, refused, score, usual)
         say(f"unknown below {net.unknown.score} {net.unknown.least:.4g}, by {net.unknown.images:,} held-out images")
     if coverage is not None:
         net.sets = fit_sets(held.probabilities, held.labels, coverage)
         say(f"sets for a coverage of {coverage:.0%} fitted on {net.sets.images:,} held-out images")
     return Calibrated(temperature, True)
+
+
+def usual_of(net: "ConvNet", images: "DataSet", execution: "Execution") -> "Usual | None":
+    """What the network usually says of its training images; None where it knows too many classes, or has none."""
+    import numpy as np
+
+    from compound.data import subset
+    from compound.evaluation import evaluate
+    from compound.nn.unknown import MOST_CLASSES, Usual
+
+    count = len(images.train)
+    if not count or net.classes > MOST_CLASSES:
+        return None
+    rows = np.unique(np.linspace(0, count - 1, min(LOOKED_AT, count)).astype(np.int64))
+    said = evaluate(net, subset(images.train, rows), images.classes, execution)
+    return Usual.of(said.probabilities.double().log())
 
 
 def run_calibration(net: "ConvNet", images: "DataSet", execution: "Execution", say: Say) -> float:
@@ -101,8 +125,8 @@ def refused_of(result: "Evaluation", unknown: "Unknown") -> dict[str, Any]:
     """The threshold, and the share of the images of `result` that it refuses, with its 95 % interval."""
     from compound.evaluation import wilson
 
-    share = (result.scores(unknown.score) < unknown.least).double().mean().item()
-    return asdict(unknown) | {"refused_here": share, "refused_here_interval": list(wilson(share, result.images))}
+    share = (result.scores(unknown) < unknown.least).double().mean().item()
+    return unknown.told() | {"refused_here": share, "refused_here_interval": list(wilson(share, result.images))}
 
 
 def covered_of(result: "Evaluation", sets: "Sets") -> dict[str, Any]:

@@ -120,7 +120,7 @@ def measured(
     light = brightness(source, Preprocessing.of(net.network), execution)[result.indices.numpy()]
     unknown = None
     if net.unknown is not None:
-        unknown = (result.scores(net.unknown.score) < net.unknown.least).double().mean().item()
+        unknown = (result.scores(net.unknown) < net.unknown.least).double().mean().item()
     return Reference(
         weights, tuple(classes[i] for i in result.predicted.tolist()), tuple(result.confidence.tolist()),
         tuple(result.hits(1).tolist()), tuple(light.tolist()), unknown, tuple(checks(net, source, execution)),

@@ -125,7 +125,12 @@ def keeper(log: Place | None, model: Place, described: "Weights") -> "Callable[[
     kept = ScoreLog(Path(log), name_of(Path(model)))
 
     def keep(predictions: "list[Prediction]") -> "list[Prediction]":
-        kept.add([Scored(one.classes[0][1], one.classes[0][2], one.score, one.unknown) for one in predictions])
+        kept.add(
+            [
+                Scored(one.classes[0][1], one.classes[0][2], one.score, one.unknown, one.brightness)
+                for one in predictions
+            ]
+        )
         return predictions
 
     return keep

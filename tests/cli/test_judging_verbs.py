@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageStat
 
 from compound.data import open_data
 from compound.nn import build, save_weights
@@ -371,6 +371,8 @@ def test_a_log_of_predictions_says_how_accurate_they_may_be(cli, runs, photos, t
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert [one["name"] for one in lines] == [one["classes"][0]["name"] for one in answered["predictions"]]
     assert not any("png" in json.dumps(one) for one in lines)
+    means = [ImageStat.Stat(Image.open(one["path"]).convert("L")).mean[0] / 255 for one in answered["predictions"]]
+    assert [one["brightness"] for one in lines] == pytest.approx(means, abs=0.01)
     assert "estimate takes 30" in cli.error("drift", log, run)[1]  # 21 test images and what is held out
     assert "there is no log" in cli.error("drift", tmp_path / "none", run)[1]
     log.write_text(log.read_text().replace('"name": "', '"name": "x'))

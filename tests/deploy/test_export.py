@@ -22,7 +22,8 @@ from compound.deploy.export import Exported, Probe, probe
 from compound.deploy.hub import write_hub_folder
 from compound.deploy.predict import judged
 from compound.errors import CompoundError, UsageError
-from compound.nn import ConvNet, Weights, build, fit_unknown, load_model, save_weights
+from compound.nn import ConvNet, Unknown, Weights, build, fit_unknown, load_model, save_weights
+from compound.nn.unknown import LIKELIHOOD, Usual
 from compound.runtimes import FORMATS, Deployable, ExportError, graph_of, in_torch, open_runtime
 
 MINI = ZOO["efficientnet-mini"]
@@ -367,7 +368,9 @@ def test_a_file_refuses_the_images_that_the_network_refuses(name: str, tmp_path:
     with torch.no_grad():
         model.classifier.linear.weight.mul_(100)  # scores that differ
         logits = model(Preprocessing.of(model.network).normalise(pixels))
-    model.unknown = fit_unknown(logits.logsumexp(1), 0.5)
+    usual = Usual.of(logits.log_softmax(1))
+    scores = Unknown(0, 0.5, 39, LIKELIHOOD, usual).scores(logits)
+    model.unknown = fit_unknown(scores, 0.5, LIKELIHOOD, usual)
     path = FORMATS[name].write(graph_of(model, CLASSES, None, "uint8"), tmp_path / FORMATS[name].file)
     runtime = open_runtime(path)
     assert runtime.described.unknown == model.unknown

@@ -1,6 +1,7 @@
-"""When an image is none of the classes: both scores against their formulas, and the share that is refused wrongly."""
+"""When an image is none of the classes: each score against its formula, and the share that is refused wrongly."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from compound import UsageError
 from compound.nn import Unknown, build, fit_unknown, load_model, save_weights
 from compound.nn.conformal import Sets
 from compound.nn.foreign import WeightsError
-from compound.nn.unknown import ENERGY, MAX_LOGIT
+from compound.nn.unknown import ENERGY, LIKELIHOOD, MAX_LOGIT, Usual
 from compound.notation import parse_network
 from tests.tiny import TINY
 
@@ -21,7 +22,34 @@ def test_scores_are_those_of_their_papers():
     expected = [math.log(sum(math.exp(v - 700) for v in row)) + 700 if row[0] == 700 else
                 math.log(sum(math.exp(v) for v in row)) for row in rows]  # fmt: skip
     assert energy == pytest.approx(expected, rel=1e-12)
-    assert Unknown(0, 0.05, 19, MAX_LOGIT).scores(torch.tensor(rows)).tolist() == [3, 700, -5]
+    assert Unknown(0, 0.05, 19, MAX_LOGIT).scores(torch.tensor(rows)).tolist() == pytest.approx([3, 700, -5])
+
+
+def test_a_likelihood_is_that_of_the_nearest_class():
+    """Against torch's normal distribution: of each class with its own mean and deviation."""
+    generator = torch.Generator().manual_seed(0)
+    learned, asked = (torch.randn(count, 4, generator=generator) * 3 for count in (400, 50))
+    usual = Usual.of(learned.log_softmax(1))
+    found = Unknown(0, 0.05, 19, LIKELIHOOD, usual).scores(asked)
+    means, deviations = torch.tensor(usual.means), torch.tensor(usual.deviations)
+    densities = torch.distributions.Normal(means, deviations).log_prob(asked.log_softmax(1)[:, None]).sum(2).amax(1)
+    assert (found - densities).tolist() == pytest.approx([2 * math.log(2 * math.pi)] * 50, abs=1e-4)
+    rows = learned.double().log_softmax(1)
+    for each in range(4):  # enough images for what is common to count little
+        own = rows[rows.argmax(1) == each]
+        assert list(usual.means[each]) == pytest.approx(own.mean(0).tolist(), rel=1e-5)
+        assert list(usual.deviations[each]) == pytest.approx(own.std(0).tolist(), rel=0.2)
+
+
+def test_impossible_classes_and_a_class_of_one_image_have_a_likelihood():
+    """Probabilities of single precision that are 0 stand at a floor, which is the same whatever computes them."""
+    logits = torch.tensor([[0.0, -500.0], [0.0, -90.0], [-200.0, 0.0], [1.0, 0.5]])
+    usual = Usual.of(logits.softmax(1).log())
+    assert Unknown.parse(Unknown(0, 0.05, 19, LIKELIHOOD, usual).dump(), 2).usual == usual
+    judging = Unknown(0, 0.05, 19, LIKELIHOOD, usual)
+    exact, rounded = judging.scores(logits), judging.scored(logits.softmax(1).double().log(), logits.logsumexp(1))
+    assert exact.isfinite().all()
+    assert rounded.tolist() == pytest.approx(exact.tolist(), abs=1e-4)
 
 
 @pytest.mark.parametrize("count", [19, 300])
@@ -56,11 +84,19 @@ def test_too_few_images_and_no_share_are_refused():
 def test_weights_keep_it_and_a_damaged_one_is_no_threshold(tmp_path):
     model = build(parse_network(TINY, "tiny").with_(classes=3, channels=1), seed=0)
     names = tuple(map(str, range(model.classes)))
-    model.unknown, model.sets = Unknown(0.1 + 0.2, 0.05, 99), Sets(0.9, 0.1 + 0.7, 99)
-    loaded, described = load_model(save_weights(model, tmp_path / "a.safetensors", names))
-    assert described.unknown == loaded.unknown == model.unknown
-    assert described.sets == loaded.sets == model.sets
-    for wrong in (Unknown(math.inf, 0.05, 99), Unknown(1, 0.05, 99, "softmax"), Unknown(1, 2, 99)):
+    usual = Usual.of(torch.eye(3).log_softmax(1))
+    for unknown in (Unknown(0.1 + 0.2, 0.05, 99), Unknown(0.1 + 0.2, 0.05, 99, LIKELIHOOD, usual)):
+        model.unknown, model.sets = unknown, Sets(0.9, 0.1 + 0.7, 99)
+        loaded, described = load_model(save_weights(model, tmp_path / "a.safetensors", names))
+        assert described.unknown == loaded.unknown == unknown
+        assert described.sets == loaded.sets == model.sets
+    for wrong in (
+        Unknown(math.inf, 0.05, 99), Unknown(1, 0.05, 99, "softmax"), Unknown(1, 2, 99), Unknown(1, 0.05, 99, LIKELIHOOD),
+        Unknown(1, 0.05, 99, ENERGY, usual), Unknown(1, 0.05, 99, LIKELIHOOD, Usual.of(torch.eye(4).log_softmax(1))),
+        Unknown(1, 0.05, 99, LIKELIHOOD, replace(usual, deviations=((0.0, 1.0, 1.0),) * 3)),
+        Unknown(1, 0.05, 99, LIKELIHOOD, replace(usual, means=((math.nan, 1.0, 1.0),) * 3)),
+        Unknown(1, 0.05, 99, LIKELIHOOD, replace(usual, means=usual.means[:2])),
+    ):  # fmt: skip
         model.unknown = wrong
         with pytest.raises(WeightsError, match="metadata is damaged"):
             load_model(save_weights(model, tmp_path / "b.safetensors", names))

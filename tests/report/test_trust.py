@@ -110,7 +110,7 @@ def test_what_was_measured_is_evidence_below(make_run):
     assert "<span>&lt;b&gt;3.png</span>" in body
     assert 'class="cards" style="--columns:4"' in body
     assert "suffers most from Gaussian noise (severity 3 of 5), under which it names 43% rightly" in body
-    assert "which 6.5% of the test images were" in body
+    assert "as it did of 6.5% of the test images" in body
     doubts, promises, broken = section.tables
     assert [row[0] for row in doubts.rows] == [f"<b>{i}.png" for i in range(1, 11)]
     assert "<b>1" not in body
