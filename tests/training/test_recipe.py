@@ -12,6 +12,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import nn
 
+import compound
 from compound import ZOO, UsageError
 from compound.cli.training import TrainingOptions
 from compound.nn import build
@@ -282,6 +283,17 @@ def test_the_papers_recipe_holds_out_its_25022_images_by_itself(monkeypatch):
     assert [len(find_data("fashion6k", 0, recipe).holdout) for recipe in (PAPER, SMALL, None)] == [40, 300, 300]
     asked = [TrainingOptions(recipe="paper", holdout=held).opened("fashion6k")[0] for held in (None, 0.1, 7)]
     assert [len(data.holdout) for data in asked] == [40, 600, 7]
+
+    class Opened(Exception):
+        """Stands for all that follows."""
+
+    def opened(images):
+        raise Opened(len(images.holdout))
+
+    monkeypatch.setattr("compound.verbs.fit.refuse_unshown", opened)
+    for recipe, held in (("paper", 40), (PAPER, 40), ("small", 300), (None, 300)):
+        with pytest.raises(Opened, match=f"^{held}$"):
+            compound.fit("fashion6k", recipe=recipe)
 
 
 @pytest.mark.parametrize("most", [None, 8])
