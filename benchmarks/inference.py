@@ -32,7 +32,7 @@ import torch
 from benchmarks.environment import RESULTS, write_result
 from compound import ZOO
 from compound.data import FileSource, Preprocessing
-from compound.deploy import export
+from compound.deploy import Quantised, export
 from compound.deploy.choose import candidates, compare_ways
 from compound.deploy.export import Probe, probe
 from compound.measurement import Timing, Turns, interleaved, of_network, run_session
@@ -120,7 +120,7 @@ def deployed(options: argparse.Namespace) -> dict[str, Any]:
     checked_on = noise(model)
     described = Weights(model.network, CLASSES)
     with tempfile.TemporaryDirectory() as folder:
-        done = export(model, CLASSES, ["onnx", "openvino"], Path(folder), checked_on, int8=True)
+        done = export(model, CLASSES, ["onnx", "openvino"], Path(folder), checked_on, quantised=Quantised())
         for file, runtime in candidates(model, described, Path(folder), done, threads=1):
             name = f"{runtime.name} {runtime.precision}{' int8' * ('int8' in file and runtime.precision != 'int8')}"
             calls[name] = lambda runtime=runtime: runtime.logits(checked_on.pixels[:1])
@@ -147,7 +147,7 @@ def accuracy(options: argparse.Namespace) -> dict[str, Any]:
     checked_on = probe(model, source, labelled=True)
     described = Weights(described.network, CLASSES)
     with tempfile.TemporaryDirectory() as folder:
-        done = export(model, CLASSES, ["onnx", "openvino"], Path(folder), checked_on, int8=True)
+        done = export(model, CLASSES, ["onnx", "openvino"], Path(folder), checked_on, quantised=Quantised())
         rows = compare_ways(model, described, Path(folder), done, checked_on, threads=1)
     return {"photos": len(photos), "rows": [asdict(row) for row in rows]}
 

@@ -55,6 +55,9 @@ def export(
             "--int8", help="Quantised files too. Lite variants (ReLU6, no squeeze-and-excitation) suit it best."
         ),
     ] = False,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Quantised files too, and for OpenVINO one with sensitive layers in fp32.")
+    ] = False,
     most_drop: Annotated[
         float, typer.Option("--max-drop", help="With auto: points of accuracy that speed may cost.")
     ] = 0.1,
@@ -67,7 +70,8 @@ def export(
     found = verb.export(
         model, to,
         size=size_of(phi, device, macs=macs, params=params, latency=latency),
-        weights=weights, out=out, batch=batch_size(batch), takes=takes, int8=int8, most_drop=most_drop, images=images,
+        weights=weights, out=out, batch=batch_size(batch), takes=takes, int8="mixed" if mixed else int8,
+        most_drop=most_drop, images=images,
         say=note,
     )  # fmt: skip
     answer(json, found.to_json(), text(found, most_drop))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from compound.data import DamageLog, Preprocessing, Source, make_loader
-from compound.deploy.quantise import CALIBRATION, quantise_onnx, quantise_openvino
+from compound.deploy.quantise import CALIBRATION, mix_openvino, quantise_onnx, quantise_openvino
 from compound.errors import UsageError
 from compound.evaluation.statistics import wilson
 from compound.files import make_folder
@@ -31,6 +31,17 @@ from compound.runtimes.coreml import compute_coreml, replace_folder
 TOLERANCE = 1e-3  # largest difference of a logit in fp32, as a share of the largest logit
 QUANTISERS = {"onnx": quantise_onnx, "openvino": quantise_openvino}
 IMAGES = 1000  # real images that a file is checked on, at most
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """Files of 8-bit integers, too: their ranges are read from pixels `calibration`, by default those checked on.
+
+    With pixels `chosen_on` OpenVINO also gets one whose most sensitive operators stay in fp32, as these images show.
+    """
+
+    calibration: Tensor | None = None
+    chosen_on: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -120,14 +131,13 @@ def export(
     *,
     batch: int | None = None,
     takes: Input = "uint8",
-    int8: bool = False,
-    calibration: Tensor | None = None,
+    quantised: Quantised | None = None,
 ) -> list[Exported]:
     """Write `model` in each of `formats` (see `FORMATS`) into the folder `out`.
 
     Every file is first written and checked aside: in fp32 a logit may differ by `TOLERANCE` of the largest one, else
-    `ExportError` is raised and `out` is as it was. With `int8` a quantised file joins each that can be, calibrated on
-    the images `calibration`, its accuracy reported.
+    `ExportError` is raised and `out` is as it was. With `quantised` a file of integers joins each that can be, its
+    accuracy reported.
     """
     unknown = [name for name in formats if name not in FORMATS]
     if unknown:
@@ -137,14 +147,14 @@ def export(
     done: list[Exported] = []
     with tempfile.TemporaryDirectory(dir=out, prefix=".export.") as folder:
         for name in formats:
-            done += _export_one(graph, name, Path(folder), checked_on, int8, calibration)
+            done += _export_one(graph, name, Path(folder), checked_on, quantised)
         for file in sorted(Path(folder).iterdir(), key=lambda f: f.suffix != ".bin"):  # a structure after its weights
             replace_folder(file, out / file.name) if file.is_dir() else file.replace(out / file.name)
     return done
 
 
 def _export_one(
-    graph: Exportable[Deployable], name: str, folder: Path, checked_on: Probe, int8: bool, calibration: Tensor | None
+    graph: Exportable[Deployable], name: str, folder: Path, checked_on: Probe, quantised: Quantised | None
 ) -> list[Exported]:
     file = FORMATS[name].file
     path = FORMATS[name].write(graph, folder / file)
@@ -159,12 +169,20 @@ def _export_one(
             f"{file} computes other logits than the network: {done[0].difference:.2g} of the largest, and "
             f"{TOLERANCE:g} is allowed; nothing was written"
         )
-    if int8 and name in QUANTISERS:
-        images = checked_on.pixels[:CALIBRATION] if calibration is None else calibration
-        target = folder / f"{path.stem}-int8{path.suffix}"
-        QUANTISERS[name](path, target, graph.module.prepare(images))
-        done.append(checked_on.compare(open_runtime(target, "int8"), target.name, size_of(target)))
+    if quantised and name in QUANTISERS:
+        prepare, given = graph.module.prepare, quantised.calibration
+        images = prepare(checked_on.pixels[:CALIBRATION] if given is None else given[:CALIBRATION])
+        made = {"int8": QUANTISERS[name](path, beside(path, "int8"), images)}
+        if quantised.chosen_on is not None and name == "openvino":
+            made["mixed"] = mix_openvino(path, beside(path, "mixed"), images, prepare(quantised.chosen_on))
+        for precision, target in made.items():
+            done.append(checked_on.compare(open_runtime(target, precision), target.name, size_of(target)))
     return done
+
+
+def beside(path: Path, precision: str) -> Path:
+    """The file of another precision: model.xml, model-int8.xml."""
+    return path.with_name(f"{path.stem}-{precision}{path.suffix}")
 
 
 def checked_program(graph: Exportable[Deployable], path: Path, checked_on: Probe) -> Exported:

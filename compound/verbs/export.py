@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from compound.nn import Weights
 
 EVERY = "all"
+CHOOSING = 300  # images by which precisions are mixed
 AUTO = ("onnx", "openvino")  # the formats that `auto` tries; PyTorch itself needs no file
 
 
@@ -61,7 +62,7 @@ def export(
     out: Place | None = None,
     batch: int | None = None,
     takes: Literal["uint8", "float"] = "uint8",
-    int8: bool = False,
+    int8: bool | Literal["mixed"] = False,
     most_drop: float = 0.1,
     images: Place | None = None,
     say: Say = silent,
@@ -78,16 +79,18 @@ def export(
         weights: another library's weights, or a published name, for the network `model`.
         out: a folder; by default `export` in the run, or beside the weights file.
         batch: images a call; None: any number. takes: `uint8`: pixels (N, C, R, R); `float`: normalised ones.
-        int8: quantised files, too. most_drop: with `auto`, points of accuracy that speed may cost.
+        int8: quantised files, too; `mixed`: and for OpenVINO one whose most sensitive operators stay in fp32, as the
+            first 300 images show; all files are judged by the others then.
+        most_drop: with `auto`, points of accuracy that speed may cost.
         images: photos to check and calibrate on; by default what the run was trained on.
         say: told what is left out of weights and folders.
 
     Every file is checked before it is kept: raises `compound.runtimes.ExportError` where it computes other logits,
     `UsageError` for what says nothing together.
     """
+    from compound.deploy import Quantised, weights_file
     from compound.deploy import choose as ways
     from compound.deploy import export as run_export
-    from compound.deploy import weights_file
     from compound.deploy.export import IMAGES, probe
     from compound.deploy.hub import write_hub_folder
     from compound.runtimes import FORMATS, ExportError
@@ -109,14 +112,19 @@ def export(
     chosen = hub = None
     if formats:
         auto = "auto" in wanted
-        judged, other, labelled = real_images(name, images, described, every=auto)
+        mixed = int8 == "mixed"
+        judged, other, labelled = real_images(name, images, described, every=auto or mixed)
+        choosing, judged = parted(judged, CHOOSING) if mixed else (None, judged)
         checked = probe(net, judged, labelled, ways.images_to_show(net.network, most_drop, images) if auto else IMAGES)
-        calibration = probe(net, other, False).pixels if other else None
+        quantised = None
+        if int8 or auto:
+            chosen_on = probe(net, choosing, False, CHOOSING).pixels if choosing else None
+            quantised = Quantised(probe(net, other, False).pixels if other else None, chosen_on)
         for some in [[one] for one in formats] if every else [formats]:
             try:
                 done += run_export(
                     net, described.classes, some, place, checked,
-                    batch=batch, takes=takes, int8=int8 or auto, calibration=calibration,
+                    batch=batch, takes=takes, quantised=quantised,
                 )  # fmt: skip
             except ExportError as error:
                 if not every:
@@ -131,6 +139,18 @@ def export(
     if "hub" in wanted:
         hub = write_hub_folder(net, described.classes, place / "hub", read_evaluation(Path(name) / "evaluation.json"))
     return Export(place, tuple(done), chosen, hub, cut, missing)
+
+
+def parted(source: "Source", count: int) -> "tuple[Source, Source]":
+    """The first `count` images, or half of fewer, and the others."""
+    import numpy as np
+
+    from compound.data import subset
+
+    if len(source) < 2:
+        raise UsageError("mixed precision is chosen by some images and judged by others; give more with --images DIR")
+    rows, cut = np.arange(len(source)), min(count, len(source) // 2)
+    return subset(source, rows[:cut]), subset(source, rows[cut:])
 
 
 def find_formats(

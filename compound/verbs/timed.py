@@ -65,7 +65,7 @@ def is_here(name: str) -> bool:
 
 def opened(one: Contender, name: str, place: Path, images: "DataSet", threads: int) -> "tuple[Path | None, Runtime]":
     """The contender's file, written where it is not there, and what runs it."""
-    from compound.deploy import export
+    from compound.deploy import Quantised, export
     from compound.deploy.export import probe
     from compound.nn import load_weights
     from compound.runtimes import FORMATS, in_torch, open_runtime
@@ -76,8 +76,8 @@ def opened(one: Contender, name: str, place: Path, images: "DataSet", threads: i
     file = place / FORMATS[name].file
     if not file.is_file():
         checked, whole = probe(model, images.holdout, True, CHECKED_ON), one.way == WHOLE
-        calibration = probe(model, images.train, False, CHECKED_ON).pixels if whole else None
-        export(model, described.classes, [name], place, checked, int8=whole, calibration=calibration)
+        quantised = Quantised(probe(model, images.train, False, CHECKED_ON).pixels) if whole else None
+        export(model, described.classes, [name], place, checked, quantised=quantised)
     return file, open_runtime(file, "fp32", threads)
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from given import CLASSES, Payload, photos
 
-from compound.deploy import export
+from compound.deploy import Quantised, export
 from compound.deploy.choose import compare_ways
 from compound.deploy.export import probe
 from compound.errors import CompoundError
@@ -24,7 +24,7 @@ needed = pytest.mark.skipif(find_spec("executorch") is None, reason="needs the e
 def test_the_network_is_computed_and_described(name: str, small, tmp_path: Path) -> None:
     model = small(name)
     checked = probe(model, photos(model), labelled=True)
-    done = export(model, CLASSES, ["executorch"], tmp_path, checked, int8=True)  # of which there is none
+    done = export(model, CLASSES, ["executorch"], tmp_path, checked, quantised=Quantised())  # of which there is none
     assert [(one.runtime, one.precision, one.file) for one in done] == [("executorch", "fp32", "model.pte")]
     assert done[0].difference < 1e-4
     assert done[0].agreement == 1

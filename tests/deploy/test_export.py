@@ -16,7 +16,7 @@ from given import CLASSES, Payload, photos
 from compound import ZOO
 from compound.cli.export import passed_over
 from compound.data import Preprocessing
-from compound.deploy import export, open_choice
+from compound.deploy import Quantised, export, open_choice, quantise
 from compound.deploy.choose import choose, compare_ways, images_to_show, write_choice
 from compound.deploy.export import Exported, Probe, probe
 from compound.deploy.hub import write_hub_folder
@@ -133,12 +133,24 @@ def test_exported_program(small, tmp_path: Path) -> None:
 def test_int8_is_smaller_and_close(small, tmp_path: Path) -> None:
     model = small("efficientnet-mini", slice(1, 3))
     checked = probe(model, photos(model, 24), labelled=True)
-    done = export(model, CLASSES, ["onnx", "openvino"], tmp_path, checked, int8=True)
+    done = export(model, CLASSES, ["onnx", "openvino"], tmp_path, checked, quantised=Quantised())
     by_file = {one.file: one for one in done}
     for whole, quantised in (("model.onnx", "model-int8.onnx"), ("model.xml", "model-int8.xml")):
         assert by_file[quantised].bytes < 0.6 * by_file[whole].bytes
         assert 1e-4 < by_file[quantised].difference < 0.5
         assert open_runtime(tmp_path / quantised, "int8").classes == CLASSES
+
+
+@pytest.mark.slow
+def test_mixed_precision_keeps_what_eight_bits_lose(small, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(quantise, "MOVED", 1e-4)
+    model = small("efficientnet-mini", slice(1, 3))
+    checked = probe(model, photos(model, 24), labelled=True)
+    done = export(model, CLASSES, ["openvino"], tmp_path, checked, quantised=Quantised(chosen_on=checked.pixels[:12]))
+    whole, int8, mixed = done
+    assert mixed.file == "model-mixed.xml"
+    assert mixed.difference < int8.difference
+    assert int8.bytes < mixed.bytes < whole.bytes * 1.2
 
 
 @pytest.mark.long
