@@ -10,7 +10,7 @@ WORKERS := --numprocesses 2 --dist worksteal
 # Or every process compiles the package, and every worker the tests, anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo check check-tests base minimum dist coverage test test-rooms test-alone lint docs test-slow test-oracle faults attack bench clean
+.PHONY: help demo check check-tests base minimum dist coverage test test-rooms test-alone lint docs test-slow test-oracle faults attack bench gpu clean
 
 help:
 	@echo "make demo         install, then train on the embedded images for $(MINUTES) minutes and write a report"
@@ -25,6 +25,7 @@ help:
 	@echo "make test-oracle  against torchvision, timm, fvcore and real pretrained weights"
 	@echo "make faults       kills, damaged checkpoints, full disks, mutated images: what a training survives"
 	@echo "make attack       what strangers send, against a server and the verbs, under 10 minutes"
+	@echo "make gpu          on a machine with CUDA: its tests, and steps and calls against timm; under 6 minutes, one JSON and a page"
 	@echo "make bench        training, loading and latency against other libraries, under 10 minutes; FULL=1 for all"
 
 $(BIN)/python:
@@ -135,6 +136,10 @@ attack: $(VENV)/ready-dev
 
 bench: $(VENV)/ready-oracles
 	$(BIN)/python -m benchmarks $(if $(FULL),--full)
+
+# By the Python that has torch for CUDA, which is nobody's business but the machine's: PYTHON=… names another.
+gpu:
+	$(PYTHON) -m benchmarks.gpu $(if $(REHEARSE),--rehearse)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -1,6 +1,7 @@
 """A step of RMSProp in one pass over memory: see rmsprop.c."""
 
 import ctypes
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -8,10 +9,10 @@ from torch import Tensor
 from compound.kernels import call, serves, size
 
 
-def applies(weights: list[Tensor], *others: list[Tensor]) -> bool:
-    """Whether the tensors of each weight are float32 on the processor and lie in memory in the same order."""
+def applies(weights: list[Tensor], *others: list[Tensor], among: Callable[..., bool] = serves) -> bool:
+    """Whether `among` serves the tensors of each weight, and they lie in memory in the same order."""
     return all(
-        serves(*tensors) and len({_order(tensor) for tensor in tensors}) == 1
+        among(*tensors) and len({_order(tensor) for tensor in tensors}) == 1
         for tensors in zip(weights, *others, strict=True)
     )
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from compound import kernels
 from compound.kernels import depthwise as kernel
+from compound.kernels import gpu
 
 backward = torch.ops.aten.convolution_backward
 
@@ -39,6 +40,8 @@ def convolution_backward(
         found: tuple[Tensor | None, Tensor | None, Tensor | None] = backward(gradient, x, weight, biases, *rest)
         return found
 
+    if on_gpu(gradient, x, weight, geometry):
+        return _in_triton(gradient, x, weight, geometry, wanted)
     if not goes_another_way(gradient, x, weight, geometry, wanted):
         return of(wanted)
     if gradient.dtype == torch.bfloat16:
@@ -48,6 +51,28 @@ def convolution_backward(
     if kernels.serves(gradient, x):
         return to_x, kernel.weight_gradient(gradient, x, side, stride, padding), to_bias
     return to_x, from_quarters(gradient, x, weight, geometry), to_bias
+
+
+def on_gpu(gradient: Tensor, x: Tensor, weight: Tensor, geometry: Geometry) -> bool:
+    """Whether kernels in Triton compute these gradients."""
+    square = weight.shape[-1] == weight.shape[-2] and weight.shape[-1] in kernel.KERNELS
+    return square and is_depthwise(weight, geometry) and gpu.serves(gradient, x, kinds=gpu.MAPS)
+
+
+def is_depthwise(weight: Tensor, geometry: Geometry) -> bool:
+    """Whether each channel has its own filter, of positions side by side."""
+    return geometry.groups == len(weight) and weight.shape[1] == 1 and set(geometry.dilation) == {1}
+
+
+def _in_triton(
+    gradient: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, wanted: tuple[bool, bool, bool]
+) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    from compound.kernels.gpu import depthwise as room
+
+    how = list(geometry.stride), list(geometry.padding)
+    to_x = room.to_map(gradient, x, weight, *how) if wanted[0] else None
+    to_weight = room.to_weight(gradient, x, weight.shape[-1], *how).to(weight.dtype) if wanted[1] else None
+    return to_x, to_weight, gradient.sum((0, 2, 3)) if wanted[2] else None
 
 
 def _through_fp32(
@@ -75,8 +100,7 @@ def goes_another_way(
     gradient: Tensor, x: Tensor, weight: Tensor, geometry: Geometry, wanted: tuple[bool, bool, bool]
 ) -> bool:
     """Whether `convolution_backward` computes these gradients otherwise than torch does."""
-    depthwise = geometry.groups == len(weight) and weight.shape[1] == 1 and set(geometry.dilation) == {1}
-    if not depthwise or gradient.device.type != "cpu":
+    if not is_depthwise(weight, geometry) or gradient.device.type != "cpu":
         return False
     if gradient.dtype == torch.bfloat16:
         return wanted[0] or wanted[1]

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from compound.kernels import MAPS, serves
+from compound.kernels import MAPS, gpu, serves
 from compound.kernels import gate as gate_kernel
 from compound.kernels import norm_act as kernel
 from compound.nn.depthwise import Geometry, convolution_backward
@@ -133,14 +133,50 @@ class InKernels(Normalised):
         return kernel.fold(mean, variance, weight, bias, self.eps)
 
 
+class OnGpu(Normalised):
+    """The same by kernels in Triton."""
+
+    def statistics(self, x: Tensor, running: tuple[Tensor, Tensor], momentum: float) -> tuple[Tensor, Tensor]:
+        from compound.kernels.gpu import norm_act as room
+
+        found: tuple[Tensor, Tensor] = room.statistics(x, *running, momentum)
+        return found
+
+    def first(self, *leaves: Tensor) -> Tensor:
+        from compound.kernels.gpu import norm_act as room
+
+        y: Tensor = room.apply(*leaves, self.eps, kernel.ACTIVATIONS[self.act])
+        return y
+
+    def again(self, *leaves: Tensor) -> Tensor:
+        if self.held is None:
+            self.held = self.first(*leaves)
+        return self.held
+
+    def backward(self, gradient: Tensor, leaves: tuple[Tensor, ...], wanted: list[bool]) -> tuple[Tensor | None, ...]:
+        from compound.kernels.gpu import norm_act as room
+
+        self.held = None
+        found: tuple[Tensor, ...] = room.backward(gradient, *leaves, self.eps, kernel.ACTIVATIONS[self.act])
+        return found
+
+
+def way_of(norm: nn.BatchNorm2d, x: Tensor) -> type[Normalised]:
+    """Who computes a norm that trains."""
+    own = [norm.weight, norm.bias, *(each for each in (norm.running_mean, norm.running_var) if each is not None)]
+    if not x.is_contiguous(memory_format=torch.channels_last):
+        return Normalised
+    if gpu.serves(*own) and gpu.serves(x, kinds=gpu.MAPS):
+        return OnGpu
+    return InKernels if serves(*own) and serves(x, kinds=tuple(MAPS)) else Normalised
+
+
 def norm_act(norm: nn.BatchNorm2d, act: type[nn.Module] | None, x: Tensor) -> Tensor:
     """act(norm(x)) of a batch norm that trains, with its source."""
     if norm.num_batches_tracked is not None:
         norm.num_batches_tracked.add_(1)
     running = cast(tuple[Tensor, Tensor], (norm.running_mean, norm.running_var))
-    plain = serves(norm.weight, norm.bias, *running) and serves(x, kinds=tuple(MAPS))
-    in_kernels = plain and x.is_contiguous(memory_format=torch.channels_last)
-    normalised = (InKernels if in_kernels else Normalised)(norm.eps, act)
+    normalised = way_of(norm, x)(norm.eps, act)
     y, mean, variance = NormAct.apply(x, norm.weight, norm.bias, *running, norm.momentum, normalised)
     if not y.requires_grad:  # nobody would come last
         return cast(Tensor, y)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from compound.kernels import rmsprop
+from compound.kernels import gpu, rmsprop
 from compound.nn import ConvNet
 from compound.training.recipe import Recipe
 from compound.training.sharding import is_sharded
@@ -70,9 +70,14 @@ class RMSpropTF(GroupedOptimizer):
     def _step(self, group: dict[str, Any], params: list[Tensor]) -> None:
         squares, buffers = self._state(params, square=torch.ones_like, momentum=torch.zeros_like)
         grads: Any = [p.grad for p in params]
+        settings = (group["lr"], group["decay"], group["momentum"], group["eps"], group["weight_decay"])
         if rmsprop.applies(params, grads, squares, buffers):
-            settings = (group["lr"], group["decay"], group["momentum"], group["eps"], group["weight_decay"])
             rmsprop.step(params, grads, squares, buffers, settings=settings)
+            return
+        if rmsprop.applies(params, grads, squares, buffers, among=gpu.serves):
+            from compound.kernels.gpu.rmsprop import step
+
+            step(params, grads, squares, buffers, *settings)
             return
         if group["weight_decay"]:
             grads = torch._foreach_add(grads, params, alpha=group["weight_decay"])

@@ -1,0 +1,73 @@
+"""A short training on a device by the command, as a user has it: stopped and resumed, in bf16, compiled, exported."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def runs(device: str, folder: Path, rehearsed: bool) -> dict[str, Any]:
+    """What came of each; the command's last words where it failed."""
+    network, recipe = ("efficientnet-mini", "small")
+    train = ["train", network, "fashion6k", "--recipe", recipe, "--device", device, "--epochs", "2", "--json"]
+    train += ["--batch", "1000" if rehearsed else "228"]  # 25 steps of each 5,700 images
+    found: dict[str, Any] = {}
+    plain = ["--precision", "fp32", "--deterministic"]
+    found["fp32"] = compound(folder, *train, *plain, "-o", "straight")
+    found["resumed"] = stopped(folder, [*train, *plain, "-o", "stopped", "--save-every", "5"])
+    if not found["fp32"].get("failed") and not found["resumed"].get("failed"):
+        found["resumed"]["same_rows"] = rows(folder / "straight") == rows(folder / "stopped")
+    found["bf16"] = compound(folder, *train, "--precision", "bf16", "-o", "bf16")
+    found["compiled"] = compound(folder, *train, "--precision", "bf16", "--compile", "always", "-o", "compiled")
+    found["export"] = compound(folder, "export", "straight", "--to", "torch", "-o", "exported")
+    return found
+
+
+def rows(run: Path) -> list[list[str]]:
+    with (run / "metrics.csv").open() as file:
+        return list(csv.reader(file))
+
+
+def words(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "compound", *arguments]
+
+
+def environment() -> dict[str, str]:
+    """This checkout's package, wherever the command runs."""
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def compound(folder: Path, *arguments: str) -> dict[str, Any]:
+    begun = time.perf_counter()
+    done = subprocess.run(words(*arguments), cwd=folder, env=environment(), capture_output=True, text=True)
+    return told(done.returncode, done.stdout, done.stderr, begun)
+
+
+def told(code: int, out: str, err: str, begun: float) -> dict[str, Any]:
+    found: dict[str, Any] = {"seconds": round(time.perf_counter() - begun, 1)}
+    if code:
+        return found | {"failed": (err.strip().splitlines() or ["nothing was said"])[-1]}
+    try:
+        value = json.loads(out)
+    except ValueError:
+        return found
+    return found | {name: value[name] for name in ("top1", "loss") if name in value}
+
+
+def stopped(folder: Path, train: list[str]) -> dict[str, Any]:
+    """The training, asked to stop at its first checkpoint and resumed."""
+    begun, last = time.perf_counter(), folder / "stopped" / "checkpoints" / "last.ckpt"
+    pipe = subprocess.PIPE
+    with subprocess.Popen(words(*train), cwd=folder, env=environment(), stdout=pipe, stderr=pipe, text=True) as process:
+        while not last.exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate()
+    if process.returncode != 130:
+        return told(process.returncode or 1, out, err or "it was not stopped", begun)
+    return compound(folder, "resume", "stopped", "--json")
