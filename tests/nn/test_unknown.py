@@ -31,6 +31,8 @@ def test_a_likelihood_is_that_of_the_nearest_class():
     learned, asked = (torch.randn(count, 4, generator=generator) * 3 for count in (400, 50))
     usual = Usual.of(learned.log_softmax(1))
     found = Unknown(0, 0.05, 19, LIKELIHOOD, usual).scores(asked)
+    alone = torch.cat([Unknown(0, 0.05, 19, LIKELIHOOD, usual).scores(one[None]) for one in asked])
+    assert torch.equal(found, alone)  # whoever asks with it
     means, deviations = torch.tensor(usual.means), torch.tensor(usual.deviations)
     densities = torch.distributions.Normal(means, deviations).log_prob(asked.log_softmax(1)[:, None]).sum(2).amax(1)
     assert (found - densities).tolist() == pytest.approx([2 * math.log(2 * math.pi)] * 50, abs=1e-4)
