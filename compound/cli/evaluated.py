@@ -39,6 +39,13 @@ def evaluated_lines(found: "Evaluated") -> list[str]:
             f"sets of {one['mean_size']:.1f} classes hold the right one for {one['covered']:.1%} of these images "
             f"(95 % interval {low:.1%} to {high:.1%}; {100 * one['coverage']:g}% was asked for)"
         )
+        if one["per_class"]:
+            name, least = min(one["per_class"].items(), key=lambda each: float(each[1]["covered"]))
+            low, high = least["covered_interval"]
+            lines.append(
+                f"least often for {name}: {least['covered']:.1%} of {least['images']:,} (95 % interval {low:.1%} to "
+                f"{high:.1%}); what was asked for is of all classes together"
+            )
     lines += class_lines(fields["per_class"], SHARES)
     for one in found.robustness:
         low, high = one["top1_interval"]

@@ -35,7 +35,7 @@ def trust_section(run: Run, told: Mapping[str, Any], confusion: Confusion, class
     )
     tables = [
         table
-        for table in (doubted(doubts or []), promises(told), broken(told), grouped(told), bordered(told))
+        for table in (doubted(doubts or []), promises(told), covered(told), broken(told), grouped(told), bordered(told))
         if table.rows
     ]
     drawn = pictured(run.path / AUDIT.parent / PICTURES, doubts or [])
@@ -155,6 +155,20 @@ def promises(told: Mapping[str, Any]) -> Table:
     named = ("what", "promised", "measured", "from", "to", "held-out images")
     columns = (Column(named[0]), *(Column(name, percent) for name in named[1:5]), Column(named[5], exact))
     return Table("promises", "What was promised, and what the test images show", columns, tuple(rows))
+
+
+def covered(told: Mapping[str, Any]) -> Table:
+    """How often the set of an image holds its class, of each class with enough images, the least first."""
+    found = (told.get("sets") or {}).get("per_class") or {}  # files of older versions have none
+    ordered = sorted(found.items(), key=lambda each: float(each[1]["covered"]))
+    rows = tuple((name, one["images"], one["covered"], *one["covered_interval"]) for name, one in ordered)
+    columns = (
+        Column("class"),
+        Column("images", exact),
+        *(Column(name, percent) for name in ("in its set", "from", "to")),
+    )
+    title = "How often its set holds the class; what is promised is of all classes together"
+    return Table("covered", title, columns, rows)
 
 
 def broken(told: Mapping[str, Any]) -> Table:

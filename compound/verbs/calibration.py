@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from compound.nn.conformal import Sets
     from compound.nn.unknown import Usual
 
+COUNTED = 10  # images of a class of which it is said how often their sets hold it
 LOOKED_AT = 2000  # training images, evenly taken, of which is learned what a network usually says
 
 
@@ -130,13 +131,27 @@ def refused_of(result: "Evaluation", unknown: "Unknown") -> dict[str, Any]:
 
 
 def covered_of(result: "Evaluation", sets: "Sets") -> dict[str, Any]:
-    """The sets, how many images of `result` have their class in theirs, with a 95 % interval, and the mean size."""
+    """The sets, how many images of `result` have their class in theirs, with a 95 % interval, and the mean size.
+
+    `per_class`: the same of each class with `COUNTED` images or more, for the promise is of all classes together.
+    """
     from compound.evaluation import wilson
 
     chosen = sets.chosen(result.probabilities)
-    share = chosen.gather(1, result.labels[:, None]).double().mean().item()
-    sizes = chosen.sum(1).double().mean().item()
-    return asdict(sets) | {"covered": share, "covered_interval": list(wilson(share, result.images)), "mean_size": sizes}
+    inside = chosen.gather(1, result.labels[:, None])[:, 0].double()
+    share, sizes = inside.mean().item(), chosen.sum(1).double().mean().item()
+    own = [(name, inside[result.labels == number]) for number, name in enumerate(result.classes)]
+    per_class = {
+        name: {
+            "images": len(one),
+            "covered": one.mean().item(),
+            "covered_interval": wilson(one.mean().item(), len(one)),
+        }
+        for name, one in own
+        if len(one) >= COUNTED
+    }
+    all_of = {"covered": share, "covered_interval": list(wilson(share, result.images)), "mean_size": sizes}
+    return asdict(sets) | all_of | {"per_class": per_class}
 
 
 def keep_weights(path: Path, net: "ConvNet", described: "Weights") -> None:

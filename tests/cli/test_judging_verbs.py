@@ -92,13 +92,17 @@ def test_calibration_stays_in_the_weights(cli, runs):
 
 
 @pytest.mark.long
-def test_when_a_photo_is_of_no_class_stays_in_the_weights(cli, runs, photos, tmp_path):
+def test_when_a_photo_is_of_no_class_stays_in_the_weights(cli, runs, photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("compound.verbs.calibration.COUNTED", 5)
     code, err = cli.error("evaluate", runs[0], "--unknown", 0.05)
     assert (code, "takes 19 held-out images or more" in err) == (2, True)
     both = cli.json("evaluate", runs[0], "--unknown", 0.3, "--coverage", 0.7, "--predictions", tmp_path / "told.csv")
     told, sets = both["unknown"], both["sets"]
     assert sets["covered_interval"][0] <= sets["covered"] <= sets["covered_interval"][1]
     assert 1 <= sets["mean_size"] <= 3
+    counted = {name: one["recall"] for name, one in both["per_class"].items() if one["images"] >= 5}
+    assert sets["per_class"].keys() == counted.keys() != set()
+    assert all(one["covered"] >= counted[name] - 1e-6 for name, one in sets["per_class"].items())  # the best is in it
     worse = cli.json("evaluate", runs[0], "--corruptions")["robustness"]
     assert {one["images"] for one in worse} == {both["images"]}
     predicted = cli.json("predict", runs[0], photos)["predictions"]

@@ -21,7 +21,11 @@ MORE = {
         "refused_here_interval": [0.051, 0.082],
     },
     "sets": {
-        "coverage": 0.9, "most": 0.8, "images": 300, "covered": 0.9124, "covered_interval": [0.9, 0.92], "mean_size": 1.4
+        "coverage": 0.9, "most": 0.8, "images": 300, "covered": 0.9124, "covered_interval": [0.9, 0.92], "mean_size": 1.4,
+        "per_class": {
+            "ant": {"images": 60, "covered": 0.95, "covered_interval": [0.87, 0.98]},
+            "bee": {"images": 40, "covered": 0.8, "covered_interval": [0.65, 0.89]},
+        },
     },
     "robustness": [
         {"corruption": "JPEG", "severity": 5, "top1": 0.5, "top1_interval": [0.4, 0.6]},
@@ -111,7 +115,8 @@ def test_what_was_measured_is_evidence_below(make_run):
     assert 'class="cards" style="--columns:4"' in body
     assert "suffers most from Gaussian noise (severity 3 of 5), under which it names 43% rightly" in body
     assert "as it did of 6.5% of the test images" in body
-    doubts, promises, broken = section.tables
+    doubts, promises, covered, broken = section.tables
+    assert [row[:3] for row in covered.rows] == [("bee", 40, 0.8), ("ant", 60, 0.95)]
     assert [row[0] for row in doubts.rows] == [f"<b>{i}.png" for i in range(1, 11)]
     assert "<b>1" not in body
     assert [row[:3] for row in promises.rows] == [
