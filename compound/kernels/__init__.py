@@ -41,7 +41,7 @@ def _fork() -> ctypes.c_void_p:
 
 def serves(*tensors: Tensor, kinds: tuple[torch.dtype, ...] = (torch.float32,)) -> bool:
     """Whether there are kernels for tensors like these: of these `kinds`, on the processor, with their own strides."""
-    plain = all(type(x) in (Tensor, torch.nn.Parameter) and x.device.type == "cpu" for x in tensors)
+    plain = all(type(x) in (Tensor, torch.nn.Parameter) and x.is_cpu for x in tensors)
     return plain and all(x.dtype in kinds for x in tensors) and library() is not None
 
 

@@ -1,7 +1,8 @@
 """A step of RMSProp in one pass over memory: see rmsprop.c."""
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -11,10 +12,7 @@ from compound.kernels import call, serves, size
 
 def applies(weights: list[Tensor], *others: list[Tensor], among: Callable[..., bool] = serves) -> bool:
     """Whether `among` serves the tensors of each weight, and they lie in memory in the same order."""
-    return all(
-        among(*tensors) and len({_order(tensor) for tensor in tensors}) == 1
-        for tensors in zip(weights, *others, strict=True)
-    )
+    return all(among(*tensors) and _alike(tensors) for tensors in zip(weights, *others, strict=True))
 
 
 def step(
@@ -34,8 +32,14 @@ def step(
     torch.autograd.graph.increment_version([*weights, *squares, *momenta])  # as an operator of torch would
 
 
-def _order(tensor: Tensor) -> tuple[int, ...] | None:
+def _alike(tensors: Iterable[Tensor]) -> bool:
+    orders = {_order(tensor.shape, tensor.stride()) for tensor in tensors}
+    return len(orders) == 1 and None not in orders
+
+
+@lru_cache(maxsize=4096)  # asked for every tensor in every step
+def _order(shape: torch.Size, strides: tuple[int, ...]) -> tuple[int, ...] | None:
     """The strides of a tensor without gaps; extents of one have none that matter. None where there are gaps."""
-    strides = tuple(stride if extent > 1 else 0 for extent, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    reach = sum((extent - 1) * stride for extent, stride in zip(tensor.shape, strides, strict=True))
-    return strides if reach + 1 == tensor.numel() else None
+    found = tuple(stride if extent > 1 else 0 for extent, stride in zip(shape, strides, strict=True))
+    reach = sum((extent - 1) * stride for extent, stride in zip(shape, found, strict=True))
+    return found if reach + 1 == shape.numel() else None

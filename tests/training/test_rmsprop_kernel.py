@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from compound.kernels import library
+from compound.kernels import library, rmsprop
 from compound.training.optim import RMSpropTF
 
 needs_kernels = pytest.mark.skipif(library() is None, reason="the kernels were not built")
@@ -80,3 +80,10 @@ def test_a_nan_stays_where_it_is_and_autograd_notices_the_step():
     assert weights.isnan().nonzero().flatten().tolist() == [17]
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         kept.backward()
+
+
+@needs_kernels
+def test_tensors_with_gaps_are_left_to_torch():
+    whole = [torch.zeros(4, 4)] * 4
+    assert rmsprop.applies(*([one] for one in whole))
+    assert not rmsprop.applies(*([one[:, ::2]] for one in whole))
