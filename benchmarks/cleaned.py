@@ -125,7 +125,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as made:
             trainings = Trainings(replace(RECIPES["small"], epochs=given.epochs, precision="fp32"), seed, test)
             clean = trainings.clean(Path(made))
-            for name in names.keys() - rows.keys():
+            for name in [each for each in names if each not in rows]:
                 rows[name] = trainings.measured(Path(made), names[name], given.folds, clean)
                 print(name, rows[name], file=sys.stderr)
                 print(write_result("cleaned", {"settings": settings, "rows": rows}, given.results))

@@ -66,6 +66,8 @@ def finish_folds(
     Processes that are told to resume one run share its trainings: each takes what no other has, waits for the others,
     and all end with the whole.
     """
+    from compound.training import Interrupted
+    from compound.training.run import resume_command
     from compound.verbs.train import begin, finish
 
     done: dict[int, Trained] = {}
@@ -76,7 +78,11 @@ def finish_folds(
             return
         own, apart = run.folder / "folds" / str(number), divided.without(number - 1)
         begun = replace(setup, resume=begun_alike(own, apart), final=None)
-        done[number] = finish(*begin(network, apart, recipe, own, begun, silent), begun)
+        try:
+            done[number] = finish(*begin(network, apart, recipe, own, begun, silent), begun)
+        except Interrupted:
+            where = f"stopped in fold {number} of {divided.folds} and saved"
+            raise Interrupted(f"{where}; go on with: {resume_command(run.path)}") from None
         say(f"fold {number} of {divided.folds}: top-1 {done[number].result.top(1):.2%}")
 
     taken_in_turn(range(divided.folds + 1), train, say)

@@ -2,6 +2,8 @@
 
 import threading
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +13,9 @@ from compound.data import DataSpec
 from compound.data.folds import Folds
 from compound.errors import InUseError
 from compound.evaluation.folds import read_folds
-from compound.training import Start, open_run
+from compound.training import Interrupted, Start, open_run
 from compound.training.seen import read_seen
-from compound.verbs.folds import taken_in_turn
+from compound.verbs.folds import finish_folds, taken_in_turn
 
 THREE = Folds(3, r"(\d)\.png")
 SETUP = Setup(seed=1)
@@ -108,3 +110,18 @@ def test_processes_share_folds_and_take_over_what_another_leaves(monkeypatch):
     taken_in_turn(range(3), work, said.append)
     assert done == [0, 2, 1]
     assert said == ["fold 1 is in use by process 7"]
+
+
+def test_a_stop_within_a_fold_names_the_run_that_goes_on_with_all(tmp_path, monkeypatch):
+    def finish(part, *_):
+        if part is not run:
+            raise Interrupted(f"go on with: compound resume {part}")
+
+    monkeypatch.setattr("compound.verbs.train.begin", lambda *given: (given[3],))
+    monkeypatch.setattr("compound.verbs.train.finish", finish)
+    monkeypatch.setattr("compound.verbs.folds.begun_alike", lambda *_: False)
+    monkeypatch.chdir(tmp_path)
+    run = SimpleNamespace(folder=Path("whole"), path=Path("whole"))
+    divided = SimpleNamespace(folds=2, without=lambda number: number)
+    with pytest.raises(Interrupted, match=r"stopped in fold 1 of 2 and saved; go on with: compound resume whole$"):
+        finish_folds(divided, None, None, run, None, SETUP, print)
