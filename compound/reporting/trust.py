@@ -8,6 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 from compound.documents import damage, open_table, table_fault
+from compound.evaluation.audit import SURE
+from compound.evaluation.labels import Doubt
 from compound.files import stands
 from compound.reporting.page import REMEDY, Section, rendered, section
 from compound.reporting.results import Confusion, columns_of, image_uri, most_confused
@@ -92,7 +94,17 @@ def labels(doubts: Sequence[Mapping[str, str]] | None, advice: Advice) -> str:
     if not doubts:
         return "No label looks doubtful to models that never saw the picture."
     images = "1 label looks" if len(doubts) == 1 else f"{len(doubts):,} labels look"
-    return f"{images} doubtful to models that never saw the picture; the most doubtful stand below."
+    clear = sum(is_clear(one) for one in doubts)
+    return (
+        f"{images} doubtful to models that never saw the picture, {clear:,} clearly wrong; the most doubtful "
+        "stand below."
+    )
+
+
+def is_clear(doubt: Mapping[str, str]) -> bool:
+    """Whether it is among the corrections of the audit."""
+    given, proposed = (float(doubt[f"{name}_probability"]) for name in ("given", "proposed"))
+    return doubt["doubt"] == Doubt.WRONG and proposed >= SURE * given
 
 
 def mistakes(told: Mapping[str, Any], confusion: Confusion, classes: Sequence[str], advice: Advice) -> str:
@@ -232,6 +244,11 @@ def read_doubts(file: Path) -> list[dict[str, str]] | None:
             rows = list(csv.DictReader(lines))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise damage(file, table_fault(error), REMEDY) from None
-    if rows and any(row.get(name) is None for row in rows for name in SHOWN):
-        raise damage(file, f"it lacks a column of {', '.join(SHOWN)}", REMEDY)
+    needed = (*SHOWN, "given_probability", "proposed_probability")
+    if rows and any(row.get(name) is None for row in rows for name in needed):
+        raise damage(file, f"it lacks a column of {', '.join(needed)}", REMEDY)
+    try:
+        [is_clear(row) for row in rows]
+    except ValueError:
+        raise damage(file, "a probability in it is no number", REMEDY) from None
     return rows
