@@ -74,11 +74,16 @@ def load_run_network(folder: str | Path) -> Network:
         raise type(error)(f"{file}: {error}") from None
 
 
+class Unsaid(NetworkError):
+    """A weights file that is whole and says nothing of itself: another library's."""
+
+
 def load_weights_network(path: str | Path) -> Network:
     """The network that a weights file says it holds, for its classes and channels; no weight is read.
 
     A safetensors file begins with the length of its header, 8 bytes, and the header, JSON with what the file says of
-    itself under `__metadata__`. Raises `NetworkError` where the file is damaged or not one of `save_weights`.
+    itself under `__metadata__`. Raises `NetworkError` where the file is damaged, `Unsaid` for
+    another library's.
     """
     remedy = "save or copy it again"
     try:
@@ -93,9 +98,12 @@ def load_weights_network(path: str | Path) -> Network:
         said = json.loads(header)["__metadata__"]
         text, classes = said["network"], len(json.loads(said["classes"]))
         channels = int(json.loads(said["preprocessing"])["channels"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        reason = "does not say which network it belongs to"
-        raise NetworkError(f"{path} {reason}; name the network, or give a file that compound saved") from None
+    except (ValueError, KeyError, TypeError, RecursionError) as wrong:
+        reason, kind = (
+            "does not say which network it belongs to",
+            Unsaid if isinstance(wrong, KeyError) else NetworkError,
+        )
+        raise kind(f"{path} {reason}; name the network, or give a file that compound saved") from None
     return parse_network(text, f"{path} (network)").with_(classes=classes, channels=channels)
 
 

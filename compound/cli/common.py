@@ -16,6 +16,13 @@ NetworkName = Annotated[
     str,
     typer.Argument(metavar="NETWORK", help="A name from `compound zoo`, a network file, a weights file, or a run."),
 ]
+CountedName = Annotated[
+    str,
+    typer.Argument(
+        metavar="NETWORK",
+        help="A name from `compound zoo`, a network file, a run, or weights: a file or a published name.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Classes = Annotated[int | None, typer.Option(min=1, help="Classes that are counted; default those of NETWORK.")]
 Channels = Annotated[int | None, typer.Option(min=1, help="Image channels that are counted; default those of NETWORK.")]

@@ -6,17 +6,17 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Channels, Classes, Json, NetworkName, RuleName, Snap, answer, doubt
+from compound.cli.common import Channels, Classes, CountedName, Json, RuleName, Snap, answer, doubt
 from compound.cost import CONVENTION, cost, cost_fields, training_text
 from compound.errors import UsageError
 from compound.notation import save_network
 from compound.scaling import CompoundRule, Scaling, SnappedRule
 from compound.scaling import scale as scale_network
-from compound.verbs.given import find_network, find_rule
+from compound.verbs.given import find_described, find_rule
 
 
 def scale(
-    network: NetworkName,
+    network: CountedName,
     phi: Annotated[
         float | None, typer.Option(help="The compound coefficient φ, any real number; negative scales down.")
     ] = None,
@@ -32,7 +32,7 @@ def scale(
     json: Json = False,
 ) -> None:
     """Scale a network by φ and a rule, or by factors d, w, r; nothing is built."""
-    baseline = find_network(network, classes, channels)
+    baseline = find_described(network, classes, channels)
     if published:
         from compound.cli.published import published_gap
 

@@ -4,16 +4,16 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Channels, Classes, Json, NetworkName, answer, doubt
+from compound.cli.common import Channels, Classes, CountedName, Json, answer, doubt
 from compound.cost import CONVENTION, Cost, cost, cost_fields, operator_costs, row_cost, stage_costs, training_text
 from compound.network import Network
 from compound.notation import dump_network
 from compound.terminal import printable
-from compound.verbs.given import find_network
+from compound.verbs.given import find_described
 
 
 def show(
-    network: NetworkName,
+    network: CountedName,
     by: Annotated[str, typer.Option(help="Cost by stage, block or operator.")] = "stage",
     yaml: Annotated[bool, typer.Option("--yaml", help="Print the network file and nothing else.")] = False,
     classes: Classes = None,
@@ -21,7 +21,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a network as the paper's Table 1 does, with its cost by stage, block or operator."""
-    found = find_network(network, classes, channels)
+    found = find_described(network, classes, channels)
     if yaml and not json:
         print(printable(dump_network(found)), end="")
         return

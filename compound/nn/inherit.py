@@ -191,6 +191,8 @@ def obstacle(old: Placed, new: Placed) -> str:
         if b.standardise is not None and given[0][0] != read[0][0]:
             return "convolutions with standardised weights are not carried over to another width"
         inside, wider = a.channels // a.groups, b.channels // b.groups
+        if 1 < a.groups == a.channels == given[0][0] and wider > 1:
+            return f"a convolution of each channel by itself becomes one in {b.groups} groups of {wider}"
         if a.groups != b.groups and (inside != wider or b.groups < a.groups):
             return f"a convolution in {a.groups} groups of {inside} channels becomes one in {b.groups} of {wider}"
     return ""

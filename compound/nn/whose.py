@@ -14,6 +14,7 @@ from torch import Tensor
 from compound.cost import cost
 from compound.network import Network
 from compound.nn.build import ConvNet
+from compound.nn.foreign import running
 from compound.zoo import ZOO
 
 NO_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked")
@@ -22,19 +23,23 @@ NO_PARAMETERS = ("running_mean", "running_var", "num_batches_tracked")
 def zoo_network_of(state: Mapping[str, Tensor]) -> str | None:
     """The name of the zoo's network with tensors of these sizes, None where there is none.
 
-    Classes are the outputs of the last matrix and channels the inputs of the first, or, where names were sorted and
-    these are others, ImageNet's 1000 and 3.
+    Classes are the outputs of the last matrix and channels the inputs of the first, in the order of the names and in
+    that in which the layers run, where names were sorted; or, where these are others, ImageNet's 1000 and 3.
     """
     kept = {name: tensor for name, tensor in state.items() if not name.endswith(NO_PARAMETERS)}
-    matrices = [tensor for tensor in kept.values() if tensor.dim() >= 2 and math.prod(tensor.shape[1:]) > 1]
-    if not matrices:
-        return None
+    asked = {images: None for order in (kept, *running(kept)) if (images := _images(order))}
     params, sizes = sum(map(Tensor.numel, kept.values())), sorted(map(Tensor.numel, kept.values()))
-    for classes, channels in {(matrices[-1].shape[0], matrices[0].shape[1]), (1000, 3)}:
+    for classes, channels in (*asked, (1000, 3)) if asked else ():
         for network in _by_parameters(classes, channels).get(params, ()):
             if _sizes(network) == sizes:
                 return network.name
     return None
+
+
+def _images(state: Mapping[str, Tensor]) -> tuple[int, int] | None:
+    """Classes and channels, where the first and the last matrix are those that classify and that read the image."""
+    matrices = [tensor for tensor in state.values() if tensor.dim() >= 2 and math.prod(tensor.shape[1:]) > 1]
+    return (matrices[-1].shape[0], matrices[0].shape[1]) if matrices else None
 
 
 @lru_cache(maxsize=4)

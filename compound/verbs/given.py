@@ -8,17 +8,18 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from compound.budget import Budget
-from compound.errors import UsageError
+from compound.errors import NetworkError, UsageError
 from compound.network import Network
-from compound.notation import load_network, load_run_network, load_weights_network
+from compound.notation import Unsaid, load_network, load_run_network, load_weights_network
 from compound.notes import Say as Say
-from compound.notes import heard_by
+from compound.notes import heard_by, note
 from compound.notes import silent as silent
 from compound.places import nearest_run
 from compound.scaling import RULES, CompoundRule, Rule, load_rule
 from compound.zoo import ZOO
 
 Place = str | PathLike[str]
+PUBLISHERS = ("timm/", "torchvision/", "hf:")  # what the names of published weights begin with
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -63,6 +64,45 @@ def _named(given: Network | Place) -> Network:
     if os.sep in fspath(given):
         raise UsageError(f"there is no run or network file {given}; {nearest_run(given)}")
     return ZOO[fspath(given)]
+
+
+def find_described(given: Network | Place, classes: int | None = None, channels: int | None = None) -> Network:
+    """As `find_network`, for what is counted and not trained: also of all else that `compound.predict` takes.
+
+    Published weights are not fetched. Another library's file is of the network whose tensors it has, which is noted.
+    """
+    if not isinstance(given, Network) and _is_others(Path(given)):
+        given = _of_weights(given)
+    return find_network(given, classes, channels)
+
+
+def _is_others(path: Path) -> bool:
+    """Whether the network can only be told by opening weights, or asking who published them."""
+    if not path.exists():
+        return str(path).startswith(PUBLISHERS) and path.suffix not in (".yaml", ".yml", ".safetensors", ".pth", ".pt")
+    if path.suffix != ".safetensors":
+        return path.is_file() and path.suffix not in (".yaml", ".yml")
+    try:
+        load_weights_network(path)
+    except Unsaid:
+        return True
+    except NetworkError:  # damaged: said by whoever reads it
+        return False
+    return False
+
+
+def _of_weights(given: Place) -> Network:
+    """Raises `UsageError` where the tensors are of no network of the zoo."""
+    from compound.nn.hub import network_of
+    from compound.nn.weights import Unnamed
+
+    try:
+        return network_of(fspath(given))
+    except Unnamed as error:
+        if error.network is None:
+            raise UsageError(error.with_remedy("")) from None
+        note(f"{given} does not say which network it belongs to; its tensors are those of {error.network}")
+        return network_of(fspath(given), ZOO[error.network])
 
 
 def find_rule(given: Rule | str) -> Rule:

@@ -248,10 +248,15 @@ def test_deeper_blocks_that_end_side_by_side_or_split_are_the_same():
         ("mixnet-s", (1, 1.5), "stage 2 block 1: channels that are split or shuffled"),
         ("ghostnet", (1, 1.5), "stage 1 block 1 adds to its input channels that were made side by side"),
         ("nfnet-f0", (1, 1.5), "stem: convolutions with standardised weights"),
+        (
+            scale(ZOO["resnext-50-32x4d"], Scaling(width=0.25)),
+            (1, 2),
+            "stage 1 block 1: a convolution of each channel by itself becomes one in 32 groups of 2",
+        ),
     ],
 )
 def test_what_is_not_carried_over_is_said_before_anything_is_built(name, factors, message, monkeypatch):
-    network = ZOO[name].with_(resolution=64)
+    network = (name if isinstance(name, Network) else ZOO[name]).with_(resolution=64)
     stands_for_it = trained(SMALL)
     stands_for_it.network = network
     monkeypatch.setattr(sys.modules["compound.nn.inherit"], "build", None)

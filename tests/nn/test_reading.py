@@ -220,7 +220,7 @@ def test_a_last_activation_that_does_nothing_on_the_example_is_not_dropped():
     model = sequence(*conv_norm(3, 8), *conv_norm(8, 8))
     last = nn.Linear(8, 4)
     nn.init.constant_(last.bias, 2.0)
-    with pytest.raises(ReadingError, match=r"no block is what stands at 8 to 9: linear to 4, act relu"):
+    with pytest.raises(ReadingError, match=r"no block is what stands at 8 to 9: linear to 4, act relu$"):
         from_module(nn.Sequential(*model, last, nn.ReLU()), torch.zeros(1, 3, 16, 16))
 
 

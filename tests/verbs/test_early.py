@@ -11,7 +11,9 @@ from compound.errors import CompoundError
 from compound.nn import WeightsError, build, load_model, load_weights
 from compound.nn.weights import Unnamed
 from compound.notation import parse_network
+from compound.notes import heard_by
 from compound.training import Recipe, Setup, Start, open_run
+from compound.verbs.given import find_described
 from compound.verbs.warm import plan_weights
 from tests.tiny import TINY
 
@@ -69,6 +71,31 @@ def test_weights_of_another_network_are_named_before_any_image_is_read(photos, t
         compound.fit(photos, setup=Setup(Start(file)))
     with pytest.raises(UsageError, match=r"name it: compound plan mobilenet-v2 --weights .*theirs\.pth"):
         plan_weights(file, Budget(macs=1e8))
+
+
+@pytest.mark.long
+def test_what_is_counted_may_be_weights_of_others_or_published_ones(tmp_path, monkeypatch) -> None:
+    """For the classes of the weights; none are fetched, and the library of a network's name is not asked for."""
+    from safetensors.torch import save_file
+    from torchvision.models import squeezenet1_1
+
+    file, sorted_by_name = theirs(tmp_path / "theirs.pth", "mobilenet-v2"), tmp_path / "seven.safetensors"
+    save_file(squeezenet1_1(num_classes=7).state_dict(), sorted_by_name)
+    said: list[str] = []
+    with heard_by(said.append):
+        found = [find_described(one) for one in (file, sorted_by_name, "torchvision/resnet18")]
+    assert [(one.name, one.classes) for one in found] == [
+        ("mobilenet-v2", 1000), ("squeezenet-1.1", 7), ("resnet-18", 1000),
+    ]  # fmt: skip
+    assert [text.rpartition(" ")[2] for text in said] == ["mobilenet-v2", "squeezenet-1.1"]
+    assert compound.plan(file, Budget(macs=1e8)).network.classes == 1000
+    own = tmp_path / "own.pt"
+    torch.save({"a.weight": torch.zeros(8, 3, 3, 3), "b.weight": torch.zeros(1000, 8)}, own)
+    with pytest.raises(UsageError, match=r"own\.pt does not say which network it belongs to; name it: NETWORK$"):
+        find_described(own)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(UsageError, match="there is no run or network file runs/none"):
+        find_described("runs/none")
 
 
 @pytest.mark.long

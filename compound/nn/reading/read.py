@@ -129,7 +129,9 @@ class Reader:
             try:
                 found = capture(self.model, self.images(self.size * 4))
                 return found, self.written(found)
-            except ReadingError:
+            except ReadingError as again:
+                if isinstance(again, NoBlock) and again.side == error.side:  # behind a pool, whatever the example
+                    raise error from None
                 hint = f"maps of {error.side}×{error.side} are there; a larger example may tell more"
                 raise ReadingError(f"{error} ({hint})") from None
 
