@@ -70,7 +70,7 @@ def coefficients(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 def search(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     return timed(
         "search", "architecture", DATA, "--space", "small", "--macs", target(), "--least", 0.9, "--most", 1.0,
-        "--objective", "hard", "--minutes", options.minutes, "--trials", options.trials,
+        "--objective", "hard", "--evaluation", "shared", "--minutes", options.minutes, "--trials", options.trials,
         "--finalists", options.finalists, "--seed", options.seed, "--out", folder / "search",
     )  # fmt: skip
 
@@ -131,7 +131,8 @@ def validate(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """τ, in a search of few trials: it is the shared weights that are judged."""
     command(
         "search", "architecture", options.fashion, "--space", "small", "--macs", target(), "--least", 0.1,
-        "--most", 1.5, "--holdout", 0.1, "--minutes", options.validate_minutes, "--trials", 10, "--finalists", 0,
+        "--most", 1.5, "--holdout", 0.1, "--evaluation", "shared",
+        "--minutes", options.validate_minutes, "--trials", 10, "--finalists", 0,
         "--seed", options.seed, "--out", folder / "wide",
     )  # fmt: skip
     found = command(

@@ -1,4 +1,4 @@
-"""A landscape over the whole space, drawn from what the table of `benchmarks.ranking.truth` leaves open.
+"""A landscape over the whole space, drawn from what the networks trained in full leave open.
 
 A Gaussian process over a configuration's options and counted cost is fitted to the networks that were trained; a draw
 of its posterior is one landscape that agrees with them (pathwise conditioning: Wilson et al. 2020). Where the table

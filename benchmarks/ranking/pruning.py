@@ -6,7 +6,7 @@ The wide networks come in 50 random orders. A way may stop each after any epoch;
 held-out accuracy among those trained to their end is chosen, and judged by the accuracy on the judging images. `median`
 and `halving` are Optuna's pruners as the searches use them; `curves` is `CurvePruner`. `freeze and thaw` keeps all
 trainings where they stand and gives one more epoch to the one that most probably ends above the best (Swersky et al.
-2014); a training that has not begun counts as those that have. Nothing is trained. Writes
+2014), a third of a training at first; one that has not begun counts as those that have. Nothing is trained. Writes
 benchmarks/results/pruning.json.
 """
 
@@ -51,6 +51,7 @@ def pruned(pruner: BasePruner, curves: Sequence[Curve]) -> tuple[int, int]:
 def thawed(curves: Sequence[Curve], rates: Sequence[float], images: int) -> tuple[int, int]:
     """Freeze and thaw: epochs spent, and which one was chosen."""
     total = len(rates)
+    third = -(-total // 3)
     seen = [0] * len(curves)
     hopes: dict[int, Any] = {}
     spent, best = 0, 0.0
@@ -66,8 +67,9 @@ def thawed(curves: Sequence[Curve], rates: Sequence[float], images: int) -> tupl
         place = max(scores, key=lambda each: scores[each])
         if best and scores[place] < HOPELESS:
             break
-        seen[place] += 1
-        spent += 1
+        epochs = max(1, third - seen[place])  # before a third nothing is foreseen
+        seen[place] += epochs
+        spent += epochs
         if seen[place] == total:
             best = max(best, curves[place][-1])
             hopes.pop(place)

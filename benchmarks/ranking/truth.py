@@ -3,14 +3,16 @@
     python -m benchmarks.ranking.truth runs/ranking            # goes on where it was stopped
 
 40 networks over the range of cost (log-uniform, one in each of 40 steps) and 20 of nearly the same cost, each by the
-recipe `small` with two seeds, in bf16: 16 epochs of 10 steps, whose batches are drawn anew from the 5,400 training
-images of `fashion6k`. The 600 that it holds out judge every epoch, as a search would see it. The end is judged by
-10,000 others: training images of the whole Fashion-MNIST that `fashion6k` does not have (the folder of its four idx
-files, Debian's dataset-fashion-mnist), so that no test image is looked at. The wide networks are then trained once
-more by trainings that are short by themselves, with schedules of 1, 2 and 4 epochs and a third seed.
+recipe `small` with two seeds, in bf16: 16 epochs of `--steps` steps, with batches drawn anew from the 5,400 training
+images of `fashion6k` (84: all of them once). The 600 that it holds out judge every epoch, as a search would see it. The
+end is judged by 10,000 others: training images of the whole Fashion-MNIST that `fashion6k` does not have (the folder of
+its four idx files, Debian's dataset-fashion-mnist), so that no test image is looked at. The wide networks are then
+trained once more by trainings that are short by themselves, with schedules of 1, 2 and 4 epochs and a third seed.
 
-Every training is a file in the folder; one process of one thread. The table that it makes of them, and of the scores
-that `benchmarks.ranking.proxies` left there, is benchmarks/results/ranking-truth.json.
+With 84 steps an epoch this is about three hours of a core; with 10, half an hour, and then seeds differ as much as
+networks (see docs/decisions/018-spaces-and-shared-weights.md). Every training is a file in the folder; one process of
+one thread. The table that it makes of them, and of the scores that `benchmarks.ranking.proxies` left there, is
+benchmarks/results/ranking-truth.json.
 """
 
 import argparse
@@ -39,7 +41,7 @@ from compound.trials import unheard
 
 SPEC = DataSpec("fashion6k", None, 0.1, 0, None, False)
 FASHION = Path("/usr/share/datasets/fashion-mnist")
-STEPS = 10  # of an epoch
+STEPS = 84  # of an epoch, unless others are asked for
 PROXIES = "proxies.json"  # in the folder
 JUDGING = 10_000  # images that judge the end
 EPOCHS, SHORT = 16, (1, 2, 4)
@@ -114,11 +116,11 @@ def jobs() -> Iterator[Job]:
     yield from (Job(one, SEEDS[1]) for one in narrow)
 
 
-def train(job: Job, fashion: Path) -> dict[str, Any]:
+def train(job: Job, fashion: Path, steps: int) -> dict[str, Any]:
     """Curve, end and seconds of this process; a short training has no end."""
     data = opened(SPEC)
     recipe = replace(RECIPES["small"], epochs=job.epochs, precision="bf16")
-    trainer = ShortTraining(SPEC, recipe, Execution("cpu", workers=0, threads=1), steps=STEPS)
+    trainer = ShortTraining(SPEC, recipe, Execution("cpu", workers=0, threads=1), steps=steps)
     begun = time.process_time()
     model, judge = trainer.trained(job.drawn.network, data, job.seed, unheard)
     found = {"curve": judge.curve, "seconds": round(time.process_time() - begun, 2)}
@@ -128,7 +130,7 @@ def train(job: Job, fashion: Path) -> dict[str, Any]:
     return found
 
 
-def table(folder: Path) -> dict[str, Any]:
+def table(folder: Path, steps: int) -> dict[str, Any]:
     """What is trained so far, a row a network."""
     rows = []
     proxies = read_json(folder / PROXIES, "delete it") if (folder / PROXIES).exists() else {}
@@ -144,10 +146,10 @@ def table(folder: Path) -> dict[str, Any]:
             else:
                 row["short"][str(job.epochs)] = known
         rows.append(row)
-    return {"settings": settings(), "rows": rows}
+    return {"settings": settings(steps), "rows": rows}
 
 
-def settings() -> dict[str, Any]:
+def settings(steps: int) -> dict[str, Any]:
     data = opened(SPEC)
     return {
         "space": "small",
@@ -158,7 +160,7 @@ def settings() -> dict[str, Any]:
         "recipe": "small",
         "precision": "bf16",
         "epochs": EPOCHS,
-        "steps_an_epoch": STEPS,
+        "steps_an_epoch": steps,
         "seeds": list(SEEDS),
         "short": {"epochs": list(SHORT), "seed": SHORT_SEED},
     }
@@ -167,16 +169,17 @@ def settings() -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--steps", type=int, default=STEPS, help="of an epoch")
     parser.add_argument("--fashion", type=Path, default=FASHION, help="the folder of Fashion-MNIST")
     parser.add_argument("--table", action="store_true", help="only write the table of what is trained")
     given = parser.parse_args()
     folder = make_folder(given.folder)
     for number, job in enumerate([] if given.table else jobs(), 1):
         if not (folder / job.name).exists():
-            found = train(job, given.fashion)
+            found = train(job, given.fashion, given.steps)
             write_json(folder / job.name, found)
             print(number, job.name, found["curve"][-1][0], found.get("top1"), found["seconds"], flush=True)
-    print(write_result("ranking-truth", table(folder)))
+    print(write_result("ranking-truth", table(folder, given.steps)))
 
 
 if __name__ == "__main__":

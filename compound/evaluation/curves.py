@@ -34,14 +34,15 @@ NOISES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)  # standard deviations on the scale of
 class Priors:
     """What is believed of a curve before any epoch of it: `mean` and `deviation` of a, b and c.
 
-    `calm` is the share of the noise's variance that is left when the rate has fallen to nothing. Deviations of what is
-    foreseen are stretched by `wider`.
+    `calm` is the share of the noise's variance that is left when the rate has fallen to nothing; while it still rises,
+    the variance is `warming` times as large. Deviations of what is foreseen are stretched by `wider`.
     """
 
-    mean: tuple[float, float, float] = (1.5, 2.0, 0.6)
-    deviation: tuple[float, float, float] = (2.0, 1.5, 0.4)
-    calm: float = 0.05
-    wider: float = 1.0
+    mean: tuple[float, float, float] = (1.5, 1.7, 0.18)
+    deviation: tuple[float, float, float] = (2.0, 1.5, 0.15)
+    calm: float = 0.03
+    warming: float = 100.0
+    wider: float = 0.65
 
 
 FITTED = Priors()
@@ -128,6 +129,7 @@ def foresee(accuracies: Sequence[float], rates: Sequence[float], images: int, pr
     y = np.array([logit(kept(each, images)) for each in accuracies])
     judged = np.array([1 / (images * p * (1 - p)) for p in (kept(each, images) for each in accuracies)])
     restless = priors.calm + (1 - priors.calm) * np.clip(steepness, 0, 1)
+    restless[:peak] *= priors.warming
     squares = np.square(NOISES)[:, None]
     variances = squares * restless[:seen] + judged  # (noises, seen)
     evidence, mean, covariance = regressions(design[:, :seen], y, variances, priors)

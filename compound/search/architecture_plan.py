@@ -1,5 +1,6 @@
 """An architecture search as what a user asked for: plain values that are saved with its results and say all of it."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,7 +32,8 @@ from compound.training.short import ShortTraining, opened
 from compound.trials.foreseeing import CurvePruner
 
 Estimation = Literal["shared", "full", "short", "shrunken", "halving", "curves"]
-SHORT_EPOCHS = 5  # as MnasNet's
+# A short training has this share of a whole one's steps, with a schedule that ends there: the cheapest that ranks.
+SHORT_SHARE, LEAST_STEPS = 1 / 16, 50
 MOST_EPOCHS = 1000  # of shared weights, whose end their minutes set
 # Weights that many networks pull at want half a single network's rate and less decay (docs/decisions, shared weights).
 SHARED_RATE, SHARED_DECAY = 0.5, 1e-4
@@ -39,9 +41,9 @@ SHARED_RATE, SHARED_DECAY = 0.5, 1e-4
 
 @dataclass(frozen=True)
 class ArchitecturePlan:
-    """`evaluation` says how candidates are judged: with `shared` weights (trained for `minutes`), by `full` training, a
-    `short` one, full training of a `shrunken` relative, or full training with successive `halving` or stopped by
-    learning `curves`. `least` and `most` are the window of cost in terms of `target`.
+    """`evaluation` says how candidates are judged: by a `short` training (a sixteenth of the steps), by a `full` one,
+    with `shared` weights (trained for `minutes`), by full training of a `shrunken` relative, or by full trainings that
+    successive `halving` or learning `curves` stop. `least` and `most` are the window of cost in terms of `target`.
     """
 
     data: str
@@ -52,7 +54,7 @@ class ArchitecturePlan:
     exponent_below: float | None = None
     least: float = 0.5
     most: float = 1.2
-    evaluation: Estimation = "shared"
+    evaluation: Estimation = "short"
     minutes: float = 5.0
     epochs: int | None = None
     recipe: str = "small"
@@ -98,7 +100,7 @@ class ArchitecturePlan:
             return SharedWeights(weights_of(folder), self.spec, execution=self.execution(threads))
         full = self.trainer(threads)
         if self.evaluation == "short":
-            return replace(full, recipe=replace(self.training, epochs=self.epochs or SHORT_EPOCHS))
+            return shortened(full, self.steps)
         return Shrunken(full) if self.evaluation == "shrunken" else full
 
     @property
@@ -111,9 +113,14 @@ class ArchitecturePlan:
             return SuccessiveHalvingPruner(reduction_factor=2)
         if self.evaluation != "curves":
             return NopPruner()
-        data, recipe = opened(self.spec), self.training
-        steps = max(len(data.train) // min(recipe.batch, len(data.train)), 1)
-        return CurvePruner(epoch_rates(recipe, steps, recipe.epochs), len(data.holdout))
+        rates = epoch_rates(self.training, self.steps, self.training.epochs)
+        return CurvePruner(rates, len(opened(self.spec).holdout))
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        images = len(opened(self.spec).train)
+        return max(images // min(self.training.batch, images), 1)
 
     def problem(self, space: Space, evaluator: Evaluator) -> ArchitectureSearch:
         space, measure = space.for_data(opened(self.spec)), device_latency(self.cost, self.table)
@@ -140,6 +147,14 @@ def open_plan(folder: Path) -> tuple[ArchitecturePlan, Space]:
         raise UsageError(f"{folder} holds no architecture search; give the --out of one")
     given = read_yaml(folder / "search.yaml", "search again into another folder")
     return from_mapping(ArchitecturePlan, given, f"{folder}/search.yaml"), load_space(folder / "space.yaml")
+
+
+def shortened(full: ShortTraining, steps: int) -> ShortTraining:
+    """`SHORT_SHARE` of the training `full`, whose epochs have so many steps; never fewer than `LEAST_STEPS`."""
+    total = full.recipe.epochs * steps
+    wanted = max(math.ceil(SHORT_SHARE * total), min(LEAST_STEPS, total))
+    epochs = math.ceil(wanted / steps)
+    return replace(full, recipe=replace(full.recipe, epochs=epochs), steps=math.ceil(wanted / epochs))
 
 
 def weights_of(folder: Path) -> Path:

@@ -23,7 +23,8 @@ FINALISTS = 3  # unless the search itself trains in full
 @dataclass(frozen=True)
 class Proposals:
     """How candidates are proposed, and how many: `strategy` random, evolution, ppo, tpe, or nsga2 for two objectives;
-    `screen` picks among proposals by surrogate, naswot or synflow. The best `finalists` are trained in full; None: 3,
+    `screen` picks among proposals by surrogate, naswot or synflow. The best `finalists` are trained in full, by what a
+    regression over all trials makes of their accuracies; None: 3,
     or none where the search itself trains in full. `begin`: networks of the space that are judged before any is
     proposed, such as the one made by hand: what is found is then held against them. `settings` of the strategy:
     population and sample of evolution; batch, epochs and rate of ppo.
@@ -31,7 +32,7 @@ class Proposals:
 
     strategy: str = "evolution"
     screen: str = "none"
-    trials: int = 200
+    trials: int = 60
     finalists: int | None = None
     begin: "tuple[Network | Place, ...]" = ()
     settings: Mapping[str, float] = field(default_factory=dict)

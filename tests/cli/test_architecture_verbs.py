@@ -53,7 +53,7 @@ def searching(cli, space, tmp_path):
 
 @pytest.mark.slow
 def test_a_search_by_shared_weights_and_its_validation(cli, searching, tmp_path):
-    found = searching("--minutes", "0.05", "--finalists", "2")
+    found = searching("--evaluation", "shared", "--minutes", "0.05", "--finalists", "2")
     out = tmp_path / "out"
     assert (found["completed"], found["failed"]) == (6, 0)
     winner = load_network(out / "network.yaml")
@@ -71,7 +71,7 @@ def test_a_search_by_shared_weights_and_its_validation(cli, searching, tmp_path)
     assert -1 <= checked["proxy"]["low"] <= checked["proxy"]["tau"] <= checked["proxy"]["high"] <= 1
     again = cli.json("search", "validate", out, "--sample", "3", "--epochs", "1")
     assert again["proxy"] == checked["proxy"]  # nothing is trained twice
-    plan = ArchitecturePlan("fashion6k", "params", 1000, least=0.1, most=5, minutes=0.05, epochs=1)
+    plan = ArchitecturePlan("fashion6k", "params", 1000, least=0.1, most=5, evaluation="shared", minutes=0.05, epochs=1)
     same = compound.search_architecture(
         plan, tmp_path / "tiny.yaml", out, proposals=Proposals(trials=6, finalists=2), sharing=Sharing(workers=1)
     )

@@ -10,14 +10,19 @@ import yaml
 from devices import law, made_up
 
 from compound import ZOO, UsageError, cost
+from compound.data import DataSpec
 from compound.latency import unit_kinds, units
 from compound.search.architecture import ArchitectureSearch, affordable
+from compound.search.architecture_plan import shortened
 from compound.search.covering import spread
+from compound.search.finish import by_merit
 from compound.search.objective import Objective
 from compound.search.place import place_in
 from compound.search.space_file import find_space, parse_space
 from compound.search.spending import DeviceLatency
-from compound.trials import STRATEGIES, Search, trials_of, work
+from compound.training import RECIPES
+from compound.training.short import ShortTraining
+from compound.trials import STRATEGIES, RankedTrial, Search, trials_of, work
 from compound.verbs.architecture import beginnings
 
 TINY = """
@@ -92,6 +97,39 @@ def test_networks_made_by_hand_are_judged_first(tmp_path, strategy):
     tried = [trial.params for trial in trials_of(search)]
     assert tried[:2] == list(first)
     assert len({str(one) for one in tried}) == 4
+
+
+def test_finalists_are_those_that_all_candidates_together_speak_for():
+    """One that was lucky is not the first where its likes were not; of few candidates the leaderboard stands."""
+    found = ArchitectureSearch(
+        find_space("small").with_(classes=10, channels=1), Objective("macs", 1e7, "hard"), Judge()
+    )
+    rng = random.Random(3)
+    places = [found.space.sample(rng) for _ in range(24)]
+    wide = [place["stem.channels"] == 32 for place in places]
+    accuracies = [0.85 if is_wide else 0.80 for is_wide in wide]
+    lucky = wide.index(False)
+    accuracies[lucky] = 0.86
+    order = sorted(range(24), key=lambda i: -accuracies[i])
+    entries = [
+        RankedTrial(
+            rank, i, "complete", (accuracies[i],), 1.0, places[i], {"accuracy": accuracies[i], "macs": 1e6}, None
+        )
+        for rank, i in enumerate(order, 1)
+    ]
+    assert entries[0].number == lucky
+    ranked = [entries[place].number for place in by_merit(found, entries)]
+    assert ranked[0] != lucky
+    assert by_merit(found, entries[:9]) == list(range(9))
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "short"), [(25, 75, (2, 59)), (1, 75, (1, 50)), (4, 8, (4, 8)), (25, 843, (2, 659))]
+)
+def test_a_short_training_is_a_sixteenth_of_the_steps(epochs, steps, short):
+    full = ShortTraining(DataSpec("fashion6k"), replace(RECIPES["small"], epochs=epochs))
+    found = shortened(full, steps)
+    assert (found.recipe.epochs, found.steps) == short
 
 
 def test_a_network_to_begin_with_lies_in_the_space_and_its_costs():

@@ -39,7 +39,7 @@ Settings = Annotated[
     ),
 ]  # fmt: skip
 ScreenName = Annotated[str, typer.Option("--screen", help="Pick among proposals: surrogate, naswot, synflow, none.")]
-EvaluationName = Annotated[str, typer.Option("--evaluation", help="shared, full, short, shrunken, halving, or curves.")]
+EvaluationName = Annotated[str, typer.Option("--evaluation", help="short, full, shared, shrunken, halving, or curves.")]
 Minutes = Annotated[float, typer.Option(min=0.01, help="Of training the shared weights.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="Epochs of a candidate's training, instead of the recipe's.")]
 RecipeName = Annotated[
@@ -73,13 +73,13 @@ def architecture(
     strategy: StrategyName = "evolution",
     settings: Settings = None,
     screen: ScreenName = "none",
-    evaluation: EvaluationName = "shared",
+    evaluation: EvaluationName = "short",
     minutes: Minutes = 5,
     epochs: Epochs = None,
     recipe: RecipeName = "small",
     holdout: Holdout = 0.2,
     finalists: Finalists = None,
-    trials: Trials = 200,
+    trials: Trials = 60,
     begin: Begin = None,
     workers: SearchWorkers = None,
     seed: SearchSeed = 0,
