@@ -107,7 +107,7 @@ def test_what_is_hardly_meant_is_doubted_aloud() -> None:
 
 STARTS = ("efficientnet-b0", "mobilenet-v3-small", "resnet-18", "resnext-50-32x4d", "densenet-121", "squeezenet-1.1",
           "googlenet", "shufflenet-v2-x0.5", "xception", "inception-resnet-v2", "polynet", "nasnet-a-mobile", "nfnet-f0",
-          "senet-154", "vgg-11", "regnety-002", "efficientnetv2-s", "alexnet")  # fmt: skip
+          "senet-154", "vgg-11", "regnety-002", "efficientnetv2-s", "alexnet", "rexnet-1.0", "starnet-s1")  # fmt: skip
 HOSTILE = ("-1", "0", "1e300", "9" * 70, "9" * 5000, ".nan", ".inf", "-.inf", "null", "true", "[]", "{}", "''", "~", "1.5",
            "[[[1]]]", "{a: {b: c}}", "*a", "&a [*a]", "!!int x", "!!python/object:os.system {}", "2020-13-45", "1:59:59",
            "x" * 3000, "99999999", "é\u2028", "valid", "[1, -1]", "-3", "'3'", "0x" + "f" * 80, "<<", "? [a]", "!x 3")  # fmt: skip
