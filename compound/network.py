@@ -46,7 +46,9 @@ class Stage:
         """Channels that leave the last repeat."""
         check_blocks(self.layers, self.layers)  # a factor may have made more than can be counted through
         for repeat in range(self.layers):
-            inp = self.block.out_channels(inp, self.channels, 1 if repeat else self.stride)
+            before, inp = inp, self.block.out_channels(inp, self.channels, 1 if repeat else self.stride)
+            if repeat and inp == before:  # so all further ones keep them, too
+                break
         return inp
 
 

@@ -155,6 +155,18 @@ def opened_in_time(number: int) -> bool:
     return network is not None
 
 
+def test_many_blocks_of_many_operators_are_refused_within_a_second() -> None:
+    """2,000 operators a block, which are looked through once and not for each of 1,900 blocks."""
+    rows = "\n".join(
+        ("  - {op: act}", "  - {op: add, reads: [%d, 0]}")[i % 2] % ((i,) if i % 2 else ()) for i in range(2000)
+    )
+    text = "resolution: 32\nstem: {block: conv, channels: 8}\nstages:\n- block: wired\n  channels: 8\n  layers: 1900\n"
+    began = time.process_time()
+    with pytest.raises(TooLargeError, match="too many operators up to here; use at most 40,000"):
+        cost(parse_network(f"{text}  wires:\n{rows}\nhead: {{}}\n", "net"))
+    assert time.process_time() - began < 1
+
+
 @pytest.mark.long
 def test_damaged_files_are_networks_or_refused_within_a_second() -> None:
     opened = [opened_in_time(number) for number in range(120)]
