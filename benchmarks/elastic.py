@@ -22,7 +22,7 @@ from compound.evaluation import evaluate
 from compound.nn import ConvNet, load_weights
 from compound.training.elastic import sized
 from compound.training.judging import data_of_run
-from compound.verbs.sizes import cut_size
+from compound.verbs.sizes import Size, cut_size
 
 SIZES = (0.0, -1.0, -2.0)
 
@@ -45,7 +45,7 @@ def trained(name: str, epochs: int, start: float, folder: Path) -> dict[str, Any
         spent = time.process_time() - begun
         for phi in SIZES:
             sizes[str(phi)] = judged(
-                load_weights(cut_size(done.run.path, phi, folder / f"{name}{phi}").file)[0], images
+                load_weights(cut_size(Size(done.run.path, phi), folder / f"{name}{phi}").file)[0], images
             )
         return {"processor_seconds": spent, "sizes": sizes}
     for phi in SIZES:

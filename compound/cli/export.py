@@ -15,6 +15,7 @@ from compound.cli.plan import Latency, Macs, Params, budget_of
 from compound.cost import cost
 from compound.errors import UsageError
 from compound.verbs import export as verb
+from compound.verbs.sizes import Size
 
 if TYPE_CHECKING:
     from compound.deploy import Exported
@@ -67,9 +68,9 @@ def export(
     json: Json = False,
 ) -> None:
     """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, Core ML, torch.export or the hub."""
+    size = size_of(phi, device, macs=macs, params=params, latency=latency)
     found = verb.export(
-        model, to,
-        size=size_of(phi, device, macs=macs, params=params, latency=latency),
+        model if size is None else Size(model, size), to,
         weights=weights, out=out, batch=batch_size(batch), takes=takes, int8="mixed" if mixed else int8,
         most_drop=most_drop, images=images,
         say=note,

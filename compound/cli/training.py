@@ -125,6 +125,9 @@ class TrainingOptions:
         str | None,
         typer.Option(help="Train smaller sizes with the network, e.g. φ=-2..0; export --phi or --macs cuts them out."),
     ] = None
+    integers: Annotated[
+        bool, typer.Option("--integers", help="Each step computes as export --int8 will: quantisation-aware training.")
+    ] = False
     patience: Annotated[int | None, typer.Option(help="Early stopping: epochs without a better holdout.")] = None
     holdout: Annotated[
         float | None, typer.Option(help="Images held out of training to choose by: a share, or from 1 on a number.")
@@ -277,6 +280,8 @@ class TrainingOptions:
             if value is not None:
                 find = find | {name} if value == "auto" else find - {name}
                 given |= {} if value == "auto" else {name: _number(value, name, kind)}
+        if self.integers:
+            given["integers"] = True
         if self.elastic is not None:
             given["elastic"] = smallest_phi(self.elastic)
         if self.final is not None:

@@ -14,6 +14,7 @@ from compound.parallel import joined, rank, share_statistics
 from compound.training.compiled import Compiled
 from compound.training.elastic import find_elastic
 from compound.training.growing import between, grown_at
+from compound.training.integers import Rounded
 from compound.training.losses import classification_loss, distillation_loss, hits, mixed
 from compound.training.optim import make_optimizer, set_rate
 from compound.training.pipeline import Pipeline
@@ -31,7 +32,9 @@ class Training(LightningModule):
         super().__init__()
         self.model = model.to(memory_format=torch.channels_last)
         self.model.recompute(recipe.recompute)
-        lean(self.model)
+        self.rounded = Rounded(self.model) if recipe.integers else None
+        if self.rounded is None:  # lean chains do not let the maps that a layer reads be seen
+            lean(self.model)
         recipe.transfer.apply(self.model)
         self.recipe = recipe
         self.steps_per_epoch = steps_per_epoch
@@ -74,7 +77,7 @@ class Training(LightningModule):
         x = self.maps(images)
         if self.compiled and self.training:
             return self.compiled(self.model, x)
-        logits: Tensor = self.model(x)
+        logits: Tensor = self.rounded(x) if self.rounded and self.training else self.model(x)
         return logits
 
     def maps(self, images: Tensor) -> Tensor:

@@ -69,6 +69,7 @@ class Recipe:
     # φ of the smallest of the networks that the compound rule makes of this one and that share its weights, each step
     # training some of them (see `elastic`); 0 trains this one alone.
     elastic: float = 0.0
+    integers: bool = False  # steps compute as a file of 8-bit integers will (quantisation-aware training)
     ema: float = 0.0  # decay of the weights' moving average; 0 for none
     select: Literal["last", "best"] = "last"  # best: the epoch with the highest accuracy on the holdout
     patience: int | None = None  # epochs without a better one after which training stops, and the best is kept
@@ -140,6 +141,8 @@ class Recipe:
             )
         if not SMALLEST <= self.elastic <= 0:
             raise UsageError(f"elastic {self.elastic:g} is no φ below 0; use e.g. -2, or 0 for one size")
+        if self.integers and self.compile in ("always", "graphs"):
+            raise UsageError("integers train by steps that are not compiled; leave compile out")
         if self.patience is not None and self.patience < 1:
             raise UsageError(f"patience {self.patience} stops before the first epoch; use 1 or more, or leave it out")
 

@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from compound.bounds import check_call
-from compound.budget import Budget
 from compound.documents import read_json
 from compound.errors import UsageError
 from compound.files import stands
 from compound.verbs.given import Place, Say, heard, silent
 from compound.verbs.models import find_model
-from compound.verbs.sizes import Sized, cut_size
+from compound.verbs.sizes import Size, Sized, cut_size
 
 if TYPE_CHECKING:
     from compound.data import Source
-    from compound.deploy import Exported
-    from compound.nn import Weights
+    from compound.deploy import Exported, Quantised
+    from compound.deploy.export import Probe
+    from compound.nn import ConvNet, Weights
 
 EVERY = "all"
 CHOOSING = 300  # images by which precisions are mixed
@@ -54,10 +54,9 @@ def _told(one: "Exported") -> dict[str, Any]:
 
 @heard
 def export(
-    model: Place,
+    model: Place | Size,
     to: str | Sequence[str] = (),
     *,
-    size: Budget | float | None = None,
     weights: Place | None = None,
     out: Place | None = None,
     batch: int | None = None,
@@ -70,75 +69,98 @@ def export(
     """Write a trained network for ONNX Runtime, OpenVINO, ExecuTorch, Core ML, torch.export or the Hugging Face hub.
 
     Args:
-        model: a run or a weights file; with `weights`, the name of a network.
+        model: a run or a weights file; with `weights`, the name of a network; a `Size` of a run that was trained with
+            smaller ones, which is cut out as a network with weights of its own, model.safetensors in `out`.
         to: one or more of `onnx`, `openvino`, `executorch`, `coreml`, `torch`, `hub`; `all`: whichever of these files
             can be written here, each timed that can be run here, and why the others cannot; `auto`: all runtimes that
             are here, each measured, and the fastest chosen, which `compound.predict` and the server then use.
-        size: of a run that was trained with smaller sizes (`Recipe.elastic`), the φ of one or a budget for it: it is
-            cut out as a network with weights of its own, model.safetensors in `out`, and that is exported.
         weights: another library's weights, or a published name, for the network `model`.
         out: a folder; by default `export` in the run, or beside the weights file.
         batch: images a call; None: any number. takes: `uint8`: pixels (N, C, R, R); `float`: normalised ones.
         int8: quantised files, too; `mixed`: and for OpenVINO one whose most sensitive operators stay in fp32, as the
-            first 300 images show; all files are judged by the others then.
-        most_drop: with `auto`, points of accuracy that speed may cost.
-        images: photos to check and calibrate on; by default what the run was trained on.
-        say: told what is left out of weights and folders.
+            first 300 images show; the others judge. most_drop: with `auto`, points of accuracy that speed may cost.
+        images: photos to check and calibrate on; by default the run's. say: told what is left out.
 
     Every file is checked before it is kept: raises `compound.runtimes.ExportError` where it computes other logits,
     `UsageError` for what says nothing together.
     """
-    from compound.deploy import Quantised, weights_file
     from compound.deploy import choose as ways
-    from compound.deploy import export as run_export
+    from compound.deploy import weights_file
     from compound.deploy.export import IMAGES, probe
-    from compound.deploy.hub import write_hub_folder
-    from compound.runtimes import FORMATS, ExportError
+    from compound.runtimes import FORMATS
 
-    wanted, name = find_formats(to, most_drop, batch, size), fspath(model)
-    cut = None
-    if size is not None:
-        told = f"phi{size:g}" if not isinstance(size, Budget) else "budget"
-        place = Path(out) if out is not None else ways.export_folder(name) / told
-        cut = cut_size(Path(name), size, place)
+    cut, run = (model, model.run) if isinstance(model, Size) else (None, model)
+    wanted, name = find_formats(to, most_drop, batch, cut is None), fspath(run)
+    place = Path(out) if out is not None else ways.export_folder(name) / (cut.name if cut else "")
+    size = cut_size(cut, place) if cut else None
     if "auto" in wanted and weights:
         raise UsageError("--to auto chooses for a run or a .safetensors file; train or save the network first")
-    net, described = find_model(cut.file if cut else model, weights)
-    place = cut.file.parent if cut else Path(out) if out is not None else ways.export_folder(name)
-    every = EVERY in wanted
-    formats = [one for one in FORMATS if one in wanted or every or ("auto" in wanted and one in AUTO)]
-    done: list[Exported] = []
-    missing: dict[str, str] = {}
-    chosen = hub = None
+    net, described = find_model(size.file if size else name, weights)
+    auto, every, mixed = ("auto" in wanted), EVERY in wanted, int8 == "mixed"
+    formats = [one for one in FORMATS if one in wanted or every or (auto and one in AUTO)]
+    found = Export(place, (), size=size)
     if formats:
-        auto = "auto" in wanted
-        mixed = int8 == "mixed"
         judged, other, labelled = real_images(name, images, described, every=auto or mixed)
         choosing, judged = parted(judged, CHOOSING) if mixed else (None, judged)
         checked = probe(net, judged, labelled, ways.images_to_show(net.network, most_drop, images) if auto else IMAGES)
-        quantised = None
-        if int8 or auto:
-            chosen_on = probe(net, choosing, False, CHOOSING).pixels if choosing else None
-            quantised = Quantised(probe(net, other, False).pixels if other else None, chosen_on)
-        for some in [[one] for one in formats] if every else [formats]:
-            try:
-                done += run_export(
-                    net, described.classes, some, place, checked,
-                    batch=batch, takes=takes, quantised=quantised,
-                )  # fmt: skip
-            except ExportError as error:
-                if not every:
-                    raise
-                missing[some[0]] = str(error)
-        if every and not auto:
-            done = ways.timed_files(place, done, checked.pixels)
-    if "auto" in wanted:
-        done = ways.compare_ways(net, described, place, done, checked)
-        chosen = ways.choose(done, most_drop)
-        ways.write_choice(place, chosen, done, weights_file(cut.file if cut else name))
-    if "hub" in wanted:
-        hub = write_hub_folder(net, described.classes, place / "hub", read_evaluation(Path(name) / "evaluation.json"))
-    return Export(place, tuple(done), chosen, hub, cut, missing)
+        asked = Asked(net, described, checked, batch, takes, quantising(net, other, choosing) if int8 or auto else None)
+        found = written(found, asked, formats, every)
+    if auto:
+        done = ways.compare_ways(net, described, place, found.files, checked)
+        found = replace(found, files=tuple(done), chosen=ways.choose(done, most_drop))
+        ways.write_choice(place, ways.choose(done, most_drop), done, weights_file(size.file if size else name))
+    elif every:
+        found = replace(found, files=tuple(ways.timed_files(place, found.files, checked.pixels)))
+    return with_hub(found, net, described, name) if "hub" in wanted else found
+
+
+def with_hub(found: Export, model: "ConvNet", described: "Weights", name: str) -> Export:
+    """And the folder for the hub, with what the run was evaluated with."""
+    from compound.deploy.hub import write_hub_folder
+
+    told = read_evaluation(Path(name) / "evaluation.json")
+    return replace(found, hub=write_hub_folder(model, described.classes, found.out / "hub", told))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is written, what it is checked on, and how its files are to be."""
+
+    model: "ConvNet"
+    described: "Weights"
+    checked_on: "Probe"
+    batch: int | None
+    takes: Literal["uint8", "float"]
+    quantised: "Quantised | None"
+
+
+def written(found: Export, asked: Asked, formats: Sequence[str], every: bool) -> Export:
+    """The files of all formats, or none; with `every` of those that can be written, and why the others cannot."""
+    from compound.deploy import export as run_export
+    from compound.runtimes import ExportError
+
+    done: list[Exported] = []
+    missing: dict[str, str] = {}
+    for some in [[one] for one in formats] if every else [formats]:
+        try:
+            done += run_export(
+                asked.model, asked.described.classes, some, found.out, asked.checked_on,
+                batch=asked.batch, takes=asked.takes, quantised=asked.quantised,
+            )  # fmt: skip
+        except ExportError as error:
+            if not every:
+                raise
+            missing[some[0]] = str(error)
+    return replace(found, files=tuple(done), missing=missing)
+
+
+def quantising(model: "ConvNet", other: "Source | None", choosing: "Source | None") -> "Quantised":
+    """With which images files of integers are made."""
+    from compound.deploy import Quantised
+    from compound.deploy.export import probe
+
+    chosen_on = probe(model, choosing, False, CHOOSING).pixels if choosing else None
+    return Quantised(probe(model, other, False).pixels if other else None, chosen_on)
 
 
 def parted(source: "Source", count: int) -> "tuple[Source, Source]":
@@ -153,10 +175,8 @@ def parted(source: "Source", count: int) -> "tuple[Source, Source]":
     return subset(source, rows[:cut]), subset(source, rows[cut:])
 
 
-def find_formats(
-    to: str | Sequence[str], most_drop: float, batch: int | None = None, size: Budget | float | None = None
-) -> set[str]:
-    """What is asked for.
+def find_formats(to: str | Sequence[str], most_drop: float, batch: int | None = None, some: bool = True) -> set[str]:
+    """What is asked for, at least `some` format.
 
     Raises `UsageError` for what is none of the formats, for a drop that none is chosen by, and for a batch that no
     machine takes.
@@ -168,7 +188,7 @@ def find_formats(
         raise UsageError(f"--max-drop {most_drop} is not a number of points of accuracy; use 0 to 100, usually 0.1")
     wanted = {to} if isinstance(to, str) else set(to)
     unknown = sorted(wanted - {*FORMATS, "auto", EVERY, "hub"})
-    if not wanted and size is None:
+    if some and not wanted:
         raise UsageError(f"--to says which format; use {', '.join(FORMATS)}, hub, auto or all")
     if unknown:
         raise UsageError(f"there is no format {unknown[0]!r}; use {', '.join(FORMATS)}, hub, auto or all")

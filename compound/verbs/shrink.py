@@ -77,12 +77,10 @@ def shrink(
     found, left_out = find_ways(whole, images, budget, ways, folder, setup.seed)
     for way, reason in left_out.items():
         say(f"left out: {way}: {reason}")
-    recipe = recipe or replace(whole.recipe, minutes=MINUTES)
-    recipe = replace(recipe, find=(), teacher=str(whole.path))
+    recipe = replace(recipe or replace(whole.recipe, minutes=MINUTES), find=(), teacher=str(whole.path))
     contenders = [Contender(WHOLE, whole, held_out(whole, images, setup))]
     for number, (name, step) in enumerate(found.items(), 1):
-        network = step.network
-        say(f"{number} of {len(found)}, {name}: {cost(network).macs:,} MACs at {network.resolution} px")
+        say(f"{number} of {len(found)}, {name}: {cost(step.network).macs:,} MACs at {step.network.resolution} px")
         made = trained(step, whole, recipe, folder / name, setup)
         contenders.append(Contender(name, made, held_out(made, images, setup)))
     everyone, runtime, missing = timed(contenders, ways, images, folder, setup, turns)

@@ -10,10 +10,23 @@ from compound.cost import cost
 from compound.errors import BudgetError, UsageError
 from compound.files import make_folder
 from compound.network import Network
+from compound.verbs.given import Place
 
 if TYPE_CHECKING:
     from compound.evaluation import Evaluation
     from compound.training import Run
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a run that was trained with smaller sizes (`Recipe.elastic`), the one of a φ or the largest in a budget."""
+
+    run: Place
+    size: Budget | float
+
+    @property
+    def name(self) -> str:
+        return "budget" if isinstance(self.size, Budget) else f"phi{self.size:g}"
 
 
 @dataclass(frozen=True)
@@ -34,8 +47,8 @@ class Sized:
         return told | {"top1": self.result.top(1), "top1_interval": interval, "images": self.result.images}
 
 
-def cut_size(run: Path, size: Budget | float, out: Path) -> Sized:
-    """Write the network of a φ, or the largest within a budget, with its part of the run's weights into the folder.
+def cut_size(size: Size, out: Path) -> Sized:
+    """Write the network of a size with its part of the run's weights into the folder.
 
     Its batch norms have the statistics that the run's training images give them in this very network. Raises
     `UsageError` where the run has no such size, `BudgetError` where none is within the budget.
@@ -47,8 +60,8 @@ def cut_size(run: Path, size: Budget | float, out: Path) -> Sized:
     from compound.training.elastic import sized
     from compound.training.judging import data_of_run
 
-    found = open_run(run)
-    phi = phi_of(found, size)
+    found = open_run(Path(size.run))
+    phi = phi_of(found, size.size)
     whole, described = load_weights(found.weights)
     images, _ = data_of_run(found)
     made = cut_out(whole, sized(whole.network, phi))

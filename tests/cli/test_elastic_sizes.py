@@ -13,7 +13,7 @@ from compound.nn import load_weights
 from compound.training import open_run
 from compound.training.elastic import sized
 from compound.training.judging import data_of_run
-from compound.verbs.sizes import cut_size
+from compound.verbs.sizes import Size, cut_size
 
 WIDE = parse_network(TINY.replace("channels: 8}", "channels: 32}").replace("layers: 1", "layers: 2")).with_(
     classes=3, channels=1, resolution=16
@@ -42,21 +42,21 @@ def test_any_size_is_cut_out_as_an_ordinary_network(cli, run, tmp_path):
     assert int(norm.num_batches_tracked) < 10  # statistics of its own
     assert len(described.classes) == 3
     budget = Budget(macs=0.7 * cost(WIDE).macs)
-    found = cut_size(run, budget, tmp_path / "middle")
+    found = cut_size(Size(run, budget), tmp_path / "middle")
     assert budget.admits(budget.cost(found.network))
     assert -2 <= found.phi < 0
-    assert cut_size(run, 0.0, tmp_path / "whole").network == WIDE
+    assert cut_size(Size(run, 0.0), tmp_path / "whole").network == WIDE
 
 
 @pytest.mark.long
 def test_what_cannot_be_cut_out_is_one_sentence(run, tmp_path):
     with pytest.raises(UsageError, match=r"has sizes from φ = -2 to 0, and -3 is none"):
-        cut_size(run, -3.0, tmp_path)
+        cut_size(Size(run, -3.0), tmp_path)
     with pytest.raises(BudgetError, match=r"the smallest size of .*run, φ = -2, is beyond the budget"):
-        cut_size(run, Budget(macs=0.2 * cost(WIDE).macs), tmp_path)
+        cut_size(Size(run, Budget(macs=0.2 * cost(WIDE).macs)), tmp_path)
     with pytest.raises(UsageError, match=r"elastic 1 is no φ below 0; use e.g. -2"):
         replace(RECIPE, elastic=1.0)
     data = open_run(run).spec
     compound.train(WIDE, data, replace(RECIPE, elastic=0.0, epochs=1), tmp_path / "one")
     with pytest.raises(UsageError, match=r"was trained at one size; train with --elastic φ=-2..0, or make it smaller"):
-        cut_size(tmp_path / "one", -1.0, tmp_path)
+        cut_size(Size(tmp_path / "one", -1.0), tmp_path)
