@@ -6,7 +6,7 @@
 tests      the tests marked gpu
 step       TARGETS row 11: a step of B0 in bf16 against timm compiled
 inference  rows 12 and 13: a batch against timm compiled, one image against timm eager
-run        50 steps by the command: stopped and resumed, bf16, `--compile`, export
+run        50 steps by the command: stopped and resumed, bf16, `--compile`; export, measure
 
 Each section is a process of its own with a limit; one that fails is named with its reason, and the others go on. Writes
 gpu.json after every section, and at the end gpu.md.

@@ -1,4 +1,4 @@
-"""A short training on a device by the command, as a user has it: stopped and resumed, in bf16, compiled, exported."""
+"""The command on a device, as a user has it: a training, stopped and resumed, in bf16, compiled; export and measure."""
 
 import csv
 import json
@@ -25,6 +25,9 @@ def runs(device: str, folder: Path, rehearsed: bool) -> dict[str, Any]:
     found["bf16"] = compound(folder, *train, "--precision", "bf16", "-o", "bf16")
     found["compiled"] = compound(folder, *train, "--precision", "bf16", "--compile", "always", "-o", "compiled")
     found["export"] = compound(folder, "export", "straight", "--to", "torch", "-o", "exported")
+    measured = ["measure", network if rehearsed else "efficientnet-b0", "--device", device, "--memory"]
+    ways = "channels-last" if rehearsed else "eager,channels-last,graphs"
+    found["measure"] = compound(folder, *measured, "--runtime", ways, "--batch", "1", "--json")
     return found
 
 
@@ -56,7 +59,8 @@ def told(code: int, out: str, err: str, begun: float) -> dict[str, Any]:
         value = json.loads(out)
     except ValueError:
         return found
-    return found | {name: value[name] for name in ("top1", "loss") if name in value}
+    times = {one["runtime"]: one["median_ms"] for one in value.get("measured", [])}
+    return found | ({"median_ms": times} if times else {n: value[n] for n in ("top1", "loss") if n in value})
 
 
 def stopped(folder: Path, train: list[str]) -> dict[str, Any]:

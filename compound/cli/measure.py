@@ -41,7 +41,8 @@ def networks(
     runtime: Annotated[
         str,
         typer.Option(
-            help="One or more of optimized, eager, channels-last, compile, onnxruntime, openvino, executorch."
+            help="One or more of optimized, eager, channels-last, compile, onnxruntime, openvino, executorch; on a "
+            "GPU of eager, channels-last, compile, graphs."
         ),
     ] = "channels-last",
     batch: Annotated[str, typer.Option(help="Images a call; several for a sweep, e.g. 1,8,32.")] = "1",
@@ -49,6 +50,7 @@ def networks(
     runs: Annotated[int, typer.Option(min=1, max=1_000_000, help="Timed calls of each.")] = 20,
     rounds: Annotated[int, typer.Option(min=1, help="Turns that the calls are spread over.")] = 5,
     memory: Annotated[bool, typer.Option("--memory", help="Memory of inference and training, too.")] = False,
+    device: Annotated[str, typer.Option(help="Where the networks run: cpu, cuda, auto.")] = "cpu",
     out: Annotated[Path | None, typer.Option("-o", "--out", help="Draw accuracy over latency: .svg or .png.")] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write a line for each measurement.")] = None,
     seed: Seed = 0,
@@ -59,7 +61,8 @@ def networks(
 
     session = verb.measure(
         names, list(dict.fromkeys(runtime.split(","))), batch_sizes(batch),
-        threads=threads, turns=Turns(runs, rounds, seed), memory=memory, picture=out, say=silent if json else note,
+        threads=threads, turns=Turns(runs, rounds, seed), memory=memory, picture=out, device=device,
+        say=silent if json else note,
     )  # fmt: skip
     for reason in session.unavailable.values():
         note(f"left out: {reason}")

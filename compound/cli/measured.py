@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 def session_text(session: "Measurement") -> str:
     about, width = session.environment, max([24, *(len(one.subject.name) for one in session.measured)])
     lines = [
-        f"{about['cpu']}, {about['threads']} thread{'s' * (about['threads'] > 1)}, "
+        f"{about.get('device', about['cpu'])}, {about['threads']} thread{'s' * (about['threads'] > 1)}, "
         f"peak {about['peak_gflops']:.0f} GFLOP/s (fp32, torch's fastest operator)",
         f"{'network':<{width}} {'runtime':<13} {'batch':>5} {'median ms':>10} {'95 % interval':>17} {'mean':>8} "
         f"{'p95':>8} {'p99':>8} {'spread':>7} {'images/s':>9} {'GFLOP/s':>8} {'of peak':>8}",

@@ -2,6 +2,7 @@
 
 import ctypes
 import platform
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn.functional import conv2d
 from compound import __version__
 from compound.machine import cores, instructions, processor
 from compound.measurement.timing import fastest
+from compound.runtimes.accelerated import ended
 
 PACKAGES = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # malloc.h: M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
@@ -43,20 +45,21 @@ def environment(threads: int) -> dict[str, Any]:
     }
 
 
-def peak_gflops(threads: int, seconds: float = 0.5) -> float:
-    """The fastest single-precision operator of torch on this machine, in billions of operations a second.
+def peak_gflops(threads: int, seconds: float = 0.5, device: torch.device = torch.device("cpu")) -> float:
+    """The fastest single-precision operator of torch on the device, in billions of operations a second.
 
     A multiply-add is two operations. A matrix product and a 3×3 convolution run for half of `seconds` each: which of
     the libraries behind them is the faster one depends on the processor.
     """
     torch.set_num_threads(threads)
     size, channels, pixels = 1024, 256, 28
-    a, b = torch.rand(size, size), torch.rand(size, size)
-    maps = torch.rand(1, channels, pixels, pixels).contiguous(memory_format=torch.channels_last)
-    weight = torch.rand(channels, channels, 3, 3).contiguous(memory_format=torch.channels_last)
+    size = size if device.type == "cpu" else 8 * size  # a GPU is not filled by less
+    a, b = torch.rand(size, size, device=device), torch.rand(size, size, device=device)
+    maps = torch.rand(1, channels, pixels, pixels, device=device).contiguous(memory_format=torch.channels_last)
+    weight = torch.rand(channels, channels, 3, 3, device=device).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
-        product = fastest(lambda: torch.mm(a, b), seconds / 2)
-        convolution = fastest(lambda: conv2d(maps, weight, padding=1), seconds / 2)
+        product = fastest(ended(partial(torch.mm, a, b), device), seconds / 2)
+        convolution = fastest(ended(partial(conv2d, maps, weight, padding=1), device), seconds / 2)
     return max(2 * size**3 / product, 2 * 9 * channels**2 * pixels**2 / convolution) / 1e9
 
 

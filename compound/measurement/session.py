@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from compound.measurement.memory import inference_peak, training_peak
 from compound.measurement.printed import table4
 from compound.measurement.subjects import Subject
 from compound.measurement.timing import TABLE_4, Timing, Turns, interleaved
-from compound.runtimes import RUNTIMES, MakeRunner, Unavailable, find_runtime
+from compound.runtimes import Unavailable, find_runtime, runtimes_of
 
 
 @dataclass(frozen=True)
@@ -113,12 +113,14 @@ def run_session(
     *,
     threads: int = 1,
     turns: Turns = TABLE_4,
-    known: Mapping[str, MakeRunner] = RUNTIMES,
+    device: torch.device = torch.device("cpu"),
     say: Callable[[str], None] = lambda text: None,
 ) -> Measurement:
     """Time every subject on every runtime at every batch size, all taking turns."""
-    about = environment(threads)
-    peak = peak_gflops(threads)
+    about, known = environment(threads), runtimes_of(device)
+    if device.type != "cpu":
+        about["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    peak = peak_gflops(threads, device=device)
     calls: dict[str, Callable[[], object]] = {}
     described: dict[str, tuple[Subject, str, int, float]] = {}
     unavailable: dict[str, str] = {}
@@ -140,7 +142,7 @@ def run_session(
                 described[key] = subject, runtime, batch, time.perf_counter() - start
                 calls[key] = runner.run
     timings = interleaved(calls, turns.runs, turns.rounds, turns.seed)
-    peak = max(peak, peak_gflops(threads))
+    peak = max(peak, peak_gflops(threads, device=device))
     measured = tuple(
         Measured(subject, runtime, batch, timings[key], ready, peak)
         for key, (subject, runtime, batch, ready) in described.items()
@@ -153,12 +155,12 @@ def images_of(subject: Subject, batch: int, seed: int) -> torch.Tensor:
     return torch.randn(batch, subject.channels, subject.resolution, subject.resolution, generator=generator)
 
 
-def memory_fields(subject: Subject, batch: int) -> dict[str, Any]:
+def memory_fields(subject: Subject, batch: int, device: torch.device = torch.device("cpu")) -> dict[str, Any]:
     """Bytes of inference and of training, predicted and measured, in fp32. Another library's model is only measured."""
-    images = images_of(subject, batch, 0)
+    images, model = images_of(subject, batch, 0).to(device), copy.deepcopy(subject.model).to(device)
     value: dict[str, Any] = {"name": subject.name, "batch": batch}
-    value["inference"] = {"measured": inference_peak(copy.deepcopy(subject.model), images)}
-    value["training"] = {"measured": training_peak(copy.deepcopy(subject.model), images, subject.classes)}
+    value["inference"] = {"measured": inference_peak(model, images)}
+    value["training"] = {"measured": training_peak(model, images, subject.classes)}
     if subject.network is not None:
         counted = cost(subject.network)
         value["inference"]["predicted"] = counted.memory(batch)

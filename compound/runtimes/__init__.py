@@ -1,5 +1,6 @@
 """What computes a network: PyTorch, and files for ONNX Runtime, OpenVINO and ExecuTorch; where its time goes."""
 
+from compound.runtimes.accelerated import runtimes_of
 from compound.runtimes.graphs import Deployable, Exportable, ExportError, Input, Unavailable, graph_of
 from compound.runtimes.laps import Laps
 from compound.runtimes.optimize import Optimized, optimize
@@ -26,4 +27,5 @@ __all__ = [
     "is_exported",
     "open_runtime",
     "optimize",
+    "runtimes_of",
 ]

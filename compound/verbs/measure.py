@@ -31,31 +31,35 @@ def measure(
     turns: "Turns | None" = None,
     memory: bool = False,
     picture: Place | None = None,
+    device: str = "cpu",
     say: Say = silent,
 ) -> "Measurement":
     """Time networks on runtimes, all taking turns (Table 4 of the paper: batch 1, one core, mean of 20).
 
     Args:
         networks: networks, their names, run directories, `timm:NAME` or `torchvision:NAME`.
-        runtimes: any of `compound.runtimes.RUNTIMES`.
+        runtimes: any of `compound.runtimes.RUNTIMES`; on another device than the processor, of `runtimes_of` it.
         batches: images a call.
         threads: of each call.
         turns: timed calls of each, the turns they are spread over, and the seed of images and order.
         memory: whether memory of inference and training is measured, too, in bytes.
         picture: accuracy over latency, drawn into this .svg or .png.
+        device: where the networks run: cpu, cuda, …
         say: told what is being prepared.
 
     Times are seconds. What is not there on this machine is left out, and `Measurement.unavailable` says why. Raises
     `UsageError` for unknown names.
     """
+    from compound.execution import pick_device
     from compound.measurement import TABLE_4, memory_fields, run_session
     from compound.reporting.latency_figure import latency_plot
     from compound.reporting.picture import FILES, write_picture
-    from compound.runtimes import find_runtime
+    from compound.runtimes import find_runtime, runtimes_of
 
     check_call(max(batches, default=1), threads)
+    where = pick_device(device)
     for runtime in runtimes:
-        find_runtime(runtime)
+        find_runtime(runtime, runtimes_of(where))
     if picture is not None:
         ending(Path(picture), FILES, "picture")
     given = [networks] if isinstance(networks, Network | str | PathLike) else list(networks)
@@ -63,9 +67,9 @@ def measure(
     if picture is not None and all(subject.top1 is None for subject in subjects):
         names = ", ".join(subject.name for subject in subjects)
         raise UsageError(f"no accuracy is known of {names}; for -o give runs or networks of Table 2")
-    session = run_session(subjects, runtimes, batches, threads=threads, turns=turns or TABLE_4, say=say)
+    session = run_session(subjects, runtimes, batches, threads=threads, turns=turns or TABLE_4, device=where, say=say)
     if memory:
-        found = tuple(memory_fields(subject, size) for subject in subjects for size in batches)
+        found = tuple(memory_fields(subject, size, where) for subject in subjects for size in batches)
         session = replace(session, memory=found)
     if picture is not None and session.measured:
         write_picture(latency_plot(session.measured), Path(picture))

@@ -37,7 +37,7 @@ from compound.measurement.device import (
 from compound.measurement.machine import environment, peak_gflops
 from compound.measurement.timing import lower_quartile
 from compound.nn import build
-from compound.runtimes import RUNTIMES, Runner
+from compound.runtimes import RUNTIMES, Runner, Unavailable, accelerated, runtimes_of
 from compound.runtimes.laps import module_laps
 from compound.runtimes.registry import eager
 from tests.kinds import slow_but
@@ -51,6 +51,16 @@ TINY = Network(
 )
 CALLS = [0.011, 0.010, 0.013, 0.012, 0.030, 0.010, 0.011, 0.012, 0.010, 0.014]
 MEMORY = ("efficientnet-b0", "resnet-50", "mobilenet-v2", "densenet-121", "mobilenet-v3-large", "nasnet-a-mobile")
+
+
+def test_an_accelerator_has_runtimes_of_its_own() -> None:
+    there = runtimes_of(torch.device("cuda"))
+    assert list(there) == ["eager", "channels-last", "compile", "graphs"]
+    model, images = build(TINY, seed=0).eval(), torch.zeros(1, 3, 32, 32)
+    made = accelerated.there(RUNTIMES["channels-last"], torch.device("cpu"), model, images, 1)
+    assert made.run().shape == (1, 1000)
+    with pytest.raises(Unavailable, match="graphs needs CUDA"):
+        accelerated.replayed(model, images, 1)
 
 
 def test_statistics_of_calls() -> None:
