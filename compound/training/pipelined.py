@@ -40,6 +40,7 @@ def pipeline_split(network: Network, recipe: Recipe, world: World) -> Split:
         (bool(recipe.transfer.unfreeze), "--unfreeze", "what learns is settled when the network is divided"),
         (recipe.teacher is not None, "--teacher", "no process has images and answers"),
         (recipe.elastic < 0, "--elastic", "no process has all of the network"),
+        (recipe.integers, "--integers", "no process has all of the network"),
         (recipe.optimizer == "lamb", "optimizer lamb", "it scales by the gradients of all processes; take adamw"),
         (recipe.training_memory is not None, "--training-memory", "it counts a whole network; leave it out"),
     ):

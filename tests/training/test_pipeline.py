@@ -247,6 +247,7 @@ def test_four_processes_of_torchrun(tmp_path):
         ({}, "divides a network among processes, and here is one; start several with torchrun"),
         ({"optimizer": "lamb"}, "optimizer lamb: it scales by the gradients of all processes; take adamw"),
         ({"compile": "always"}, "compile always: leave one of them out"),
+        ({"integers": True}, "--integers: no process has all of the network"),
         ({"training_memory": 1e9}, "--training-memory: it counts a whole network; leave it out"),
     ],
 )
