@@ -171,6 +171,16 @@ def planted() -> str:
     )
 
 
+def precision() -> str:
+    run = result("precision")["runs"]["trained"]
+    told = []
+    for which, name in (("8 bits", "openvino int8"), ("with its most sensitive operators in fp32", "openvino mixed")):
+        found = run["files"][name]
+        low, high = (100 * end for end in found["interval"])
+        told.append(f"{which} {100 * found['lost']:.1f} points ({low:.1f} to {high:.1f}), {found['agrees']:.1%} agree")
+    return f"what OpenVINO's integers cost {run['network']} on {run['images']:,} test images: {'; '.join(told)}"
+
+
 def strangers() -> str:
     runs = result("strangers")["runs"]
     told = []
@@ -211,6 +221,7 @@ def rows() -> list[tuple[str, str, str]]:
         ("faults", "Faults", faults()),
         ("processes", "Several processes", processes()),
         ("planted", "Doubtful labels", planted()),
+        ("precision", "Precisions", precision()),
         ("strangers", "None of these", strangers()),
         ("loading", "Loading", loading()),
     ]
