@@ -20,6 +20,7 @@ from compound.errors import BudgetError
 from compound.network import Network, Row, Stage
 from compound.nn.build import ConvNet, build
 from compound.nn.carrying import Channels, InheritError, Scores, Walk
+from compound.nn.inherit import check_operators
 from compound.nn.modules import make
 from compound.nn.moments import Pair, keep_moments
 
@@ -155,8 +156,7 @@ class Cutter:
             if row.input == row.output and len(self.blocks) > 1:
                 found.append(Option(None, nn.Identity()))
             if self.narrow:
-                for smaller in narrower(stage, row, self.network.divisor):
-                    found.append(self._narrowed(block, number, smaller, x))
+                found += self._all_narrowed(block, number, x)
             for place, option in enumerate(found[1:], 1):
                 moved = divergence(self.answers, self._answers(through(option.module, x), number + 1))
                 spared = used - self.used(self._with_one(number, option.stage))
@@ -168,6 +168,18 @@ class Cutter:
         stages = self.network.stages
         changed = () if stage is None else (stage,)
         return self.network.with_(stages=(*stages[:number], *changed, *stages[number + 1 :]))
+
+    def _all_narrowed(self, block: nn.Module, number: int, x: Tensor) -> list[Option]:
+        """The block with fewer channels inside, none where its weights cannot pass."""
+        stage, row = self.network.stages[number], self.network.blocks()[number + 1]
+        found = []
+        for smaller in narrower(stage, row, self.network.divisor):
+            try:
+                check_operators(self.network, self._with_one(number, smaller))
+                found.append(self._narrowed(block, number, smaller, x))
+            except InheritError:
+                break
+        return found
 
     def _narrowed(self, block: nn.Module, number: int, stage: Stage, x: Tensor) -> Option:
         """The block with the channels that matter most, each as it left its norms before."""

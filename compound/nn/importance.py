@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from compound.nn.build import ConvNet
-from compound.nn.carrying import Channels, Scores, Walk
+from compound.nn.carrying import Channels, InheritError, Scores, Walk
 from compound.nn.modes import evaluating
 
 CHUNK = 16  # images of one backward pass
@@ -69,6 +69,8 @@ def importance(model: ConvNet, images: Iterable[Tensor], *, seed: int = 0) -> Sc
     """
     members = members_of(model)
     norms = list(dict.fromkeys(norm for some in members.values() for norm in some))
+    if not norms:
+        return {}
     scores: Scores = {owner: torch.zeros(some[0].num_features) for owner, some in members.items()}
     random = torch.Generator().manual_seed(seed)
     values: dict[nn.Module, Tensor] = {}
@@ -96,9 +98,17 @@ def members_of(model: ConvNet) -> dict[nn.Module, list[nn.BatchNorm2d]]:
     """Of each convolution that chooses channels, the norms whose values are these."""
     follow = Follow(torch.Generator())
     maps = Channels(torch.arange(model.channels), model.channels)
-    for name, child in model.named_children():
-        for block in child.children() if name.startswith("stage") else [child]:
-            maps = follow.through(block, block, maps, name)
+    *rows, _ = model.network.blocks()
+    parts = [
+        block for name, child in model.stages()[:-1] for block in (child.children() if name != "stem" else [child])
+    ]
+    for row, block in zip(rows, parts, strict=True):
+        try:
+            maps = follow.through(block, block, maps, row.label)
+        except InheritError:  # nothing is known of its channels, and none of those that leave it is chosen
+            maps = Channels(torch.arange(row.output[0]), row.output[0])
+    maps = follow.through(model.features, model.features, maps, "head")
+    follow.through(model.classifier, model.classifier, maps, "classifier")
     found = {owner: counted(runs) for owner, runs in follow.runs.items()}
     return {owner: norms for owner, norms in found.items() if norms}
 

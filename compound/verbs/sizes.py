@@ -53,6 +53,8 @@ def cut_size(size: Size, out: Path) -> Sized:
     Its batch norms have the statistics that the run's training images give them in this very network. Raises
     `UsageError` where the run has no such size, `BudgetError` where none is within the budget.
     """
+    from torch.nn import BatchNorm2d
+
     from compound.evaluation import evaluate, recalibrate
     from compound.nn import load_weights, save_weights
     from compound.nn.elastic import cut_out
@@ -65,7 +67,7 @@ def cut_size(size: Size, out: Path) -> Sized:
     whole, described = load_weights(found.weights)
     images, _ = data_of_run(found)
     made = cut_out(whole, sized(whole.network, phi))
-    if phi:
+    if phi and any(isinstance(module, BatchNorm2d) for module in made.modules()):
         recalibrate(made, images.train, seed=found.seed)
     file = save_weights(made, make_folder(out) / "model.safetensors", described.classes)
     result = evaluate(made, images.holdout, images.classes) if len(images.holdout) else None

@@ -7,6 +7,7 @@ import torch
 from test_inherit import SMALL, difference, trained
 
 from compound import Budget, FusedMBConv, MBConv, Stage, cost
+from compound.blocks import MixedMBConv
 from compound.errors import BudgetError
 from compound.nn import inherit
 from compound.nn.cutting import Cutter, Option, apart, cheapest, divergence
@@ -92,6 +93,13 @@ def test_a_cut_is_an_ordinary_network_within_the_budget():
     assert set(layers.model.network.stages) <= set(apart(DEEP).stages)
     with pytest.raises(BudgetError, match="spare too little to bring it within the budget"):
         Cutter(model, IMAGES, Budget(macs=0.01 * cost(DEEP).macs), {}, narrow=False).cut()
+
+
+def test_blocks_whose_weights_cannot_pass_stay_as_they_are_or_go():
+    network = SMALL.with_(stages=(Stage(MixedMBConv((3, 5), 3), 3, 16, 2),))
+    model = trained(network)
+    cut = Cutter(model, IMAGES, Budget(macs=0.9 * cost(network).macs), importance(model, [IMAGES])).cut()
+    assert len(cut.model.network.stages) == 2
 
 
 def test_every_block_apart_computes_the_same():
