@@ -22,7 +22,8 @@ from compound.training.transfer import Transfer
 
 PROBED = 10_000  # images that a first classifier is fitted on; with more, training itself soon finds a better one
 LOOKED_AT = 8  # images that new blocks without shortcuts are fitted on
-CHOSEN_ON = 128  # images by which the channels of a narrower network are chosen
+CHOSEN_ON = 128  # images by which the channels of a narrower network are chosen, at most
+MAPS = 2e9  # bytes that all maps of these images may take
 
 
 @dataclass(frozen=True)
@@ -91,14 +92,20 @@ def looked_at(network: Network, source: Source, count: int = LOOKED_AT) -> Tenso
     return preprocessing.normalise(images) if len(images) else None
 
 
+def chosen_on(network: Network, source: Source, seed: int) -> Tensor | None:
+    """Images of every class as `network` sees them, by which it is chosen what of it stays."""
+    count = min(CHOSEN_ON, max(int(MAPS / (4 * cost(network).activations)), LOOKED_AT))
+    return looked_at(network, at_most(count, source, seed), count)
+
+
 def _inherited(given: ConvNet, network: Network, data: DataSet, seed: int, transfer: Transfer) -> ConvNet:
     """What `network` inherits from `given`, on images of the data; a smaller one as near to it as it can be."""
     given = with_channels(given, data.channels)
     changed = not same_layers(network, given.network)
     smaller = changed and cost(network).macs < cost(given.network.for_data(data)).macs
-    source, count = (at_most(CHOSEN_ON, data.train, seed), CHOSEN_ON) if smaller else (data.train, LOOKED_AT)
+    images = chosen_on(given.network, data.train, seed) if smaller else looked_at(given.network, data.train)
     with nullcontext() if is_first() else heard_by(silent):
-        model = inherit(given, network, seed=seed, images=looked_at(given.network, source, count))
+        model = inherit(given, network, seed=seed, images=images)
     if smaller and not transfer.probe_first:
         settle(model, given, data.train, seed=seed)
     return model

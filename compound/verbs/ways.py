@@ -11,6 +11,7 @@ from compound.errors import BudgetError, UsageError
 from compound.files import stands, write_json
 from compound.network import Network
 from compound.notation import load_weights_network
+from compound.notes import note
 from compound.scaling import RULES
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 # Blocks narrower inside or left out, and blocks left out alone: see `compound.nn.cutting`.
 CUTS = ("prune", "layers")
 PRECISIONS = ("int8", "bf16")  # of the network as it is, as an exported file
-CUT_ON = 128  # training images that say what may be cut
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,12 @@ def made_cut(model: Any, images: "DataSet", budget: Budget, name: str, seed: int
     from compound.nn.cutting import Cutter
     from compound.nn.importance import importance
     from compound.training.settling import settle
-    from compound.training.start import at_most, looked_at
+    from compound.training.start import chosen_on
 
-    shown = looked_at(model.network, at_most(CUT_ON, images.train, seed), CUT_ON)
+    shown = chosen_on(model.network, images.train, seed)
     if shown is None:
         raise BudgetError("none of the images that would say what may be cut can be read")
+    note(f"{name}: every block is tried by itself on {len(shown)} training images, which may take minutes")
     scores = importance(model, [shown], seed=seed) if name == "prune" else {}
     cut = Cutter(model, shown, budget, scores, narrow=name == "prune").cut()
     settle(cut.model, model, images.train, seed=seed)
