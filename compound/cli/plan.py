@@ -20,7 +20,7 @@ from compound.notation import save_network
 from compound.quantity import quantity, seconds
 from compound.scaling import RULES, SnappedRule
 from compound.verbs import plan as verb
-from compound.verbs.given import find_described, find_rule
+from compound.verbs.given import find_described, find_network, find_rule
 from compound.verbs.published import PublishedPlan, draw_published, plan_published, published_text
 from compound.verbs.warm import plan_weights, warm_text
 
@@ -129,11 +129,11 @@ def plan(
     if published:
         if out or fill:
             raise UsageError("--published lists weights that exist, so it takes neither --out nor --fill")
-        beside = find_described(network, classes, channels) if network is not None else None
+        beside = find_network(find_described(network), classes, channels) if network is not None else None
         return _answer_published(plan_published(budget, beside, rule, say=note), picture, json)
     if network is None:
         raise UsageError("no network given; name one, e.g. efficientnet-b0, or list published weights: --published")
-    baseline = find_described(network, classes, channels)
+    baseline = find_network(find_described(network), classes, channels)
     line = SnappedRule(find_rule(rule), baseline.resolution, snap) if snap else rule
     found = verb.plan(baseline, budget, line, fill=fill, say=note)
     if out:

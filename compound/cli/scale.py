@@ -12,7 +12,7 @@ from compound.errors import UsageError
 from compound.notation import save_network
 from compound.scaling import CompoundRule, Scaling, SnappedRule
 from compound.scaling import scale as scale_network
-from compound.verbs.given import find_described, find_rule
+from compound.verbs.given import find_described, find_network, find_rule
 
 
 def scale(
@@ -32,7 +32,7 @@ def scale(
     json: Json = False,
 ) -> None:
     """Scale a network by φ and a rule, or by factors d, w, r; nothing is built."""
-    baseline = find_described(network, classes, channels)
+    baseline = find_network(find_described(network), classes, channels)
     if published:
         from compound.cli.published import published_gap
 

@@ -9,7 +9,7 @@ from compound.cost import CONVENTION, Cost, cost, cost_fields, operator_costs, r
 from compound.network import Network
 from compound.notation import dump_network
 from compound.terminal import printable
-from compound.verbs.given import find_described
+from compound.verbs.given import find_described, find_network
 
 
 def show(
@@ -21,7 +21,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a network as the paper's Table 1 does, with its cost by stage, block or operator."""
-    found = find_described(network, classes, channels)
+    found = find_network(find_described(network), classes, channels)
     if yaml and not json:
         print(printable(dump_network(found)), end="")
         return

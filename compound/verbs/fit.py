@@ -77,9 +77,8 @@ def fit(
 
     setup = setup or Setup()
     refuse_early_fit(setup, baseline, rule, budget)
-    given = None if recipe is None else find_recipe(recipe)
-    images = _to_show(data, given, out, setup, say)
-    recipe, weights = find_recipe(given, setup, images), setup.start.weights
+    images = _to_show(data, recipe, out, setup, say)
+    recipe, weights = find_recipe(recipe, setup, images), setup.start.weights
     if weights == "auto" and not baseline:
         weights, start = choose(budget, images, setup.execution, recipe.minutes, say)
         setup, budget = replace(setup, start=replace(setup.start, weights=weights)), None
@@ -103,13 +102,14 @@ def fit(
 
 
 def _to_show(
-    data: "DataSet | DataSpec | Place", recipe: "Recipe | None", out: Place | None, setup: "Setup", say: Say
+    data: "DataSet | DataSpec | Place", recipe: "Recipe | Place | None", out: Place | None, setup: "Setup", say: Say
 ) -> "DataSet":
     """The images, where the report can show them and some of them are to be tested on."""
     from compound.data.glance import glance
 
-    refuse_early(setup, recipe, out)
-    images = find_data(data, setup.seed, recipe)
+    found = None if recipe is None else find_recipe(recipe)
+    refuse_early(setup, found, out)
+    images = find_data(data, setup.seed, found)
     refuse_unshown(images)
     if setup.progress:
         say(glance(images))
