@@ -55,7 +55,6 @@ WORDS = {  # what a verb needs besides
     "search coefficients": "efficientnet-mini fashion6k -o q",
     "search architecture": "fashion6k --macs 10M -o q",
     "search validate": "q",
-    "search predict": "q efficientnet-mini",
     "search transfer": "efficientnet-mini fashion6k --weights MODEL -o q",
 }
 
