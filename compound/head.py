@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from compound.blocks import Style
 from compound.bounds import MOST_POSITIONS, check_numbers, check_parts
@@ -21,7 +22,7 @@ class Head:
     """
 
     channels: int | None = None
-    fixed: tuple[str, ...] = ()
+    fixed: tuple[Literal["width"], ...] = ()
     hidden: tuple[int, ...] = ()
     norm: bool = False
     pool: int = 1

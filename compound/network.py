@@ -6,6 +6,7 @@
 into every single block with its shapes; cost, build, table and drawing are folds over those.
 """
 
+import math
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, Protocol
@@ -68,6 +69,17 @@ class Inputs:
     fit: Literal["crop", "squash", "pad"] = "crop"
     margin: int = 32
     share: float | None = None
+
+    def check(self) -> None:
+        """Raise `NetworkError` when a field is impossible."""
+        if not all(map(math.isfinite, self.mean)):
+            raise NetworkError(f"mean {self.mean} is subtracted; use numbers, such as 0.485")
+        if not all(0 < value < math.inf for value in self.std):
+            raise NetworkError(f"std {self.std} divides; use numbers above 0, such as 0.225")
+        if self.margin < 0:
+            raise NetworkError(f"margin {self.margin} is less than no pixel; use 0 or more, such as 32")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise NetworkError(f"share {self.share} is not of the image; use e.g. 0.875")
 
     def crop(self, short: int, resolution: int) -> int:
         """Pixels of the central square of an image whose shorter side is `short`."""
@@ -168,6 +180,11 @@ class Network:
         if self.channels < 1:
             raise NetworkError(f"channels {self.channels} is less than one; use 1 for grey images or 3 for RGB")
         self.head.check()
+        self.style.check()
+        try:
+            self.inputs.check()
+        except NetworkError as error:
+            raise NetworkError(f"inputs: {error}") from None
 
     def with_(self, **fields: object) -> "Network":
         """The same network with other fields."""

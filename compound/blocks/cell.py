@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from compound.blocks.base import Block
+from compound.blocks.conv import check_padding
 from compound.blocks.style import Style
 from compound.bounds import check_parts
 from compound.errors import NetworkError
@@ -99,6 +100,10 @@ class BareConv(Block):
 
     kernel: int = 3
     padding: Padding | None = "valid"
+
+    def check(self, inp: int, out: int) -> None:
+        super().check(inp, out)
+        check_padding(self.padding)
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         return style.conv(out, self.kernel, stride, act=False, padding=self.padding)

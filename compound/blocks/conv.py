@@ -10,6 +10,16 @@ from compound.ops import Chain, Operator, Pool
 from compound.rounding import PADDINGS, Padding
 
 
+def check_padding(padding: Padding | None) -> None:
+    """Raise `NetworkError` for a name that is none, and for fewer positions than none."""
+    if padding is None or padding in PADDINGS:
+        return
+    if isinstance(padding, bool | str) or min((padding,) if isinstance(padding, int) else padding) < 0:
+        raise NetworkError(
+            f"padding {shown(str(padding))} is unknown; use {', '.join(PADDINGS)}, or positions, such as 1"
+        )
+
+
 @dataclass(frozen=True)
 class ConvBlock(Block):
     """k×k convolution, norm, activation; `pool` adds ResNet's 3×3 max pooling of stride 2 where the block strides.
@@ -23,8 +33,7 @@ class ConvBlock(Block):
 
     def check(self, inp: int, out: int) -> None:
         super().check(inp, out)
-        if isinstance(self.padding, str) and self.padding not in PADDINGS:
-            raise NetworkError(f"padding {shown(self.padding)} is unknown; use {', '.join(PADDINGS)}, or positions")
+        check_padding(self.padding)
 
     def operators(self, inp: int, out: int, stride: int, style: Style) -> Operator:
         conv = style.conv(out, self.kernel, stride, padding=self.padding)

@@ -1,5 +1,6 @@
 """What the blocks of a network share, and the convolutions and gates they are written with."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -50,6 +51,15 @@ class Style:
     norm: Literal["batch", "layer", "group", "weights", "none"] = "batch"
     bias: bool = False
     norm_groups: int = 32
+
+    def check(self) -> None:
+        """Raise `NetworkError` when a field is impossible."""
+        if not 0 < self.norm_eps < math.inf:
+            raise NetworkError(f"style: norm_eps {self.norm_eps} is not above 0; use e.g. 0.001")
+        if not 0 <= self.norm_decay < 1:
+            raise NetworkError(f"style: norm_decay {self.norm_decay} is not a share below 1; use e.g. 0.99")
+        if self.norm_groups < 1:
+            raise NetworkError(f"style: norm_groups {self.norm_groups} is less than one; use e.g. 32")
 
     def with_activation(self, function: Function | None) -> "Style":
         """The same style with another activation; None leaves it."""

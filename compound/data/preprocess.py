@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 
 from compound.data.decode import to_channels
 from compound.data.errors import DataError
+from compound.errors import NetworkError
 from compound.mapping import from_mapping
 from compound.network import Inputs, Network
 
@@ -32,10 +33,10 @@ class Preprocessing:
         for field, values in (("mean", self.inputs.mean), ("std", self.inputs.std)):
             if len(values) not in (1, 3):
                 raise DataError(f"preprocessing: {field} has {len(values)} numbers; give one, or one a channel of RGB")
-        if min(self.inputs.std) <= 0:
-            raise DataError(f"preprocessing: std {self.inputs.std} divides; use numbers above 0, such as 0.225")
-        if self.inputs.share is not None and not 0 < self.inputs.share <= 1:
-            raise DataError(f"preprocessing: share {self.inputs.share} is not of the image; use e.g. 0.875")
+        try:
+            self.inputs.check()
+        except NetworkError as error:
+            raise DataError(f"preprocessing: {error}") from None
 
     @classmethod
     def of(cls, network: Network) -> "Preprocessing":

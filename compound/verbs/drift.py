@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compound.errors import CompoundError, UsageError
+from compound.mapping import shown
 from compound.verbs.given import Place, Say, heard, silent
 
 if TYPE_CHECKING:
@@ -70,6 +71,9 @@ def drift(
 
     found, opened = read_log(Path(log), last), open_run(Path(run))
     refuse_strangers(found, [str(name) for name in opened.data["classes"]], Path(log), opened.path)
+    if others := [name for name in found.models if name and name != opened.path.resolve().name]:
+        told = ", ".join(map(shown, others))
+        say(f"warning: {log} was written by {told}; the estimate is of {opened.path.name}, right if both are one")
     known = reference_of(opened, execution or Execution(), say)
     images = found.images
     unknown = [bool(one.unknown) for one in images if one.unknown is not None]

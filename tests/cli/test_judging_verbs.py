@@ -396,7 +396,9 @@ def test_drift_measures_once_and_tells_what_moved(cli, runs, photos, tmp_path, m
     assert found["images"] == 40
     assert found["top1_interval"][0] <= found["top1_estimated"] <= found["top1_interval"][1]
     assert len(json.loads((run / "reference.json").read_text())["checks"]) == 12
-    assert "looking at" not in cli("drift", log, run)[2]
+    assert cli("drift", log, run)[2] == ""
+    log.write_text(log.read_text().replace(f'"model": "{run.name}"', '"model": "another"'))
+    assert "was written by 'another'; the estimate is of" in cli("drift", log, run)[2]
     (run / "reference.json").write_text("{}")
     assert (
         "reference.json is damaged: it is not what compound drift writes; delete it" in cli.error("drift", log, run)[1]
