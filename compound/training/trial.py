@@ -20,7 +20,7 @@ from compound.training.teacher import find_teacher
 
 WARM_UP = 2  # steps that are not counted
 MOST_SECONDS = 20.0  # of a measurement: steps that take seconds each are timed well enough by two
-MOST_SHARE = 0.1  # of a training's minutes
+MOST_SHARE, LEAST_SECONDS = 0.1, 2.0  # of a training's minutes, and what even the shortest measures for
 
 
 def warmed_up(times: list[float]) -> list[float]:
@@ -31,7 +31,7 @@ def warmed_up(times: list[float]) -> list[float]:
 def long_enough(times: list[float], recipe: Recipe) -> bool:
     """Whether steps are so long, beside the minutes that the recipe has, that these suffice."""
     minutes = math.inf if recipe.minutes is None else recipe.minutes
-    return len(times) > 1 and sum(times) > min(MOST_SECONDS, 60 * MOST_SHARE * minutes)
+    return len(times) > 1 and sum(times) > min(MOST_SECONDS, max(LEAST_SECONDS, 60 * MOST_SHARE * minutes))
 
 
 class Trial:
