@@ -125,11 +125,15 @@ def plan(
             save_network(warm.network, out)
         said = f"{warm_text(warm)}{_counted(classes, warm.network.classes)}" + (f"\nwritten to {out}" if out else "")
         return answer(json, warm.to_json(), said)
+    if published and network is None and rule:
+        raise UsageError("--rule scales a network to stand beside the published ones; name it, e.g. efficientnet-b0")
     rule = rule or "compound"
     if published:
         if out or fill:
             raise UsageError("--published lists weights that exist, so it takes neither --out nor --fill")
-        beside = find_network(find_described(network), classes, channels) if network is not None else None
+        if classes or channels:
+            raise UsageError("--published counts weights as they are, so it takes neither --classes nor --channels")
+        beside = find_network(find_described(network)) if network is not None else None
         return _answer_published(plan_published(budget, beside, rule, say=note), picture, json)
     if network is None:
         raise UsageError("no network given; name one, e.g. efficientnet-b0, or list published weights: --published")

@@ -171,7 +171,11 @@ class Folded:
         """The data with fold `number` to test; of the others a holdout is drawn, as the data's question has it."""
         test, others = np.flatnonzero(self.fold == number), np.flatnonzero(self.fold != number)
         units, spec = self.units[others].astype(np.uint64), self.data.spec
-        kept, held = by_identity(self.source.labels[others], units, spec.holdout, spec.seed + 1)
+        share, labels = spec.holdout, self.source.labels[others]
+        kept, held = by_identity(labels, units, share, spec.seed + 1)
+        if share < 1 and len(held) > 1.5 * share * len(units):  # of a few groups chance may take most: so many at most
+            fewer = by_identity(labels, units, max(1, round(share * len(units))), spec.seed + 1)
+            kept, held = fewer if len(fewer[1]) else (kept, held)
         train, holdout, judged = (subset(self.source, rows) for rows in (others[kept], others[held], test))
         return replace(self.data, train=train, holdout=holdout, test=judged)
 

@@ -36,10 +36,21 @@ def noise(images: Tensor, severity: int, numbers: list[int]) -> Tensor:
 def blur(images: Tensor, severity: int, numbers: list[int]) -> Tensor:
     """Gaussian blur, cut off at four deviations."""
     side = images.shape[-1]
-    deviation = (1, 2, 3, 4, 6)[severity - 1] * side / SIDE
+    deviation = _width(severity, side)
     reach = min(math.ceil(4 * deviation), side - 1)
     blurred: Tensor = F.gaussian_blur(images, [2 * reach + 1, 2 * reach + 1], [deviation, deviation])
     return blurred
+
+
+def _width(severity: int, side: int) -> float:
+    """The deviation of a blur in px."""
+    return (1, 2, 3, 4, 6)[severity - 1] * side / SIDE
+
+
+def shows(name: str, severity: int, side: int) -> bool:
+    """Whether a corruption can change images of `side` px: a blur much narrower than a pixel rounds to what was."""
+    neighbour = math.exp(-1 / (2 * _width(severity, side) ** 2))  # its share beside the pixel's own
+    return name != "Gaussian blur" or 255 * 4 * neighbour >= 0.5
 
 
 def jpeg(images: Tensor, severity: int, numbers: list[int]) -> Tensor:
@@ -98,9 +109,13 @@ class Worse:
 
 
 def robustness(model: ConvNet, source: Source, execution: Execution = Execution()) -> list[Worse]:
-    """Accuracy on up to `MOST` images under each corruption and severity. The model is left in the mode it was in."""
+    """Accuracy on up to `MOST` images under each corruption and severity that can change their pixels.
+
+    The model is left in the mode it was in.
+    """
     rows = np.unique(np.linspace(0, len(source) - 1, min(MOST, len(source))).astype(np.int64))
-    asked = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES]
+    side = model.network.resolution
+    asked = [(name, severity) for name in CORRUPTIONS for severity in SEVERITIES if shows(name, severity, side)]
     right, images = dict.fromkeys(asked, 0), 0
     for one, found in answers(model, subset(source, rows), asked, execution):
         images += len(one)

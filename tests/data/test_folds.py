@@ -83,6 +83,17 @@ def test_a_group_by_pattern_and_copies_stay_on_one_side(photos):
         assert len(data.train) + len(data.holdout) + len(data.test) == 31
 
 
+def test_of_a_few_groups_no_more_are_held_out_than_was_asked(tmp_path):
+    folder = write_pictures(tmp_path / "photos", a=60, b=60)
+    for name in "ab":
+        for number in range(60):
+            (folder / name / f"{number:03}.png").rename(folder / name / f"o{number % 10}_{number}.png")
+    for seed in range(4):
+        found = folded(open_data(str(folder), holdout=0.2, seed=seed), 3, seed, r"/(o\d)_")
+        shares = [len(data.holdout) / (len(data.train) + len(data.holdout)) for data in map(found.without, range(3))]
+        assert all(0 < share <= 0.3 for share in shares)
+
+
 def test_a_group_by_a_column_of_the_csv(photos, tmp_path):
     files = sorted(photos.rglob("*.png"))
     lines = [f"{path.relative_to(tmp_path)},{path.parent.name},{path.name[6]}" for path in files]

@@ -271,22 +271,24 @@ def test_windows_that_are_filled_up_are_read_where_none_is(size, ceil):
 class ByTheSize(nn.Module):
     """Another padding for large images than for small ones."""
 
-    def __init__(self):
+    def __init__(self, large):
         super().__init__()
+        self.large = large
         self.convs = nn.Sequential(*conv_norm(3, 8), *conv_norm(8, 8))
         self.last = nn.Linear(8, 4)
 
     def forward(self, x):
         x = self.convs[:3](x)
-        if x.shape[-1] >= 40:
+        if x.shape[-1] >= self.large:
             x = F.pad(x, (2, 2, 2, 2))
         return self.last(self.convs[3:](x).mean((2, 3)))
 
 
-def test_a_network_says_for_which_sizes_it_is_the_module():
+@pytest.mark.parametrize(("large", "sizes"), [(40, "40, 48, 64 and 224"), (50, "64 and 224"), (100, "224")])
+def test_a_network_says_for_which_sizes_it_is_the_module(large, sizes):
     torch.manual_seed(0)
-    network, _ = from_module(randomise(ByTheSize()), torch.zeros(1, 3, 32, 32))
-    reason = "read at 32 px; the module computes something else at 40 and 48 px"
+    network, _ = from_module(randomise(ByTheSize(large)), torch.zeros(1, 3, 32, 32))
+    reason = f"read at 32 px; the module computes something else at {sizes} px"
     assert network.unscalable == (("resolution", reason),)
     with pytest.raises(UsageError, match=f"bythesize cannot be scaled in resolution: {reason}"):
         scale(network, Scaling(resolution=2))

@@ -110,7 +110,8 @@ class Reader:
             raise ReadingError(f"{type(self.model).__name__} was read, but its logits differ by {wrong[self.size]:.1e} "
                                f"of the largest one at {self.size} px")  # fmt: skip
         if wrong:
-            sizes = " and ".join(map(str, sorted(wrong)))
+            *some, last = map(str, sorted(wrong))
+            sizes = " and ".join([", ".join(some), last] if some else [last])
             reason = f"read at {self.size} px; the module computes something else at {sizes} px"
             built.network = built.network.with_(unscalable=(("resolution", reason),))
         return built

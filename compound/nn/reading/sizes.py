@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 TOLERANCE = 1e-4  # of the largest logit, in fp32
 MORE = (1, 2, 4, 8, 16)  # px: a map of every halving is once odd and once even
+LARGE = 224  # px: what networks for photographs are used at, whatever the example is
 
 
 def drawn(channels: int, size: int) -> Tensor:
@@ -21,11 +22,13 @@ def drawn(channels: int, size: int) -> Tensor:
 def differing(built: nn.Module, model: nn.Module, images: Callable[[int], Tensor], size: int) -> dict[int, float]:
     """The sizes in px at which the two give other logits, and by which share of the largest one.
 
-    Looked at are `size`, larger ones, and half of it. Sizes that the module itself refuses tell nothing. What differs
-    is compared in double precision too, in which rounding no longer shows.
+    Looked at are `size`, larger ones, of small ones also twice `size` and `LARGE`, and half of it. Sizes that the
+    module itself refuses tell nothing. What differs is compared in double precision too, in which rounding no longer
+    shows.
     """
     wrong = {}
-    for px in dict.fromkeys((size, *(size + more for more in MORE), size // 2)):
+    larger = (2 * size, LARGE) if 2 * size <= LARGE else ()
+    for px in dict.fromkeys((size, *(size + more for more in MORE), *larger, size // 2)):
         error = difference(built, model, images(px))
         if error is not None and not error < TOLERANCE:
             wrong[px] = error
