@@ -80,6 +80,16 @@ def _refuse_unused(published: bool, picture: Path | None, fill: bool, snap: int 
         raise UsageError("--fill spends on single pixels and --snap on multiples; leave one out")
 
 
+def _refuse_unpublished(written: bool, counted: bool, ruled: bool) -> None:
+    """What a list of published weights does not use."""
+    if written:
+        raise UsageError("--published lists weights that exist, so it takes neither --out nor --fill")
+    if counted:
+        raise UsageError("--published counts weights as they are, so it takes neither --classes nor --channels")
+    if ruled:
+        raise UsageError("--rule scales a network to stand beside the published ones; name it, e.g. efficientnet-b0")
+
+
 def plan(
     network: Annotated[
         str | None, typer.Argument(metavar="[NETWORK]", help="As for `compound show`; not needed with --published.")
@@ -125,16 +135,11 @@ def plan(
             save_network(warm.network, out)
         said = f"{warm_text(warm)}{_counted(classes, warm.network.classes)}" + (f"\nwritten to {out}" if out else "")
         return answer(json, warm.to_json(), said)
-    if published and network is None and rule:
-        raise UsageError("--rule scales a network to stand beside the published ones; name it, e.g. efficientnet-b0")
-    rule = rule or "compound"
     if published:
-        if out or fill:
-            raise UsageError("--published lists weights that exist, so it takes neither --out nor --fill")
-        if classes or channels:
-            raise UsageError("--published counts weights as they are, so it takes neither --classes nor --channels")
+        _refuse_unpublished(bool(out or fill), bool(classes or channels), network is None and rule is not None)
         beside = find_network(find_described(network)) if network is not None else None
-        return _answer_published(plan_published(budget, beside, rule, say=note), picture, json)
+        return _answer_published(plan_published(budget, beside, rule or "compound", say=note), picture, json)
+    rule = rule or "compound"
     if network is None:
         raise UsageError("no network given; name one, e.g. efficientnet-b0, or list published weights: --published")
     baseline = find_network(find_described(network), classes, channels)

@@ -99,8 +99,9 @@ def open_cache(folder: Path) -> Tables:
             head["name"], tuple(head["classes"]), head["channels"],
             parts["train"], parts.get("holdout"), parts.get("test"), by=head.get("by", "position"),
         )  # fmt: skip
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{folder / INDEX} is damaged ({error!r}); write the cache again") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        reason = "its fields are not those of a cache"
+        raise DataError(f"{folder / INDEX} is damaged: {reason}; write the cache again") from None
 
 
 def _open_part(folder: Path, names: list[str], channels: int) -> CacheSource:

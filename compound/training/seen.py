@@ -1,6 +1,6 @@
 """images.csv of a run: every image it trained on, held out or keeps to test, by what it is and not by where it stands.
 
-So no accuracy includes an image that was trained on, whatever came, went or was renamed since (decision 36).
+So no accuracy includes an image that was trained on, whatever came, went or was renamed since (decision 37).
 """
 
 import csv

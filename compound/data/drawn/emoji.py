@@ -85,7 +85,7 @@ def read(package: Path, name: str) -> Any:
     except OSError as error:
         remedy = f"a package of icons has {', '.join(FILES)}; name the folder that `npm pack` unpacks to"
         raise UsageError(f"cannot read {file}: {error.strerror or error}; {remedy}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise CompoundError(f"{file} is damaged: it is no JSON; unpack the package again") from None
 
 
