@@ -106,8 +106,17 @@ class Normalised:
         return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=self.eps)
 
 
-class InKernels(Normalised):
-    """The same by kernels of our own, norm and activation in one."""
+class Fused(Normalised):
+    """The same by kernels that compute norm and activation in one, so that what is held is the output."""
+
+    def again(self, *leaves: Tensor) -> Tensor:
+        if self.held is None:
+            self.held = self.first(*leaves)
+        return self.held
+
+
+class InKernels(Fused):
+    """By those for the processor."""
 
     def statistics(self, x: Tensor, running: tuple[Tensor, Tensor], momentum: float) -> tuple[Tensor, Tensor]:
         mean, variance = kernel.statistics(x)
@@ -119,11 +128,6 @@ class InKernels(Normalised):
     def first(self, *leaves: Tensor) -> Tensor:
         return kernel.apply(leaves[0], self._folded(*leaves), self.act)
 
-    def again(self, *leaves: Tensor) -> Tensor:
-        if self.held is None:
-            self.held = self.first(*leaves)
-        return self.held
-
     def backward(self, gradient: Tensor, leaves: tuple[Tensor, ...], wanted: list[bool]) -> tuple[Tensor | None, ...]:
         self.held = None
         return kernel.backward(gradient, leaves[0], self._folded(*leaves), self.act, wanted[0])
@@ -133,8 +137,8 @@ class InKernels(Normalised):
         return kernel.fold(mean, variance, weight, bias, self.eps)
 
 
-class OnGpu(Normalised):
-    """The same by kernels in Triton."""
+class OnGpu(Fused):
+    """By those in Triton."""
 
     def statistics(self, x: Tensor, running: tuple[Tensor, Tensor], momentum: float) -> tuple[Tensor, Tensor]:
         from compound.kernels.gpu import norm_act as room
@@ -147,11 +151,6 @@ class OnGpu(Normalised):
 
         y: Tensor = room.apply(*leaves, self.eps, kernel.ACTIVATIONS[self.act])
         return y
-
-    def again(self, *leaves: Tensor) -> Tensor:
-        if self.held is None:
-            self.held = self.first(*leaves)
-        return self.held
 
     def backward(self, gradient: Tensor, leaves: tuple[Tensor, ...], wanted: list[bool]) -> tuple[Tensor | None, ...]:
         from compound.kernels.gpu import norm_act as room
