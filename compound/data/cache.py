@@ -17,7 +17,7 @@ from compound.data.errors import DamagedImage, DataError
 from compound.data.identity import of_names
 from compound.data.source import Labels, Source, packed, unpacked
 from compound.data.tables import Tables
-from compound.documents import read_json
+from compound.documents import damaged, read_json
 
 INDEX = "cache.json"
 FORMAT = 1
@@ -91,7 +91,7 @@ def open_cache(folder: Path) -> Tables:
     if not (folder / INDEX).is_file():
         raise DataError(f"{folder} is a cache that was not finished; go on with `compound data cache DATA -o {folder}`")
     head = read_index(folder / INDEX)
-    try:
+    with damaged(folder / INDEX, "write the cache again", error=DataError):
         if head["format"] != FORMAT:
             raise DataError(f"{folder} has format {head['format']}, this version reads {FORMAT}; write the cache again")
         parts = {part: _open_part(folder, names, head["channels"]) for part, names in head["shards"].items()}
@@ -99,9 +99,6 @@ def open_cache(folder: Path) -> Tables:
             head["name"], tuple(head["classes"]), head["channels"],
             parts["train"], parts.get("holdout"), parts.get("test"), by=head.get("by", "position"),
         )  # fmt: skip
-    except (KeyError, TypeError, ValueError, AttributeError):
-        reason = "its fields are not those of a cache"
-        raise DataError(f"{folder / INDEX} is damaged: {reason}; write the cache again") from None
 
 
 def _open_part(folder: Path, names: list[str], channels: int) -> CacheSource:
