@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from compound import __version__
-from compound.cli.absurd import hold_sensible, refuse_empty
-from compound.cli.arrangement import VERBS as VERBS
-from compound.cli.arrangement import arranged, arranged_group, epilog, group_of
 from compound.cli.ending import end_with, hear_everywhere, was_stopped
+from compound.cli.help.arrangement import VERBS as VERBS
+from compound.cli.help.arrangement import arranged, arranged_group, epilog, group_of
+from compound.cli.options.absurd import hold_sensible, refuse_empty
 from compound.errors import CompoundError, Stopped
 from compound.imports import spare_imports
 from compound.terminal import tell, tell_error

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
+from compound.cli.answers import Json, answer, note
 from compound.cli.evaluate import DataDefault
-from compound.cli.execution import ExecutionOptions, with_execution
-from compound.cli.training import Download, Root
+from compound.cli.options.execution import ExecutionOptions, with_execution
+from compound.cli.options.training import Download, Root
 from compound.verbs import evaluate as verb
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.checked import check_text, left_out_lines
-from compound.cli.common import Json, answer, note
-from compound.cli.training import Data, Download, ImageChannels, Root
+from compound.cli.answers import Json, answer, note
+from compound.cli.answers.checked import check_text, left_out_lines
+from compound.cli.options.training import Data, Download, ImageChannels, Root
 from compound.errors import CompoundError
 from compound.verbs import check as verb
 

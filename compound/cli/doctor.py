@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
+from compound.cli.answers import Json, answer, note
 from compound.quantity import short
 from compound.verbs import doctor as verb
 from compound.verbs.given import silent

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
-from compound.cli.execution import ExecutionOptions, with_execution
+from compound.cli.answers import Json, answer, note
+from compound.cli.options.execution import ExecutionOptions, with_execution
 from compound.verbs import drift as verb
 from compound.verbs.drift import Drifted
 

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, in_order, is_network, note
-from compound.cli.evaluated import evaluated_lines, groups_csv, table_lines
-from compound.cli.execution import ExecutionOptions, with_execution
-from compound.cli.judged import (
+from compound.cli.answers import Json, answer, note
+from compound.cli.answers.evaluated import evaluated_lines, groups_csv, table_lines
+from compound.cli.options.evaluation import (
     Again,
     By,
     Calibrate,
@@ -27,7 +26,9 @@ from compound.cli.judged import (
     TableFile,
     Unknown,
 )
-from compound.cli.training import Download, Root
+from compound.cli.options.execution import ExecutionOptions, with_execution
+from compound.cli.options.networks import in_order, is_network
+from compound.cli.options.training import Download, Root
 from compound.errors import UsageError
 from compound.files import write_text
 from compound.verbs import evaluate as verb

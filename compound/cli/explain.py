@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, in_order, note
+from compound.cli.answers import Json, answer, note
 from compound.cli.evaluate import ForeignWeights
-from compound.cli.execution import Device
+from compound.cli.options.execution import Device
+from compound.cli.options.networks import in_order
 from compound.errors import CompoundError, UsageError
 from compound.verbs import explain as verb
 

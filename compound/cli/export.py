@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from compound.budget import Budget
-from compound.cli.common import Json, answer, note
+from compound.cli.answers import Json, answer, note
 from compound.cli.evaluate import ForeignWeights, Model
 from compound.cli.plan import Latency, Macs, Params, budget_of
 from compound.cost import cost

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, RuleName, answer
+from compound.cli.answers import Json, answer
+from compound.cli.options.networks import RuleName
 from compound.verbs import figure as verb
 
 

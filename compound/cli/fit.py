@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, is_network, note
+from compound.cli.answers import Json, answer, note
+from compound.cli.options.networks import is_network
+from compound.cli.options.training import Data, Devices, TrainingOptions, folds_of, which_devices, with_training
 from compound.cli.plan import Activations, Fill, Latency, Macs, Memory, Params, TrainingMemory, budget_of
 from compound.cli.train import only_first, result_text
-from compound.cli.training import Data, Devices, TrainingOptions, folds_of, which_devices, with_training
 from compound.errors import UsageError
 from compound.verbs import fit as verb
 from compound.verbs.early import refuse_early_fit

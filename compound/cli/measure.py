@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from compound.cli.common import Json, answer, note
-from compound.cli.measured import memory_text, session_text
+from compound.cli.answers import Json, answer, note
+from compound.cli.answers.measured import memory_text, session_text
 from compound.errors import UsageError
 from compound.verbs import measure as verb
 from compound.verbs.given import silent

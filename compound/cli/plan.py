@@ -6,14 +6,8 @@ from typing import Annotated
 import typer
 
 from compound.budget import Budget
-from compound.cli.common import (
-    Channels,
-    Classes,
-    Json,
-    Snap,
-    answer,
-    note,
-)
+from compound.cli.answers import Json, answer, note
+from compound.cli.options.networks import Channels, Classes, Snap
 from compound.errors import UsageError
 from compound.latency import load_table
 from compound.notation import save_network

@@ -10,9 +10,10 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from compound.cli.common import Json, answer, in_order, note
+from compound.cli.answers import Json, answer, note
 from compound.cli.evaluate import ForeignWeights, Model
-from compound.cli.execution import Device, Log
+from compound.cli.options.execution import Device, Log
+from compound.cli.options.networks import in_order
 from compound.errors import CompoundError, UsageError
 from compound.terminal import printable
 from compound.verbs import predict as verb

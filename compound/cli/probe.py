@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, in_order, note
-from compound.cli.execution import ExecutionOptions, with_execution
-from compound.cli.training import Data, Download, Group, Root, folds_of
+from compound.cli.answers import Json, answer, note
+from compound.cli.options.execution import ExecutionOptions, with_execution
+from compound.cli.options.networks import in_order
+from compound.cli.options.training import Data, Download, Group, Root, folds_of
 from compound.verbs import probe as verb
 
 if TYPE_CHECKING:

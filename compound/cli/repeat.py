@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
+from compound.cli.answers import Json, answer, note
 from compound.cli.train import only_first, result_text
 from compound.verbs import repeat as verb
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
-from compound.cli.execution import Device
+from compound.cli.answers import Json, answer, note
+from compound.cli.options.execution import Device
 from compound.verbs import report as verb
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
+from compound.cli.answers import Json, answer, note
 from compound.cli.train import only_first, result_text
 from compound.documents import damaged, read_json
 from compound.errors import UsageError

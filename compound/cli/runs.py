@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer
+from compound.cli.answers import Json, answer
 from compound.places import RUNS
 from compound.quantity import short
 from compound.verbs import runs as verb

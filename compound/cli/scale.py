@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Channels, Classes, CountedName, Json, RuleName, Snap, answer, doubt
+from compound.cli.answers import Json, answer, doubt
+from compound.cli.options.networks import Channels, Classes, CountedName, RuleName, Snap
 from compound.cost import CONVENTION, cost, cost_fields, training_text
 from compound.errors import UsageError
 from compound.notation import save_network
@@ -34,7 +35,7 @@ def scale(
     """Scale a network by φ and a rule, or by factors d, w, r; nothing is built."""
     baseline = find_network(find_described(network), classes, channels)
     if published:
-        from compound.cli.published import published_gap
+        from compound.cli.answers.published import published_gap
 
         return answer(json, *published_gap(baseline, find_rule(rule)))
     factors = (depth, width, resolution)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.execution import Device, Log
+from compound.cli.options.execution import Device, Log
 from compound.errors import UsageError
 from compound.quantity import quantity, seconds
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Channels, Classes, CountedName, Json, answer, doubt
+from compound.cli.answers import Json, answer, doubt
+from compound.cli.options.networks import Channels, Classes, CountedName
 from compound.cost import CONVENTION, Cost, cost, cost_fields, operator_costs, row_cost, stage_costs, training_text
 from compound.network import Network
 from compound.notation import dump_network

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
-from compound.cli.execution import Workers
+from compound.cli.answers import Json, answer, note
+from compound.cli.options.execution import Workers
+from compound.cli.options.training import Devices, which_devices
 from compound.cli.plan import Activations, Latency, Macs, Memory, Params, budget_of
-from compound.cli.training import Devices, which_devices
 from compound.quantity import short
 from compound.verbs import shrink as verb
 

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, RuleName, answer, in_order, note
+from compound.cli.answers import Json, answer, note
 from compound.cli.options import with_options
+from compound.cli.options.networks import RuleName, in_order
+from compound.cli.options.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.cli.searches.estimates import study_estimate
 from compound.cli.searches.options import MOST_SEEDS, SearchOptions, SearchWorkers
-from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.verbs import study as verb
 
 Plan = Annotated[str, typer.Option("--plan", help="compound, single, width-on, rules, family, or a YAML file.")]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from compound.cli.common import Json, answer
+from compound.cli.answers import Json, answer
 from compound.cost import CONVENTION
 from compound.errors import UsageError
 from compound.paper import Figure, PaperLine, PaperTable

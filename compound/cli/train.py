@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.common import Json, NetworkName, answer, in_order, note
-from compound.cli.training import Data, TrainingOptions, folds_of, with_training
+from compound.cli.answers import Json, answer, note
+from compound.cli.options.networks import NetworkName, in_order
+from compound.cli.options.training import Data, TrainingOptions, folds_of, with_training
 from compound.verbs import train as verb
 from compound.verbs.given import find_network
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer
+from compound.cli.answers import Json, answer
 from compound.cost import CONVENTION, cost, cost_fields
 from compound.errors import UsageError
 from compound.zoo import ZOO, plain

@@ -10,9 +10,9 @@ from typer.main import get_command
 
 from compound import __version__
 from compound.cli import VERBS, application
-from compound.cli.arrangement import GROUPS, PANELLED, PANELS
-from compound.cli.completion import networks, plans, recipes, runs
-from compound.cli.examples import EXAMPLES
+from compound.cli.help.arrangement import GROUPS, PANELLED, PANELS
+from compound.cli.help.completion import networks, plans, recipes, runs
+from compound.cli.help.examples import EXAMPLES
 
 
 def commands(group, before=""):

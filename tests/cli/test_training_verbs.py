@@ -155,8 +155,8 @@ def test_every_verb_that_trains_has_the_same_options():
     from inspect import signature
 
     from compound.cli.fit import fit
+    from compound.cli.options.training import TrainingOptions
     from compound.cli.train import train
-    from compound.cli.training import TrainingOptions
 
     names = {field.name for field in fields(TrainingOptions)}
     for verb in (train, fit):

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 import compound
-from compound.cli.checked import check_text
+from compound.cli.answers.checked import check_text
 from compound.data import DataError, open_data
 from compound.data.check import check, dhash
 from compound.data.oddities import oddities

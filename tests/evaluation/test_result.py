@@ -9,7 +9,7 @@ import torch
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from compound import ConvBlock, Head, Network, Stage, inference
-from compound.cli.evaluated import class_lines
+from compound.cli.answers.evaluated import class_lines
 from compound.data import ArraySource, DamagedImage
 from compound.evaluation import Evaluation, bootstrap, evaluate, mcnemar, reliability
 from compound.execution import Execution

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from compound import CompoundError
-from compound.cli.training import TrainingOptions
+from compound.cli.options.training import TrainingOptions
 from compound.execution import Execution
 from compound.kept import choices_file, keep, kept
 from compound.training import precision as precision_room

@@ -14,7 +14,7 @@ from torch import nn
 
 import compound
 from compound import ZOO, UsageError
-from compound.cli.training import TrainingOptions
+from compound.cli.options.training import TrainingOptions
 from compound.nn import build
 from compound.training import RECIPES, Recipe, load_recipe, rate_at
 from compound.training.averaging import Averaging

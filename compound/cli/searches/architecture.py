@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
+from compound.cli.answers import Json, answer, note
 from compound.cli.options import with_options
+from compound.cli.options.training import Data, Devices, which_devices
 from compound.cli.searches.answers import winner_text
 from compound.cli.searches.options import MOST_SEEDS, SearchOptions, SearchSeed, SearchWorkers
-from compound.cli.training import Data, Devices, which_devices
 from compound.errors import UsageError
 from compound.quantity import quantity, seconds
 from compound.verbs import architecture as verb

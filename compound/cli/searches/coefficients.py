@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, answer, note
+from compound.cli.answers import Json, answer, note
 from compound.cli.options import with_options
+from compound.cli.options.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.cli.searches.answers import coefficients_text
 from compound.cli.searches.estimates import coefficients_estimate
 from compound.cli.searches.options import MOST_SEEDS, Prune, SamplerName, SearchOptions, SearchSeed, SearchWorkers
-from compound.cli.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
 from compound.errors import UsageError
 from compound.verbs import coefficients as verb
 

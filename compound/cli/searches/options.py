@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from compound.cli.training import Download, ImageChannels, Root
+from compound.cli.options.training import Download, ImageChannels, Root
 from compound.trials.sharing import Sharing
 
 if TYPE_CHECKING:

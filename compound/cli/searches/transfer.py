@@ -4,13 +4,14 @@ from typing import Annotated
 
 import typer
 
-from compound.cli.common import Json, NetworkName, answer, note
-from compound.cli.execution import Device
+from compound.cli.answers import Json, answer, note
 from compound.cli.options import with_options
+from compound.cli.options.execution import Device
+from compound.cli.options.networks import NetworkName
+from compound.cli.options.training import Data, TrainingOptions
 from compound.cli.searches.answers import transfer_text
 from compound.cli.searches.estimates import transfer_estimate
 from compound.cli.searches.options import Prune, SamplerName, SearchOptions, SearchSeed, SearchWorkers
-from compound.cli.training import Data, TrainingOptions
 from compound.verbs import transfer as verb
 
 MOST_PLACES = 100  # of one axis of the grid

@@ -10,8 +10,8 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 from typer.models import ArgumentInfo, OptionInfo
 
-from compound.cli.completion import COMPLETION
-from compound.cli.examples import EXAMPLES
+from compound.cli.help.completion import COMPLETION
+from compound.cli.help.examples import EXAMPLES
 
 GROUPS = {
     "Start": ("fit", "doctor"),

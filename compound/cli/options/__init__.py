@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
-from compound.cli.common import note
+from compound.cli.answers import note
 from compound.errors import UsageError
 
 Verb = Callable[..., None]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from compound.cli.execution import DamagedLimit, Device, Workers
 from compound.cli.options import renamed, with_options
+from compound.cli.options.execution import DamagedLimit, Device, Workers
 from compound.errors import UsageError
 from compound.mapping import from_mapping, to_mapping
 from compound.notes import note

@@ -1,16 +1,12 @@
-"""What several verbs share: options, the choice of network and rule, and the two ways to answer."""
+"""The options that choose a network, a rule and what is counted, and the order of NETWORK and DATA."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from compound.errors import UsageError
-from compound.network import Network
-from compound.notes import aloud
 from compound.scaling import RULES
-from compound.terminal import printable
 
 NetworkName = Annotated[
     str,
@@ -23,7 +19,6 @@ CountedName = Annotated[
         help="A name from `compound zoo`, a network file, a run, or weights: a file or a published name.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Classes = Annotated[int | None, typer.Option(min=1, help="Classes that are counted; default those of NETWORK.")]
 Channels = Annotated[int | None, typer.Option(min=1, help="Image channels that are counted; default those of NETWORK.")]
 RuleName = Annotated[str, typer.Option("--rule", help=f"{', '.join(RULES)}; α,β,γ; or a rule file (YAML).")]
@@ -49,17 +44,3 @@ def is_network(word: str) -> bool:
     if path.suffix in (".yaml", ".yml", ".safetensors") or (path / "network.yaml").is_file():
         return True
     return not path.exists() and word in ZOO
-
-
-def answer(as_json: bool, value: dict[str, Any], text: str) -> None:
-    """Print `value` as the one JSON object, or else `text`."""
-    print(printable(json.dumps(value, ensure_ascii=False) if as_json else text))
-
-
-note = aloud  # something beside the answer
-
-
-def doubt(network: Network) -> None:
-    """Say what is valid but unlikely to be meant."""
-    for warning in network.warnings():
-        note(f"warning: {warning}")

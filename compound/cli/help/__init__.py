@@ -1,0 +1,1 @@
+"""Help: how it is laid out, its examples, and the words that a shell completes."""
