@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from compound.verbs.architecture import Proposals as Proposals
     from compound.verbs.architecture import search_architecture, validate_search
     from compound.verbs.audit import audit
+    from compound.verbs.caching import cache_data, index_data
     from compound.verbs.check import check_data
     from compound.verbs.coefficients import CoefficientSearch as CoefficientSearch
     from compound.verbs.coefficients import search_coefficients
@@ -69,12 +70,14 @@ if TYPE_CHECKING:
     from compound.verbs.report import report
     from compound.verbs.resume import resume
     from compound.verbs.runs import runs
+    from compound.verbs.show import list_networks, show
     from compound.verbs.shrink import shrink
     from compound.verbs.study import ScalingQuestion as ScalingQuestion
     from compound.verbs.study import study
     from compound.verbs.train import train
     from compound.verbs.transfer import TransferSearch as TransferSearch
     from compound.verbs.transfer import search_transfer
+    from compound.verbs.variants import published_variants
 
 __version__ = "0.2.0"
 
@@ -107,6 +110,7 @@ __all__ = [
     "Style",
     "UsageError",
     "audit",
+    "cache_data",
     "check_data",
     "compare",
     "cost",
@@ -121,6 +125,8 @@ __all__ = [
     "fit",
     "fit_budget",
     "forecast",
+    "index_data",
+    "list_networks",
     "load_network",
     "make_data",
     "measure",
@@ -131,6 +137,7 @@ __all__ = [
     "predict_frames",
     "predict_networks",
     "probe",
+    "published_variants",
     "repeat",
     "report",
     "resume",
@@ -140,6 +147,7 @@ __all__ = [
     "search_architecture",
     "search_coefficients",
     "search_transfer",
+    "show",
     "shrink",
     "stage_costs",
     "study",
@@ -152,6 +160,7 @@ __all__ = [
 # Where names are found that are imported when they are first asked for.
 VERBS = {
     "audit": "compound.verbs.audit",
+    "cache_data": "compound.verbs.caching",
     "check_data": "compound.verbs.check",
     "compare": "compound.verbs.evaluate",
     "doctor": "compound.verbs.doctor",
@@ -163,6 +172,8 @@ VERBS = {
     "figure": "compound.verbs.figure",
     "fit": "compound.verbs.fit",
     "forecast": "compound.verbs.forecast",
+    "index_data": "compound.verbs.caching",
+    "list_networks": "compound.verbs.show",
     "make_data": "compound.verbs.drawn",
     "measure": "compound.verbs.measure",
     "measure_device": "compound.verbs.measure",
@@ -171,14 +182,16 @@ VERBS = {
     "predict_frames": "compound.verbs.predict",
     "predict_networks": "compound.verbs.foreseen",
     "probe": "compound.verbs.probe",
+    "published_variants": "compound.verbs.variants",
     "repeat": "compound.verbs.repeat",
     "report": "compound.verbs.report",
     "resume": "compound.verbs.resume",
     "runs": "compound.verbs.runs",
-    "shrink": "compound.verbs.shrink",
     "search_architecture": "compound.verbs.architecture",
     "search_coefficients": "compound.verbs.coefficients",
     "search_transfer": "compound.verbs.transfer",
+    "show": "compound.verbs.show",
+    "shrink": "compound.verbs.shrink",
     "study": "compound.verbs.study",
     "table": "compound.paper.tables",
     "train": "compound.verbs.train",

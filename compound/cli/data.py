@@ -9,6 +9,7 @@ from compound.cli.answers import Json, answer, note
 from compound.cli.answers.checked import check_text, left_out_lines
 from compound.cli.options.training import Data, Download, ImageChannels, Root
 from compound.errors import CompoundError
+from compound.verbs import caching
 from compound.verbs import check as verb
 
 data = typer.Typer(help="Look through a data set.", no_args_is_help=True)
@@ -79,10 +80,8 @@ def cache(
     smaller images: choose a size of the network's resolution plus its margin, or more.
     """
     from compound.data import DataSpec
-    from compound.data.caching import write_cache
-    from compound.data.open import read_tables
 
-    told = write_cache(read_tables(DataSpec(data, channels, root=root, download=download)), out, size, note)
+    told = caching.cache_data(DataSpec(data, channels, root=root, download=download), out, size, say=note)
     images = sum(told["images"].values())
     damaged = f", {told['damaged']:,} of them damaged" if told["damaged"] else ""
     answer(json, told | {"folder": str(out)}, f"{out}: {images:,} images{damaged}, {told['bytes'] / 1e6:,.1f} MB")
@@ -127,8 +126,6 @@ def index(
     json: Json = False,
 ) -> None:
     """Write down where each image of tar shards lies, so that no training reads through them first."""
-    from compound.data.shards import write_indices
-
-    told = write_indices(data, out, note)
+    told = caching.index_data(data, out, say=note)
     lines = [f"{told['images']:,} images in {told['shards']:,} shards, {told['bytes'] / 1e6:,.1f} MB"]
     answer(json, told, "\n".join([*lines, *left_out_lines(told["left_out"])]))

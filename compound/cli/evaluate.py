@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from compound.cli.answers import Json, answer, note
-from compound.cli.answers.evaluated import evaluated_lines, groups_csv, table_lines
+from compound.cli.answers.evaluated import evaluated_lines, table_lines
 from compound.cli.options.evaluation import (
     Again,
     By,
@@ -30,7 +30,6 @@ from compound.cli.options.execution import ExecutionOptions, with_execution
 from compound.cli.options.networks import in_order, is_network
 from compound.cli.options.training import Download, Root
 from compound.errors import UsageError
-from compound.files import write_text
 from compound.verbs import evaluate as verb
 from compound.verbs import evaluations as verbs
 from compound.verbs.calibration import Fitting
@@ -107,7 +106,7 @@ def evaluate(
         execution=running.execution(), say=note,
     )  # fmt: skip
     if csv is not None:
-        write_text(csv, groups_csv(found.groups))
+        found.write_groups(csv)
     return answer(json, found.to_json(), "\n".join(evaluated_lines(found)))
 
 
@@ -153,7 +152,7 @@ def answer_table(
     models = [words[0], *filter(is_model, words[1:])]
     every = verbs.evaluate_all(models, sets, again=again, execution=execution, say=note)
     if csv is not None:
-        write_text(csv, every.csv())
+        every.write_csv(csv)
     answer(json, every.to_json(), "\n".join(table_lines(every)))
 
 

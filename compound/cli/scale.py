@@ -14,6 +14,7 @@ from compound.notation import save_network
 from compound.scaling import CompoundRule, Scaling, SnappedRule
 from compound.scaling import scale as scale_network
 from compound.verbs.given import find_described, find_network, find_rule
+from compound.verbs.variants import published_variants, variants_text
 
 
 def scale(
@@ -35,9 +36,9 @@ def scale(
     """Scale a network by φ and a rule, or by factors d, w, r; nothing is built."""
     baseline = find_network(find_described(network), classes, channels)
     if published:
-        from compound.cli.answers.published import published_gap
-
-        return answer(json, *published_gap(baseline, find_rule(rule)))
+        variants = published_variants(baseline, rule)
+        value = {"name": baseline.name, "variants": [each.to_json() for each in variants]}
+        return answer(json, value, variants_text(variants))
     factors = (depth, width, resolution)
     if (phi is None) == (factors == (None, None, None)):
         raise UsageError("give either --phi, or --depth, --width and --resolution factors; e.g. --phi 1")

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from compound.cli.answers import Json, answer
-from compound.cost import CONVENTION, cost, cost_fields
-from compound.errors import UsageError
-from compound.zoo import ZOO, plain
+from compound.cost import CONVENTION, cost_fields
+from compound.verbs.show import list_networks
+from compound.zoo import ZOO
 
 
 def zoo(
@@ -15,9 +15,7 @@ def zoo(
     json: Json = False,
 ) -> None:
     """List the networks of the zoo with their counted cost."""
-    rows = [(network, cost(network)) for name, network in ZOO.items() if plain(like) in plain(name)]
-    if not rows:
-        raise UsageError(f"no network's name contains {like!r}; `compound zoo` lists all")
+    rows = [(ZOO[name], counted) for name, counted in list_networks(like).items()]
     lines = [CONVENTION, f"{'network':<22} {'px':>4} {'params':>12} {'MACs':>16} {'activations':>12}"]
     lines += [f"{n.name:<22} {n.resolution:>4} {c.params:>12,} {c.macs:>16,} {c.activations:>12,}" for n, c in rows]
     answer(json, {"networks": [cost_fields(*row) for row in rows]}, "\n".join(lines))

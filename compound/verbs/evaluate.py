@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compound.bounds import check_sides
+from compound.documents import write_csv
 from compound.errors import UsageError
 from compound.files import ending
 from compound.verbs.calibration import Calibrated, Fitting, covered_of, fit, keep_figures, keep_weights, refused_of
@@ -72,6 +73,10 @@ class Sweep:
         }
 
 
+GROUP_COLUMNS = ("by", "group", "images", "top1", "top1_low", "top1_high", "others", "others_top1", "difference_low",
+                 "difference_high", "compared", "worse")  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Evaluated:
     """The result, the images that it is of, and what else was asked for.
@@ -97,6 +102,15 @@ class Evaluated:
     @property
     def temperature(self) -> float | None:
         return self.fitted.temperature
+
+    def write_groups(self, path: Place) -> None:
+        """A CSV file with a row a group: accuracies are shares, with 95 % intervals."""
+        rows = [
+            (one["by"], one["group"], one["images"], one["top1"], *one["top1_interval"], one["others"],
+             one["others_top1"], *(one["difference_interval"] or ("", "")), one["compared"], int(one["worse"]))
+            for one in self.groups
+        ]  # fmt: skip
+        write_csv(Path(path), GROUP_COLUMNS, rows)
 
     def to_json(self) -> dict[str, Any]:
         head = {"model": self.model, "data": self.judged.name, "judged": self.judged.said}

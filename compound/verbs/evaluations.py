@@ -3,8 +3,10 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from os import fspath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from compound.documents import write_csv
 from compound.errors import UsageError
 from compound.verbs.evaluate import Evaluated, Judging, asked_of, find_layout, place_of, to_judge
 from compound.verbs.given import Place, Say, heard, silent
@@ -45,11 +47,9 @@ class EvaluatedAll:
         """`COLUMNS` of every row; accuracies are shares, with 95 % intervals (Wilson 1927), None what is not known."""
         return [_record(row) for row in self.rows]
 
-    def csv(self) -> str:
-        """A table with a line for each row."""
-        from compound.documents import csv_text
-
-        return csv_text(COLUMNS, (tuple(row.values()) for row in self.records()))
+    def write_csv(self, path: Place) -> None:
+        """A CSV file with a line for each row."""
+        write_csv(Path(path), COLUMNS, (tuple(row.values()) for row in self.records()))
 
 
 @heard

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Any
 
 from compound.cli.train import evaluation_text
-from compound.documents import csv_text
 from compound.terminal import MOST_CLASSES, OF_MORE
 
 if TYPE_CHECKING:
@@ -99,18 +98,6 @@ def border_lines(borders: list[dict[str, Any]]) -> list[str]:
         few = f"; {rest} with too few images were not looked at" if rest else ""
         lines.append(f"the maps of {compared} classes are not warmer at the border than elsewhere{few}")
     return lines
-
-
-def groups_csv(groups: list[dict[str, Any]]) -> str:
-    """A row a group."""
-    columns = ("by", "group", "images", "top1", "top1_low", "top1_high", "others", "others_top1", "difference_low",
-               "difference_high", "compared", "worse")  # fmt: skip
-    rows = [
-        (one["by"], one["group"], one["images"], one["top1"], *one["top1_interval"], one["others"], one["others_top1"],
-         *(one["difference_interval"] or ("", "")), one["compared"], int(one["worse"]))
-        for one in groups
-    ]  # fmt: skip
-    return csv_text(columns, rows)
 
 
 def table_lines(every: "EvaluatedAll") -> list[str]:
