@@ -4,10 +4,16 @@ import ast
 import importlib.util
 import re
 import tomllib
+import traceback
 from pathlib import Path
 
 import pytest
 import yaml
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from compound.cli import run
+from tests.data.photos import write_pictures
+from tests.tiny import TINY
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -37,6 +43,48 @@ def test_the_way_to_a_step_is_short_and_exists():
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
         defined = {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
         assert set(re.findall(r"`(\w+)`", symbols)) <= defined, path
+
+
+def stack_of_a_step(words: list[str]) -> list[str]:
+    """The package's files between a command and the first step of its optimiser, each once, the outermost first."""
+    found: list[str] = []
+
+    def look(*_: object) -> None:
+        files = [Path(frame.filename) for frame in traceback.extract_stack()]
+        found.extend(str(file.relative_to(ROOT)) for file in files if ROOT / "compound" in file.parents)
+
+    hook = register_optimizer_step_pre_hook(look)
+    try:
+        assert run(words) == 0
+    finally:
+        hook.remove()
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.long
+def test_a_step_is_reached_by_the_way_that_the_page_tells(tmp_path):
+    way = re.findall(
+        r"^\| `(compound/[^`]+)` \|", (ROOT / "docs" / "house.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    network = tmp_path / "tiny.yaml"
+    network.write_text(TINY, encoding="utf-8")
+    photos = write_pictures(tmp_path / "photos", a=12, b=12)
+    words = [
+        "train",
+        network,
+        photos,
+        "--epochs",
+        "1",
+        "--precision",
+        "fp32",
+        "--workers",
+        "0",
+        "--out",
+        tmp_path / "run",
+    ]
+    passed = stack_of_a_step([str(word) for word in words])
+    assert len(passed) > 6
+    assert passed == [file for file in way if file in passed]  # in the page's order, and none that it leaves out
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
