@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from compound.cost import Cost, cost, cost_fields
+from compound.cost import PAPERS, Cost, Upkeep, cost, cost_fields, memory_to_give
 from compound.errors import BudgetError, NetworkError, TooLargeError, UsageError
 from compound.files import write_json
 from compound.latency import DeviceTable, call_seconds
@@ -24,23 +24,28 @@ PHI_LOW, PHI_HIGH = -40.0, 40.0
 SMALLEST_RESOLUTION = 8  # px; below it no network of the zoo has a map to speak of
 
 
-NO_LIMITS = ("batch", "device")  # what limits are counted with
+NO_LIMITS = ("batch", "upkeep", "device")  # what limits are counted with
 
 
 @dataclass(frozen=True)
 class Budget:
     """Upper limits; None is no limit. Memory is in bytes, latency in seconds of one call on `device`.
 
-    A predicted latency counts with its table's margin, so that nine of ten networks stay within the limit.
+    A predicted latency counts with its table's margin, so that nine of ten networks stay within the limit; a training
+    step with the room that it needs beside what is counted: where a network is within `training_memory`, a training
+    with that limit has nothing to recompute.
     """
 
     macs: float | None = None
     params: float | None = None
     activations: float | None = None
     memory: float | None = None  # of inference, one image
-    training_memory: float | None = None  # at `batch` images, with an optimiser of two slots and EMA
+    training_memory: float | None = (
+        None  # given to a training, whose steps are of `batch` images at a time and hold `upkeep`
+    )
     latency: float | None = None
     batch: int = 32
+    upkeep: Upkeep = PAPERS
     device: DeviceTable | None = None
 
     def __post_init__(self) -> None:
@@ -71,7 +76,7 @@ class Budget:
             "params": lambda: spent.params,
             "activations": lambda: spent.activations,
             "memory": spent.memory,
-            "training_memory": lambda: spent.training_memory(self.batch),
+            "training_memory": lambda: memory_to_give(spent.training_memory(self.batch, self.upkeep)),
             "latency": lambda: spent.latency * (1 + (self.device.margin if self.device else 0)),
         }
         return {name: figures[name]() for name in self.limits()}
@@ -125,9 +130,15 @@ class Plan:
         value |= {"budget": self.budget.limits(), "binding": self.binding, "used": self.use, "next": None}
         if self.budget.device is not None:
             value["margin"] = self.budget.device.margin  # of the predicted latency
+        value |= self._to_train(self.cost)
         if self.next_network and self.next_cost:
             value["next"] = cost_fields(self.next_network, self.next_cost) | {"phi": self.next_phi}
+            value["next"] |= self._to_train(self.next_cost)
         return value
+
+    def _to_train(self, spent: Cost) -> dict[str, float]:
+        """The memory of a training where it is limited: how it is counted no other figure says."""
+        return {name: used for name, used in self.budget.use(spent).items() if name == "training_memory"}
 
 
 def save_plan(path: Path, baseline: Network, plan: Plan | None, rule: str) -> Path:

@@ -54,7 +54,6 @@ def fit(
     training = replace(training, device=where)
     refuse_early_fit(training.setup(progress=False), baseline, rule)
     images, recipe = training.opened(data)
-    budget = replace(budget, batch=recipe.batch) if budget else None
     fitted = verb.fit(
         images, budget, recipe, training.out,
         baseline=baseline, rule=rule, fill=fill, setup=training.setup(not json),

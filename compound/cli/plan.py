@@ -1,7 +1,7 @@
 """`compound plan`: the largest net within a budget, the limiting one, and what the next step up costs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,9 @@ Macs = Annotated[str | None, typer.Option(help="Multiply-adds, e.g. 400M or 2G (
 Params = Annotated[str | None, typer.Option(help="Parameters, e.g. 5M.")]
 Activations = Annotated[str | None, typer.Option(help="Activations, e.g. 10M.")]
 Memory = Annotated[str | None, typer.Option(help="Bytes of inference on one image in fp32, e.g. 50MB.")]
-TrainingMemory = Annotated[str | None, typer.Option(help="Bytes of training at --batch images in fp32, e.g. 8GiB.")]
+TrainingMemory = Annotated[
+    str | None, typer.Option(help="Bytes given to a training with --batch images a step, e.g. 8GiB.")
+]
 Latency = Annotated[str | None, typer.Option(help="Time of one call on --device, e.g. 20ms.")]
 DeviceFile = Annotated[
     Path | None, typer.Option("--device", metavar="FILE", help="For --latency: a table from `compound measure device`.")
@@ -50,7 +52,7 @@ def budget_of(batch: int, device: Path | None = None, **limits: str | None) -> B
         given, missing = ("--latency", "--device FILE") if device is None else ("--device", "--latency")
         remedy = "; make one with: compound measure device -o FILE" if device is None else ", e.g. 20ms"
         raise UsageError(f"{given} needs {missing}{remedy}")
-    parsed = {
+    parsed: dict[str, Any] = {
         name: (seconds if name == "latency" else quantity)(text, "--" + name.replace("_", "-"))
         for name, text in limits.items()
         if text

@@ -7,20 +7,33 @@ in bytes. A network that trains with branches is counted as it is deployed, fold
 """
 
 from compound.cost.block import BlockCost, block_cost
-from compound.cost.figures import CONVENTION, Cost, cost_fields, numbers, training_fields, training_text
+from compound.cost.figures import (
+    CONVENTION,
+    PAPERS,
+    Cost,
+    Upkeep,
+    cost_fields,
+    memory_to_give,
+    numbers,
+    training_fields,
+    training_text,
+)
 from compound.cost.step import Child, children, keeping, most_kept
 from compound.cost.whole import cost, operator_costs, row_cost, stage_costs
 
 __all__ = [
     "CONVENTION",
+    "PAPERS",
     "BlockCost",
     "Child",
     "Cost",
+    "Upkeep",
     "block_cost",
     "children",
     "cost",
     "cost_fields",
     "keeping",
+    "memory_to_give",
     "most_kept",
     "numbers",
     "operator_costs",

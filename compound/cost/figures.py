@@ -18,6 +18,30 @@ CONVENTION = (
 )
 
 
+# Of the memory given to a training, what is planned: convolutions need room to work in, and allocators lose some.
+PLANNED = 0.9
+
+
+def memory_to_give(needed: float) -> float:
+    """The least memory to give to a training whose steps take `needed` bytes: the one rule of plans and trainings."""
+    return needed / PLANNED
+
+
+@dataclass(frozen=True)
+class Upkeep:
+    """What a training holds of every weight, beside itself and its gradient, and in how many bytes its maps are.
+
+    RMSProp with momentum and Adam have two slots, numbers that they remember of a weight, SGD with momentum one.
+    """
+
+    slots: int = 2
+    ema: bool = True  # a moving average of the weights
+    half: bool = False  # maps in two bytes under autocast (bf16), and a copy of the weights alike
+
+
+PAPERS = Upkeep()  # as the paper trains: RMSProp, an average, fp32
+
+
 def numbers(shape: Shape) -> int:
     """How many numbers a value of this shape holds."""
     channels, height, width = shape
@@ -90,13 +114,14 @@ class Cost:
         statistics = self.buffers + self.branch_buffers
         return bytes_each * (self.training_params * (2 + slots + ema) + statistics * (1 + ema))
 
-    def training_memory(self, batch: int, slots: int = 2, ema: bool = True, bytes_each: int = 4) -> int:
+    def training_memory(self, batch: int, upkeep: Upkeep = PAPERS) -> int:
         """Bytes of a training step of `batch` images as `compound train` takes it, with the state.
 
         It keeps less than plain autograd would: see `compound.nn.lean`. The working space of single operators (a
-        convolution's columns) is not in it.
+        convolution's columns) is not in it: what to give is more, by `memory_to_give`.
         """
-        return self.state_memory(slots, ema, bytes_each) + bytes_each * batch * self.step
+        state = self.state_memory(upkeep.slots, upkeep.ema)
+        return state + upkeep.half * 2 * self.training_params + batch * (2 if upkeep.half else 4) * self.step
 
     def autograd_memory(self, batch: int, slots: int = 2, ema: bool = True, bytes_each: int = 4) -> int:
         """The same of the plain model in a loop of one's own, or compiled: all that autograd keeps."""

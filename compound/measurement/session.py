@@ -16,7 +16,10 @@ from compound.measurement.memory import inference_peak, training_peak
 from compound.measurement.printed import table4
 from compound.measurement.subjects import Subject
 from compound.measurement.timing import TABLE_4, Timing, Turns, interleaved
+from compound.nn import lean
 from compound.runtimes import Unavailable, find_runtime, runtimes_of
+
+MEMORY = ("inference", "training", "autograd")  # whose memory is measured
 
 
 @dataclass(frozen=True)
@@ -156,13 +159,26 @@ def images_of(subject: Subject, batch: int, seed: int) -> torch.Tensor:
 
 
 def memory_fields(subject: Subject, batch: int, device: torch.device = torch.device("cpu")) -> dict[str, Any]:
-    """Bytes of inference and of training, predicted and measured, in fp32. Another library's model is only measured."""
+    """Bytes of inference and of training, predicted and measured, in fp32.
+
+    Training is a step as `compound train` takes it, and `autograd` the same of the plain model, in a loop of one's own.
+    Another library's model is only measured, and has no other training than that.
+    """
     images, model = images_of(subject, batch, 0).to(device), copy.deepcopy(subject.model).to(device)
-    value: dict[str, Any] = {"name": subject.name, "batch": batch}
-    value["inference"] = {"measured": inference_peak(model, images)}
-    value["training"] = {"measured": training_peak(model, images, subject.classes)}
+    measured = {"inference": inference_peak(model, images), "autograd": training_peak(model, images, subject.classes)}
+    predicted: dict[str, int] = {}
     if subject.network is not None:
         counted = cost(subject.network)
-        value["inference"]["predicted"] = counted.memory(batch)
-        value["training"]["predicted"] = counted.autograd_memory(batch)
+        lean(model)
+        measured["training"] = training_peak(model, images, subject.classes)
+        predicted = {
+            "inference": counted.memory(batch),
+            "training": counted.training_memory(batch),
+            "autograd": counted.autograd_memory(batch),
+        }
+    value: dict[str, Any] = {"name": subject.name, "batch": batch}
+    for kind in MEMORY:
+        if kind in measured:
+            value[kind] = {"measured": measured[kind]}
+            value[kind] |= {"predicted": predicted[kind]} if kind in predicted else {}
     return value

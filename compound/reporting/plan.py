@@ -48,7 +48,8 @@ def spoken(name: str) -> str:
 
 
 def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: int) -> PlanView:
-    """The plan of `network`, whose cost is `counted`; `batch` is what training memory is counted at."""
+    """The plan of `network`, whose cost is `counted`; `batch` is what training memory is counted at where
+    the plan, of an older version, does not say it."""
     baseline, plan = given["baseline"], given.get("plan")
     start = f"{baseline['name']} ({_brief(baseline)})"
     if plan is None:
@@ -56,7 +57,7 @@ def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: 
         return PlanView(sentence, (), (), (), None, "")
     budget, binding, following = plan["budget"], plan["binding"], plan.get("next")
     columns = [*NAMES, *(name for name in (TRAINING, "latency") if name in budget)]
-    own = dict(plan) | {TRAINING: counted.training_memory(batch)}
+    own = {TRAINING: counted.training_memory(batch)} | dict(plan)
     limit = budget[binding]
     limits = " and ".join(f"{size(name, value)} {_unit(name)}".strip() for name, value in budget.items())
     itself = plan["phi"] == 0 and plan["resolution_factor"] == 1  # `--fill` may have raised the resolution alone

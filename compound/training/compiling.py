@@ -5,7 +5,7 @@ import time
 
 import torch
 
-from compound.cost import cost
+from compound.cost import cost, memory_to_give
 from compound.data import DataSet
 from compound.execution import Execution
 from compound.network import Network
@@ -13,7 +13,7 @@ from compound.notes import note
 from compound.parallel import size
 from compound.training.compiled import first_line
 from compound.training.finders import free_memory
-from compound.training.memory import RESERVE, SLOTS
+from compound.training.memory import SLOTS
 from compound.training.recipe import Compile, Recipe
 from compound.training.trial import WARM_UP, Trial
 
@@ -80,7 +80,7 @@ def fits(network: Network, data: DataSet, recipe: Recipe, where: torch.device) -
     counted = cost(network)
     images = -(-recipe.batch // recipe.accumulate)
     needed = counted.autograd_memory(images, SLOTS[recipe.optimizer], recipe.ema > 0)
-    return needed <= RESERVE * free_memory(where)
+    return memory_to_give(needed) <= free_memory(where)
 
 
 def race(

@@ -8,11 +8,12 @@ from itertools import islice
 import numpy as np
 import torch
 
+from compound.cost import memory_to_give
 from compound.data import DataSet
 from compound.errors import CompoundError
 from compound.execution import Execution
 from compound.network import Network
-from compound.training.memory import RESERVE, predicted_bytes
+from compound.training.memory import predicted_bytes
 from compound.training.recipe import Recipe
 from compound.training.trial import Trial
 
@@ -67,12 +68,12 @@ def find_batch(network: Network, data: DataSet, recipe: Recipe, execution: Execu
     go through. The rate scales with the batch.
     """
     precision = "fp32" if recipe.precision == "auto" else recipe.precision
-    limit = RESERVE * (recipe.training_memory or free_memory(execution.where))
+    limit = recipe.training_memory or free_memory(execution.where)
     best, speed = 0, 0.0
     batch = FIRST_BATCH
     while batch <= min(LAST_BATCH, len(data.train)):
         tried = replace(recipe, batch=batch, accumulate=1)
-        if best and predicted_bytes(network, tried) > limit:
+        if best and memory_to_give(predicted_bytes(network, tried)) > limit:
             break
         try:
             trial = Trial(network, data, tried, execution, precision=precision)

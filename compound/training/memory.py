@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import NamedTuple
 
-from compound.cost import Child, Cost, children, cost, most_kept
+from compound.budget import Budget
+from compound.cost import Child, Cost, Upkeep, children, cost, memory_to_give, most_kept
 from compound.errors import BudgetError
 from compound.network import Network
 from compound.quantity import short
 from compound.training.recipe import Recipe
 
-# Of the memory given, what is planned: convolutions need room to work in, and allocators lose some.
-RESERVE = 0.9
 SLOTS = {"rmsprop": 2, "adamw": 2, "lamb": 2, "sgd": 1}  # numbers an optimiser remembers of a weight
 MOST_PARTS = 12  # children of which every combination is tried
 
@@ -46,13 +45,28 @@ def step_bytes(counted: Cost, held: int, recipe: Recipe, accumulate: int, crew: 
     `largest` is the number of parameters of the largest block: of a divided network, as much is whole at a time, and as
     much again is on its way.
     """
-    images = -(-recipe.batch // (accumulate * crew.processes))
-    # Under autocast convolutions and what follows them are in two bytes, and so is a copy of the weights.
-    each, copies = (2, 2 * counted.training_params) if recipe.precision == "bf16" else (4, 0)
-    state = counted.state_memory(SLOTS[recipe.optimizer], recipe.ema > 0)
+    upkeep = upkeep_of(recipe)
+    step = replace(counted, step=held + counted.training_live)
+    whole = step.training_memory(_at_a_time(recipe, accumulate, crew), upkeep)
     if crew.divided:
-        state = -(-state // crew.processes) + 4 * 2 * 2 * largest  # two blocks' weights and gradients
-    return state + copies + images * each * (held + counted.training_live)
+        state = counted.state_memory(upkeep.slots, upkeep.ema)
+        return whole - state + -(-state // crew.processes) + 4 * 2 * 2 * largest  # two blocks' weights and gradients
+    return whole
+
+
+def upkeep_of(recipe: Recipe) -> Upkeep:
+    """What a training by the recipe holds of every weight; a precision yet to be measured counts as fp32."""
+    return Upkeep(SLOTS[recipe.optimizer], recipe.ema > 0, recipe.precision == "bf16")
+
+
+def _at_a_time(recipe: Recipe, accumulate: int, crew: Crew) -> int:
+    return -(-recipe.batch // (accumulate * crew.processes))
+
+
+def as_trained(budget: Budget, recipe: Recipe, crew: Crew = ALONE) -> Budget:
+    """The budget with its limit of training memory counted as the recipe trains, so that both say the same of it."""
+    images = _at_a_time(recipe, recipe.accumulate, crew)
+    return replace(budget, batch=images, upkeep=upkeep_of(recipe))
 
 
 def fit_memory(network: Network, recipe: Recipe, limit: float, crew: Crew = ALONE) -> Savings:
@@ -69,10 +83,10 @@ def fit_memory(network: Network, recipe: Recipe, limit: float, crew: Crew = ALON
     for accumulate in range(1, max(most, 1) + 1):
         for macs, names, held in ways:
             needed = step_bytes(counted, held, recipe, accumulate, crew, largest)
-            if needed <= RESERVE * limit:
+            if memory_to_give(needed) <= limit:
                 # A step is a forward pass and twice that backward.
                 return Savings(names, accumulate, needed, macs / max(3 * counted.training_macs, 1))
-    least = min(step_bytes(counted, held, recipe, max(most, 1), crew, largest) for _, _, held in ways) / RESERVE
+    least = memory_to_give(min(step_bytes(counted, held, recipe, max(most, 1), crew, largest) for *_, held in ways))
     if crew.processes == 1:
         what, else_ = "two images at a time", "or a smaller network or resolution"
     else:

@@ -57,7 +57,7 @@ def fit(
 
     Args:
         data: an open data set, the question that opens one, or only where it lies.
-        budget: limits of the network (see `compound.Budget`); None: the baseline is trained as it is.
+        budget: limits (see `compound.Budget`), of training memory as the recipe trains; None: the baseline as it is.
         recipe: as for `compound.train`.
         out: the run's folder; by default one named after the baseline.
         baseline: what is scaled; by default by the size of the images: `efficientnet-mini` up to 64 px, beyond it
@@ -77,8 +77,8 @@ def fit(
 
     setup = setup or Setup()
     refuse_early_fit(setup, baseline, rule, budget)
-    images = _to_show(data, recipe, out, setup, say)
-    recipe, weights = find_recipe(recipe, setup, images), setup.start.weights
+    images, weights = _to_show(data, recipe, out, setup, say), setup.start.weights
+    recipe, budget = _limited(find_recipe(recipe, setup, images), budget, setup)
     if weights == "auto" and not baseline:
         weights, start = choose(budget, images, setup.execution, recipe.minutes, say)
         setup, budget = replace(setup, start=replace(setup.start, weights=weights)), None
@@ -114,6 +114,20 @@ def _to_show(
     if setup.progress:
         say(glance(images))
     return images
+
+
+def _limited(recipe: "Recipe", budget: Budget | None, setup: "Setup") -> "tuple[Recipe, Budget | None]":
+    """The budget counted as the recipe trains; and a batch that is yet to be found is found within its memory."""
+    from compound.parallel import join
+    from compound.training.memory import ALONE, Crew, as_trained
+
+    if budget is None:
+        return recipe, None
+    if "batch" in recipe.find and recipe.training_memory is None:
+        recipe = replace(recipe, training_memory=budget.training_memory)
+    execution = setup.execution
+    crew = ALONE if execution.pipeline else Crew(join(execution.where).size, execution.shard)
+    return recipe, as_trained(budget, recipe, crew)
 
 
 def write_page(trained: Trained, images: "DataSet") -> Path:

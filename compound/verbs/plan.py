@@ -4,7 +4,7 @@ from compound.budget import Budget, Plan, fit_budget
 from compound.cost import CONVENTION, training_text
 from compound.latency import latency
 from compound.network import Network
-from compound.quantity import brief_seconds, limit_text
+from compound.quantity import brief_seconds, limit_text, short
 from compound.scaling import Rule
 from compound.verbs.given import Place, Say, check_budget, find_described, find_rule, heard, silent
 
@@ -52,6 +52,11 @@ def plan_text(found: Plan) -> str:
         limiting = ", limiting" if name == found.binding else ""
         said = f"{name.replace('_', ' ')}: {limit_text(name, used)} of {limit_text(name, limit)}"
         lines.append(f"{said} ({used / limit:.1%}{limiting})")
+        if name == "training_memory":
+            counts = counted.training_memory(found.budget.batch, found.budget.upkeep)
+            lines[-1] += (
+                f": {short(counts)}B predicted for {found.budget.batch} images, and a tenth for convolutions to work in"
+            )
         if name == "latency" and found.budget.device is not None:
             device = found.budget.device
             lines[-1] += (

@@ -1,10 +1,21 @@
 """`compound.show` and `compound.list_networks`: what there is to scale, and where a network's cost lies."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from compound.cost import CONVENTION, Cost, cost, cost_fields, operator_costs, row_cost, stage_costs, training_text
+from compound.cost import (
+    CONVENTION,
+    Cost,
+    cost,
+    cost_fields,
+    memory_to_give,
+    operator_costs,
+    row_cost,
+    stage_costs,
+    training_text,
+)
 from compound.errors import UsageError
 from compound.network import Network
 from compound.notation import dump_network
@@ -59,7 +70,9 @@ def show_text(shown: Shown) -> str:
         f"{name:<{width}} {one.params:>12,} {one.macs:>16,} {one.activations:>12,}"
         for name, one in (*shown.parts, ("total", total))
     ]
-    training = f"{total.training_memory(USUAL_BATCH) / 1e9:.2f} GB to train with {USUAL_BATCH}"
+    step = total.training_memory(USUAL_BATCH)
+    given = math.ceil(memory_to_give(step) / 1e7) / 100
+    training = f"{step / 1e9:.2f} GB to train with {USUAL_BATCH} (within --training-memory {given:.2f}G)"
     memory = f"memory: {total.memory() / 1e6:.0f} MB for one image, {training}"
     trained = [said] if (said := training_text(total)) else []
     return "\n".join([shown.network.table(), "", CONVENTION, *table, *trained, memory])

@@ -9,12 +9,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torchvision.models import efficientnet_b0
 
-from compound import ZOO, Budget, cost
+from compound import ZOO, Budget, cost, fit_budget
 from compound.cost import children, keeping, most_kept
 from compound.errors import BudgetError
+from compound.measurement import memory_fields, of_network
 from compound.nn import build, lean
+from compound.scaling import RULES
 from compound.training import RECIPES
-from compound.training.memory import Crew, fit_memory, predicted_bytes, step_bytes, with_memory
+from compound.training.memory import Crew, as_trained, fit_memory, predicted_bytes, step_bytes, with_memory
 from compound.training.recipes import load_recipe
 from tests.kinds import slow_but
 
@@ -170,14 +172,55 @@ def test_a_recipe_with_memory_is_settled():
 
 
 def test_one_memory_of_a_step_in_every_answer():
-    """What `train` predicts is what costs, budgets and `show` say: B0 with 32 images takes 1.38 GB, not autograd's 2.95."""
+    """What `train` predicts is what costs, `show` and `measure` say: B0 with 32 images takes 1.38 GB, not autograd's 2.95."""
     network = ZOO["efficientnet-b0"]
     counted = cost(network)
     step = predicted_bytes(network, replace(RECIPES["paper"], batch=32, precision="fp32"))
     assert counted.training_memory(32) == step == pytest.approx(1.38e9, rel=0.01)
     assert counted.autograd_memory(32) == pytest.approx(2.95e9, rel=0.01)
-    assert Budget(training_memory=step, batch=32).admits(counted)
-    assert not Budget(training_memory=step - 1, batch=32).admits(counted)
+
+
+@pytest.mark.parametrize("crew", [Crew(), Crew(4)])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"optimizer": "sgd", "ema": 0.0},
+        {"precision": "bf16"},
+        {"accumulate": 2},
+        {"precision": "auto", "batch": 48},
+    ],
+)
+def test_a_limit_decides_the_same_in_a_budget_and_in_a_training(fields, crew):
+    """What a budget admits trains as it is, and of what it refuses something is recomputed."""
+    network = ZOO["efficientnet-b0"].with_(resolution=96, classes=10)
+    recipe = replace(RECIPES["paper"], **({"batch": 32, "precision": "fp32"} | fields))
+    step = predicted_bytes(network, recipe, crew)
+    for limit, fits in ((1.001 * step, False), (1.11 * step, False), (1.112 * step, True), (2 * step, True)):
+        assert as_trained(Budget(training_memory=limit), recipe, crew).admits(cost(network)) == fits
+        if recipe.accumulate == 1:
+            settled = with_memory(network, replace(recipe, training_memory=limit), crew)
+            assert (not settled.recompute and settled.accumulate == 1) == fits
+
+
+def test_plan_and_train_take_a_limit_alike():
+    """At 1.38 GB, its bare count, B0 is beyond the limit of both; what `show` says it takes is within."""
+    network, recipe = ZOO["efficientnet-b0"], replace(RECIPES["paper"], batch=32, precision="fp32")
+    for limit, fits in ((1.38e9, False), (1.54e9, True)):
+        plan = fit_budget(network, Budget(training_memory=limit), RULES["resolution"])
+        assert (plan.network.resolution >= network.resolution) == fits
+        for one, left in ((network, fits), (plan.network, True)):
+            assert (with_memory(one, replace(recipe, training_memory=limit)).recompute == ()) == left
+        assert plan.to_json()["training_memory"] <= limit < plan.to_json()["next"]["training_memory"]
+
+
+def test_measure_predicts_what_a_training_predicts():
+    network = ZOO["efficientnet-mini"].with_(classes=10, channels=1)
+    found = memory_fields(of_network(network), 4)
+    assert found["training"]["predicted"] == predicted_bytes(network, replace(RECIPES["paper"], batch=4))
+    assert found["autograd"]["predicted"] == cost(network).autograd_memory(4)
+    assert found["training"]["measured"] < 0.95 * found["autograd"]["measured"]
+    assert found["training"]["measured"] == pytest.approx(found["training"]["predicted"], rel=0.1)
 
 
 def test_older_recipes_and_runs_name_the_memory_otherwise(tmp_path):

@@ -1,5 +1,6 @@
 """What is wrong without looking at an image is said before one is read, with the way on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,12 +8,14 @@ import torch
 
 import compound
 from compound import ZOO, Budget, UsageError
+from compound.cost import memory_to_give
 from compound.errors import CompoundError
 from compound.nn import WeightsError, build, load_model, load_weights
 from compound.nn.weights import Unnamed
 from compound.notation import parse_network
 from compound.notes import heard_by
 from compound.training import Recipe, Setup, Start, open_run
+from compound.training.memory import predicted_bytes, with_memory
 from compound.verbs.given import find_described
 from compound.verbs.warm import plan_weights
 from tests.tiny import TINY
@@ -123,3 +126,22 @@ def test_a_folder_of_runs_is_no_run_and_its_runs_are_named(tmp_path) -> None:
         (tmp_path / f"{number}" / "run.yaml").write_text("")
     with pytest.raises(UsageError, match=rf"4 and 2 more \(compound runs {tmp_path} lists them\)"):
         compound.report(tmp_path)
+
+
+def test_fit_counts_a_limit_of_training_memory_as_its_recipe_trains(monkeypatch) -> None:
+    """SGD without an average holds less than the usual recipe, so the network within the limit is larger."""
+    found = {}
+
+    def begun(network, images, recipe, *more):
+        found["network"], found["recipe"] = network, recipe
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("compound.verbs.fit.begin", begun)
+    sgd, limit = Recipe("brief", "", 1, batch=16, precision="fp32"), 30e6
+    for recipe in (sgd, replace(sgd, optimizer="rmsprop", ema=0.99), replace(sgd, find=("batch",))):
+        with pytest.raises(KeyboardInterrupt):
+            compound.fit("fashion6k", Budget(training_memory=limit), recipe, rule="width")
+        network, asked = found["network"], found["recipe"]
+        assert with_memory(network, replace(asked, training_memory=limit)).recompute == ()
+        assert 0.85 * limit < memory_to_give(predicted_bytes(network, asked)) <= limit
+        assert asked.training_memory == (limit if recipe.find else None)  # a batch is found within it

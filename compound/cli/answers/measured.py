@@ -35,7 +35,7 @@ def session_text(session: "Measurement") -> str:
 def memory_text(memory: Iterable[dict[str, Any]]) -> str:
     lines = [f"memory in MB, fp32{'':<6} {'batch':>5} {'':<10} {'predicted':>10} {'measured':>10} {'error':>7}"]
     for one in memory:
-        for kind in ("inference", "training"):
+        for kind in (name for name in ("inference", "training", "autograd") if name in one):
             measured, predicted = one[kind]["measured"], one[kind].get("predicted")
             said = f"{predicted / 1e6:>10.1f}" if predicted else f"{'–':>10}"
             error = f"{predicted / measured - 1:>+7.1%}" if predicted else ""
