@@ -4,6 +4,7 @@ A stranger's file may be long, deep, or a few lines that name each other until t
 refused before anything is made of it. Every error says which file, what is wrong with it, and what to do.
 """
 
+import csv
 import io
 import json
 import math
@@ -108,9 +109,26 @@ def table_fault(error: Exception) -> str:
 
 def csv_text(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     """A table as CSV (RFC 4180, lines that end in \\n). Text that a spreadsheet would run gets an apostrophe before it;
-    numbers stay numbers, and None is an empty cell."""
+    numbers stay numbers, and None is an empty cell. `unguarded` takes the apostrophe away again."""
     lines = [",".join(map(_cell, row)) or '""' for row in (columns, *rows)]
     return "\n".join(lines) + "\n"
+
+
+def unguarded(cell: str) -> str:
+    """The text that a cell of `csv_text` was made of."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(FORMULA) else cell
+
+
+def read_records(path: Path, remedy: str, column: str = "") -> list[dict[str, str]]:
+    """The rows of a CSV file of ours by the columns of its first line, among which must be `column`."""
+    try:
+        reader = csv.DictReader(open_table(path))
+        rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise damage(path, table_fault(error), remedy) from None
+    if column and reader.fieldnames and column not in reader.fieldnames:
+        raise damage(path, f"it has no column {column}", remedy)
+    return rows
 
 
 def write_csv(path: str | Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Path:
@@ -125,7 +143,7 @@ def write_records(path: str | Path, records: Sequence[Mapping[str, object]], col
 
 def _cell(value: object) -> str:
     text = "" if value is None else str(value)
-    if isinstance(value, str) and text.startswith(FORMULA) and not NUMBER.fullmatch(text):
+    if isinstance(value, str) and text.lstrip("'").startswith(FORMULA) and not NUMBER.fullmatch(text):
         text = f"'{text}"
     # The module `csv` leaves a carriage return bare, after which a spreadsheet begins a new cell.
     return '"' + text.replace('"', '""') + '"' if any(char in text for char in ',"\r\n') else text

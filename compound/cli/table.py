@@ -1,13 +1,12 @@
 """`compound table`: a table of the paper, its printed figures beside what we count."""
 
-import csv as writer
-import io
 from typing import Annotated, Any
 
 import typer
 
 from compound.cli.answers import Json, answer
 from compound.cost import CONVENTION
+from compound.documents import csv_text
 from compound.errors import UsageError
 from compound.paper import Figure, PaperLine, PaperTable
 from compound.paper import table as compute
@@ -25,7 +24,7 @@ def table(
     found = compute(number)
     lines = [fields(line) for line in found.lines]
     if csv:
-        print(separated(lines), end="")
+        print(csv_text(lines[0], (line.values() for line in lines)), end="")
         return
     answer(json, {"table": number, "title": found.title, "rows": lines}, text(found))
 
@@ -45,14 +44,6 @@ def fields(line: PaperLine) -> dict[str, Any]:
         "macs_ratio": line.macs_ratio,
         "reason": "; ".join(line.reasons),
     }
-
-
-def separated(lines: list[dict[str, Any]]) -> str:
-    stream = io.StringIO()
-    rows = writer.DictWriter(stream, list(lines[0]), lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(lines)
-    return stream.getvalue()
 
 
 def text(found: PaperTable) -> str:

@@ -4,7 +4,6 @@ Nothing is changed on disk. A row names an image by `identity` (16 hex digits, s
 that is empty, by `path`, as an audit or `compound data check` names it; `label` is the class it shall have.
 """
 
-import csv
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from compound.data.errors import DataError
+from compound.data.lists import IDENTITY, LABEL, PATH, ImageList, ListLine
 from compound.data.source import Labels, Source, subset
-from compound.documents import open_table, table_fault
 
 RELABEL = ("path", "identity", "label")
 
@@ -31,41 +30,34 @@ class ListedImage:
 def read_list(path: Path, label: bool) -> list[ListedImage]:
     """The rows of a list, with labels where `label`. Raises `DataError` for what names no image, or one twice."""
     found, seen = [], dict[tuple[str, int | None], int]()
-    try:
-        with open_table(path) as file:
-            reader = csv.DictReader(file, strict=True)
-            header = {name.strip().lower(): name for name in reader.fieldnames or ()}
-            if not header.keys() & {"path", "identity"} or (label and "label" not in header):
-                wanted = "path or identity, and label" if label else "path or identity"
-                raise DataError(f"{path}: columns are needed: {wanted}; its first line names: {', '.join(header)}")
-            for row in reader:
-                told = {name: (row[column] or "").strip() for name, column in header.items()}
-                named = _named(told, f"{path} line {reader.line_num}", reader.line_num, label)
-                key = (named.path if named.identity is None else "", named.identity)
-                if key in seen and label:
-                    raise DataError(f"{path} line {named.line} names the image of line {seen[key]} again; keep one")
-                seen[key] = named.line
-                found.append(named)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {table_fault(error)}; give a CSV file in UTF-8") from None
+    given = ImageList(path)
+    at, identity, shall = given.find(PATH), given.find(IDENTITY), given.find(LABEL)
+    if (at is None and identity is None) or (label and shall is None):
+        raise given.lacks("path or identity, and label" if label else "path or identity")
+    for line in given:
+        named = _named(line, line.get(at).strip(), line.get(identity).strip(), line.get(shall).strip(), label)
+        key = (named.path if named.identity is None else "", named.identity)
+        if key in seen and label:
+            raise DataError(f"{line.where} names the image of line {seen[key]} again; keep one")
+        seen[key] = named.line
+        found.append(named)
     return found
 
 
-def _named(told: dict[str, str], where: str, line: int, label: bool) -> ListedImage:
-    path, identity = told.get("path", "").removeprefix("'"), told.get("identity", "")
+def _named(line: ListLine, path: str, identity: str, shall: str, label: bool) -> ListedImage:
     if not path and not identity:
-        raise DataError(f"{where} names no image; fill in path or identity, or remove the line")
-    if label and not told["label"]:
-        raise DataError(f"{where}: label is empty; fill it in or remove the line")
+        raise DataError(f"{line.where} names no image; fill in path or identity, or remove the line")
+    if label and not shall:
+        raise DataError(f"{line.where}: label is empty; fill it in or remove the line")
     try:
         number = int(identity, 16) if identity else None
     except ValueError:
         number = -1
     if number is not None and not (0 <= number < 2**64 and len(identity) == 16):
         raise DataError(
-            f"{where}: identity {identity[:40]!r} is no 16 hex digits; copy it from the audit, or leave it out"
+            f"{line.where}: identity {identity[:40]!r} is no 16 hex digits; copy it from the audit, or leave it out"
         )
-    return ListedImage(line, path, number, told.get("label", ""))
+    return ListedImage(line.number, path, number, shall)
 
 
 class Corrections:
@@ -75,7 +67,7 @@ class Corrections:
         self.classes = classes
         self.relabel = {_key(one): one for one in (read_list(relabel, True) if relabel else [])}
         self.drop = {_key(one): one for one in (read_list(drop, False) if drop else [])}
-        unknown = next((one for one in self.relabel.values() if one.label.removeprefix("'") not in classes), None)
+        unknown = next((one for one in self.relabel.values() if one.label not in classes), None)
         if unknown is not None:
             raise DataError(
                 f"{relabel} line {unknown.line}: {unknown.label!r} is no class; use one of {', '.join(classes[:10])}"
@@ -89,7 +81,7 @@ class Corrections:
         kept = np.ones(len(source), dtype=bool)
         for position, keys in enumerate(_keys(source, name)):
             for key in keys & self.relabel.keys():
-                labels[position] = numbers[self.relabel[key].label.removeprefix("'")]
+                labels[position] = numbers[self.relabel[key].label]
             kept[position] = not keys & self.drop.keys()
             self.used |= keys & (self.relabel.keys() | self.drop.keys())
         return subset(source.labelled(labels), np.flatnonzero(kept))

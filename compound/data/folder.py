@@ -1,6 +1,5 @@
 """Image files in a folder a class, or listed in a CSV file."""
 
-import csv
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,15 +12,14 @@ import numpy as np
 from compound.data.errors import DataError, refuse
 from compound.data.identity import MOST_READ, Identity
 from compound.data.listing import CIRCLE, Inode, is_image, listed, unread
+from compound.data.lists import LABEL, PATH, SEVERAL, SPLIT, ImageList
 from compound.data.source import FileSource, Source
 from compound.data.tables import Tables
-from compound.documents import open_table, table_fault
 
 # What people call the three parts, in the order of preference.
 TRAIN, HOLDOUT, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 DIGITS = 4000  # of a class that is a number; Python reads no longer ones
-PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS = ("path", "file", "filename", "image"), ("label", "class"), ("split",)
-SEVERAL_COLUMNS, SEPARATOR = ("labels", "classes"), ";"
+SEPARATOR = ";"
 
 
 class Entry(NamedTuple):
@@ -211,26 +209,18 @@ def _scan(folder: Path, left_out: dict[str, str]) -> list[Entry]:
 
 def _rows(path: Path) -> Iterator[tuple[str, Entry, bool]]:
     """(part, entry, whether an image may have several labels) for each row of the CSV file."""
-    try:
-        with open_table(path) as file:
-            reader = csv.DictReader(file, strict=True, skipinitialspace=True)  # of path, "cat"
-            header = list(reader.fieldnames or ())
-            at, label, split = (find_column(header, names) for names in (PATH_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS))
-            several = label is None
-            label = label or find_column(header, SEVERAL_COLUMNS)
-            if at is None or label is None:
-                shown = ", ".join(header) if header else "none"
-                raise DataError(
-                    f"{path}: columns path and label are needed (or labels, several); its first line names: {shown}"
-                )
-            for row in reader:
-                if not row[at] or not ((row[label] or "").strip() or several):
-                    refuse(f"{path} line {reader.line_num}: path or label is empty; fill it in or remove it")
-                    continue
-                part = _part((row[split] or "") if split else None, f"{path} line {reader.line_num}")
-                yield part, Entry(os.path.join(path.parent, row[at]), (row[label] or "").strip()), several
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {table_fault(error)}; give a CSV file in UTF-8") from None
+    given = ImageList(path)
+    at, label, split = given.find(PATH), given.find(LABEL), given.find(SPLIT)
+    several = label is None
+    label = label or given.find(SEVERAL)
+    if at is None or label is None:
+        raise given.lacks("path and label, or path and labels,")
+    for line in given:
+        if not line.get(at) or not (line.get(label).strip() or several):
+            refuse(f"{line.where}: path or label is empty; fill it in or remove it")
+            continue
+        part = _part(line.get(split) if split else None, line.where)
+        yield part, Entry(os.path.join(path.parent, line.get(at)), line.get(label).strip()), several
 
 
 def _part(word: str | None, where: str) -> str:
@@ -239,12 +229,6 @@ def _part(word: str | None, where: str) -> str:
             return part
     refuse(f"{where}: split {word!r} is unknown; write train, val or test")
     return "train"
-
-
-def find_column(header: list[str], names: tuple[str, ...]) -> str | None:
-    """The first of `names`, in small letters, that the header of a CSV file has, as it is written there."""
-    known = {name.strip().lower(): name for name in header}
-    return next((known[name] for name in names if name in known), None)
 
 
 def _folders(folder: Path) -> dict[str, Path]:

@@ -1,6 +1,5 @@
 """Dividing images into folds: each is tested once by a model that never saw it, nor a copy or a relative of it."""
 
-import csv
 import os
 import re
 from collections.abc import Sequence
@@ -13,12 +12,11 @@ import numpy as np
 
 from compound.data.chance import Hashes, Purpose, hashes
 from compound.data.errors import DataError
-from compound.data.folder import PATH_COLUMNS, find_column
 from compound.data.identity import names_within
+from compound.data.lists import PATH, ImageList
 from compound.data.open import DataSet
 from compound.data.source import Labels, Source, concatenated, subset
 from compound.data.split import by_identity
-from compound.documents import open_table, table_fault
 
 
 def fold_of(labels: Labels, folds: int, seed: int = 0, units: Labels | None = None) -> Labels:
@@ -110,16 +108,11 @@ def names_by(place: str, group: str, paths: Sequence[str]) -> list[str]:
 
 def _column_of(path: Path, column: str, wanted: Sequence[str]) -> list[str] | None:
     """The values of a column for these images; None where the file has no such column."""
-    try:
-        with open_table(path) as file:
-            reader = csv.DictReader(file, strict=True, skipinitialspace=True)
-            header = list(reader.fieldnames or ())
-            at, name = find_column(header, PATH_COLUMNS), find_column(header, (column.strip().lower(),))
-            if at is None or name is None:
-                return None
-            known = {os.path.join(path.parent, row[at]): (row[name] or "").strip() for row in reader}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path}: {table_fault(error)}; give a CSV file in UTF-8") from None
+    given = ImageList(path)
+    at, name = given.find(PATH), given.find((column.strip().lower(),))
+    if at is None or name is None:
+        return None
+    known = {os.path.join(path.parent, line.get(at)): line.get(name).strip() for line in given}
     values = [known.get(one, "") for one in wanted]
     if "" in values:
         raise DataError(f"{path}: column {column} is empty for {wanted[values.index('')]}; fill it in")

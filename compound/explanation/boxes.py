@@ -1,6 +1,5 @@
 """Where the object is: boxes or masks from a CSV file, as a mask of the image."""
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,8 +8,8 @@ import torch
 from torch import Tensor
 
 from compound.bounds import bound
+from compound.data.lists import PATH, ImageList
 from compound.data.unpack import PIXEL_LIMIT, Unreadable, opened
-from compound.documents import open_table, table_fault
 from compound.errors import UsageError
 from compound.files import read_regular
 
@@ -50,20 +49,18 @@ def read_regions(path: Path) -> dict[str, list[Region]]:
     """Regions by the file name of their image.
 
     The CSV has the column path and either left, top, right, bottom or mask (a file beside the CSV). Several rows of
-    one image are one region.
+    one image are one region. Raises `UsageError` for what is no such list, or damaged.
     """
     found: dict[str, list[Region]] = {}
-    try:
-        with open_table(path) as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = set(reader.fieldnames or ())
-            if "path" not in columns or not ("mask" in columns or set(SIDES) <= columns):
-                raise UsageError(f"{path} needs the columns path and {', '.join(SIDES)}, or path and mask")
-            for row in reader:
-                where = f"{path} line {reader.line_num}"
-                found.setdefault(Path(row["path"]).name, []).append(_region(row, path.parent, where))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"cannot read {path}: {table_fault(error)}; give a CSV file in UTF-8") from None
+    given = ImageList(path)
+    at, mask, sides = given.find(PATH), given.find(("mask",)), [given.find((side,)) for side in SIDES]
+    if at is None or (mask is None and None in sides):
+        raise given.lacks(f"path and {', '.join(SIDES)}, or path and mask,")
+    for line in given:
+        if not line.get(at).strip():
+            raise UsageError(f"{line.where} names no image; fill in path, or remove the line")
+        region = _region(line.where, line.get(mask).strip(), [line.get(side) for side in sides], path.parent)
+        found.setdefault(Path(line.get(at).strip()).name, []).append(region)
     return found
 
 
@@ -75,11 +72,11 @@ def region_mask(regions: list[Region], height: int, width: int) -> Tensor:
     return canvas
 
 
-def _region(row: dict[str, str], folder: Path, where: str) -> Region:
-    if row.get("mask"):
-        return Region(where, None, folder / row["mask"])
+def _region(where: str, mask: str, sides: list[str], folder: Path) -> Region:
+    if mask:
+        return Region(where, None, folder / mask)
     try:
-        left, top, right, bottom = (float(row.get(side) or "") for side in SIDES)
+        left, top, right, bottom = map(float, sides)
     except ValueError:
         raise UsageError(f"{where}: {', '.join(SIDES)} must be pixels, such as 10,20,110,220") from None
     return Region(where, (left, top, right, bottom), None)

@@ -8,12 +8,12 @@ average over images that come as those did that it was fitted on, and for no oth
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from compound.errors import UsageError
+from compound.nn.fitted import read_fitted
 
 PENALTY, FREE = 0.01, 5  # λ and k_reg: what each class beyond the first five costs
 
@@ -35,14 +35,9 @@ class Sets:
 
     @classmethod
     def parse(cls, text: str) -> "Sets":
-        """What `dump` wrote. Raises `ValueError` for anything else."""
-        given: Any = json.loads(text)
-        if not isinstance(given, dict) or given.keys() != cls.__dataclass_fields__.keys():
-            raise ValueError
-        coverage, most = float(given["coverage"]), float(given["most"])
-        if not (math.isfinite(most) and 0 < coverage < 1):
-            raise ValueError
-        return cls(coverage, most, int(given["images"]))
+        """What `dump` wrote. Raises `ValueError` or `TypeError` for anything else."""
+        most, coverage, images = read_fitted(json.loads(text), {"coverage", "most", "images"}, "most", "coverage")
+        return cls(coverage, most, images)
 
 
 def scores(probabilities: Tensor) -> Tensor:

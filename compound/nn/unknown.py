@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from compound.errors import UsageError
+from compound.nn.fitted import read_fitted
 
 ENERGY, MAX_LOGIT, LIKELIHOOD = "energy", "max-logit", "likelihood"
 FLOOR = math.log(1e-30)  # of log-probabilities: below it those of single precision are no numbers any more
@@ -123,16 +124,14 @@ class Unknown:
         """What `dump` wrote of a network of so many classes. Raises `ValueError`, `TypeError` or `KeyError` for
         anything else."""
         given: Any = json.loads(text)
-        usual = Usual.parse(given["usual"]) if given["score"] == LIKELIHOOD else None
-        found = cls(float(given["least"]), float(given["refused"]), int(given["images"]), given["score"], usual)
+        score = given["score"]
+        names = {"least", "refused", "images", "score"} | ({"usual"} if score == LIKELIHOOD else set())
+        least, refused, images = read_fitted(given, names, "least", "refused")
+        usual = Usual.parse(given["usual"]) if score == LIKELIHOOD else None
         fits = usual is None or (len(usual.means) <= classes and len(usual.means[0]) == classes)
-        if given.keys() - {"usual"} != found.told().keys() or ("usual" in given) != (usual is not None) or not fits:
+        if score not in (ENERGY, MAX_LOGIT, LIKELIHOOD) or not fits:
             raise ValueError
-        if found.score not in (ENERGY, MAX_LOGIT, LIKELIHOOD):
-            raise ValueError
-        if not (math.isfinite(found.least) and 0 < found.refused < 1):
-            raise ValueError
-        return found
+        return cls(least, refused, images, score, usual)
 
 
 def fit_unknown(scores: Tensor, refused: float, score: str = ENERGY, usual: Usual | None = None) -> Unknown:

@@ -1,6 +1,5 @@
 """The sections of a run: everything is read from its directory, and what is not there yet is said."""
 
-import csv
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compound.cost import Cost, cost
-from compound.documents import damage, open_table, read_yaml, table_fault
+from compound.documents import damage, read_records, read_yaml
 from compound.files import stands
 from compound.reporting import figures
 from compound.reporting.drawing import Drawing
@@ -255,20 +254,11 @@ def _metrics(file: Path) -> dict[str, list[float]] | None:
     """metrics.csv by column, None without a finished epoch."""
     if not stands(file):
         return None
+    rows = read_records(file, REMEDY, "epoch")
     try:
-        with open_table(file) as lines:
-            table = csv.DictReader(lines)
-            rows, columns = list(table), table.fieldnames
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise damage(file, table_fault(error), REMEDY) from None
-    try:
-        if columns and "epoch" not in columns:
-            raise KeyError
         found = {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else None
         if found and not all(map(math.isfinite, found["epoch"])):  # a loss may well be no number
             raise ValueError
         return found
-    except KeyError:
-        raise damage(file, "it has no column epoch", REMEDY) from None
     except (TypeError, ValueError):
         raise damage(file, "a cell is not a number, or is missing", REMEDY) from None

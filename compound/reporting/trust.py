@@ -1,13 +1,12 @@
 """Whether the classifier of a run can be trusted: five sentences for the owner of the photos, and what they rest on."""
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
-from compound.documents import damage, open_table, table_fault
+from compound.documents import damage, read_records
 from compound.evaluation.audit import SURE
 from compound.evaluation.labels import Doubt
 from compound.files import stands
@@ -239,11 +238,7 @@ def read_doubts(file: Path) -> list[dict[str, str]] | None:
     """The rows of an audit's list, None where there is none."""
     if not stands(file):
         return None
-    try:
-        with open_table(file) as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise damage(file, table_fault(error), REMEDY) from None
+    rows = read_records(file, REMEDY)
     needed = (*SHOWN, "given_probability", "proposed_probability")
     if rows and any(row.get(name) is None for row in rows for name in needed):
         raise damage(file, f"it lacks a column of {', '.join(needed)}", REMEDY)

@@ -1,24 +1,24 @@
 """What a finished training says of itself that its user should not overlook: a loss that grew, a result of no use."""
 
-import csv
 from collections.abc import Sequence
 
 import torch
 
-from compound.documents import open_table
+from compound.documents import damaged, read_records
 from compound.evaluation import Evaluation
 from compound.training.divergence import loss_of_guessing
 from compound.training.run import Run
 
 TENFOLD = 10.0
+REMEDY = "copy the run again, or train anew"
 
 
 def cautions_of(run: Run, result: Evaluation, part: str) -> list[str]:
     """`cautions` on a run, by what its metrics.csv has."""
     losses: list[float] = []
     if run.metrics.is_file():
-        with open_table(run.metrics) as lines:
-            losses = [float(row["train_loss"]) for row in csv.DictReader(lines)]
+        with damaged(run.metrics, REMEDY):
+            losses = [float(row["train_loss"]) for row in read_records(run.metrics, REMEDY, "train_loss")]
     return cautions(losses, loss_of_guessing(run.network.classes, run.recipe.loss), result, part)
 
 

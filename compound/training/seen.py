@@ -19,6 +19,7 @@ from compound.data.chance import Hashes
 from compound.data.identity import names_within
 from compound.data.shard_source import ShardSource
 from compound.data.source import Labels, concatenated
+from compound.documents import csv_text, unguarded
 from compound.errors import UsageError
 from compound.files import read_regular, stands, write_bytes
 
@@ -76,12 +77,9 @@ def seen_in(data: DataSet) -> Seen:
 
 
 def write_seen(path: Path, seen: Seen) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(HEADER)
     rows = zip(seen.parts.tolist(), seen.identities.tolist(), seen.names, strict=True)
-    writer.writerows((PARTS[part], f"{identity:016x}", name) for part, identity, name in rows)
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    text = csv_text(HEADER, ((PARTS[part], f"{identity:016x}", name) for part, identity, name in rows))
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
 
 
 def read_seen(path: Path) -> Seen | None:
@@ -97,7 +95,7 @@ def read_seen(path: Path) -> Seen | None:
             raise ValueError(f"its first line is {','.join(first)}")
         parts = [PARTS.index(part) for part, _, _ in rows]
         identities = [_identity(identity) for _, identity, _ in rows]
-        return Seen(np.array(identities, np.uint64), np.array(parts, np.int8), tuple(name for _, _, name in rows))
+        return Seen(np.array(identities, np.uint64), np.array(parts, np.int8), tuple(unguarded(row[2]) for row in rows))
     except (OSError, ValueError, OverflowError, csv.Error) as error:
         raise UsageError(f"{path} is damaged: {error}; without it nobody knows what was trained on") from None
 

@@ -91,16 +91,14 @@ def as_begun(run: "Run", setup: "Setup") -> "Setup":
 
 def moved(run: "Run") -> bool:
     """Whether the rates of a run are not those of its recipe's schedule, by the last step of each epoch."""
-    import csv
-
-    from compound.documents import damaged, open_table
+    from compound.documents import damaged, read_records
     from compound.training import rate_at
 
     if not run.metrics.is_file():
         return False
     steps = max(int(run.data["images"]["train"]) // run.recipe.batch, 1)
-    with damaged(run.metrics, "delete it"), open_table(run.metrics) as lines:
-        rates = [float(row["rate"]) for row in csv.DictReader(lines)]
+    with damaged(run.metrics, "delete it"):
+        rates = [float(row["rate"]) for row in read_records(run.metrics, "delete it", "rate")]
     planned = [rate_at(run.recipe, steps * (epoch + 1) - 1, steps) for epoch in range(len(rates))]
     # A rate that was halved, or that a part has for its depth, is a share of the schedule's.
     shares = [one / other for one, other in zip(rates, planned, strict=True) if other]

@@ -55,7 +55,7 @@ def test_test_images_stay_and_what_is_not_there_is_said(photos, tmp_path, capsys
 @pytest.mark.parametrize(
     ("header", "rows", "said"),
     [
-        ("name,label", ["x,a"], "columns are needed: path or identity, and label"),
+        ("name,label", ["x,a"], "columns path or identity, and label are needed; its first line names: name, label"),
         ("path,label", ["x,c"], "line 2: 'c' is no class; use one of a, b"),
         ("path,label", ["x,"], "line 2: label is empty"),
         ("path,label", [",a"], "line 2 names no image"),

@@ -181,7 +181,11 @@ def test_csv_errors_name_file_line_and_remedy(class_folders, tmp_path):
     class_folders("photos", {"x": 3})
     file, good = tmp_path / "list.csv", ("photos/x/000.jpg", "a", "train")
     cases = [
-        (["file name", "label"], [good[:2]], "columns path and label are needed.*file name, label"),
+        (
+            ["file name", "label"],
+            [good[:2]],
+            "columns path and label, or path and labels, are needed.*file name, label",
+        ),
         (["path", "label"], [good[:2], ("photos/x/001.jpg", "")], "line 3: path or label is empty"),
         (["path", "label", "split"], [good, ("photos/x/001.jpg", "b", "dev")], "line 3: split 'dev' is unknown"),
         (["path", "label", "split"], [good, ("photos/x/001.jpg", "b", "test")], "test has b, which train lacks"),

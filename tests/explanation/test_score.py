@@ -93,7 +93,12 @@ def test_masks(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("file,left\na.png,1\n", "needs the columns path and left"),
+        (
+            "file,left\na.png,1\n",
+            "columns path and left, .*, or path and mask, are needed; its first line names: file, left",
+        ),
+        ("path,mask\n,b.png\n", "line 2 names no image"),
+        ("mask,path\nb.png\n", "line 2 names no image"),
         ("path,left,top,right,bottom\na.png,1,2,x,4\n", "line 2: left, top, right, bottom must be pixels"),
         ("path,left,top,right,bottom\na.png,200,2,210,4\n", "line 2: the box lies outside the image of 8×8 px"),
         ("path,mask\na.png,none.png\n", "cannot read the mask"),

@@ -1,12 +1,15 @@
 """Small files of strangers are refused in a second, whatever they hold; and no spreadsheet runs what is written."""
 
 import csv
+import io
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compound import UsageError, load_network
-from compound.documents import MOST_VALUES, csv_text, parse_yaml, read_json, read_yaml, write_records
+from compound.documents import MOST_VALUES, csv_text, parse_yaml, read_json, read_yaml, unguarded, write_records
 
 # Ten names of ten, nine times: ten thousand million values in 500 bytes ("billion laughs").
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -104,3 +107,10 @@ def test_no_cell_of_a_table_is_a_formula_and_numbers_stay_numbers(tmp_path):
         'a\n1e-5\n+.5E+3\n\'-\n""\nTrue\na=b\n"a\r""=1"\n'
     )
     assert [one.name for one in tmp_path.iterdir()] == ["t.csv"]
+
+
+@given(st.text(st.sampled_from("'=+-@\t1.ae")))
+def test_what_was_guarded_against_a_spreadsheet_is_read_as_it_was(text):
+    _, cell = csv.reader(io.StringIO(csv_text(["name"], [[text]])))
+    assert not cell[0].startswith(("=", "@", "\t"))
+    assert unguarded(cell[0]) == text

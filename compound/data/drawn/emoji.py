@@ -5,7 +5,6 @@ chars.json with the code points, info.json with author and licence.
 """
 
 import io
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,11 +13,10 @@ from typing import Any
 from PIL import Image
 
 from compound.data.drawn.folder import Drawn, Picture, check_asked, write
-from compound.errors import CompoundError, UsageError
-from compound.files import read_regular
+from compound.documents import read_json
+from compound.errors import UsageError
 
 FILES = ("icons.json", "metadata.json", "chars.json", "info.json")
-LARGEST = 2**28  # bytes of a file of icons
 SKIN = {f"1f3f{digit}" for digit in "bcdef"}  # modifiers of skin tones
 # A runner, a woman running and a runner to the right differ behind the joiner, and look the same.
 JOINER, AS_EMOJI = "-200d-", "-fe0f"
@@ -79,14 +77,8 @@ def rendered(body: str, width: float, height: float, side: int) -> Image.Image:
 
 
 def read(package: Path, name: str) -> Any:
-    file = package / name
-    try:
-        return json.loads(read_regular(file, LARGEST))
-    except OSError as error:
-        remedy = f"a package of icons has {', '.join(FILES)}; name the folder that `npm pack` unpacks to"
-        raise UsageError(f"cannot read {file}: {error.strerror or error}; {remedy}") from None
-    except (ValueError, RecursionError):
-        raise CompoundError(f"{file} is damaged: it is no JSON; unpack the package again") from None
+    remedy = f"a package of icons has {', '.join(FILES)}; name the folder that `npm pack` unpacks to"
+    return read_json(package / name, remedy, most="COMPOUND_MAX_INDEX")
 
 
 def described(package: Path) -> dict[str, Any]:
