@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from compound.files import write_with
+from compound.runtimes.engine import openvino_core
 from compound.runtimes.graphs import need, save_openvino
 
 CALIBRATION = 128  # images that the ranges of activations are read from
@@ -58,9 +59,8 @@ def quantise_openvino(source: Path, target: Path, images: Tensor) -> Path:
     need("openvino", "nncf")
     with quiet():
         import nncf
-        import openvino as ov
 
-        model = ov.Core().read_model(source)
+        model = openvino_core().read_model(source)
         data = nncf.Dataset([image.numpy() for image in images.split(1)])
         quantised = nncf.quantize(model, data, subset_size=len(images))
     return save_openvino(quantised, target)
@@ -76,10 +76,9 @@ def mix_openvino(source: Path, target: Path, images: Tensor, chosen_on: Tensor) 
     need("openvino", "nncf")
     with quiet():
         import nncf
-        import openvino as ov
 
-        model = ov.Core().read_model(source)
-        whole = ov.Core().compile_model(model, "CPU")
+        model = openvino_core().read_model(source)
+        whole = openvino_core().compile_model(model, "CPU")
         items = [(image.numpy(), answer(whole, image.numpy())) for image in chosen_on.split(1)]
 
         def kept(compiled: Any, given: Iterable[tuple[Any, Tensor]]) -> tuple[float, list[float]]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from compound.bounds import bound
 from compound.files import open_regular, read_regular
+from compound.runtimes.engine import openvino_core
 from compound.runtimes.graphs import TELLS, ExportError, need
 from compound.runtimes.laps import Laps, onnxruntime_laps, openvino_laps
 
@@ -81,12 +82,10 @@ def is_whole(path: Path) -> bool:
 def open_openvino(path: Path, precision: str, threads: int) -> Opened:
     """An exported .xml file; `bf16` is a hint to the processor, `fp32` and `int8` leave the rest in fp32."""
     need("openvino")
-    import openvino as ov
-
     check_file(path)
     if not is_whole(path):  # OpenVINO would try other formats, and print what their readers say
         raise refused(path, "a model that OpenVINO takes")
-    core = ov.Core()
+    core = openvino_core()
     try:
         model = core.read_model(path)
     except Exception as error:
