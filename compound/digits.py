@@ -51,7 +51,7 @@ class SameKernels:
         handles = []
         convs = self.convs if images == 1 else []
         for conv in convs:
-            conv.forward = partial(self._by_onednn, conv)  # type: ignore[method-assign]
+            conv.forward = partial(self._by_onednn, conv)  # type: ignore[method-assign]  # of this one alone, while it lasts
         for chain, pool in self.chains:
             handles += [pool.register_forward_hook(filled), chain.register_forward_hook(cut)]
         try:

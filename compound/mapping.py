@@ -4,11 +4,14 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from compound.errors import UsageError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 USUAL_MOST = 1e7  # of a number in a recipe: epochs, images a step, minutes (19 years)
 LOOK_ALIKE = str.maketrans("oOlI", "0011")
 LONGEST = 200  # characters of a name, and of a value, that an error looks at
@@ -64,12 +67,13 @@ def from_mapping(cls: type[T], given: Any, where: str, error: type[UsageError] =
 
     if not isinstance(given, Mapping):
         raise error(f"{where}: {shown(given)} is not a list of fields; write {{field: value, …}}")
-    check_names(given, [f.name for f in fields(cls)], where, error)  # type: ignore[arg-type]
-    for name in (f.name for f in fields(cls) if f.type in (int, float)):  # type: ignore[arg-type]
+    check_names(given, [f.name for f in fields(cls)], where, error)
+    for name in (f.name for f in fields(cls) if f.type in (int, float)):
         if isinstance(given.get(name), bool):  # YAML reads `yes` as true, and Python true as 1
             raise error(f"{where}: {name} {given[name]} is not valid: input should be a number")
     try:
-        return _adapter(cls).validate_python(dict(given))  # type: ignore[no-any-return, arg-type]
+        found: T = _adapter(cls).validate_python(dict(given))
+        return found
     except ValidationError as invalid:
         first = invalid.errors()[0]
         path = [str(part) for part in first["loc"]]

@@ -9,7 +9,7 @@ into every single block with its shapes; cost, build, table and drawing are fold
 import math
 from collections.abc import Iterator, Sized
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from compound.blocks import Block, SqueezeExcite, Style, block_name, place
 from compound.bounds import check_blocks, check_number, check_numbers, check_operators
@@ -186,9 +186,9 @@ class Network:
         except NetworkError as error:
             raise NetworkError(f"inputs: {error}") from None
 
-    def with_(self, **fields: object) -> "Network":
+    def with_(self, **fields: Any) -> "Network":
         """The same network with other fields."""
-        return replace(self, **fields)  # type: ignore[arg-type]
+        return replace(self, **fields)
 
     def for_data(self, data: Labelled) -> "Network":
         """The same network for the classes and the image channels of `data`."""

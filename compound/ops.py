@@ -261,11 +261,11 @@ class Activation(Operator):
     function: Function = "swish"
 
     @property
-    def keeps_input(self) -> bool:  # type: ignore[override]
+    def keeps_input(self) -> bool:  # type: ignore[override]  # a field decides, in others the class
         return self.function not in ("identity", "relu", "sigmoid", "tanh")
 
     @property
-    def keeps_output(self) -> bool:  # type: ignore[override]
+    def keeps_output(self) -> bool:  # type: ignore[override]  # a field decides, in others the class
         return self.function in ("relu", "sigmoid", "tanh")
 
 
@@ -400,7 +400,7 @@ class Scale(Operator):
     learned: Literal["no", "one", "channels"] = "no"
 
     @property
-    def keeps_input(self) -> bool:  # type: ignore[override]
+    def keeps_input(self) -> bool:  # type: ignore[override]  # a field decides, in others the class
         return self.learned != "no"
 
     def params(self, *shapes: Shape) -> int:

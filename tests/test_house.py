@@ -1,6 +1,7 @@
 """How large a function may be: it fits a screen, and takes what a reader can keep in mind (decision 038)."""
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +31,7 @@ LARGER = {
     "serve/server.py:serve": "what a server is started with",
 }
 
+REASONED = re.compile(r"# type: ignore\[[a-z, -]+\]  # \S.+$")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -93,6 +95,17 @@ def test_a_decision_names_all_that_take_more():
     of = {"data/sampler.py:__init__": "EpochSampler", "search/samplers/ppo.py:__init__": "PPO"}
     for place in LARGER:
         assert f"{of.get(place, place.partition(':')[2])}`" in told, place
+
+
+def test_whatever_a_type_checker_is_told_to_overlook_has_its_reason():
+    """`# type: ignore[code]  # why`, on one line."""
+    found = [
+        f"{path.relative_to(ROOM)}:{number}"
+        for path in sorted(ROOM.rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if "# type: " + "ignore" in line and not REASONED.search(line)
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize(("source", "count"), [("def f(self, a, *b, c, **d): pass", 4), ("def f(a, /, b=1): pass", 2)])

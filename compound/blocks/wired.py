@@ -274,4 +274,4 @@ def operator(wire: Wire, inp: int, out: int, style: Style) -> Operator:
         "group_norm": ops.GroupNorm(wire.groups, wire.eps),
         "batch_norm": ops.Norm(wire.decay, wire.eps),
     }
-    return others[wire.op] if wire.op in others else ops.Activation(wire.op)  # type: ignore[arg-type]
+    return others[wire.op] if wire.op in others else ops.Activation(wire.op)  # type: ignore[arg-type]  # what is left is a function

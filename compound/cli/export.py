@@ -38,7 +38,7 @@ def export(
     to: Annotated[
         list[FormatName],
         typer.Option("--to", help="May be given more than once. auto: the fastest here; all: every file."),
-    ] = (),  # type: ignore[assignment]
+    ] = (),  # type: ignore[assignment]  # Typer knows lists alone, and a default is not to be changed
     phi: Annotated[float | None, typer.Option(help="Of an elastic run: the size to cut out, 0 or less.")] = None,
     macs: Macs = None,
     params: Params = None,

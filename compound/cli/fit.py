@@ -7,7 +7,15 @@ import typer
 
 from compound.cli.answers import Json, answer, note
 from compound.cli.options.networks import is_network
-from compound.cli.options.training import Data, Devices, TrainingOptions, folds_of, which_devices, with_training
+from compound.cli.options.training import (
+    ANYWHERE,
+    Data,
+    Devices,
+    TrainingOptions,
+    folds_of,
+    which_devices,
+    with_training,
+)
 from compound.cli.plan import Activations, Fill, Latency, Macs, Memory, Params, TrainingMemory, budget_of
 from compound.cli.train import only_first, result_text
 from compound.errors import UsageError
@@ -35,7 +43,7 @@ def fit(
     latency: Latency = None,
     rule: FitRule = None,
     fill: Fill = False,
-    device: Devices = ("auto",),  # type: ignore[assignment]
+    device: Devices = ANYWHERE,
     json: Json = False,
 ) -> None:
     """Plan within a budget, train, evaluate, predict on samples and write report.html."""

@@ -10,7 +10,7 @@ import typer
 
 from compound.cli.answers import Json, answer, note
 from compound.cli.options.execution import Workers
-from compound.cli.options.training import Devices, which_devices
+from compound.cli.options.training import ANYWHERE, Devices, which_devices
 from compound.cli.plan import Activations, Latency, Macs, Memory, Params, budget_of
 from compound.quantity import short
 from compound.verbs import shrink as verb
@@ -33,7 +33,7 @@ def shrink(
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A folder of runs; default RUN-shrunk.")] = None,
     seed: Annotated[int, typer.Option(help="Of order and augmentation.")] = 0,
     workers: Workers = None,
-    device: Devices = ("auto",),  # type: ignore[assignment]
+    device: Devices = ANYWHERE,
     json: Json = False,
 ) -> None:
     """Bring a trained network within a budget by several ways, each for the same minutes, and keep the best."""

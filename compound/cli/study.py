@@ -9,7 +9,16 @@ import typer
 from compound.cli.answers import Json, answer, note
 from compound.cli.options import with_options
 from compound.cli.options.networks import RuleName, in_order
-from compound.cli.options.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
+from compound.cli.options.training import (
+    ANYWHERE,
+    BatchSize,
+    Data,
+    Devices,
+    Rate,
+    RecipeName,
+    TrainingOptions,
+    which_devices,
+)
 from compound.cli.searches.estimates import study_estimate
 from compound.cli.searches.options import MOST_SEEDS, SearchOptions, SearchWorkers
 from compound.verbs import study as verb
@@ -41,7 +50,7 @@ def study(
     *,
     options: SearchOptions,
     estimate: Estimate = False,
-    device: Devices = ("auto",),  # type: ignore[assignment]
+    device: Devices = ANYWHERE,
     json: Json = False,
 ) -> None:
     """Train the scaled networks of a plan with several seeds, and compare them (Tables 3 and 7, Figs. 3 to 8).

@@ -174,4 +174,5 @@ def _drawn(policy: torch.nn.Module, image: torch.Tensor, state: Hashes) -> torch
     """(C, R, R) through torchvision's policy, whose generator is set for this image and put back after."""
     with torch.random.fork_rng(devices=[]):  # devices: the processor's only, not those that train beside us
         torch.default_generator.manual_seed(int(state))
-        return policy(image)  # type: ignore[no-any-return]
+        drawn: torch.Tensor = policy(image)
+        return drawn

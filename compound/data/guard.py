@@ -93,7 +93,7 @@ def _exactly(source: IO[bytes], size: int) -> bytearray:
     data = bytearray(size)
     view, at = memoryview(data), 0
     while at < size:
-        count = source.readinto(view[at:])  # type: ignore[attr-defined]
+        count = source.readinto(view[at:])  # type: ignore[attr-defined]  # a pipe has it
         if not count:
             raise EOFError
         at += count

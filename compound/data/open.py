@@ -173,12 +173,12 @@ def _told_apart(tables: Tables, by: Identity) -> Tables:
 
 def _converted(tables: Tables, channels: int) -> Tables:
     """Arrays in memory with `channels`; files were opened with them."""
-    parts: dict[str, Source] = {
-        part: source.to_channels(channels)
-        for part in ("train", "holdout", "test")
-        if isinstance(source := getattr(tables, part), ArraySource)
-    }
-    return replace(tables, channels=channels, **parts)  # type: ignore[arg-type]
+
+    def converted(source: Source | None) -> Source | None:
+        return source.to_channels(channels) if isinstance(source, ArraySource) else source
+
+    train, holdout, test = map(converted, (tables.train, tables.holdout, tables.test))
+    return replace(tables, channels=channels, train=train, holdout=holdout, test=test)
 
 
 def _divided(tables: Tables, spec: DataSpec) -> DataSet:

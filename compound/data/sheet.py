@@ -55,12 +55,8 @@ def names_column(classes: tuple[str, ...], height: int) -> torch.Tensor:
         where = 1 - (number + 0.5) / len(classes)
         figure.text(0.97, where, words.text, ha="right", va="center", fontsize=7, **words.style)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    drawn = torch.from_numpy(
-        np.asarray(canvas.buffer_rgba())[  # type: ignore[no-untyped-call]
-            :height, :NAMES, :3
-        ].copy()
-    )
+    canvas.draw()
+    drawn = torch.from_numpy(np.asarray(canvas.buffer_rgba())[:height, :NAMES, :3].copy())
     return drawn.permute(2, 0, 1)
 
 

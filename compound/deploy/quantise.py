@@ -36,7 +36,7 @@ def quantise_onnx(source: Path, target: Path, images: Tensor) -> Path:
         quantize_static,
     )
 
-    class Images(CalibrationDataReader):  # type: ignore[misc]
+    class Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         def __init__(self) -> None:
             self.left = iter(images.split(1))
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from compound.budget import Budget
 from compound.errors import BudgetError
+from compound.head import Head
 from compound.network import Network, Row, Stage
 from compound.nn.build import ConvNet, build
 from compound.nn.carrying import Channels, InheritError, Scores, Walk
@@ -63,9 +64,9 @@ def apart(network: Network) -> Network:
         stage = network.stages[row.stage - 1]
         if stage.block.reads_previous:
             raise InheritError(f"stage {row.stage}: cells read two maps, so that none can be left out by itself")
-        assert not isinstance(row.block, type(network.head))
+        assert not isinstance(row.block, Head)
         stride = stage.stride if row.repeat == 1 else 1
-        stages.append(replace(stage, block=row.block, layers=1, stride=stride))  # type: ignore[arg-type]
+        stages.append(replace(stage, block=row.block, layers=1, stride=stride))
     found = network.with_(stages=tuple(stages))
     for before, after in zip(rows, found.blocks()[1:-1], strict=True):
         if before.operator != after.operator:
@@ -82,7 +83,7 @@ def narrower(stage: Stage, row: Row, divisor: int) -> Iterator[Stage]:
     inside = round(inp * expand)
     for count in dict.fromkeys(max(divisor, int(inside * share) // divisor * divisor) for share in SHARES):
         if inside != row.input[0] != count < inside:  # as many as enter is a block of another kind
-            yield replace(stage, block=replace(stage.block, expand=count / inp))  # type: ignore[call-arg]
+            yield replace(stage, block=replace(stage.block, expand=count / inp))  # type: ignore[call-arg]  # a block that has `expand`
 
 
 class Cutter:

@@ -54,8 +54,10 @@ def _folded(chain: list[tuple[str, nn.Module]]) -> Iterator[tuple[str, nn.Module
         conv = module.lender[0] if isinstance(module, Borrowed) else module
         if isinstance(conv, StandardisedConv2d):
             module = conv = with_weights(conv)
-        if isinstance(conv, nn.Conv2d) and chain and isinstance(chain[0][1], nn.BatchNorm2d):
-            module = with_norm(conv, chain.pop(0)[1])  # type: ignore[arg-type]
+        norm = chain[0][1] if chain else None
+        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+            module = with_norm(conv, norm)
+            del chain[0]
         yield name, module
 
 

@@ -37,14 +37,14 @@ def source_of(x: Tensor) -> TensorSource | None:
 
 
 def with_source(x: Tensor, source: TensorSource) -> Tensor:
-    x.source = source  # type: ignore[attr-defined]
+    x.source = source  # type: ignore[attr-defined]  # a tensor takes attributes
     return x
 
 
 def forget_source(x: Tensor | None) -> None:
     """From here on x is kept as it stands by whoever needs it."""
     if x is not None and source_of(x) is not None:
-        del x.source  # type: ignore[attr-defined]
+        del x.source  # type: ignore[attr-defined]  # a tensor takes attributes
 
 
 class Pointwise(NamedTuple):

@@ -107,7 +107,7 @@ def _label(axes: Axes, curves: Sequence[Curve], cost: CostName) -> None:
     """Labels beside their points, each where it covers least of labels, points and lines, below right if it is free."""
     points = [point for curve in curves for point in curve.points]
     places = [axes.transData.transform((_spent(point, cost), point.accuracy)) for point in points]
-    per_point = axes.get_figure().dpi / 72  # type: ignore[union-attr]
+    per_point = axes.figure.dpi / 72
     half = MARKER * per_point
     marks = [(x - half, y - half, x + half, y + half) for x, y in places]
     taken = marks * COVERED

@@ -34,7 +34,7 @@ def name_lines(axes: Axes, ends: Sequence[End]) -> None:
     if max(len(end.text) for end in ends) > LONGEST:
         legend_outside(axes)
         return
-    per_point = axes.get_figure().dpi / 72  # type: ignore[union-attr]
+    per_point = axes.figure.dpi / 72
     heights = [float(axes.transData.transform((0, end.y))[1]) / per_point for end in ends]
     for end, own, free in zip(ends, heights, spread(heights, STEP * SIZE), strict=True):
         axes.annotate(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from compound.errors import UsageError
 from compound.network import Network
 from compound.paper import PaperLine, table
-from compound.reporting.cost_figures import Curve, Point, accuracy_plot
+from compound.reporting.cost_figures import CostName, Curve, Point, accuracy_plot
 from compound.reporting.drawing import CAPTION, Drawing
 from compound.reporting.picture import Picture, Plot
 from compound.scaling import RULES, Rule, Scaling, scale
@@ -35,7 +35,7 @@ def figure_5() -> Plot:
     return _imagenet(5, "macs", "Multiply-adds against ImageNet accuracy")
 
 
-def _imagenet(number: int, cost: str, title: str) -> Plot:
+def _imagenet(number: int, cost: CostName, title: str) -> Plot:
     """Table 2: EfficientNets joined, every other network a point."""
     family: list[Point] = []
     others: list[Point] = []
@@ -48,7 +48,7 @@ def _imagenet(number: int, cost: str, title: str) -> Plot:
         f"Figure {number}: top-1 accuracy as printed in Table 2, cost as counted here at the resolution of print. "
         "Networks to the left reach the same accuracy with less."
     )
-    return accuracy_plot(f"figure-{number}", curves, cost, title, caption, (680, 440))  # type: ignore[arg-type]
+    return accuracy_plot(f"figure-{number}", curves, cost, title, caption, (680, 440))
 
 
 def figure_8() -> Plot:

@@ -115,7 +115,8 @@ def _slice(v: Values) -> Tensor:
         else:
             first = None if masks["begin_mask"][axis] else begin[axis]
             index.append(slice(first, None if masks["end_mask"][axis] else end[axis], stride[axis]))
-    return x[tuple(index)]  # type: ignore[no-any-return]
+    found: Tensor = x[tuple(index)]
+    return found
 
 
 def _split(v: Values) -> list[Tensor]:

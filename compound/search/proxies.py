@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from compound.network import Network
-from compound.nn import build
+from compound.nn import ConvNet, build
 from compound.nn.modules import FUNCTIONS
 
 BATCH = 32
@@ -25,7 +25,7 @@ class Proxy:
         return PROXIES[self.name](build(network, seed=self.seed), self.seed)
 
 
-def synflow(model: nn.Module, seed: int) -> float:
+def synflow(model: ConvNet, seed: int) -> float:
     """log Σ |θ · ∂R/∂θ| where R is the sum of the logits of an image of ones and all weights are positive.
 
     Tanaka et al. 2020; as a score of networks Abdelfattah et al. 2021. Norms are left out, as there, because their
@@ -44,7 +44,7 @@ def synflow(model: nn.Module, seed: int) -> float:
 
 
 @torch.no_grad()
-def naswot(model: nn.Module, seed: int) -> float:
+def naswot(model: ConvNet, seed: int) -> float:
     """log |det K|, where K counts on how many activations two images of a batch agree in sign (Mellor et al. 2021).
 
     A network that tells untrained images apart is easier to train.
@@ -67,11 +67,10 @@ def naswot(model: nn.Module, seed: int) -> float:
     return float(torch.linalg.slogdet(kernel).logabsdet)
 
 
-def ones(model: nn.Module) -> Tensor:
+def ones(model: ConvNet) -> Tensor:
     """One image of ones, (1, C, R, R), in double precision."""
-    network: Network = model.network  # type: ignore[assignment]
-    channels: int = model.channels  # type: ignore[assignment]
-    return torch.ones(1, channels, network.resolution, network.resolution, dtype=torch.float64)
+    resolution = model.network.resolution
+    return torch.ones(1, model.channels, resolution, resolution, dtype=torch.float64)
 
 
-PROXIES: dict[str, Callable[[nn.Module, int], float]] = {"synflow": synflow, "naswot": naswot}
+PROXIES: dict[str, Callable[[ConvNet, int], float]] = {"synflow": synflow, "naswot": naswot}

@@ -73,7 +73,7 @@ def train_supernet(
         data.train, Preprocessing.of(supernet.network), batch, augment=recipe.augment,
         shuffle=True, drop_last=True, seed=seed, workers=execution.workers_for(data.train), repeats=recipe.repeats,
     )  # fmt: skip
-    module = SupernetTraining(supernet, recipe, max(len(data.train) // batch, 1), seed)  # type: ignore[arg-type]
+    module = SupernetTraining(supernet, recipe, max(len(data.train) // batch, 1), seed)  # type: ignore[arg-type]  # its network and forward pass are those of a ConvNet
     callbacks = [Progress(say), *([Pace(recipe.minutes)] if recipe.minutes else [])]
     trainer = make_trainer(recipe, execution, callbacks, clip=CLIP)
     torch.manual_seed(seed)

@@ -277,7 +277,7 @@ def add_errors(app: FastAPI) -> None:
 
     handlers = {HTTPException: http, Busy: busy, DamagedImage: damaged, ClientDisconnect: gone, Exception: failed}
     for kind, handler in handlers.items():
-        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]
+        app.add_exception_handler(kind, handler)  # type: ignore[arg-type]  # each of its own kind; Starlette's are of any
 
 
 def unknown(request: Request, status: int) -> str:

@@ -31,7 +31,7 @@ class Impatient(H11Protocol):
     writing: asyncio.TimerHandle | None = None
     ended = False  # no more will come, but what has come is to be answered
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it serves TCP, which has no other transport
         super().connection_made(transport)
         self.logger = LOG
         if len(self.connections) > self.limits.connections:
@@ -65,7 +65,7 @@ class Impatient(H11Protocol):
         if self.ended and not self._answering:
             self.transport.close()
 
-    def eof_received(self) -> bool:  # type: ignore[override]
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn's says nothing, which closes
         """Whether the connection stays open: whoever has sent a whole request may close his half and listen."""
         self.ended = self._answering
         return self.ended

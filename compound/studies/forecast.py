@@ -119,13 +119,14 @@ def _columns(points: Sequence[Observation]) -> tuple[Array, Array]:
 
 
 def _fitted(macs: Array, errors: Array) -> Law:
-    from scipy.optimize import minimize_scalar, nnls  # type: ignore[import-untyped]
+    from scipy.optimize import minimize_scalar, nnls
 
     unit = float(np.exp(np.mean(np.log(macs))))  # the middle: b is then the error there less a
 
     def solved(exponent: float) -> tuple[Array, float]:
         design = np.stack([np.ones_like(macs), (macs / unit) ** -exponent], axis=1)
-        return nnls(design, errors)  # type: ignore[no-any-return]
+        found: tuple[Array, float] = nnls(design, errors)
+        return found
 
     best = int(np.argmin([solved(c)[1] for c in EXPONENTS]))
     ends = EXPONENTS[max(best - 1, 0)], EXPONENTS[min(best + 1, len(EXPONENTS) - 1)]

@@ -50,7 +50,7 @@ class PairedComparison:
 
 def mean(values: Sequence[float]) -> Mean:
     """Mean and interval. Raises `ValueError` without values."""
-    from scipy import stats  # type: ignore[import-untyped]
+    from scipy import stats
 
     count = len(values)
     middle = math.fsum(values) / count

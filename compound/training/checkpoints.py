@@ -107,7 +107,7 @@ class Checkpoints(Callback):
         """A validation is not finished for somebody who waits; the resumed run repeats it from its beginning."""
         if self._agreed(trainer) < ASKED:
             return
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it out of sight
             if isinstance(callback, Averaging):  # the weights, not the average that is validated
                 callback.on_validation_epoch_end(trainer, pl_module)
         progress: Any = trainer.fit_loop.epoch_loop.val_loop.batch_progress

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from compound.data import Batch
 from compound.parallel import is_first, size
 from compound.quantity import short
-from compound.training.metrics import Metrics
+from compound.training.metrics import rows_of
 
 EVERY = 30.0  # s between lines within an epoch, where there is no bar
 
@@ -77,7 +77,7 @@ class Display(Callback):
             self.console.print(f"{epoch}: {done}, {self.images / self.spent:,.0f} images/s")
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        row = next(c for c in trainer.callbacks if isinstance(c, Metrics)).rows[-1]  # type: ignore[attr-defined]
+        row = rows_of(trainer)[-1]
         epoch, last = int(row["epoch"]), int(trainer.max_epochs or 1)
         left = (time.perf_counter() - self.since) * (last - epoch)
         held = "" if math.isnan(row["val_top1"]) else f"holdout {row['val_top1']:.1%}  "  # of none there is no accuracy

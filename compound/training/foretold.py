@@ -8,7 +8,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from compound.evaluation.curves import foresee
 from compound.notes import note
 from compound.parallel import is_first
-from compound.training.metrics import Metrics
+from compound.training.metrics import rows_of
 from compound.training.recipe import Recipe, Timeline, rate_at
 
 SHARE = 0.9  # of the trainings end within what is said
@@ -31,7 +31,7 @@ class Foretold(Callback):
         self.said: dict[str, float] = {}
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        rows = next(c for c in trainer.callbacks if isinstance(c, Metrics)).rows  # type: ignore[attr-defined]
+        rows = rows_of(trainer)
         done, epochs = len(rows), int(trainer.max_epochs or 1)
         if self.said or not self.images or epochs < LEAST or not epochs <= 3 * done < 3 * epochs:
             return

@@ -13,6 +13,12 @@ from compound.parallel import is_first, summed
 from compound.training.run import Run
 
 
+def rows_of(trainer: Trainer) -> list[dict[str, float]]:
+    """The finished epochs of a training, as its metrics.csv has them."""
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning sets it out of sight
+    return next(one for one in callbacks if isinstance(one, Metrics)).rows
+
+
 class Metrics(Callback):
     """metrics.csv: epoch, step, rate, train_loss, train_top1, val_loss, val_top1.
 

@@ -19,7 +19,7 @@ class GroupedOptimizer(Optimizer, ABC):
     """An optimiser that updates all parameters of a group at once."""
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # torch's has an overload for each kind of closure
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -49,7 +49,8 @@ class Transfer:
 
     @property
     def norm_mode(self) -> Norm:
-        return self.norm or {"all": "train", "head": "frozen"}.get(self.train, "eval")  # type: ignore[return-value]
+        usual: dict[str, Norm] = {"all": "train", "head": "frozen"}
+        return self.norm or usual.get(self.train, "eval")
 
     def parts(self, model: ConvNet) -> list[str]:
         """The names of the children that are trained, from the head down."""

@@ -49,10 +49,11 @@ class HistorySampler(BaseSampler):
         screen: Screen | None = None,
         draws: int = 8,
     ) -> None:
-        odd = [name for name, each in distributions.items() if not isinstance(each, CategoricalDistribution)]
-        if odd:
-            raise UsageError(f"{odd[0]} is not a choice among options, which {type(self).__name__} needs; use tpe")
-        self.options = {name: tuple(each.choices) for name, each in distributions.items()}  # type: ignore[attr-defined]
+        self.options: dict[str, tuple[Any, ...]] = {}
+        for name, each in distributions.items():
+            if not isinstance(each, CategoricalDistribution):
+                raise UsageError(f"{name} is not a choice among options, which {type(self).__name__} needs; use tpe")
+            self.options[name] = tuple(each.choices)
         self.distributions = dict(distributions)
         self.seed, self.screen, self.draws = seed, screen, draws
 

@@ -3,9 +3,10 @@
 from compound.blocks import PartialConv, Patches, Style
 from compound.head import Head
 from compound.network import Network, Stage
+from compound.ops import Function
 
 # size: layers, channels of the first stage (each next one has twice as many), activation, survival
-SIZES = {
+SIZES: dict[str, tuple[tuple[int, ...], int, Function, float]] = {
     "t0": ((1, 2,  8, 2),  40, "gelu", 1.0),
     "t1": ((1, 2,  8, 2),  64, "gelu", 0.98),
     "t2": ((1, 2,  8, 2),  96, "relu", 0.95),
@@ -15,7 +16,7 @@ SIZES = {
 }  # fmt: skip
 
 
-def fasternet(size: str, layers: tuple[int, ...], channels: int, activation: str, survival: float) -> Network:
+def fasternet(size: str, layers: tuple[int, ...], channels: int, activation: Function, survival: float) -> Network:
     rows = [(n, channels * 2**i, 2 if i else 1) for i, n in enumerate(layers)]
     return Network(
         name=f"fasternet-{size}",
@@ -23,7 +24,7 @@ def fasternet(size: str, layers: tuple[int, ...], channels: int, activation: str
         stages=tuple(Stage(PartialConv(), *row) for row in rows),
         head=Head(hidden=(1280,), hidden_bias=False),
         survival=survival,
-        style=Style(activation, norm_decay=0.9, norm_eps=1e-5),  # type: ignore[arg-type]  # functions by name
+        style=Style(activation, norm_decay=0.9, norm_eps=1e-5),
     )
 
 

@@ -20,9 +20,9 @@ def resnet(name: str, block: Block, layers: tuple[int, ...], channels: tuple[int
     )
 
 
-def resnet_d(name: str, block: Block, layers: tuple[int, ...], channels: tuple[int, ...]) -> Network:
+def resnet_d(name: str, block: Basic | Bottleneck, layers: tuple[int, ...], channels: tuple[int, ...]) -> Network:
     """Three 3×3 convolutions for the 7×7, and shortcuts that pool (He et al. 2019, Figure 2)."""
-    plain = resnet(name, replace(block, pooled=True), layers, channels)  # type: ignore[call-arg]
+    plain = resnet(name, replace(block, pooled=True), layers, channels)
     return plain.with_(stem=replace(plain.stem, block=DeepStem(3), channels=64))
 
 

@@ -59,7 +59,7 @@ def arranged(verb: str, function: Callable[..., Any], full: bool) -> Callable[..
         return function(**values)
 
     keyword = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in parameters]
-    called.__signature__ = signature.replace(parameters=keyword)  # type: ignore[attr-defined]
+    called.__signature__ = signature.replace(parameters=keyword)  # type: ignore[attr-defined]  # `inspect` reads it of any function
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return called
 

@@ -36,7 +36,7 @@ def with_options(kind: type) -> Callable[[Verb], Verb]:
         def called(**values: Any) -> None:
             verb(**{name: kind(**{f.name: values.pop(f.name) for f in given})}, **values)
 
-        called.__signature__ = signature.replace(parameters=listed)  # type: ignore[attr-defined]
+        called.__signature__ = signature.replace(parameters=listed)  # type: ignore[attr-defined]  # `inspect` reads it of any function
         called.__annotations__ = {parameter.name: parameter.annotation for parameter in listed}
         return called
 

@@ -57,6 +57,7 @@ Devices = Annotated[
         help="Where to train (auto, cpu, cuda, …), and a device's table FILE.json for latency; once or twice."
     ),
 ]
+ANYWHERE: list[str] = ["auto"]  # the usual devices; Typer takes lists and no tuples
 Group = Annotated[
     str | None,
     typer.Option(
@@ -177,7 +178,7 @@ class TrainingOptions:
     log: Annotated[
         list[str],
         typer.Option(help="Also tell mlflow or wandb, repeatable; tensorboard is always told, within the run."),
-    ] = ()  # type: ignore[assignment]
+    ] = ()  # type: ignore[assignment]  # Typer knows lists alone, and a dataclass takes none
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
     save_every: Annotated[

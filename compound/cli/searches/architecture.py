@@ -7,7 +7,7 @@ import typer
 
 from compound.cli.answers import Json, answer, note
 from compound.cli.options import with_options
-from compound.cli.options.training import Data, Devices, which_devices
+from compound.cli.options.training import ANYWHERE, Data, Devices, which_devices
 from compound.cli.searches.answers import winner_text
 from compound.cli.searches.options import MOST_SEEDS, SearchOptions, SearchSeed, SearchWorkers
 from compound.errors import UsageError
@@ -85,7 +85,7 @@ def architecture(
     seed: SearchSeed = 0,
     *,
     options: SearchOptions,
-    device: Devices = ("auto",),  # type: ignore[assignment]
+    device: Devices = ANYWHERE,
     json: Json = False,
 ) -> None:
     """Search a space of networks for the one of the best accuracy at a cost (Section 4)."""

@@ -6,7 +6,16 @@ import typer
 
 from compound.cli.answers import Json, answer, note
 from compound.cli.options import with_options
-from compound.cli.options.training import BatchSize, Data, Devices, Rate, RecipeName, TrainingOptions, which_devices
+from compound.cli.options.training import (
+    ANYWHERE,
+    BatchSize,
+    Data,
+    Devices,
+    Rate,
+    RecipeName,
+    TrainingOptions,
+    which_devices,
+)
 from compound.cli.searches.answers import coefficients_text
 from compound.cli.searches.estimates import coefficients_estimate
 from compound.cli.searches.options import MOST_SEEDS, Prune, SamplerName, SearchOptions, SearchSeed, SearchWorkers
@@ -45,7 +54,7 @@ def coefficients(
     *,
     options: SearchOptions,
     search_cost: Annotated[bool, typer.Option("--search-cost", help="Estimate time and compute, and stop.")] = False,
-    device: Devices = ("auto",),  # type: ignore[assignment]
+    device: Devices = ANYWHERE,
     json: Json = False,
 ) -> None:
     """Find α, β, γ (STEP 1 of the paper's Section 3.3) by training candidates of about equal cost."""

@@ -87,7 +87,7 @@ def picture(font: ImageFont.FreeTypeFont, letter: str, side: int) -> Image.Image
 
 def described(file: Path, font: ImageFont.FreeTypeFont) -> dict[str, Any]:
     """Family, style and licence as the font's own table of names says."""
-    from fontTools.ttLib import TTFont  # type: ignore[import-untyped]  # it has no stubs
+    from fontTools.ttLib import TTFont
 
     if file.stat().st_size > LARGEST:
         raise ValueError("larger than fonts are")

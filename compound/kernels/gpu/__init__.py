@@ -5,8 +5,10 @@ does without them. In Triton's interpreter (`TRITON_INTERPRET=1`) the same opera
 """
 
 import os
+from collections.abc import Callable
 from functools import cache
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -25,6 +27,13 @@ def serves(*tensors: Tensor, kinds: tuple[torch.dtype, ...] = (torch.float32,)) 
     """Whether there are kernels for tensors like these: of these `kinds`, on CUDA, with their own strides."""
     plain = all(type(x) in (Tensor, torch.nn.Parameter) and x.is_cuda for x in tensors)
     return plain and all(x.dtype in kinds for x in tensors) and _found()
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """`triton.jit`, whose kernels are launched as `kernel[grid](…)`: Triton has no types, and `tl.tensor` is Any."""
+    import triton
+
+    return triton.jit(function)
 
 
 def blocks(extent: int, block: int) -> int:

@@ -12,21 +12,21 @@ The K programs that read the same g and x do so at the same time, so most of it 
 """
 
 import torch
-import triton
 import triton.language as tl
 from torch import Tensor
 
-from compound.kernels.gpu import OPTIONS, blocks, power
+from compound.kernels.gpu import OPTIONS, blocks, kernel, power
 
 PARTS = 128
 PLACES, CHANNELS = 16, 32
 
 
-@triton.jit
+@kernel
 def _to_map(
-    gradient, weight, to_x, count, channels, height, width, high, wide, down, along, above, left,
-    K: tl.constexpr, PLACES: tl.constexpr, CHANNELS: tl.constexpr,
-):  # fmt: skip
+    gradient: tl.tensor, weight: tl.tensor, to_x: tl.tensor, count: tl.tensor, channels: tl.tensor,
+    height: tl.tensor, width: tl.tensor, high: tl.tensor, wide: tl.tensor, down: tl.tensor, along: tl.tensor,
+    above: tl.tensor, left: tl.tensor, K: tl.constexpr, PLACES: tl.constexpr, CHANNELS: tl.constexpr,
+) -> None:  # fmt: skip
     """`count` positions of maps (height, width), from gradients (high, wide)."""
     place = tl.program_id(0) * PLACES + tl.arange(0, PLACES)
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
@@ -50,11 +50,12 @@ def _to_map(
     tl.store(to_x + at, total.to(to_x.dtype.element_ty), mask=(place < count)[:, None] & inside)
 
 
-@triton.jit
+@kernel
 def _to_weight(
-    gradient, x, found, count, channels, height, width, high, wide, down, along, above, left,
-    K: tl.constexpr, COLUMNS: tl.constexpr, PLACES: tl.constexpr, CHANNELS: tl.constexpr,
-):  # fmt: skip
+    gradient: tl.tensor, x: tl.tensor, found: tl.tensor, count: tl.tensor, channels: tl.tensor, height: tl.tensor,
+    width: tl.tensor, high: tl.tensor, wide: tl.tensor, down: tl.tensor, along: tl.tensor, above: tl.tensor,
+    left: tl.tensor, K: tl.constexpr, COLUMNS: tl.constexpr, PLACES: tl.constexpr, CHANNELS: tl.constexpr,
+) -> None:  # fmt: skip
     """Row i of the filter of each program's positions, of `count`: found is (programs, K, K, channels)."""
     part, parts = tl.program_id(0), tl.num_programs(0)
     i = tl.program_id(1)

@@ -13,18 +13,17 @@ Moved are, in numbers a number of the map: forward 2 read, 1 written; backward 4
 """
 
 import torch
-import triton
 import triton.language as tl
 from torch import Tensor
 
-from compound.kernels.gpu import OPTIONS, blocks, power
+from compound.kernels.gpu import OPTIONS, blocks, kernel, power
 
 PARTS = 256  # two programs a multiprocessor of the largest GPU
 ROWS, CHANNELS = 32, 64  # a tile: 2,048 numbers, 16 a thread of four warps
 
 
-@triton.jit
-def _value(z, ACT: tl.constexpr):
+@kernel
+def _value(z: tl.tensor, ACT: tl.constexpr) -> tl.tensor:
     if ACT == 1:
         z = tl.maximum(z, 0.0)
     elif ACT == 2:
@@ -36,8 +35,8 @@ def _value(z, ACT: tl.constexpr):
     return z
 
 
-@triton.jit
-def _slope(z, ACT: tl.constexpr):
+@kernel
+def _slope(z: tl.tensor, ACT: tl.constexpr) -> tl.tensor:
     """act'(z); at the corners as torch has it."""
     if ACT == 1:
         s = tl.where(z > 0.0, 1.0, 0.0)
@@ -53,8 +52,11 @@ def _slope(z, ACT: tl.constexpr):
     return s
 
 
-@triton.jit
-def _statistics(x, means, squares, rows, channels, ROWS: tl.constexpr, CHANNELS: tl.constexpr):
+@kernel
+def _statistics(
+    x: tl.tensor, means: tl.tensor, squares: tl.tensor, rows: tl.tensor, channels: tl.tensor, ROWS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+) -> None:  # fmt: skip
     """Of each program's rows the mean, and the sum of squares about it: (programs, channels)."""
     part, parts = tl.program_id(0), tl.num_programs(0)
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
@@ -76,11 +78,12 @@ def _statistics(x, means, squares, rows, channels, ROWS: tl.constexpr, CHANNELS:
     tl.store(squares + part * channels + c, square, mask=c < channels)
 
 
-@triton.jit
+@kernel
 def _join(
-    means, squares, mean_out, variance_out, running_mean, running_variance, momentum, rows, channels, parts,
+    means: tl.tensor, squares: tl.tensor, mean_out: tl.tensor, variance_out: tl.tensor, running_mean: tl.tensor,
+    running_variance: tl.tensor, momentum: tl.tensor, rows: tl.tensor, channels: tl.tensor, parts: tl.tensor,
     ROWS: tl.constexpr, CHANNELS: tl.constexpr,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Mean and variance of all rows, and the running ones moved towards them."""
     c = tl.program_id(0) * CHANNELS + tl.arange(0, CHANNELS)
     there = c < channels
@@ -105,11 +108,12 @@ def _join(
     tl.store(running_variance + c, before + momentum * (square / (rows - 1) - before), mask=there)
 
 
-@triton.jit
+@kernel
 def _apply(
-    x, y, mean, variance, weight, bias, eps, rows, channels,
-    ACT: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
-):  # fmt: skip
+    x: tl.tensor, y: tl.tensor, mean: tl.tensor, variance: tl.tensor, weight: tl.tensor, bias: tl.tensor,
+    eps: tl.tensor, rows: tl.tensor, channels: tl.tensor, ACT: tl.constexpr, ROWS: tl.constexpr,
+    CHANNELS: tl.constexpr,
+) -> None:  # fmt: skip
     r = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     inside = c < channels
@@ -123,11 +127,12 @@ def _apply(
     tl.store(y + place, _value(z, ACT).to(y.dtype.element_ty), mask=there)
 
 
-@triton.jit
+@kernel
 def _backward_sums(
-    gradient, x, mean, variance, weight, bias, eps, to_weight, to_bias, rows, channels,
+    gradient: tl.tensor, x: tl.tensor, mean: tl.tensor, variance: tl.tensor, weight: tl.tensor, bias: tl.tensor,
+    eps: tl.tensor, to_weight: tl.tensor, to_bias: tl.tensor, rows: tl.tensor, channels: tl.tensor,
     ACT: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Of each program's rows Σh·x̂ and Σh: (programs, channels)."""
     part, parts = tl.program_id(0), tl.num_programs(0)
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
@@ -151,11 +156,12 @@ def _backward_sums(
     tl.store(to_bias + part * channels + c, sums, mask=inside)
 
 
-@triton.jit
+@kernel
 def _backward_map(
-    gradient, x, mean, variance, weight, bias, eps, to_weight, to_bias, to_x, rows, channels,
-    ACT: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
-):  # fmt: skip
+    gradient: tl.tensor, x: tl.tensor, mean: tl.tensor, variance: tl.tensor, weight: tl.tensor, bias: tl.tensor,
+    eps: tl.tensor, to_weight: tl.tensor, to_bias: tl.tensor, to_x: tl.tensor, rows: tl.tensor,
+    channels: tl.tensor, ACT: tl.constexpr, ROWS: tl.constexpr, CHANNELS: tl.constexpr,
+) -> None:  # fmt: skip
     r = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     c = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     inside = c < channels

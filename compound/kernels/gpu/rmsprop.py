@@ -9,17 +9,19 @@ four times and written three times; operators one by one read and write it some 
 
 import numpy as np
 import torch
-import triton
 import triton.language as tl
 from torch import Tensor
 
-from compound.kernels.gpu import OPTIONS, blocks
+from compound.kernels.gpu import OPTIONS, blocks, kernel
 
 BLOCK = 1024
 
 
-@triton.jit
-def _update(at, slope, square, moment, n, there, rate, decay, momentum, eps, weight_decay):
+@kernel
+def _update(
+    at: tl.tensor, slope: tl.tensor, square: tl.tensor, moment: tl.tensor, n: tl.tensor, there: tl.tensor,
+    rate: tl.tensor, decay: tl.tensor, momentum: tl.tensor, eps: tl.tensor, weight_decay: tl.tensor,
+) -> None:  # fmt: skip
     """Numbers n of a tensor, or of them those that are `there`; None for all, which are loaded in whole words."""
     w = tl.load(at + n, mask=there)
     g = tl.load(slope + n, mask=there) + weight_decay * w
@@ -30,8 +32,11 @@ def _update(at, slope, square, moment, n, there, rate, decay, momentum, eps, wei
     tl.store(at + n, w - m, mask=there)
 
 
-@triton.jit
-def _step(table, places, rate, decay, momentum, eps, weight_decay, BLOCK: tl.constexpr):
+@kernel
+def _step(
+    table: tl.tensor, places: tl.tensor, rate: tl.tensor, decay: tl.tensor, momentum: tl.tensor, eps: tl.tensor,
+    weight_decay: tl.tensor, BLOCK: tl.constexpr,
+) -> None:  # fmt: skip
     """`table` (tensors, 5) and `places` (programs, 2: the tensor, and which of its blocks) are int64."""
     row = table + 5 * tl.load(places + 2 * tl.program_id(0))
     first = tl.load(places + 2 * tl.program_id(0) + 1) * BLOCK

@@ -62,17 +62,18 @@ class Capture:
 
     def put(self, node: Node | None, inputs: list[Any], output: Any, **tensors: Weight | None) -> Value:
         """The value of `node` on `inputs`, of the shape of torch's `output`; None stands for the identity."""
-        numbers = tuple([self.plain(given) for given in inputs])
+        numbers = tuple([self.plain(each) for each in inputs])
         if node is None:
             return Value(numbers[0])
-        names = {word: tensor.name for word, tensor in tensors.items() if tensor is not None}
+        given = {word: tensor for word, tensor in tensors.items() if tensor is not None}
+        names = {word: tensor.name for word, tensor in given.items()}
         for word, name in names.items():
-            if word not in STATISTICS and not tensors[word].learned:  # type: ignore[union-attr]  # it has a name
+            if word not in STATISTICS and not given[word].learned:
                 raise NotInAlphabet(f"with numbers that are not learned, {name},")
             if name in self.used:
                 raise NotInAlphabet(f"which uses {name} a second time")
             self.used.add(name)
-        self.made |= {t.name: t for t in tensors.values() if t is not None and (t.factor != 1 or t.eps is not None)}
+        self.made |= {t.name: t for t in given.values() if t.factor != 1 or t.eps is not None}
         node = node._replace(inputs=numbers, weights=tuple(names.items()), where=self.where)
         return Value(self.graph.add(node, output if isinstance(output, tuple) else whole(output)))
 
@@ -93,8 +94,8 @@ class Capture:
         if not (isinstance(given, Value) and given.last):
             raise NotInAlphabet("on what is not a map")
         shape = self.graph.shapes[given.number]
-        if node is not None and node.kind in ("conv", "linear"):
-            shape = (tensors["weight"].shape[0], *shape[1:])  # type: ignore[union-attr]
+        if node is not None and node.kind in ("conv", "linear") and (weight := tensors["weight"]) is not None:
+            shape = (weight.shape[0], *shape[1:])
         value = self.put(node, [given._replace(last=False)], shape, **tensors)
         return value._replace(last=True)
 
