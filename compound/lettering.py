@@ -2,12 +2,18 @@
 
 import io
 import logging
+import unicodedata
 import warnings
+from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple
 
+from compound.notes import note_once
+
 FIRST = "DejaVu Sans"  # comes with matplotlib
 INVISIBLE = ("\u200d", "\ufe0e", "\ufe0f")  # they join emoji or choose their style, and have no shape
+# Scripts, as the names of letters in Unicode begin with them.
+ASIAN = ("CJK", "HANGUL", "HIRAGANA", "KATAKANA", "BOPOMOFO", "FULLWIDTH", "HALFWIDTH", "IDEOGRAPHIC")
 
 
 class Words(NamedTuple):
@@ -23,7 +29,8 @@ class Words(NamedTuple):
 
 
 def lettered(text: str) -> Words:
-    """`text` with its fonts; a letter that no font has is written as its number, U+732B."""
+    """`text` with its fonts; a letter that no font has is written as its number, U+732B, and which package has one is
+    noted."""
     text = "".join(
         letter if letter.isprintable() or letter == "\n" else " " for letter in text if letter not in INVISIBLE
     )
@@ -33,10 +40,26 @@ def lettered(text: str) -> Words:
             family = _family_of(ord(letter))
             if family is None:
                 missing.add(letter)
+                note_once(_remedy(letter))
             elif family not in families:
                 families.append(family)
     shown = [f"U+{ord(letter):04X}" if letter in missing else letter for letter in text]
     return Words("".join(shown), families)
+
+
+def _remedy(letter: str) -> str:
+    """Which package brings a font for the script of `letter`; the coloured fonts of emoji cannot be drawn."""
+    script = unicodedata.name(letter, "OTHER").split()[0].split("-")[0]
+    if script in ASIAN:
+        what, package = "Chinese, Japanese or Korean letters", "fonts-noto-cjk"
+    elif unicodedata.category(letter) == "So":
+        what, package = "emoji or symbols", "fonts-symbola"
+    else:
+        what, package = f"{script.title()} letters", "fonts-noto-core"
+    return (
+        f"no font here has the {what} of these names, so pictures show their numbers, U+…; on Debian and "
+        f"Ubuntu: apt install {package}"
+    )
 
 
 @cache
@@ -44,9 +67,21 @@ def _family_of(letter: int) -> str | None:
     """A font on this machine that has the letter and can be drawn."""
     from matplotlib.font_manager import fontManager
 
+    _take_new_fonts()
     return next(
         (name for name in sorted({font.name for font in fontManager.ttflist}) if letter in _letters(name)), None
     )
+
+
+@cache
+def _take_new_fonts() -> None:
+    """Fonts that were installed since matplotlib wrote its list of them, which it keeps for good."""
+    from matplotlib.font_manager import findSystemFonts, fontManager
+
+    known = {font.fname for font in fontManager.ttflist}
+    for file in sorted(set(findSystemFonts()) - known):
+        with suppress(OSError, RuntimeError, ValueError):  # a damaged one, or one of a kind that cannot be drawn
+            fontManager.addfont(file)
 
 
 @cache

@@ -12,6 +12,12 @@ MOST = 10_000  # of a folder
 NAMED = 5  # runs of a folder that a hint names
 
 
+def near(path: str | os.PathLike[str]) -> str:
+    """A path as it is told: from the current folder, where it lies in there."""
+    place = Path(path)
+    return str(place.relative_to(Path.cwd())) if place.is_relative_to(Path.cwd()) else str(place)
+
+
 def run_folders(folder: str | os.PathLike[str]) -> list[Path]:
     """The run directories in `folder`, in order of name, and `folder` itself where it is one."""
     place = Path(folder)

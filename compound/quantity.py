@@ -33,12 +33,12 @@ def seconds(text: str, what: str = "value") -> float:
     return number
 
 
-def brief_seconds(number: float) -> str:
+def brief_seconds(number: float, digits: int = 3) -> str:
     """0.0213 is `21.3 ms`."""
     for unit, factor in (("s", 1.0), ("ms", 1e-3)):
         if number >= factor:
-            return f"{number / factor:.3g} {unit}"
-    return f"{number / 1e-6:.3g} µs"
+            return f"{number / factor:.{digits}g} {unit}"
+    return f"{number / 1e-6:.{digits}g} µs"
 
 
 def or_none(number: float) -> float | None:
@@ -46,13 +46,14 @@ def or_none(number: float) -> float | None:
     return None if math.isnan(number) else number
 
 
-def short(number: float) -> str:
+def short(number: float, digits: int = 3) -> str:
     """Three digits and a letter: 385814752 is `386M`."""
     for letter, factor in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if abs(number) >= factor:
             scaled = number / factor
-            return f"{scaled:.{0 if scaled >= 100 else 1 if scaled >= 10 else 2}f}{letter}"
-    return f"{number:.3g}"
+            whole = 3 if scaled >= 100 else 2 if scaled >= 10 else 1
+            return f"{scaled:.{max(digits - whole, 0)}f}{letter}"
+    return f"{number:.{digits}g}"
 
 
 LONGEST = 1e9  # of an interval, in its own unit
@@ -82,6 +83,13 @@ def interval(text: str, what: str = "interval") -> Interval:
     raise UsageError(f"{what} {text!r} is neither a time nor a number of steps; write e.g. 10m, 30s or 500")
 
 
-def limit_text(name: str, value: float) -> str:
-    """The value of a budget's limit `name`, with its unit where it is a time."""
-    return brief_seconds(value) if name == "latency" else short(value)
+def limit_text(name: str, value: float, limit: float | None = None) -> str:
+    """The value of a budget's limit `name`, with its unit where it is a time.
+
+    `limit`: what it is read beside; a value that is another than this one has as many digits as show it.
+    """
+    written, read = (brief_seconds, seconds) if name == "latency" else (short, quantity)
+    if limit is None or value == limit:
+        return written(value)
+    apart = (n for n in range(3, 8) if read(written(value, n)) != read(written(limit, n)))
+    return written(value, next(apart, 3))

@@ -11,7 +11,7 @@ from compound.verbs import figure as verb
 
 
 def figure(
-    number: Annotated[int, typer.Argument(help="1, 2, 5 or 8; of a study 1, 3, 4, 5, 6 or 8.")],
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="1, 2, 5 or 8; of a study 1, 3, 4, 5, 6 or 8.")],
     study: Annotated[Path | None, typer.Argument(metavar="STUDY", help="The folder of a study.")] = None,
     network: Annotated[
         list[str] | None, typer.Option("--network", help="What Figure 2 draws, repeatable; default efficientnet-b0.")

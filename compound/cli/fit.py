@@ -68,4 +68,4 @@ def fit(
         folds=folds_of(training.folds, training.group), say=note,
     )  # fmt: skip
     only_first()
-    answer(json, fitted.to_json(), f"{result_text(fitted.trained)}\nreport {fitted.report}")
+    answer(json, fitted.to_json(), result_text(fitted.trained, fitted.report))

@@ -29,5 +29,4 @@ def repeat(
         setup = replace(setup, execution=replace(setup.execution, device=device))
     trained = verb.repeat(run, out, setup=setup, say=note)
     only_first()
-    text = result_text(trained) + (f"\nreport {trained.report}" if trained.report else "")
-    answer(json, trained.to_json(), text)
+    answer(json, trained.to_json(), result_text(trained))

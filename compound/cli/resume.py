@@ -33,8 +33,7 @@ def resume(
         setup = replace(setup, execution=replace(setup.execution, device=device))
     trained = verb.resume(run, setup=setup, say=note)
     only_first()
-    text = result_text(trained) + (f"\nreport {trained.report}" if trained.report else "")
-    answer(json, trained.to_json(), text)
+    answer(json, trained.to_json(), result_text(trained))
 
 
 def _ask_again(folder: Path, device: str | None, json: bool) -> int:

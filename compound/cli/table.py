@@ -14,7 +14,7 @@ from compound.paper.tables import UNITS
 
 
 def table(
-    number: Annotated[int, typer.Argument(help="1, 2, 3, 4, 5 or 7, as the paper numbers them.")],
+    number: Annotated[int, typer.Argument(metavar="NUMBER", help="1, 2, 3, 4, 5 or 7, as the paper numbers them.")],
     csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values and nothing else.")] = False,
     json: Json = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """`compound train`: a network on a data set, into a run directory."""
 
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -48,14 +49,16 @@ def only_first() -> None:
         raise typer.Exit
 
 
-def result_text(trained: "Trained") -> str:
-    run = trained.run
-    folds = f"\n{trained.folded.text()}" if trained.folded else ""
+def result_text(trained: "Trained", report: Path | None = None) -> str:
+    """How good it is, where everything lies, and what to type next."""
+    run, report = trained.run, report or trained.report
     place = shlex.quote(str(run.path))
-    return (
-        f"{evaluation_text(trained.result, trained.part)}{folds}\nrun directory {run.path}; weights {run.weights}\n"
-        f"next: compound predict {place} PHOTO; compound explain {place} PHOTO; compound serve {place}"
-    )
+    lines = [evaluation_text(trained.result, trained.part), *([trained.folded.text()] if trained.folded else [])]
+    lines += [f"run directory {run.path}; weights {run.weights}", *([f"report {report}"] if report else [])]
+    following = [f"predict {place} PHOTO", f"explain {place} PHOTO", f"export {place} --to auto", f"serve {place}"]
+    following = following if report else [f"report {place}", *following]
+    lines += [f"{'' if number else 'next:':5} compound {words}" for number, words in enumerate(following)]
+    return "\n".join(lines)
 
 
 def evaluation_text(result: "Evaluation", part: str = "test") -> str:

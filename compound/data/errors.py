@@ -13,6 +13,10 @@ class DataError(UsageError):
     """Data that cannot be opened as asked."""
 
 
+class AbsentData(DataError):
+    """There is nothing where the data should lie."""
+
+
 class DamagedImage(CompoundError):
     """An image that cannot be decoded: `path` names it and `reason` says why."""
 

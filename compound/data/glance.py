@@ -34,10 +34,14 @@ def glance(data: DataSet, seconds: float = SECONDS) -> str:
             odd.update(oddities_of(source, index))
     said = [f"{damaged:,} unreadable"] if damaged else []
     said += [*oddities_text(odd), *(one for one in (_torn(data), _unequal(data)) if one)]
-    sizes = f", sides {min(sides):,} to {max(sides):,} px" if sides else ""
+    sizes = f", sides {sides_text(min(sides), max(sides))} px" if sides else ""
     return f"{looked:,} of {len(source):,} training images looked at{sizes}: " + (
         f"{', '.join(said)}; see compound data check {shlex.quote(data.spec.where)}" if said else "nothing unusual"
     )
+
+
+def sides_text(smallest: int, largest: int) -> str:
+    return f"{smallest:,}" if smallest == largest else f"{smallest:,} to {largest:,}"
 
 
 def _torn(data: DataSet) -> str:

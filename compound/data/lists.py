@@ -1,6 +1,7 @@
 """CSV files that list images: data sets, corrections, groups and boxes call their columns alike and are read alike.
 
-The first line names the columns, in any order and in small or capital letters. A cell that was guarded against
+The first line names the columns, in any order and in small or capital letters, with commas between them; with
+semicolons, as spreadsheets write where numbers have commas; or with tabs. A cell that was guarded against
 spreadsheets (`compound.documents.csv_text`) is read as it was before.
 """
 
@@ -36,8 +37,14 @@ class ImageList:
     def __init__(self, path: Path) -> None:
         self.path = path
         with self._told():
-            # After a comma a space is none of the cell's, nor a quote behind it.
-            self._rows = csv.DictReader(open_table(path), strict=True, skipinitialspace=True, restval="")
+            file = open_table(path)
+            first = file.readline()
+            file.seek(0)
+            separator = max(",;\t", key=first.count)  # of equally many the comma
+            # After a comma a space is none of the cell's, nor a quote behind it; tabs are spaces themselves.
+            self._rows = csv.DictReader(
+                file, delimiter=separator, strict=True, skipinitialspace=separator != "\t", restval=""
+            )
             self.header = tuple(self._rows.fieldnames or ())
 
     def find(self, names: tuple[str, ...]) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 from compound.data.arrays import open_arrays
 from compound.data.cache import is_cache, open_cache
 from compound.data.corrections import Corrections
-from compound.data.errors import DataError, refuse
+from compound.data.errors import AbsentData, DataError, refuse
 from compound.data.folder import open_csv, open_folder
 from compound.data.identity import Identity, names_within, of_files, of_names
 from compound.data.idx import is_idx_folder, open_idx
@@ -145,11 +145,11 @@ def _read(spec: str, channels: int | None, root: Path, download: bool) -> Tables
         raise DataError(f"{spec} is no regular file and no folder; give one of these")
     if os.sep in spec or path.suffix:
         otherwise = "give an existing folder, a CSV file or a data set's name"
-        raise DataError(f"there is no {spec}; {nearest(spec, beside(path), 'places', otherwise)}")
+        raise AbsentData(f"there is no {spec}; {nearest(spec, beside(path), 'places', otherwise)}")
     known = ["fashion6k", *NAMED]
     otherwise = f"known: {', '.join(known)}, or a folder or CSV file"
     hint = nearest(spec, [*beside(path), *known], "sets", otherwise, lambda one: one.lower().replace("_", "-"))
-    raise DataError(f"there is no data set or folder {spec!r}; {hint}")
+    raise AbsentData(f"there is no data set or folder {spec!r}; {hint}")
 
 
 def _of_channels(tables: Tables, channels: int | None, spec: str) -> Tables:

@@ -13,7 +13,9 @@ from compound.files import write_with
 from compound.lettering import lettered
 
 MOST_CLASSES = 40
+COLUMNS, SIDE = 8, 64  # images of a class, and px of one
 NAMES = 160  # px of the names' column
+NAMED = NAMES / (NAMES + COLUMNS * SIDE)  # of the width of a sheet with names
 LONGEST = 24  # letters of a name that fit it
 
 
@@ -24,7 +26,9 @@ def write_contact_sheet(data: DataSet, path: Path, classes: int = MOST_CLASSES) 
     return write_with(path, lambda temporary: picture.save(temporary, format="PNG"))
 
 
-def contact_sheet(data: DataSet, *, classes: int = MOST_CLASSES, columns: int = 8, side: int = 64) -> torch.Tensor:
+def contact_sheet(
+    data: DataSet, *, classes: int = MOST_CLASSES, columns: int = COLUMNS, side: int = SIDE
+) -> torch.Tensor:
     """uint8 (3, H, W): a row of training images for each of up to `classes` classes, each fitted into a square of
     `side`."""
     rows = []

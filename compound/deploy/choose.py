@@ -16,6 +16,7 @@ from compound.files import sha256, stands, write_json
 from compound.measurement.timing import interleaved
 from compound.network import Network
 from compound.nn import ConvNet, Weights, load_model, load_weights
+from compound.notes import note
 from compound.runtimes import Runtime, in_torch, is_exported, open_runtime
 
 RUNS = 30  # timings of each candidate, in turn
@@ -49,6 +50,7 @@ def compare_ways(
     """Size, latency of one image and accuracy of every way to run the network on this machine, the fastest first."""
     ways = candidates(model, described, out, exported, threads)
     calls = {str(number): partial(runtime.logits, checked_on.pixels[:1]) for number, (_, runtime) in enumerate(ways)}
+    note(f"timing {len(calls)} ways to run it, in turn, and comparing each on {len(checked_on.pixels):,} images")
     taken = interleaved(calls, RUNS, RUNS)
     rows = [
         replace(
@@ -65,6 +67,7 @@ def timed_files(out: Path, exported: Sequence[Exported], pixels: Tensor, threads
     opened = {one.file: open_runtime(out / one.file, one.precision, threads)
               for one in exported if is_exported(Path(one.file))}  # fmt: skip
     calls = {file: partial(runtime.logits, pixels[:1]) for file, runtime in opened.items()}
+    note(f"timing {len(calls)} files, in turn")
     taken = interleaved(calls, RUNS, RUNS)
     return [replace(one, latency_ms=1e3 * taken[one.file].median) if one.file in taken else one for one in exported]
 

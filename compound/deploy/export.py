@@ -15,6 +15,7 @@ from compound.evaluation.statistics import wilson
 from compound.files import make_folder
 from compound.inference import refuse_no_numbers
 from compound.nn import ConvNet, Weights
+from compound.notes import note
 from compound.runtimes import (
     FORMATS,
     Deployable,
@@ -147,6 +148,7 @@ def export(
     done: list[Exported] = []
     with tempfile.TemporaryDirectory(dir=out, prefix=".export.") as folder:
         for name in formats:
+            note(f"writing {FORMATS[name].file} and comparing it with PyTorch on {len(checked_on.pixels):,} images")
             done += _export_one(graph, name, Path(folder), checked_on, quantised)
         for file in sorted(Path(folder).iterdir(), key=lambda f: f.suffix != ".bin"):  # a structure after its weights
             replace_folder(file, out / file.name) if file.is_dir() else file.replace(out / file.name)

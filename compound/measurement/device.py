@@ -107,7 +107,8 @@ def measure_device(
             f"each of {len(chosen)} networks has units that no other has, so that none can check the table; "
             "use more --samples"
         )
-    say(f"{len(chosen)} networks of {', '.join(names)} on {about['cpu']}, {runtime}, {threads} threads")
+    crew = f"{threads} thread{'s' * (threads != 1)}"
+    say(f"{len(chosen)} networks of {', '.join(names)} on {about['cpu']}, {runtime}, {crew}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         running = [prepare(one, find_runtime(runtime, known), threads, batch) for one in chosen]

@@ -102,6 +102,8 @@ def _refused_by_hub(name: str) -> str | None:
         if error.response is not None:
             return f"the hub answers {error.response.status_code}"
         raise OSError(str(error)) from None
+    except errors.HFValidationError as error:
+        return str(error)
     except Exception as error:  # of whichever client the library is built on, each with errors of its own
         raise OSError(str(error)) from None
     return None
@@ -134,13 +136,21 @@ def fetched(url: str) -> Path:
 
 def downloaded(repo: str, file: str, revision: str) -> Path:
     """A file of a repository, from the hub's cache or fetched; in the cache it goes by its digest."""
-    from huggingface_hub import errors, hf_hub_download  # an extra of its own
+    from huggingface_hub import errors, hf_hub_download, try_to_load_from_cache  # an extra of its own
 
+    reason = "HF_HUB_OFFLINE forbids to fetch it" if offline() else "the hub cannot be reached"
+    absent = WeightsError(
+        f"{repo} is not in the cache and {reason}; where there is a network: {how_to_fetch(repo)}; or give a file"
+    )
+    if not offline() and not isinstance(try_to_load_from_cache(repo, file, revision=revision or None), str):
+        try:  # once; the library asks five times more, and tells of each
+            _refused_by_hub(f"{repo}@{revision}")
+        except OSError:
+            raise absent from None
     try:
         path = Path(hf_hub_download(repo, file, revision=revision or None))
     except errors.LocalEntryNotFoundError:
-        reason = "HF_HUB_OFFLINE forbids to fetch it" if offline() else "the hub cannot be reached"
-        raise WeightsError(f"{repo} is not in the cache and {reason}; fetch it once with a network") from None
+        raise absent from None
     except errors.RepositoryNotFoundError:
         raise WeightsError(f"the hub has no repository {repo}, or it is private; check the name") from None
     except errors.EntryNotFoundError:

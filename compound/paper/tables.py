@@ -182,11 +182,18 @@ TABLES: dict[int, tuple[str, Callable[[], Iterator[PaperLine]]]] = {
     5: ("Transfer: parameters without classifier", table_5),
     7: ("EfficientNet-B0 scaled by one dimension and by all", table_7),
 }
+UNCOUNTED = {
+    6: "of the data sets of transfer (compound data check NAME)",
+    8: "of accuracies on ImageNet's validation and test images (compound predict --submission)",
+}
 
 
 def table(number: int) -> PaperTable:
     """A table of the paper, computed; raises `UsageError` for one with nothing to count."""
     if number not in TABLES:
-        raise UsageError(f"table {number} has no networks to count; use {', '.join(map(str, TABLES))}")
+        use = f"use {', '.join(map(str, TABLES))}"
+        if number in UNCOUNTED:
+            raise UsageError(f"table {number} has no networks to count, it is {UNCOUNTED[number]}; {use}")
+        raise UsageError(f"the paper has no table {number}; {use}")
     title, lines = TABLES[number]
     return PaperTable(number, title, tuple(lines()))

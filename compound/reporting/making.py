@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import asdict, replace
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import yaml
@@ -28,7 +29,10 @@ def recipe_fields(run: Run) -> list[tuple[str, str]]:
 def origin_fields(run: Run) -> list[tuple[str, str]]:
     """The weights that the run started from."""
     names = {"weights": "started from", "inherit": "inherited from", "file": "their file", "sha256": "their SHA-256"}
-    return [(names[name], value) for name, value in (run.start or {}).items() if name in names]
+    told = dict(run.start or {})
+    if "file" in told:  # where it lay is nobody else's business, and its digest says which it was
+        told["file"] = PurePath(told["file"]).name
+    return [(names[name], value) for name, value in told.items() if name in names]
 
 
 def commands(run: Run) -> list[Command]:
@@ -37,7 +41,7 @@ def commands(run: Run) -> list[Command]:
     settled = replace(run.recipe, find=(), minutes=None)  # what was measured stands in it, and is not measured again
     recipe = yaml.safe_dump(to_mapping(settled), sort_keys=False, allow_unicode=True, width=100)
     return [
-        Command("The recipe as a file", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),
+        Command("The recipe as a file, for --recipe recipe.yaml", f"cat > recipe.yaml <<'EOF'\n{recipe}EOF"),
         Command("Repeat", f"compound repeat {out}"),
         *([] if run.state == "done" else [Command("Resume", resume_command(run.path))]),
         Command("Evaluate", f"compound evaluate {out}"),

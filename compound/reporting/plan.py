@@ -35,9 +35,9 @@ class PlanView:
     binding: str
 
 
-def size(name: str, value: float) -> str:
-    """A figure with its unit."""
-    text = limit_text(name, value)
+def size(name: str, value: float, limit: float | None = None) -> str:
+    """A figure with its unit; `limit`: see `limit_text`."""
+    text = limit_text(name, value, limit)
     if not name.endswith("memory"):
         return text
     return f"{text[:-1]} {text[-1]}B" if text[-1].isalpha() else f"{text} B"
@@ -73,14 +73,14 @@ def view_plan(given: Mapping[str, Any], network: Network, counted: Cost, batch: 
         step = following.get(binding)
         if step and binding == "latency":
             step *= 1 + plan["margin"]
-        sentence += f": the next step up would take {size(binding, step)} ({step / limit:.0%})." if step else "."
+        sentence += f": the next step up would take {size(binding, step, limit)} ({step / limit:.1%})." if step else "."
     lines = [
         _line("baseline", baseline, columns),
-        _line("network", own | {"name": short_name(network.name, counted.macs)}, columns),
+        _line("network", own | {"name": short_name(network.name, counted.macs)}, columns, budget),
         PlanLine("budget", "at most", ("", *(size(c, budget[c]) if c in budget else "" for c in columns))),
     ]
     if following is not None:
-        lines.append(_line("next step up", following | {"name": ""}, columns))
+        lines.append(_line("next step up", following | {"name": ""}, columns, budget))
     factors = (
         ("φ", f"{plan['phi']:.4g}", "compound coefficient"),
         ("d", f"{plan['depth']:.4g}", "depth: layers"),
@@ -108,6 +108,6 @@ def _unit(name: str) -> str:
     return {"memory": "of memory", TRAINING: "of training memory", "latency": "a call"}.get(name, spoken(name))
 
 
-def _line(role: str, cost: Mapping[str, Any], columns: list[str]) -> PlanLine:
-    figures = (size(name, cost[name]) if cost.get(name) is not None else "–" for name in columns)
+def _line(role: str, cost: Mapping[str, Any], columns: list[str], budget: Mapping[str, float] = {}) -> PlanLine:
+    figures = (size(name, cost[name], budget.get(name)) if cost.get(name) is not None else "–" for name in columns)
     return PlanLine(role, cost["name"], (f"{cost['resolution']} px", *figures))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compound.cost import Cost, cost
+from compound.data.sheet import NAMED
 from compound.documents import damage, read_records, read_yaml
 from compound.files import stands
 from compound.reporting import figures
@@ -208,7 +209,7 @@ class RunReport:
     def _data(self) -> Section:
         """What it was trained on."""
         uris = {name: image_uri(self.run.path, file, WIDE)[0] for name, file in (("sheet", SHEET), ("batch", BATCH))}
-        return Section("data", "The data", rendered("run_data.html", report=self, CLASSES=CLASSES, **uris))
+        return Section("data", "The data", rendered("run_data.html", report=self, CLASSES=CLASSES, NAMED=NAMED, **uris))
 
     def _training(self) -> Section:
         curves = self.curves()

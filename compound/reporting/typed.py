@@ -12,8 +12,9 @@ HELD = max(ENOUGH, 19)  # held-out images that a temperature takes, and that 5 %
 
 
 def typed(line: str) -> Markup:
-    """A command within a sentence; a browser does not break it behind its hyphens."""
-    return Markup('<code class="typed">{}</code>').format(line)
+    """A command within a sentence; a browser does not break it behind its hyphens, and a narrow one between words."""
+    words = Markup(" ").join(Markup("<span>{}</span>").format(word) for word in line.split(" "))
+    return Markup('<code class="typed">{}</code>').format(words)
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def is_exported(path: Path) -> bool:
 def open_runtime(path: Path, precision: str = "fp32", threads: int | None = None) -> Runtime:
     """The runtime of an exported file, by its suffix."""
     if not is_exported(path):
-        raise UsageError(f"{path} is no exported network; give an .onnx, .xml or .pte file")
+        raise UsageError(
+            f"{path} is no exported network; give auto, torch, or an .onnx, .xml or .pte file of compound export"
+        )
     if not path.is_file():
         raise UsageError(f"there is no file {path}; write one with: compound export RUN")
     name, opener = OPENERS[path.suffix]

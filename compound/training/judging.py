@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from compound.data import DataSet, DataSpec, Source, subset
+from compound.data.errors import AbsentData
 from compound.data.open import read_tables
 from compound.data.source import Labels
 from compound.errors import UsageError
@@ -59,9 +60,15 @@ def run_of(model: str | Path) -> Run | None:
 def data_of_run(run: Run, spec: DataSpec | None = None) -> tuple[DataSet, Changes]:
     """The data of `run` in the parts it trained with, new images in those where they belong; and what changed.
 
-    `spec`: the run's question with other channels, root or download.
+    `spec`: the run's question with other channels, root or download. Raises `AbsentData` where the data is not here.
     """
-    data = (spec or run.spec).open()
+    try:
+        data = (spec or run.spec).open()
+    except AbsentData:
+        raise AbsentData(
+            f"the images of {run.path} are not here: it was trained on {run.spec.where}; go to the folder where that "
+            "lies, copy it here, or name other images"
+        ) from None
     seen = read_seen(run.images)
     if seen is not None:
         return recalled(seen, data, new=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from compound.trials.proposals import STRATEGIES, Strategy, choices, find_strategy
     from compound.trials.ranking import RankedTrial, best, leaderboard, write_leaderboard
     from compound.trials.samplers import HistorySampler, Parameters, Past, RandomSearch, Screen
-    from compound.trials.storage import StorageError, masked, open_storage
+    from compound.trials.storage import StorageError, masked, open_storage, shown
     from compound.trials.workers import SearchFailed, SearchStopped, run
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "masked",
     "open_storage",
     "run",
+    "shown",
     "trials_of",
     "unheard",
     "work",

@@ -79,9 +79,10 @@ def carry_out(
     search: "Search", workers: int, quiet: bool, objectives: tuple[str, ...] = ("accuracy",), title: str = ""
 ) -> "list[RankedTrial]":
     """Search to the end and show how it goes; all trials in order of merit."""
-    from compound.trials import SearchDisplay, leaderboard, masked, run, trials_of
+    from compound.trials import SearchDisplay, leaderboard, run, shown, trials_of
 
-    title = f"{title or search.problem.name}, {search.strategy.name}, {workers} workers -> {masked(search.storage)}"
+    crew = f"{workers} worker{'s' * (workers != 1)}"
+    title = f"{title or search.problem.name}, {search.strategy.name}, {crew} -> {shown(search.storage)}"
     with SearchDisplay(title, search.trials, search.problem.directions, objectives, quiet) as display:
         display.say(title)
         run(search, workers, display.show, display.say)

@@ -18,6 +18,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from compound.errors import CompoundError, UsageError
 from compound.files import make_folder
+from compound.places import near
 from compound.trials.problem import Direction
 
 IDENTITY = "search"  # the study's attribute that says which search it is
@@ -192,6 +193,11 @@ class Patience:
 def masked(where: str) -> str:
     """A storage as it may be shown: `postgresql://user:***@host/db`; a path stays as it is."""
     return QUERY_PASSWORD.sub(r"\1***", PASSWORD.sub(r"\1***", where)) if "://" in where else where
+
+
+def shown(where: str) -> str:
+    """A storage as it is told to whoever started the search: a path from the folder that they are in."""
+    return masked(where) if "://" in where else near(where)
 
 
 def without_password(text: str, where: str) -> str:

@@ -210,6 +210,7 @@ def real_images(
     import numpy as np
 
     from compound.data import FileSource
+    from compound.data.errors import AbsentData
     from compound.data.source import concatenated
     from compound.deploy import find_images
     from compound.training import open_run
@@ -223,7 +224,10 @@ def real_images(
             f"{model} does not say which images it knows; give some to check the export on with --images DIR"
         )
     run = open_run(model)
-    data, _ = data_of_run(run, replace(run.spec, channels=described.channels))
+    try:
+        data, _ = data_of_run(run, replace(run.spec, channels=described.channels))
+    except AbsentData as error:
+        raise AbsentData(f"{error} to check the export on, without labels, with --images DIR") from None
     if not every:
         return data.holdout, data.train, True
     others = [part.labelled(np.full(len(part), -1)) for part in (data.test, data.train)]

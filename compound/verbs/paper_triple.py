@@ -31,7 +31,8 @@ def judge_paper(
         sharing = replace(sharing, study=f"{sharing.study}: the paper’s")
     problem = replace(prepared.problem, space="paper")
     search = sharing.search(problem, journal, 1, STRATEGIES["grid"], prepared.asked.seed)
-    (entry,) = carry_out(search, 1, not sharing.progress)
+    title = f"the paper's coefficients of {problem.baseline.name}"
+    (entry,) = carry_out(search, 1, not sharing.progress, title=title)
     return entry if entry.state == "complete" else None
 
 

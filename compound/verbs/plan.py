@@ -50,7 +50,7 @@ def plan_text(found: Plan) -> str:
     for name, used in found.budget.use(counted).items():
         limit = found.budget.limits()[name]
         limiting = ", limiting" if name == found.binding else ""
-        said = f"{name.replace('_', ' ')}: {limit_text(name, used)} of {limit_text(name, limit)}"
+        said = f"{name.replace('_', ' ')}: {limit_text(name, used, limit)} of {limit_text(name, limit)}"
         lines.append(f"{said} ({used / limit:.1%}{limiting})")
         if name == "training_memory":
             counts = counted.training_memory(found.budget.batch, found.budget.upkeep)
@@ -65,7 +65,7 @@ def plan_text(found: Plan) -> str:
             )
     if found.next_network and found.next_cost:
         step = ", ".join(
-            f"{name.replace('_', ' ')} {limit_text(name, used)}"
+            f"{name.replace('_', ' ')} {limit_text(name, used, found.budget.limits()[name])}"
             for name, used in found.budget.use(found.next_cost).items()
         )
         lines.append(f"the next step up, at {found.next_network.resolution} px, would cost {step}")

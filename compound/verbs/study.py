@@ -91,14 +91,15 @@ def study(
     from compound.measurement.machine import environment
     from compound.studies.carry import blank, carry_out
     from compound.studies.told import study_text, write_tables
-    from compound.trials import SearchDisplay, masked
+    from compound.trials import SearchDisplay, shown
 
     prepared = prepare(network, data, recipe, out, asked, sharing, say)
     problem, trainer, folder, crew = prepared.problem, prepared.trainer, prepared.out, prepared.workers
     search = sharing.search(problem, folder / "study.journal", problem.runs, problem.strategy())
     about = environment(trainer.execution.threads or 1) | {"workers": crew, "device": sharing.device}
     begun = blank(problem.layout, prepared.name, trainer.settings["recipe"], about, command)
-    title = f"{problem.name} on {prepared.name}, {problem.runs} runs, {crew} workers -> {masked(search.storage)}"
+    workers = f"{crew} worker{'s' * (crew != 1)}"
+    title = f"{problem.name} on {prepared.name}, {problem.runs} runs, {workers} -> {shown(search.storage)}"
     quiet = not sharing.progress
     with SearchDisplay(title, search.trials, problem.directions, ["top-1"], quiet=quiet) as display:
         display.say(title)

@@ -323,7 +323,7 @@ def test_table_as_csv(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("table", 6), "error: table 6 has no networks to count; use 1, 2, 3, 4, 5, 7\n"),
+        (("table", 9), "error: the paper has no table 9; use 1, 2, 3, 4, 5, 7\n"),
         (("table", 2, "--csv", "--json"), "error: --csv and --json exclude each other; give one of them\n"),
     ],
 )

@@ -325,3 +325,11 @@ def test_subset_keeps_order_labels_and_names():
     assert part.load(1).item() == 4
     with pytest.raises(DataError, match="2 labels for 5 images"):
         ArraySource(source.images, [0, 1], "five")
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_csv_may_be_separated_as_spreadsheets_of_other_languages_do_it(class_folders, tmp_path, separator):
+    class_folders("photos", {"x": 12})
+    rows = [("path", "label"), *((f"photos/x/{i:03d}.jpg", "a,b" if i % 2 else "c") for i in range(12))]
+    (tmp_path / "list.csv").write_text("\n".join(map(separator.join, rows)))
+    assert open_data(str(tmp_path / "list.csv")).classes == ("a,b", "c")

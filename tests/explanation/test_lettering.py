@@ -9,6 +9,7 @@ from compound.evaluation import Evaluation
 from compound.evaluation.figures import reliability_diagram, save_figure
 from compound.explanation.draw import Panel, save_sheet, sheet
 from compound.lettering import FIRST, lettered
+from compound.notes import heard_by
 
 NAMES = ["$5 bill", r"$\frac$", "a_b^{c", "猫", "😀 and ❤️", "сова", "x\u0301", "100 %", "tab\there"]
 
@@ -35,4 +36,20 @@ def test_a_letter_of_another_font_takes_it_and_one_of_none_its_number(monkeypatc
     monkeypatch.setattr(lettering, "_family_of", lambda letter: "Cats" if letter == ord("猫") else None)
     assert lettered("cat") == ("cat", [FIRST])
     assert lettered("cat 猫") == ("cat 猫", [FIRST, "Cats"])
-    assert lettered("犬 \u200dcat") == ("U+72AC cat", [FIRST])
+    said: list[str] = []
+    with heard_by(said.append):
+        assert lettered("犬 \u200dcat") == ("U+72AC cat", [FIRST])
+        assert lettered("犬鳥 🐦 ก") == ("U+72ACU+9CE5 U+1F426 U+0E01", [FIRST])
+    packages = [text.rpartition(" ")[2] for text in said]  # each once, whatever the letters
+    assert packages == ["fonts-noto-cjk", "fonts-symbola", "fonts-noto-core"]
+
+
+def test_a_font_that_came_after_matplotlib_listed_them_is_taken(monkeypatch):
+    from matplotlib import font_manager
+
+    known = font_manager.fontManager.ttflist
+    late = next(font for font in known if font.name == "DejaVu Sans Mono")
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [font for font in known if font.fname != late.fname])
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [late.fname, "/none.ttf"])
+    lettering._take_new_fonts.__wrapped__()
+    assert late.fname in {font.fname for font in font_manager.fontManager.ttflist}

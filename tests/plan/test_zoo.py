@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from compound import ZOO, CompoundRule, FastRule, UsageError, cost
-from compound.quantity import quantity, short
+from compound.quantity import limit_text, quantity, short
 from compound.zoo import FAMILIES, names
 
 ALIASES = {
@@ -130,6 +130,15 @@ def test_what_is_no_quantity(text: str) -> None:
 
 def test_short_numbers() -> None:
     assert [short(n) for n in (385_814_752, 5_288_548, 19.1e9, 1e12, 950, 1000)] == ["386M", "5.29M", "19.1G", "1.00T", "950", "1.00k"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "limit", "text"),
+    [("macs", 100.3e6, 100e6, "100.3M"), ("macs", 99.9996e6, 100e6, "99.9996M"), ("macs", 99.7e6, 100e6, "99.7M"),
+     ("macs", 1e8, 1e8, "100M"), ("latency", 0.020004, 0.02, "20.004 ms"), ("params", 100.9e6, None, "101M")],
+)  # fmt: skip
+def test_a_figure_beside_its_limit_has_the_digits_that_tell_them_apart(name, value, limit, text) -> None:
+    assert limit_text(name, value, limit) == text
 
 
 @pytest.mark.parametrize("factors", [(0.9, 1.1, 1.15), (1.2, float("nan"), 1), (1.2, 1.1, float("inf"))])

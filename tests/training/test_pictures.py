@@ -30,7 +30,7 @@ def test_the_first_images_are_those_of_the_first_step(tmp_path, network, data, r
 
 
 def test_a_glance_says_what_is_wrong_in_one_line(data, photos):
-    assert glance(data) == "96 of 96 training images looked at, sides 12 to 12 px: nothing unusual"
+    assert glance(data) == "96 of 96 training images looked at, sides 12 px: nothing unusual"
     assert glance(data, seconds=0).startswith("1 of 96 training images looked at")
     few = replace(data, train=data.train.subset(np.flatnonzero((data.train.labels > 0) | (np.arange(96) < 3))))
     assert glance(few).endswith(f": classes of 1 to 32 images; see compound data check {data.name}")

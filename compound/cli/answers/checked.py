@@ -46,11 +46,14 @@ def shown(lines: Sequence[str]) -> list[str]:
 
 def part_lines(name: str, part: Mapping[str, Any]) -> list[str]:
     """A line a part, and one for each damaged image of the first ten."""
+    from compound.data.glance import sides_text  # with all that reads images
+
     sides = part["sides"]
-    size = f", sides {sides['smallest']} to {sides['largest']} px, median {sides['median']}" if sides else ""
+    size = f", sides {sides_text(sides['smallest'], sides['largest'])} px" if sides else ""
+    size += f", median {sides['median']}" if sides and sides["smallest"] != sides["largest"] else ""
     sampled = f" ({part['looked_at']:,} looked at)" if part["looked_at"] < part["images"] else ""
     grey = f", {part['grey_in_colour']:,} grey" if part["grey_in_colour"] else ""
-    from compound.data.oddities import oddities_text  # with all that reads images
+    from compound.data.oddities import oddities_text
 
     odd = "".join(f", {words}" for words in oddities_text(part["odd"]))
     line = f"{name:>8}: {part['images']:,} images{sampled}{size}{grey}{odd}"

@@ -53,7 +53,9 @@ def coefficients(
     seed: SearchSeed = 0,
     *,
     options: SearchOptions,
-    search_cost: Annotated[bool, typer.Option("--search-cost", help="Estimate time and compute, and stop.")] = False,
+    search_cost: Annotated[
+        bool, typer.Option("--search-cost", "--estimate", help="Estimate time and compute, and stop.")
+    ] = False,
     device: Devices = ANYWHERE,
     json: Json = False,
 ) -> None:

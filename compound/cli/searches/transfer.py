@@ -30,7 +30,7 @@ DepthDecay = Annotated[float | None, typer.Option(help="Each part's rate as a sh
 Unfreeze = Annotated[float | None, typer.Option(help="Epochs after which each next part joins in.")]
 ProbeFirst = Annotated[bool, typer.Option("--probe-first", help="Start from the best linear classifier.")]
 Holdout = Annotated[float, typer.Option(help="Share of the training images to choose by, where the data has none.")]
-SearchCost = Annotated[bool, typer.Option("--search-cost", help="Estimate the time, and stop.")]
+SearchCost = Annotated[bool, typer.Option("--search-cost", "--estimate", help="Estimate the time, and stop.")]
 
 
 @with_options(SearchOptions)
