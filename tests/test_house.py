@@ -15,7 +15,8 @@ NUMBERS = ("int", "Classes", "Channels")
 
 BOTH = {  # functions with the numbers of a network's classes and channels beside each other (decision 036)
     "cli/plan.py:plan", "cli/scale.py:scale", "cli/show.py:show", "verbs/given.py:find_network",
-    "verbs/warm.py:plan_weights", "verbs/warm.py:_best", "nn/whose.py:_by_parameters",
+    "verbs/given.py:network_to_count", "verbs/warm.py:plan_weights", "verbs/warm.py:_best",
+    "nn/whose.py:_by_parameters",
 }  # fmt: skip
 # What has more parameters, and why. Commands (`json` is one of their options) have an option each.
 LARGER = {
@@ -31,6 +32,7 @@ LARGER = {
     "serve/server.py:serve": "what a server is started with",
 }
 
+OPERATOR = ["nn/modules.py", "ops.py"]  # the module that computes an operator has the operator's name
 REASONED = re.compile(r"# type: ignore\[[a-z, -]+\]  # \S.+$")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -106,6 +108,15 @@ def test_whatever_a_type_checker_is_told_to_overlook_has_its_reason():
         if "# type: " + "ignore" in line and not REASONED.search(line)
     ]
     assert found == []
+
+
+def test_a_name_of_a_class_means_one_thing():
+    found: dict[str, list[str]] = {}
+    for path in sorted(ROOM.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found.setdefault(node.name, []).append(str(path.relative_to(ROOM)))
+    assert {name: places for name, places in found.items() if len(places) > 1 and sorted(places) != OPERATOR} == {}
 
 
 @pytest.mark.parametrize(("source", "count"), [("def f(self, a, *b, c, **d): pass", 4), ("def f(a, /, b=1): pass", 2)])

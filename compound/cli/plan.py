@@ -14,7 +14,7 @@ from compound.notation import save_network
 from compound.quantity import quantity, seconds
 from compound.scaling import RULES, SnappedRule
 from compound.verbs import plan as verb
-from compound.verbs.given import find_described, find_network, find_rule
+from compound.verbs.given import find_rule, network_to_count
 from compound.verbs.published import PublishedPlan, draw_published, plan_published, published_text
 from compound.verbs.warm import plan_weights, warm_text
 
@@ -133,12 +133,12 @@ def plan(
         return answer(json, warm.to_json(), said)
     if published:
         _refuse_unpublished(bool(out or fill), bool(classes or channels), network is None and rule is not None)
-        beside = find_network(find_described(network)) if network is not None else None
+        beside = network_to_count(network) if network is not None else None
         return _answer_published(plan_published(budget, beside, rule or "compound", say=note), picture, json)
     rule = rule or "compound"
     if network is None:
         raise UsageError("no network given; name one, e.g. efficientnet-b0, or list published weights: --published")
-    baseline = find_network(find_described(network), classes, channels)
+    baseline = network_to_count(network, classes, channels)
     line = SnappedRule(find_rule(rule), baseline.resolution, snap) if snap else rule
     found = verb.plan(baseline, budget, line, fill=fill, say=note)
     if out:

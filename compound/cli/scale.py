@@ -13,7 +13,7 @@ from compound.errors import UsageError
 from compound.notation import save_network
 from compound.scaling import CompoundRule, Scaling, SnappedRule
 from compound.scaling import scale as scale_network
-from compound.verbs.given import find_described, find_network, find_rule
+from compound.verbs.given import find_rule, network_to_count
 from compound.verbs.variants import published_variants, variants_text
 
 
@@ -34,7 +34,7 @@ def scale(
     json: Json = False,
 ) -> None:
     """Scale a network by φ and a rule, or by factors d, w, r; nothing is built."""
-    baseline = find_network(find_described(network), classes, channels)
+    baseline = network_to_count(network, classes, channels)
     if published:
         variants = published_variants(baseline, rule)
         value = {"name": baseline.name, "variants": [each.to_json() for each in variants]}

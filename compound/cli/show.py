@@ -9,7 +9,7 @@ from compound.cli.options.networks import Channels, Classes, CountedName
 from compound.notation import dump_network
 from compound.terminal import printable
 from compound.verbs import show as verb
-from compound.verbs.given import find_described, find_network
+from compound.verbs.given import network_to_count
 
 
 def show(
@@ -21,7 +21,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a network as the paper's Table 1 does, with its cost by stage, block or operator."""
-    shown = verb.show(find_network(find_described(network), classes, channels), by)
+    shown = verb.show(network_to_count(network, classes, channels), by)
     if yaml and not json:
         print(printable(dump_network(shown.network)), end="")
         return

@@ -33,7 +33,7 @@ Crop = Callable[[int, int], Rectangle]  # of an image's height and width
 
 
 @dataclass(frozen=True)
-class Look:
+class FirstBytes:
     """What an image's first bytes say: whether it is of a usual make, and the header of one that is, if it has any."""
 
     usual: bool
@@ -50,18 +50,18 @@ class Look:
         return self.header.width * self.header.height * (BYTES_OF_JPEG if fast else BYTES_OF_OTHERS)
 
 
-def look(data: bytes | bytearray, limit: int = PIXEL_LIMIT) -> Look:
+def look(data: bytes | bytearray, limit: int = PIXEL_LIMIT) -> FirstBytes:
     """See what an image is before anything is decoded; raises nothing."""
     if not is_usual(data):
-        return Look(False, None)
+        return FirstBytes(False, None)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return Look(True, opened(data, limit))
+            return FirstBytes(True, opened(data, limit))
     except MemoryError:
         raise
     except Exception:
-        return Look(True, None)
+        return FirstBytes(True, None)
 
 
 def decode_image(
@@ -71,7 +71,7 @@ def decode_image(
     limit: int = PIXEL_LIMIT,
     *,
     alone: bool = False,
-    seen: Look | None = None,
+    seen: FirstBytes | None = None,
 ) -> torch.Tensor:
     """Pixels uint8 (channels, H, W) of an encoded image, upright as its EXIF orientation says.
 
@@ -167,7 +167,7 @@ def to_channels(images: torch.Tensor, channels: int) -> torch.Tensor:
 
 
 def _decode(
-    data: bytes | bytearray, channels: int, limit: int, alone: bool, seen: Look, smaller: _Smaller | None = None
+    data: bytes | bytearray, channels: int, limit: int, alone: bool, seen: FirstBytes, smaller: _Smaller | None = None
 ) -> torch.Tensor:
     most = int(bound("COMPOUND_MAX_SCANS"))
     if data.startswith(JPEG) and scans(data, most) > most:

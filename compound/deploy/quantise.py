@@ -36,7 +36,7 @@ def quantise_onnx(source: Path, target: Path, images: Tensor) -> Path:
         quantize_static,
     )
 
-    class Images(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    class CalibrationImages(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
         def __init__(self) -> None:
             self.left = iter(images.split(1))
 
@@ -47,7 +47,7 @@ def quantise_onnx(source: Path, target: Path, images: Tensor) -> Path:
     with quiet(), tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as folder:
         written = Path(folder) / "int8.onnx"
         quantize_static(
-            str(source), str(written), Images(), quant_format=QuantFormat.QDQ, per_channel=True,
+            str(source), str(written), CalibrationImages(), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )  # fmt: skip

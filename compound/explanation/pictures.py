@@ -12,7 +12,7 @@ from compound.files import make_folder
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnLook:
     """One photo under one network, and the picture of it."""
 
     look: Look
@@ -26,16 +26,16 @@ def write_pictures(
     asked: MapRequest,
     folder: Path,
     device: str = "auto",
-) -> list[Drawn]:
+) -> list[DrawnLook]:
     """A picture a photo in `folder`: the photo, and over it the map of each class."""
     make_folder(folder)
-    drawn: list[Drawn] = []
+    drawn: list[DrawnLook] = []
     for seen in look(network.model, network.source(photos), damage, asked, device):
         panels = [Panel(plain(seen.image), Path(seen.path).name)]
         for number, probability, heat in zip(seen.classes, seen.probabilities, seen.heat, strict=True):
             panels.append(Panel(overlay(seen.image, heat), f"{network.classes[number]}  {probability:.1%}"))
         path = free_name(folder, Path(seen.path).stem, {one.picture for one in drawn})
-        drawn.append(Drawn(seen, save_sheet(sheet([panels]), path)))
+        drawn.append(DrawnLook(seen, save_sheet(sheet([panels]), path)))
     return drawn
 
 

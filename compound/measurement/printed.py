@@ -8,7 +8,7 @@ from compound.paper.tables import rows
 from compound.zoo import ZOO
 
 
-class Pair(NamedTuple):
+class SpeedPair(NamedTuple):
     """Two networks of Table 4: seconds at batch 1 on one core, mean of 20 runs, and the printed ratio."""
 
     slow: str
@@ -25,11 +25,11 @@ def top1() -> dict[str, float]:
 
 
 @lru_cache
-def table4() -> tuple[Pair, ...]:
+def table4() -> tuple[SpeedPair, ...]:
     """The pairs of Table 4; its rows come in twos, the slow network first."""
     lines = rows("table4_cpu_latency")
     return tuple(
-        Pair(
+        SpeedPair(
             zoo_name(slow["model"]),
             float(slow["latency_s"]),
             zoo_name(fast["model"]),

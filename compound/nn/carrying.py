@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from compound.errors import UsageError
 from compound.nn.modules import Concat, Gate, LayerNorm2d, Residual, ResponseNorm2d, Scale, Sum, Wiring
-from compound.nn.moments import Pair
+from compound.nn.moments import NormPair
 
 
 class InheritError(UsageError):
@@ -42,7 +42,7 @@ class Walk:
 
     random: torch.Generator
     scores: Mapping[nn.Module, Tensor] = field(default_factory=dict)
-    norms: list[Pair] = field(default_factory=list)
+    norms: list[NormPair] = field(default_factory=list)
 
     def block(self, old: nn.Module, new: nn.Module, maps: Channels, where: str, channels: int) -> Channels:
         """A block that `channels` leave; as it is where nothing of it changes."""
@@ -57,7 +57,7 @@ class Walk:
         """Take note of the norms of parts that are alike."""
         for a, b in zip(old.modules(), new.modules(), strict=True):
             if isinstance(a, nn.BatchNorm2d) and isinstance(b, nn.BatchNorm2d):
-                self.norms.append(Pair(a, b, torch.arange(a.num_features)))
+                self.norms.append(NormPair(a, b, torch.arange(a.num_features)))
 
     def through(
         self, old: nn.Module, new: nn.Module, maps: Channels, where: str, want: Tensor | None = None
@@ -157,7 +157,7 @@ class Walk:
             given = old.state_dict()[name]
             tensor.copy_(given[maps.index] if given.dim() else given)
         if isinstance(old, nn.BatchNorm2d) and isinstance(new, nn.BatchNorm2d):
-            self.norms.append(Pair(old, new, maps.index))
+            self.norms.append(NormPair(old, new, maps.index))
 
     def in_groups(self, old: nn.Conv2d, new: nn.Conv2d, maps: Channels, where: str) -> tuple[Tensor, Tensor]:
         """The rows of a convolution in groups, and its weights: every group repeats an old one."""

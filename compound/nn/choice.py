@@ -21,7 +21,7 @@ AUTO = "auto"
 
 
 @dataclass(frozen=True)
-class Choice:
+class PublishedChoice:
     """The row of the weights that are taken, and the more accurate one that was wanted and cannot be had, with why."""
 
     row: Published
@@ -44,7 +44,7 @@ class Choice:
 
 def best_published(
     budget: Budget | None = None, network: Network | None = None, data: Labelled | None = None
-) -> Choice:
+) -> PublishedChoice:
     """The published weights of the highest ImageNet accuracy within `budget`, or of `network`, that can be had.
 
     With `data`, what is within the budget is the network for that data, at the size that it was tested at. Of
@@ -62,7 +62,7 @@ def best_published(
             continue
         missing = reach.missing(row.weights)
         if missing is None:
-            return Choice(row, wanted, why)
+            return PublishedChoice(row, wanted, why)
         if wanted is None:
             wanted, why = row, missing
     what = f"of {network.name}" if network is not None else "within the budget"

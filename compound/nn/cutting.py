@@ -23,7 +23,7 @@ from compound.nn.build import ConvNet, build
 from compound.nn.carrying import Channels, InheritError, Scores, Walk
 from compound.nn.inherit import check_operators
 from compound.nn.modules import make
-from compound.nn.moments import Pair, keep_moments
+from compound.nn.moments import NormPair, keep_moments
 
 SHARES = (0.75, 0.5, 0.375, 0.25, 0.125)  # of the channels inside a block
 BINS = 1000  # into which what must be spared is divided
@@ -42,7 +42,7 @@ class Option:
 
     stage: Stage | None
     module: nn.Module
-    norms: Sequence[Pair] = ()
+    norms: Sequence[NormPair] = ()
     moved: float = 0.0
     spared: float = 0.0
 
@@ -133,13 +133,13 @@ class Cutter:
         model = build(network, seed=0)
         for name in ("stem", "features", "classifier"):
             getattr(model, name).load_state_dict(getattr(self.model, name).state_dict())
-        pairs: list[Pair] = []
+        pairs: list[NormPair] = []
         left = [option for option in options if option.stage is not None]
         for number, option in enumerate(left, 1):
             block = getattr(model, f"stage{number}").block1
             block.load_state_dict(option.module.state_dict())
             mine = dict(zip(option.module.modules(), block.modules(), strict=True))
-            pairs += [Pair(old, cast(nn.BatchNorm2d, mine[new]), channels) for old, new, channels in option.norms]
+            pairs += [NormPair(old, cast(nn.BatchNorm2d, mine[new]), channels) for old, new, channels in option.norms]
         walk = Walk(torch.Generator())
         walk.as_they_are(self.model.features, model.features)
         keep_moments(partial(self.model, self.images), partial(model.eval(), self.images), [*pairs, *walk.norms])

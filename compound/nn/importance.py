@@ -18,7 +18,7 @@ CHUNK = 16  # images of one backward pass
 
 
 @dataclass
-class Run:
+class ChannelRun:
     """A convolution that makes values of some channels, or adds to them, and the norms on these until they are read."""
 
     norms: list[nn.BatchNorm2d] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Follow(Walk):
     `runs` of a convolution that chose: its own, and of a sum's other sides those that must choose as it did.
     """
 
-    runs: dict[nn.Module, list[Run]] = field(default_factory=dict)
+    runs: dict[nn.Module, list[ChannelRun]] = field(default_factory=dict)
     owners: list[tuple[Tensor, nn.Module]] = field(default_factory=list)
 
     def owner(self, index: Tensor) -> nn.Module | None:
@@ -49,7 +49,7 @@ class Follow(Walk):
             found = Channels(want, found.old)
         owner = self.owner(found.index)
         if owner is not None:
-            self.runs.setdefault(owner, []).append(Run())
+            self.runs.setdefault(owner, []).append(ChannelRun())
         return found
 
     def norm(self, old: nn.Module, new: nn.Module, maps: Channels) -> None:
@@ -113,7 +113,7 @@ def members_of(model: ConvNet) -> dict[nn.Module, list[nn.BatchNorm2d]]:
     return {owner: norms for owner, norms in found.items() if norms}
 
 
-def counted(runs: list[Run]) -> list[nn.BatchNorm2d]:
+def counted(runs: list[ChannelRun]) -> list[nn.BatchNorm2d]:
     """The norms whose values are the channels': the last before a single run is read, the first of each that is added.
 
     Behind a sum's own norms stand those of whoever reads it.

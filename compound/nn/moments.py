@@ -14,7 +14,7 @@ from torch import Tensor, nn
 LEAST = 1e-3  # of a deviation, and of a scale; below it nothing is learned from what a norm does
 
 
-class Pair(NamedTuple):
+class NormPair(NamedTuple):
     """A norm of the network as it was, the one in its place, and which old channel each of its `channels` is."""
 
     old: nn.BatchNorm2d
@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 
 
 @torch.no_grad()
-def keep_moments(before: Callable[[], object], after: Callable[[], object], pairs: Sequence[Pair]) -> None:
+def keep_moments(before: Callable[[], object], after: Callable[[], object], pairs: Sequence[NormPair]) -> None:
     """Set the statistics of the new norms, in order, while `after` runs the new network on what `before` ran the old.
 
     They are not those of the images: where images are few and unlike those that the norms learned from, such statistics
@@ -35,7 +35,7 @@ def keep_moments(before: Callable[[], object], after: Callable[[], object], pair
     def note(norm: nn.Module, _: Any, output: Tensor) -> None:
         given[norm] = moments(output)
 
-    def correct(pair: Pair, norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+    def correct(pair: NormPair, norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
         if pair.old not in given:
             return
         assert norm.running_mean is not None

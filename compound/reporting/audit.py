@@ -29,7 +29,7 @@ MEANING = {
 }
 
 
-class Shown(NamedTuple):
+class ShownImage(NamedTuple):
     """A picture, `uri` None where it cannot be read, with what it is labelled and what is proposed."""
 
     uri: str | None
@@ -70,7 +70,7 @@ def audit_page(found: Audit, shown: int) -> Report:
         those = found.of(doubt)
         title, meaning = MEANING[doubt]
         cards = [
-            Shown(
+            ShownImage(
                 *picture(found.source, one.index), one.name, one.given, one.given_probability, one.proposed,
                 one.proposed_probability, one.copy,
             )

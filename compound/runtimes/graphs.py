@@ -46,7 +46,7 @@ class Function(nn.Module, ABC):
 F = TypeVar("F", bound=Function)
 
 
-class Bare(Function):
+class BareModel(Function):
     """Another library's model, of normalised floats."""
 
     def __init__(self, model: nn.Module, image: Tensor) -> None:

@@ -22,7 +22,7 @@ from compound.nn import ConvNet
 from compound.runtimes.coreml import write_coreml
 from compound.runtimes.files import Opened, open_executorch, open_onnx, open_openvino
 from compound.runtimes.graphs import (
-    Bare,
+    BareModel,
     Exportable,
     Unavailable,
     graph_of,
@@ -124,7 +124,7 @@ def in_file(form: Format) -> MakeRunner:
             graph: Exportable[Any] = graph_of(model, tuple(map(str, range(model.classes))), None, "uint8")
             images = graph.module.pixels(images)
         else:
-            graph = Exportable(Bare(model, images[:1]).eval(), len(images), {})
+            graph = Exportable(BareModel(model, images[:1]).eval(), len(images), {})
         opened = opener(form.write(graph, folder / form.file), "fp32", threads)
         laps = opened.laps
         runner = Runner(lambda: opened.logits(images), laps and (lambda calls: laps(images, calls)))

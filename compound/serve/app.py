@@ -54,7 +54,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-class Bare(APIRoute):
+class BareRoute(APIRoute):
     """A path in the reference, whose function takes the request and makes the response: nothing is parsed for it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -187,7 +187,7 @@ def add_answers(app: FastAPI, desk: Desk) -> None:
     }
     ready: dict[int | str, dict[str, Any]] = {200: {"model": Ready, "description": "The classes of each image."}}
     for prefix in ("", "/models/{model}"):
-        options: dict[str, Any] = {"methods": ["POST"], "response_class": Response, "route_class_override": Bare}
+        options: dict[str, Any] = {"methods": ["POST"], "response_class": Response, "route_class_override": BareRoute}
         named = model_documented(in_path=bool(prefix))
         app.router.add_api_route(
             f"{prefix}/predict", predict, description=PREDICT, responses={**ERRORS, **ready},

@@ -11,13 +11,13 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from compound.data.decode import Look, look
+from compound.data.decode import FirstBytes, look
 from compound.data.errors import DamagedImage
 from compound.serve.limits import Limits
 
 
 class Decoding(Protocol):
-    def decode(self, data: bytes, name: str, pixels: int, seen: Look) -> Tensor:
+    def decode(self, data: bytes, name: str, pixels: int, seen: FirstBytes) -> Tensor:
         """Encoded bytes to uint8 (C, R, R); raises `DamagedImage`."""
 
 

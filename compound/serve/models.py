@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from compound.data import Preprocessing
-from compound.data.decode import Look, decode_image
+from compound.data.decode import FirstBytes, decode_image
 from compound.deploy import export_folder, open_model, weights_file
 from compound.deploy.choose import CHOICE
 from compound.errors import CompoundError
@@ -52,7 +52,7 @@ class Loaded:
     def channels(self) -> int:
         return self.classifier.channels
 
-    def decode(self, data: bytes, name: str, pixels: int, seen: Look) -> Tensor:
+    def decode(self, data: bytes, name: str, pixels: int, seen: FirstBytes) -> Tensor:
         """Encoded bytes to uint8 (C, R, R), as the network takes it; raises `DamagedImage`."""
         return Preprocessing.of(self.network).resize(decode_image(data, self.channels, name, pixels, seen=seen))
 

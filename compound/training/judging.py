@@ -19,7 +19,7 @@ from compound.training.seen import Changes, Seen, read_seen, recalled
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedImages:
     """What is to be judged by: the data of `spec`, with class numbers of a network that knows `classes`.
 
     `parts`: divided as for a training, for what needs more than images to judge by. `final`: the one look at the test
@@ -113,7 +113,7 @@ def _learned(seen: Seen, data: DataSet) -> bool:
     return any(bool(np.isin(source.identities(), known).any()) for source, known in pairs)
 
 
-def images_to_judge(asked: Asked, run: Run | None = None) -> Judged:
+def images_to_judge(asked: AskedImages, run: Run | None = None) -> Judged:
     """The run's test images where its own data is asked for; else the test part of a set or, without one, all of it.
 
     Images that `run` trained on or held out are left out. Raises `UsageError` where none is left, where the network
@@ -134,7 +134,7 @@ def images_to_judge(asked: Asked, run: Run | None = None) -> Judged:
     return unseen(judged, run, asked)
 
 
-def unseen(judged: Judged, run: Run | None, asked: Asked) -> Judged:
+def unseen(judged: Judged, run: Run | None, asked: AskedImages) -> Judged:
     """`judged` without the images that the run trained on or held out. Raises `UsageError` as `images_to_judge`."""
     seen = read_seen(run.images) if run is not None else None
     if run is None:
@@ -159,7 +159,7 @@ def unseen(judged: Judged, run: Run | None, asked: Asked) -> Judged:
     return Judged(judged.name, source, said, False, data and replace(data, test=source), rows)
 
 
-def _own(run: Run, spec: DataSpec, asked: Asked) -> Judged:
+def _own(run: Run, spec: DataSpec, asked: AskedImages) -> Judged:
     """The test images of the run's own data."""
     data, changes = data_of_run(run, spec)
     data = as_classes(data, asked.classes, asked.several, str(run.path))

@@ -9,7 +9,7 @@ from compound.mapping import nearest
 from compound.verbs.given import Place
 
 if TYPE_CHECKING:
-    from compound.data.drawn import Drawn
+    from compound.data.drawn import DrawnFolder
 
 KINDS = ("letters", "emoji")
 BY = {"letters": ("family",), "emoji": ("emoji", "style")}  # what stands on one side of train and test
@@ -18,7 +18,7 @@ BY = {"letters": ("family",), "emoji": ("emoji", "style")}  # what stands on one
 def make_data(
     kind: str, sources: Sequence[Place], out: Place, size: int = 64, *, by: str | None = None, test: float = 0.2,
     seed: int = 0,
-) -> "Drawn":  # fmt: skip
+) -> "DrawnFolder":  # fmt: skip
     """Draw pictures that have as much detail as their size: what a larger network or resolution can gain by.
 
     Args:

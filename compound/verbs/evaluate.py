@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from compound.evaluation.layouts import LabelledSet
     from compound.execution import Execution
     from compound.nn import ConvNet, Weights
-    from compound.training.judging import Asked, Judged
+    from compound.training.judging import AskedImages, Judged
 
 
 @dataclass(frozen=True)
@@ -295,14 +295,14 @@ def compare(
 
 def asked_of(
     data: "DataSpec | Place | None", described: "Weights", *, judging: Judging, parts: bool = False
-) -> "Asked":
+) -> "AskedImages":
     """What a network of these weights is to be judged by; an empty place stands for what its run was trained on."""
     from compound.data import DataSpec
-    from compound.training.judging import Asked
+    from compound.training.judging import AskedImages
 
     spec = data if isinstance(data, DataSpec) else DataSpec(place_of(data))
     spec = replace(spec, channels=described.channels)
-    return Asked(spec, described.classes, described.several, parts, judging.final, judging.again)
+    return AskedImages(spec, described.classes, described.several, parts, judging.final, judging.again)
 
 
 def place_of(data: "DataSpec | Place | None") -> str:
@@ -311,7 +311,7 @@ def place_of(data: "DataSpec | Place | None") -> str:
     return data.where if isinstance(data, DataSpec) else fspath(data or "")
 
 
-def to_judge(model: Place, asked: "Asked", labelled: "LabelledSet | None" = None) -> "Judged":
+def to_judge(model: Place, asked: "AskedImages", labelled: "LabelledSet | None" = None) -> "Judged":
     """The images that `model` is judged by: a labelled set, those asked for, or by default those of its run."""
     from compound.training import open_run
     from compound.training.judging import Judged, images_to_judge, run_of, unseen

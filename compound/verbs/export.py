@@ -103,8 +103,8 @@ def export(
         judged, other, labelled = real_images(name, images, described, every=auto or mixed)
         choosing, judged = parted(judged, CHOOSING) if mixed else (None, judged)
         checked = probe(net, judged, labelled, ways.images_to_show(net.network, most_drop, images) if auto else IMAGES)
-        asked = Asked(net, described, checked, batch, takes, quantising(net, other, choosing) if int8 or auto else None)
-        found = written(found, asked, formats, every)
+        integers = quantising(net, other, choosing) if int8 or auto else None
+        found = written(found, AskedFiles(net, described, checked, batch, takes, integers), formats, every)
     if auto:
         done = ways.compare_ways(net, described, place, found.files, checked)
         found = replace(found, files=tuple(done), chosen=ways.choose(done, most_drop))
@@ -123,7 +123,7 @@ def with_hub(found: Export, model: "ConvNet", described: "Weights", name: str) -
 
 
 @dataclass(frozen=True)
-class Asked:
+class AskedFiles:
     """What is written, what it is checked on, and how its files are to be."""
 
     model: "ConvNet"
@@ -134,7 +134,7 @@ class Asked:
     quantised: "Quantised | None"
 
 
-def written(found: Export, asked: Asked, formats: Sequence[str], every: bool) -> Export:
+def written(found: Export, asked: AskedFiles, formats: Sequence[str], every: bool) -> Export:
     """The files of all formats, or none; with `every` of those that can be written, and why the others cannot."""
     from compound.deploy import export as run_export
     from compound.runtimes import ExportError

@@ -66,14 +66,14 @@ def _named(given: Network | Place) -> Network:
     return ZOO[fspath(given)]
 
 
-def find_described(given: Network | Place) -> Network:
+def network_to_count(given: Network | Place, classes: int | None = None, channels: int | None = None) -> Network:
     """As `find_network`, for what is counted and not trained: also of all else that `compound.predict` takes.
 
     Published weights are not fetched. Another library's file is of the network whose tensors it has, which is noted.
     """
     if not isinstance(given, Network) and _is_others(Path(given)):
-        return _of_weights(given)
-    return find_network(given)
+        given = _of_weights(given)
+    return find_network(given, classes, channels)
 
 
 def _is_others(path: Path) -> bool:

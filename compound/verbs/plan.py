@@ -6,7 +6,7 @@ from compound.latency import latency
 from compound.network import Network
 from compound.quantity import brief_seconds, limit_text, short
 from compound.scaling import Rule
-from compound.verbs.given import Place, Say, check_budget, find_described, find_rule, heard, silent
+from compound.verbs.given import Place, Say, check_budget, find_rule, heard, network_to_count, silent
 
 
 @heard
@@ -25,7 +25,7 @@ def plan(
     Raises `BudgetError` where not even the smallest network fits, `UsageError` for unknown names.
     """
     check_budget(budget)
-    found = fit_budget(find_described(network), budget, find_rule(rule), fill=fill)
+    found = fit_budget(network_to_count(network), budget, find_rule(rule), fill=fill)
     for warning in found.network.warnings():
         say(f"warning: {warning}")
     if budget.device is not None:

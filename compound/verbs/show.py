@@ -19,7 +19,7 @@ from compound.cost import (
 from compound.errors import UsageError
 from compound.network import Network
 from compound.notation import dump_network
-from compound.verbs.given import Place, find_described
+from compound.verbs.given import Place, network_to_count
 from compound.zoo import ZOO, plain
 
 USUAL_BATCH = 32  # images that the memory of training is said for
@@ -58,7 +58,7 @@ def show(network: Network | Place, by: str = "stage") -> Shown:
     """
     if by not in PARTS:
         raise UsageError(f"--by {by!r} is unknown; use stage, block or operator")
-    found = find_described(network)
+    found = network_to_count(network)
     return Shown(found, cost(found), by, tuple(PARTS[by](found)))
 
 

@@ -8,13 +8,13 @@ from compound.cost import CONVENTION, Cost, cost
 from compound.errors import UsageError
 from compound.network import Network
 from compound.scaling import Rule, Scaling, scale
-from compound.verbs.given import Place, find_described, find_network, find_rule
+from compound.verbs.given import Place, find_rule, network_to_count
 from compound.zoo import ZOO
 from compound.zoo.efficientnet import PRINTED, PUBLISHED
 
 
 @dataclass(frozen=True)
-class Variant:
+class PublishedVariant:
     """A published network, what the paper prints of it (Table 2), and the formula at the φ of its number."""
 
     network: Network
@@ -51,13 +51,13 @@ class Variant:
         }
 
 
-def published_variants(network: Network | Place, rule: Rule | str = "compound") -> list[Variant]:
+def published_variants(network: Network | Place, rule: Rule | str = "compound") -> list[PublishedVariant]:
     """The gap between a family as it was published and Equation 3, network by network, in classes and channels of
     `network`.
 
     Raises `UsageError` for a baseline that has no published variants.
     """
-    baseline, line = find_network(find_described(network)), find_rule(rule)
+    baseline, line = network_to_count(network), find_rule(rule)
     if baseline.name not in PUBLISHED:
         raise UsageError(f"{baseline.name} has no published variants; use {' or '.join(PUBLISHED)}")
     found = []
@@ -67,11 +67,11 @@ def published_variants(network: Network | Place, rule: Rule | str = "compound") 
         equal = fit_budget(baseline, Budget(macs=counted.macs), line).phi if phi else 0.0
         built = Scaling(depth, width, resolution / baseline.resolution)
         printed = PRINTED.get(name, ("", ""))
-        found.append(Variant(real, built, counted, printed, phi, formula, line(phi), cost(formula), equal))
+        found.append(PublishedVariant(real, built, counted, printed, phi, formula, line(phi), cost(formula), equal))
     return found
 
 
-def variants_text(variants: list[Variant]) -> str:
+def variants_text(variants: list[PublishedVariant]) -> str:
     lines = [
         f"{each.network.name:<18} {each.published.depth:>5.2f} {each.published.width:>5.2f} "
         f"{each.network.resolution:>4} {_figures(each.counted)} {each.printed[1]:>6}"

@@ -24,7 +24,7 @@ from compound.search.supernet_file import seen_beside
 from compound.studies.result import Variant
 from compound.studies.training import WholeTraining
 from compound.training import RECIPES, open_run, start_run, train
-from compound.training.judging import Asked, data_of_run, images_to_judge, parts_as_in, unlearned
+from compound.training.judging import AskedImages, data_of_run, images_to_judge, parts_as_in, unlearned
 from compound.training.open import going_on
 from compound.training.seen import read_seen, seen_in, write_seen
 from compound.training.short import ShortTraining, opened
@@ -137,7 +137,7 @@ def test_no_image_that_was_trained_on_is_judged(run, photos, tmp_path, pixels, c
         pytest.skip("other bytes in another place are another image")
     place = Path(shutil.copytree(photos, tmp_path / "elsewhere")) if named else photos
     change(place)
-    judged = images_to_judge(Asked(DataSpec(str(place), 1), data.classes, again=True), run)
+    judged = images_to_judge(AskedImages(DataSpec(str(place), 1), data.classes, again=True), run)
     shown = [pixels(path) for path in judged.source.paths()]
     assert shown
     assert not trained & set(shown)
@@ -152,7 +152,7 @@ def test_what_came_and_went_is_named(run, photos):
     (photos / "a" / "002.png").unlink()
     (photos / "b" / "004.png").rename(photos / "b" / "zzz.png")
     Image.fromarray(drawn(2, 5)).save(photos / "a" / "006.png")
-    judged = images_to_judge(Asked(DataSpec(str(photos), 1), data.classes), run)
+    judged = images_to_judge(AskedImages(DataSpec(str(photos), 1), data.classes), run)
     came = [name for name in within(judged.source) if name.startswith("a/!")]
     assert judged.own
     assert judged.said == (
@@ -165,7 +165,7 @@ def test_what_came_and_went_is_named(run, photos):
 def test_a_set_named_for_evaluation_is_judged_whole(run, tmp_path):
     """All of it, only its test part where it has one, and some of the classes; an unknown one is named."""
     other = write_pictures(tmp_path / "other", first=100, b=7)
-    asked = Asked(DataSpec(str(other), 1), ("a", "b"))
+    asked = AskedImages(DataSpec(str(other), 1), ("a", "b"))
     judged = images_to_judge(asked, run)
     assert (len(judged.source), set(judged.source.labels.tolist()), judged.said) == (7, {1}, "all of it")
     for part, count in (("train", 6), ("test", 4)):
@@ -188,7 +188,7 @@ def test_test_parts_alone_in_every_form_are_judged_and_not_trained_on(run, tmp_p
     (tmp_path / "t.csv").write_text("\n".join(["path,label,split", *rows]))
     for where in ("t.npz", "t", "t.csv"):
         spec = DataSpec(str(tmp_path / where))
-        assert len(images_to_judge(Asked(spec, ("a", "b")), run).source) == 4
+        assert len(images_to_judge(AskedImages(spec, ("a", "b")), run).source) == 4
         with pytest.raises(UsageError, match=r"to train on|train_images|training images"):
             spec.open()
 
@@ -201,7 +201,7 @@ def test_the_run_s_images_named_again_are_judged_by_its_split(run, photos, tmp_p
     (tmp_path / "list.csv").write_text("\n".join(["path,label", *rows]))
     for where in (photos, tmp_path / "link", tmp_path / "list.csv", f"{photos}/"):
         for parts in (False, True):
-            judged = images_to_judge(Asked(DataSpec(str(where), 1), ("a", "b"), parts=parts), run)
+            judged = images_to_judge(AskedImages(DataSpec(str(where), 1), ("a", "b"), parts=parts), run)
             found = set(within(judged.source))
             assert found <= own
             assert parts or found == own
@@ -215,7 +215,7 @@ def test_calibration_uses_no_image_that_was_trained_on(run, photos, tmp_path, pi
     for where in (photos, place):
         five_that_sort_first(where)
         one_renamed(where)
-        judged = images_to_judge(Asked(DataSpec(str(where), 1, seed=7), ("a", "b"), parts=True), run)
+        judged = images_to_judge(AskedImages(DataSpec(str(where), 1, seed=7), ("a", "b"), parts=True), run)
         for source in (judged.data.holdout, judged.source):
             assert not trained & {pixels(path) for path in source.paths()}
 
@@ -354,11 +354,11 @@ def test_a_list_of_images_is_read_as_it_was_written(run, photos):
 def test_a_run_of_an_older_version_says_what_it_does_not_know(run, photos, tmp_path):
     run.images.unlink()
     place = Path(shutil.copytree(photos, tmp_path / "elsewhere"))
-    judged = images_to_judge(Asked(DataSpec(str(place), 1), ("a", "b")), run)
+    judged = images_to_judge(AskedImages(DataSpec(str(place), 1), ("a", "b")), run)
     assert judged.said.endswith("trained on is not known, as it is a run of an older version")
     five_that_sort_first(photos)
     with pytest.raises(UsageError, match="does not know which of them it trained on; restore them, or name other data"):
-        images_to_judge(Asked(DataSpec(str(photos), 1), ("a", "b")), run)
+        images_to_judge(AskedImages(DataSpec(str(photos), 1), ("a", "b")), run)
 
 
 @pytest.mark.parametrize("named", [False, True])
@@ -368,12 +368,12 @@ def test_test_images_are_looked_at_once_whether_the_data_is_named_or_not(run, ph
     spec = DataSpec(str(place), 1) if named or elsewhere else run.spec
     run.evaluation.write_text('{"final": true, "top1": 0.5}')
     with pytest.raises(UsageError, match="was evaluated on its test images already"):
-        images_to_judge(Asked(spec, ("a", "b")), run)
-    assert len(images_to_judge(Asked(spec, ("a", "b"), again=True), run).source)
+        images_to_judge(AskedImages(spec, ("a", "b")), run)
+    assert len(images_to_judge(AskedImages(spec, ("a", "b"), again=True), run).source)
     run.evaluation.unlink()
     run.held_out.write_text("{}")
     with pytest.raises(UsageError, match="keeps its test images for the end"):
-        images_to_judge(Asked(spec, ("a", "b")), run)
+        images_to_judge(AskedImages(spec, ("a", "b")), run)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from compound.notation import parse_network
 from compound.notes import heard_by
 from compound.training import Recipe, Setup, Start, open_run
 from compound.training.memory import predicted_bytes, with_memory
-from compound.verbs.given import find_described
+from compound.verbs.given import network_to_count
 from compound.verbs.warm import plan_weights
 from tests.tiny import TINY
 
@@ -86,7 +86,7 @@ def test_what_is_counted_may_be_weights_of_others_or_published_ones(tmp_path, mo
     save_file(squeezenet1_1(num_classes=7).state_dict(), sorted_by_name)
     said: list[str] = []
     with heard_by(said.append):
-        found = [find_described(one) for one in (file, sorted_by_name, "torchvision/resnet18")]
+        found = [network_to_count(one) for one in (file, sorted_by_name, "torchvision/resnet18")]
     assert [(one.name, one.classes) for one in found] == [
         ("mobilenet-v2", 1000), ("squeezenet-1.1", 7), ("resnet-18", 1000),
     ]  # fmt: skip
@@ -95,10 +95,10 @@ def test_what_is_counted_may_be_weights_of_others_or_published_ones(tmp_path, mo
     own = tmp_path / "own.pt"
     torch.save({"a.weight": torch.zeros(8, 3, 3, 3), "b.weight": torch.zeros(1000, 8)}, own)
     with pytest.raises(UsageError, match=r"own\.pt does not say which network it belongs to; name it: NETWORK$"):
-        find_described(own)
+        network_to_count(own)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UsageError, match="there is no run or network file runs/none"):
-        find_described("runs/none")
+        network_to_count("runs/none")
 
 
 @pytest.mark.long

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from compound.data.drawn.folder import Drawn, Picture, check_asked, write
+from compound.data.drawn.folder import DrawnFolder, DrawnPicture, check_asked, write
 from compound.documents import read_json
 from compound.errors import UsageError
 
@@ -25,7 +25,7 @@ VERSION = "-v1"  # behind the name of a vendor's older style
 
 def draw_emoji(
     packages: Sequence[Path], out: Path, side: int = 64, *, test: float = 0.2, seed: int = 0, by: str = "emoji"
-) -> Drawn:
+) -> DrawnFolder:
     """Pictures on white, `side` px, a class a Unicode group.
 
     `by` says what stands on one side of train and test: every `emoji` in all its styles and variants, so that the
@@ -44,7 +44,7 @@ def draw_emoji(
     return write(pictures, out, [described(package) for package in packages], left_out, test=test, seed=seed)
 
 
-def of_package(package: Path, side: int, by: str, left_out: Counter[str]) -> Iterator[Picture]:
+def of_package(package: Path, side: int, by: str, left_out: Counter[str]) -> Iterator[DrawnPicture]:
     icons, groups, codes, _ = (read(package, name) for name in FILES)
     group_of = {name: group for group, names in groups.get("categories", {}).items() for name in names}
     code_of = {name: code for code, name in codes.items()}
@@ -62,7 +62,7 @@ def of_package(package: Path, side: int, by: str, left_out: Counter[str]) -> Ite
             image = rendered(body, float(width), float(height), side)
             label = group_of[name].lower().replace(" & ", "-and-").replace(" ", "-")
             subject = code.split(JOINER)[0].removesuffix(AS_EMOJI) if by == "emoji" else vendor
-            yield Picture(image, label, f"{icons['prefix']}-{code}", subject, icons["prefix"])
+            yield DrawnPicture(image, label, f"{icons['prefix']}-{code}", subject, icons["prefix"])
 
 
 def rendered(body: str, width: float, height: float, side: int) -> Image.Image:

@@ -20,7 +20,7 @@ LEAST = 2  # pictures a class has in both parts, or it is left out
 
 
 @dataclass(frozen=True)
-class Picture:
+class DrawnPicture:
     """A drawing. `subject`: what decides its part, so that all pictures of one stand on one side; `source`: the file
     it was drawn from."""
 
@@ -32,7 +32,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnFolder:
     """What was written: images of each class in train and test, and what was left out, by reason."""
 
     folder: Path
@@ -60,9 +60,9 @@ def in_test(subject: str, share: float, seed: int) -> bool:
 
 
 def write(
-    pictures: Iterable[Picture], out: Path, sources: list[dict[str, Any]], left_out: Counter[str],
+    pictures: Iterable[DrawnPicture], out: Path, sources: list[dict[str, Any]], left_out: Counter[str],
     *, test: float, seed: int,
-) -> Drawn:  # fmt: skip
+) -> DrawnFolder:  # fmt: skip
     """Write train/CLASS/NAME.png, test/CLASS/NAME.png, and sources.csv with the licence of every source.
 
     A picture that another one equals pixel by pixel is written once, by the first name. Raises `UsageError` where
@@ -91,7 +91,7 @@ def write(
             write_bytes(folder / name, data)
     write_records(out / SOURCES, sources)
     train, test_ = ({label: len(files[part, label]) for label in kept} for part in ("train", "test"))
-    return Drawn(out, train, test_, dict(left_out))
+    return DrawnFolder(out, train, test_, dict(left_out))
 
 
 def png(image: Image.Image) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from compound.data.drawn.folder import Drawn, Picture, check_asked, write
+from compound.data.drawn.folder import DrawnFolder, DrawnPicture, check_asked, write
 from compound.errors import UsageError
 
 ENDINGS = (".ttf", ".otf")
@@ -21,7 +21,7 @@ LARGEST = 2**26  # bytes of a font
 
 def draw_letters(
     fonts: Sequence[Path], out: Path, side: int = 64, *, test: float = 0.2, seed: int = 0, letters: str = ""
-) -> Drawn:
+) -> DrawnFolder:
     """White letters on black, `side` px, a class a letter, from font files or folders of them.
 
     Fonts whose families begin with the same word (DejaVu Sans, DejaVu Serif, …) stand on one side of train and test.
@@ -34,7 +34,7 @@ def draw_letters(
         raise UsageError(f"there is no font ({', '.join(ENDINGS)}) in {', '.join(map(str, fonts))}; name a folder")
     left_out: Counter[str] = Counter()
     sources: list[dict[str, Any]] = []
-    pictures: list[Picture] = []
+    pictures: list[DrawnPicture] = []
     for file in files:
         try:
             font = ImageFont.truetype(str(file), side)
@@ -59,7 +59,7 @@ def font_files(place: Path) -> list[Path]:
     return [file for file in place.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file()]
 
 
-def of_font(file: Path, font: ImageFont.FreeTypeFont, side: int, letters: str) -> Iterator[Picture]:
+def of_font(file: Path, font: ImageFont.FreeTypeFont, side: int, letters: str) -> Iterator[DrawnPicture]:
     """The letters that the font has; none where it draws a sign for missing letters, or the same for all."""
     missing = bytes(font.getmask(NOWHERE))
     masks = {letter: bytes(font.getmask(letter)) for letter in letters}
@@ -69,7 +69,7 @@ def of_font(file: Path, font: ImageFont.FreeTypeFont, side: int, letters: str) -
     for letter in letters:
         name = "-".join(str(part) for part in (family, style, file.stem) if part)
         safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
-        yield Picture(picture(font, letter, side), letter, safe, str(family).split()[0], file.name)
+        yield DrawnPicture(picture(font, letter, side), letter, safe, str(family).split()[0], file.name)
 
 
 def picture(font: ImageFont.FreeTypeFont, letter: str, side: int) -> Image.Image:
