@@ -59,7 +59,7 @@ def run(photos, network, recipe, tmp_path):
 def test_a_run_without_its_images_says_where_it_was_trained(run, photos) -> None:
     shutil.rmtree(photos)
     with pytest.raises(UsageError, match=r"run are not here: it was trained on .*photos; .* or name other images$"):
-        images_to_judge(Asked(run.spec, ("a", "b")), run)
+        images_to_judge(AskedImages(run.spec, ("a", "b")), run)
     with pytest.raises(UsageError, match="without labels, with --images DIR"):
         real_images(str(run.path), None, load_weights(run.weights)[1], every=False)
 
