@@ -11,13 +11,13 @@ import numpy as np
 
 from compound.data.errors import DataError, refuse
 from compound.data.identity import MOST_READ, Identity
-from compound.data.listing import CIRCLE, Inode, is_image, listed, unread
+from compound.data.listing import CIRCLE, Inode, inode_of, is_image, listed, unread
 from compound.data.lists import LABEL, PATH, SEVERAL, SPLIT, ImageList
+from compound.data.parts import HOLDOUT, PARTS, TEST, TRAIN, alike, parts_in_words
 from compound.data.source import FileSource, Source
 from compound.data.tables import Tables
+from compound.notes import note
 
-# What people call the three parts, in the order of preference.
-TRAIN, HOLDOUT, TEST = ("train", "training"), ("val", "valid", "validation"), ("test", "testing")
 DIGITS = 4000  # of a class that is a number; Python reads no longer ones
 SEPARATOR = ";"
 
@@ -33,7 +33,13 @@ def open_folder(folder: Path, channels: int) -> Tables:
     lower = {name.lower(): name for name in reversed(inner)}
     train, holdout, test = (_first(inner, lower, names) for names in (TRAIN, HOLDOUT, TEST))
     if train is None or not _folders(inner[train]):  # a class may be called train, as beside car and bus
+        in_words = parts_in_words(inner)
+        if in_words and all(map(_folders, in_words.values())):
+            return _of_classes(folder, in_words, channels, {})
         if not inner or not set(lower) <= {*TRAIN, *HOLDOUT, *TEST}:
+            doubt = alike({name: set(_folders(place)) for name, place in inner.items()}) if inner else ""
+            if doubt:
+                note(f"warning: {folder}: {doubt}")
             return _of_classes(folder, {"train": folder}, channels, {})
         train = None
     parts = {part: inner[name] for part, name in (("train", train), ("holdout", holdout), ("test", test)) if name}
@@ -49,8 +55,15 @@ def open_folder(folder: Path, channels: int) -> Tables:
 def _of_classes(
     folder: Path, parts: Mapping[str, Path], channels: int, left_out: dict[str, str], lacking: str = ""
 ) -> Tables:
-    scanned = {part: _scan(place, left_out) for part, place in parts.items()}
+    scanned = {part: _scan(_unwrapped(place), left_out) for part, place in parts.items()}
     return replace(tables(folder.name, scanned, channels, folder, lacking=lacking), left_out=left_out)
+
+
+def _unwrapped(part: Path) -> Path:
+    """Where the classes of a part are: archives often hold train/train/CLASS."""
+    inner = _folders(part)
+    again = next(iter(inner.values())) if len(inner) == 1 else part
+    return _unwrapped(again) if again.name.lower() == part.name.lower() and again != part and _folders(again) else part
 
 
 def open_csv(path: Path, channels: int) -> Tables:
@@ -59,10 +72,13 @@ def open_csv(path: Path, channels: int) -> Tables:
     A column `labels` instead of label holds several, separated by semicolons, or none.
     """
     parts: dict[str, list[Entry]] = {}
-    kinds, first_row, again = set(), dict[str, tuple[str, Entry]](), 0
-    for part, entry, several in _rows(path):
+    kinds, first_row, again = set(), dict[Inode | str, tuple[str, Entry]](), 0
+    rows = list(_rows(path))
+    told_apart = len(rows) <= MOST_READ  # more files are not looked at one by one
+    for part, entry, several in rows:
         kinds.add(several)
-        before = first_row.setdefault(os.path.normpath(entry.path), (part, entry))
+        one = os.path.abspath(entry.path)
+        before = first_row.setdefault((inode_of(one) if told_apart else None) or one, (part, entry))
         if before[1] is entry:
             parts.setdefault(part, []).append(entry)
         elif (before[0], before[1].label) != (part, entry.label):
@@ -87,6 +103,10 @@ def _refuse_other_separators(file: Path, labels: list[str], several: bool) -> No
     """Several labels that are not written as such would be one more class: cat|dog, or cat;dog in a column label."""
     known = set(labels)
     for label in sorted(known):
+        if several and label[:1] + label[-1:] in ("[]", "()", "{}"):  # as Python writes lists
+            items = [item.strip().strip("'\"") for item in label[1:-1].split(",")]
+            refuse(f"{file}: {label!r} looks like a list; write {SEPARATOR.join(items) or 'nothing'}")
+            continue
         for mark in "|,/;":
             pieces = [piece.strip() for piece in label.split(mark)]
             if (several and mark == SEPARATOR) or len(pieces) < 2:
@@ -103,7 +123,8 @@ def _refuse_twice(file: Path, first: tuple[str, Entry], second: tuple[str, Entry
         said, remedy = f"{one.label!r} and {other.label!r}", "keep one row, or name both in a column labels: a;b"
     else:
         said, remedy = f"{part} and {other_part}", "keep one row"
-    refuse(f"{file}: {one.path} is listed twice, with {said}; {remedy}")
+    named = f", also as {other.path}" if os.path.normpath(one.path) != os.path.normpath(other.path) else ""
+    refuse(f"{file}: {one.path} is listed twice{named}, with {said}; {remedy}")
 
 
 def tables(
@@ -216,15 +237,15 @@ def _rows(path: Path) -> Iterator[tuple[str, Entry, bool]]:
     if at is None or label is None:
         raise given.lacks("path and label, or path and labels,")
     for line in given:
-        if not line.get(at) or not (line.get(label).strip() or several):
+        if not line.get(at) or not (line.get(label) or several):
             refuse(f"{line.where}: path or label is empty; fill it in or remove it")
             continue
         part = _part(line.get(split) if split else None, line.where)
-        yield part, Entry(os.path.join(path.parent, line.get(at)), line.get(label).strip()), several
+        yield part, Entry(os.path.join(path.parent, line.get(at)), line.get(label)), several
 
 
 def _part(word: str | None, where: str) -> str:
-    for part, names in (("train", TRAIN), ("holdout", HOLDOUT), ("test", TEST)):
+    for part, names in PARTS.items():
         if word is None or word.strip().lower() in names:
             return part
     refuse(f"{where}: split {word!r} is unknown; write train, val or test")

@@ -98,7 +98,7 @@ def names_by(place: str, group: str, paths: Sequence[str]) -> list[str]:
     where there are not two groups.
     """
     where = Path(place).expanduser()
-    names = _column_of(where, group, paths) if where.suffix == ".csv" else None
+    names = _column_of(where, group, paths) if where.suffix.lower() == ".csv" else None
     if names is None:
         names = _matched(group, [*map(names_within(place), paths)], where)
     if len(set(names)) < 2:
@@ -112,7 +112,7 @@ def _column_of(path: Path, column: str, wanted: Sequence[str]) -> list[str] | No
     at, name = given.find(PATH), given.find((column.strip().lower(),))
     if at is None or name is None:
         return None
-    known = {os.path.join(path.parent, line.get(at)): line.get(name).strip() for line in given}
+    known = {os.path.join(path.parent, line.get(at)): line.get(name) for line in given}
     values = [known.get(one, "") for one in wanted]
     if "" in values:
         raise DataError(f"{path}: column {column} is empty for {wanted[values.index('')]}; fill it in")

@@ -71,7 +71,7 @@ def listed(folder: str | os.PathLike[str]) -> Listing:
     place, found = os.fspath(folder), Listing(os.fspath(folder))
     above, entered = os.path.realpath(place), set()
     while above != (above := os.path.dirname(above)):
-        entered.add(_inode(above))
+        entered.add(inode_of(above))
     pairs = sorted(_below(place, found, entered))
     names: set[Inode] = set()
     for path, inode in pairs:
@@ -89,7 +89,7 @@ def _below(place: str, found: Listing, entered: set[Inode | None]) -> Iterator[t
     waiting, number = [place], count()
     while waiting:
         folder = waiting.pop()
-        inode = _inode(folder)
+        inode = inode_of(folder)
         if inode is None:
             continue
         if inode in entered:
@@ -108,14 +108,14 @@ def _below(place: str, found: Listing, entered: set[Inode | None]) -> Iterator[t
             if os.path.isdir(entry.path) if entry.is_symlink() else entry.is_dir():
                 (links if entry.is_symlink() else inner).append(entry.path)
             elif is_image(entry.name):
-                known = _inode(entry.path) if entry.is_symlink() else (inode[0], entry.inode())
+                known = inode_of(entry.path) if entry.is_symlink() else (inode[0], entry.inode())
                 yield entry.path, known or (-1, next(number))
             else:
                 found.skipped[os.path.splitext(entry.name)[1].lower()] += 1
         waiting += links[::-1] + inner[::-1]  # links last: what is there by itself has its own path
 
 
-def _inode(path: str) -> Inode | None:
+def inode_of(path: str) -> Inode | None:
     try:
         told = os.stat(path)
     except OSError:

@@ -19,6 +19,9 @@ PATH, IDENTITY, SPLIT = ("path", "file", "filename", "image"), ("identity",), ("
 LABEL, SEVERAL = ("label", "class"), ("labels", "classes")
 
 
+MARKS = {",": "comma", ";": "semicolon", "\t": "tab"}
+
+
 class ListLine(NamedTuple):
     """A line of a list: its cells by column, and where it stands, for sentences."""
 
@@ -46,6 +49,9 @@ class ImageList:
                 file, delimiter=separator, strict=True, skipinitialspace=separator != "\t", restval=""
             )
             self.header = tuple(self._rows.fieldnames or ())
+        twice = next((name for name in self.header if name and self.header.count(name) > 1), None)
+        if twice:
+            raise DataError(f"{path} has two columns {twice}; call one of them something else")
 
     def find(self, names: tuple[str, ...]) -> str | None:
         """The column that is called by the first of `names`."""
@@ -64,7 +70,12 @@ class ImageList:
             if row is None:
                 return
             number = self._rows.line_num
-            cells = {column: unguarded(row[column]) for column in self.header}
+            if any(cell.strip() for cell in row.get(None, ())):
+                raise DataError(
+                    f"{self.path} line {number} has more cells than the first line has columns; quote a cell with a "
+                    f"{MARKS[self._rows.reader.dialect.delimiter]} in it"
+                )
+            cells = {column: unguarded(row[column]).strip() for column in self.header}
             yield ListLine(f"{self.path} line {number}", number, cells)
 
     @contextmanager

@@ -185,7 +185,7 @@ def _divided(tables: Tables, spec: DataSpec) -> DataSet:
     train, test, held = tables.to_train(), tables.test, tables.holdout
     if len(tables.classes) < 2:
         found = repr(tables.classes[0]) if tables.classes else "none"
-        refuse(f"{spec.where} has a single class, {found}; give two or more to tell apart")
+        refuse(f"{spec.where} has a single class, {found}; {_inner(spec.where, tables.classes)}")
     left_out = dict(tables.left_out)
     if test is None:
         train, test = _split(train, TEST_SHARE, spec.seed, tables.by)
@@ -208,6 +208,13 @@ def _divided(tables: Tables, spec: DataSpec) -> DataSet:
             )
     asked = replace(spec, channels=tables.channels, by=tables.by, most=None)
     return corrected(DataSet(tables.name, tables.classes, tables.channels, train, held, test, asked, left_out))
+
+
+def _inner(where: str, classes: tuple[str, ...]) -> str:
+    """What to do about a single class: an archive often holds one folder, which holds them all."""
+    inside = Path(where).expanduser().joinpath(*classes)
+    within = sum(each.is_dir() for each in inside.iterdir()) if classes and inside.is_dir() else 0
+    return f"name {inside}, if its {within} folders are the classes" if within > 1 else "give two or more to tell apart"
 
 
 def corrected(data: DataSet) -> DataSet:

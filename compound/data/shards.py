@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 import os
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,8 +19,9 @@ import numpy as np
 
 from compound.bounds import bound
 from compound.data.errors import DataError
-from compound.data.folder import HOLDOUT, TEST, TRAIN, as_parts, numbered
+from compound.data.folder import as_parts, numbered
 from compound.data.members import Members, read_members
+from compound.data.parts import part_in
 from compound.data.shard_source import ShardSource, is_local, reach, said, stamp_of
 from compound.data.tables import Tables
 from compound.files import make_folder, open_regular, read_regular, write_json
@@ -94,17 +94,12 @@ def divided(shards: list[str]) -> dict[str, list[str]]:
     parts: dict[str, list[str]] = {}
     for shard in shards:
         *_, folder, name = ["", *shard.split("/")]
-        words = [set(re.split(r"[^a-z]+", each.lower())) for each in (name, folder)]
-        called = (part for given in words for part, known in PARTS.items() if given & set(known))
-        parts.setdefault(next(called, "train"), []).append(shard)
+        parts.setdefault(part_in(name) or part_in(folder) or "train", []).append(shard)
     if "train" in parts:
         return parts
     if len(parts) > 1:
         raise DataError(f"{shards[0]} and others are to validate and to test with; name shards to train on too")
     return {"train": shards}
-
-
-PARTS = {"train": TRAIN, "holdout": HOLDOUT, "test": TEST}
 
 
 def named(spec: str) -> str:

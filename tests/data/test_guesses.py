@@ -31,6 +31,11 @@ def test_labels_with_another_separator_are_no_class(photos, mark):
         open_data(listed(photos, "path,label", rows))
 
 
+def test_a_list_as_python_writes_it_is_no_class(photos):
+    with pytest.raises(DataError, match=r"looks like a list; write cat;wet"):
+        open_data(listed(photos, "path,labels", rows_of(photos, "{},\"['{}', 'wet']\"")))
+
+
 def test_a_class_may_have_a_comma_and_labels_a_semicolon(photos):
     rows = [row.replace("cat", '"cat, tabby"').replace('"cat, tabby"/', "cat/") for row in rows_of(photos, "{},{}")]
     assert open_data(listed(photos, "path,label", rows)).classes == ("cat, tabby", "dog")

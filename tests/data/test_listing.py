@@ -87,12 +87,61 @@ def test_two_rows_that_say_different_things_are_refused(photos, row, said):
     assert str(error.value).endswith(f"{photos / 'box' / '000.png'} is listed twice, {said}")
 
 
-@pytest.mark.parametrize("names", [("Training", "Testing"), ("TRAIN", "Test"), ("train", "TESTING")])
+NAMES_OF_PARTS = [("Training", "Testing"), ("TRAIN", "Test"), ("train", "TESTING"), ("trainset", "testset")]
+NAMES_OF_PARTS += [
+    ("seg_train", "seg_test"),
+    ("Train-Set", "Test-Set"),
+    ("train2017", "val2017"),
+    ("1 train", "2 test"),
+]
+
+
+@pytest.mark.parametrize("other", ["absolute", "symbolic", "hard"])
+def test_one_image_under_two_paths_of_a_list_counts_once(photos, tmp_path, other):
+    path = tmp_path / "other.png"
+    if other != "absolute":
+        (path.symlink_to if other == "symbolic" else path.hardlink_to)(photos / "box" / "000.png")
+    named = photos / "box" / "000.png" if other == "absolute" else path
+    rows = [f"{each.relative_to(photos)},{each.parent.name}" for each in sorted(photos.glob("*/*.png"))]
+    (photos / "list.csv").write_text("\n".join(["path,label", *rows, f"{named},box"]))
+    data = open_data(str(photos / "list.csv"))
+    assert len(data.train) + len(data.holdout) + len(data.test) == len(rows)
+    assert data.left_out == {f"1 row of {photos / 'list.csv'}": "each names an image again"}
+    (photos / "list.csv").write_text("\n".join(["path,label", *rows, f"{named},cat"]))
+    with pytest.raises(DataError, match=r"000.png is listed twice, .*with 'box' and 'cat'"):
+        open_data(str(photos / "list.csv"))
+
+
+@pytest.mark.parametrize("names", NAMES_OF_PARTS)
 def test_parts_are_known_in_any_case(tmp_path, names):
     for part, first in zip(names, (0, 50), strict=True):
         write_pictures(tmp_path / "photos" / part, first=first, a=6, b=6)
     data = open_data(str(tmp_path / "photos"), holdout=0)
     assert (data.classes, len(data.train), len(data.test)) == (("a", "b"), 12, 12)
+
+
+def test_a_part_may_stand_in_a_folder_of_its_own_name(tmp_path):
+    """As an archive of a part leaves it: train/train/CLASS."""
+    for part, first in (("Train", 0), ("test", 50)):
+        write_pictures(tmp_path / "photos" / part / part.lower(), first=first, a=6, b=6)
+    data = open_data(str(tmp_path / "photos"), holdout=0)
+    assert (data.classes, len(data.train), len(data.test)) == (("a", "b"), 12, 12)
+
+
+def test_classes_that_look_like_parts_are_doubted(tmp_path, capsys):
+    for name in ("lernen", "proben"):
+        write_pictures(tmp_path / name, a=5, b=5)
+    assert open_data(str(tmp_path)).classes == ("lernen", "proben")
+    assert "lernen and proben are taken for classes" in capsys.readouterr().err
+    write_pictures(tmp_path / "other", a=5, c=5)
+    open_data(str(tmp_path))
+    assert not capsys.readouterr().err
+
+
+def test_a_folder_around_all_classes_is_named(tmp_path):
+    write_pictures(tmp_path / "photos", a=5, b=5)
+    with pytest.raises(DataError, match=f"a single class, 'photos'; name {tmp_path / 'photos'}, if its 2 folders"):
+        open_data(str(tmp_path))
 
 
 def test_parts_that_are_not_known_are_named(tmp_path):

@@ -69,7 +69,7 @@ def test_every_reader_says_the_same_of_a_damaged_list(tmp_path: Path) -> None:
 
 
 def test_a_line_that_is_too_short_has_empty_cells(tmp_path: Path) -> None:
-    (tmp_path / "list.csv").write_text("path,label\na.png\n\nb.png,x,more\n")
+    (tmp_path / "list.csv").write_text("path,label\na.png\n\nb.png,x,,\n")
     given = ImageList(tmp_path / "list.csv")
     assert [(line.number, *line.cells.values()) for line in given] == [(2, "a.png", ""), (4, "b.png", "x")]
 
@@ -84,3 +84,21 @@ def test_a_runs_list_of_images_holds_no_formula(tmp_path: Path) -> None:
     found = read_seen(tmp_path / "images.csv")
     assert found is not None
     assert found.names == names
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_lists_of_spreadsheets_are_read_by_their_delimiter(tmp_path: Path, delimiter: str) -> None:
+    write_pictures(tmp_path, a=2, b=2)
+    rows = [[str(path.relative_to(tmp_path)) + " ", path.parent.name] for path in sorted(tmp_path.glob("*/*"))]
+    file = tmp_path / "list.csv"
+    file.write_text("\n".join(map(delimiter.join, [["path", "label"], *rows])))
+    assert DataSpec(str(file), holdout=0).open().classes == ("a", "b")
+    file.write_text("\n".join(map(delimiter.join, [["path", "label"], [*rows[0], " small"]])))
+    with pytest.raises(DataError, match="line 2 has more cells than the first line has columns; quote a cell"):
+        DataSpec(str(file)).open()
+
+
+def test_a_column_stands_once(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path,label,label\na.png,a,b\n")
+    with pytest.raises(DataError, match="has two columns label; call one of them something else"):
+        ImageList(tmp_path / "list.csv")
