@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from functools import lru_cache
 
-from compound.errors import TooLargeError
+from compound.errors import TooLargeError, UsageError
+from compound.machine import cores
 from compound.mapping import shown_number
 from compound.quantity import quantity, seconds
 
@@ -59,10 +60,17 @@ def check_number(name: str, value: float, most: float | None = None) -> None:
 
 
 def check_call(batch: int | None = None, threads: int | None = None) -> None:
-    """Raise `TooLargeError` where a call has more images, or more threads, than any machine takes at once."""
+    """Raise `TooLargeError` where a call has more images, or more threads, than any machine takes at once.
+
+    `UsageError` where it has none.
+    """
     for name, value, most in (("batch", batch, MOST_BATCH), ("threads", threads, MOST_THREADS)):
         if value is not None and value > most:
             raise TooLargeError(f"{name} {shown_number(value)} is too large; use at most {most:,}")
+    if batch is not None and batch < 1:
+        raise UsageError(f"batch {batch} loads nothing; use 1 or more, usually 128")
+    if threads is not None and threads < 1:
+        raise UsageError(f"threads {threads} computes nothing; use 1 or more, usually {cores()}")
 
 
 def check_sides(name: str, sides: Iterable[int]) -> None:

@@ -49,10 +49,6 @@ class Execution:
         if self.pipeline and (self.shard or self.sync_norm):
             other = "--shard" if self.shard else "--sync-norm"
             raise UsageError(f"--pipeline does not go with {other}; leave one of them out")
-        if self.batch < 1:
-            raise UsageError(f"batch {self.batch} loads nothing; use 1 or more, usually 128")
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"threads {self.threads} computes nothing; use 1 or more, usually {cores()}")
         if not (math.isfinite(self.damaged_limit) and 0 <= self.damaged_limit <= 1):
             raise UsageError(f"damaged limit {self.damaged_limit} is not a share; use 0 to 1, e.g. 0.01")
 

@@ -72,8 +72,8 @@ def network_text(found: "Diagnosis") -> str:
     """A line a layer: milliseconds and share of the possible rate of each pass, by precision; then what to look at."""
     roof = found.roof
     lines = [
-        f"{found.network} at {found.resolution} px, {found.batch} images a step, {found.threads} "
-        f"thread{'s' * (found.threads > 1)}: ms of each pass alone, and its share of the possible rate",
+        f"{found.network} at {found.resolution} px, {found.call.batch} images a step, {found.call.threads} "
+        f"thread{'s' * (found.call.threads > 1)}: ms of each pass alone, and its share of the possible rate",
         f"(fp32 {roof.flops['fp32'] / 1e9:.0f} and bf16 {roof.flops['bf16'] / 1e9:.0f} GFLOP/s, memory "
         f"{roof.bytes / 1e9:.0f} GB/s, as measured)",
         "",

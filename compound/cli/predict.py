@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -72,27 +72,25 @@ def predict(
 
     if not weights:
         in_order("predict", model, str(images[0]))
-    asked: dict[str, Any] = {
-        "weights": weights,
-        "top": top,
-        "threshold": threshold,
-        "runtime": runtime,
-        "log": log,
-        "say": note,
-    }
-    asked["execution"] = Execution(device, workers=0, batch=batch)
+    execution = Execution(device, workers=0, batch=batch)
     if coverage is not None:
         refuse_beside_coverage(weights=weights, top=top, threshold=threshold, submission=submission, log=log)
     if any(is_stream(place) for place in images):
         if len(images) > 1 or submission or coverage:
             raise UsageError(f"{images[0]} is a stream and predicted alone, without --submission and --coverage")
-        predict_stream(images[0], partial(verb.predict_frames, model, **asked), csv, json)
-        return
+        answers = partial(
+            verb.predict_frames, model,
+            weights=weights, top=top, threshold=threshold, runtime=runtime, log=log, execution=execution, say=note,
+        )  # fmt: skip
+        return predict_stream(images[0], answers, csv, json)
     if coverage is not None:
-        found = predict_sets(model, images, coverage, execution=asked["execution"], say=note)
+        found = predict_sets(model, images, coverage, execution=execution, say=note)
     else:
-        found = verb.predict(model, images, submission=submission, class_numbers=class_numbers, **asked)
-    tell(found, csv, submission, json)
+        found = verb.predict(
+            model, images, weights=weights, top=top, threshold=threshold, runtime=runtime, submission=submission,
+            class_numbers=class_numbers, log=log, execution=execution, say=note,
+        )  # fmt: skip
+    return tell(found, csv, submission, json)
 
 
 def tell(found: Predicted, csv: Path | None, submission: Path | None, json: bool) -> None:
@@ -112,7 +110,7 @@ def tell(found: Predicted, csv: Path | None, submission: Path | None, json: bool
         raise CompoundError(f"{len(found.damaged)} of {seen} images could not be read: {named}{kept}")
 
 
-def refuse_beside_coverage(**options: Any) -> None:
+def refuse_beside_coverage(**options: object) -> None:
     """Raise `UsageError` for what says how many classes are named, or of which model, in another way."""
     for name, value in options.items():
         if value is not None:

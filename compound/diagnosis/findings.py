@@ -7,6 +7,7 @@ from typing import Any
 from compound.diagnosis.implementations import NATIVE, Place, implementations
 from compound.diagnosis.layers import PRECISIONS, LayerTimes, Pass, Roof, distinct_layers, roof, time_layer
 from compound.network import Network
+from compound.runtimes import Call
 
 SLOW = 0.2  # a share of the roofline below which a pass is worth a look
 MATTERS = 0.02  # and the share of all time that it must cost
@@ -16,12 +17,11 @@ WRONG = {"fp32": 1e-3, "bf16": 5e-2}
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The layers of a network on this machine, at a batch size and a number of threads."""
+    """The layers of a network on this machine, in calls of so many images and threads."""
 
     network: str
     resolution: int
-    batch: int
-    threads: int
+    call: Call
     roof: Roof
     layers: tuple[LayerTimes, ...]
     implementations: dict[Place, str]
@@ -77,8 +77,8 @@ class Diagnosis:
         return {
             "network": self.network,
             "resolution": self.resolution,
-            "batch": self.batch,
-            "threads": self.threads,
+            "batch": self.call.batch,
+            "threads": self.call.threads,
             "roof": asdict(self.roof),
             "layers": [
                 {"layer": times.layer.name, "count": times.layer.count}
@@ -93,7 +93,7 @@ class Diagnosis:
         }
 
 
-def diagnose(network: Network, batch: int, threads: int, say: Callable[[str], None] = lambda text: None) -> Diagnosis:
+def diagnose(network: Network, call: Call, say: Callable[[str], None] = lambda text: None) -> Diagnosis:
     """Time every distinct layer of a network as training runs it, alone; about a third of a second a layer.
 
     Raises `CompoundError` where oneDNN's names cannot be had.
@@ -101,14 +101,14 @@ def diagnose(network: Network, batch: int, threads: int, say: Callable[[str], No
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
+    torch.set_num_threads(call.threads)
     try:
-        names = implementations(network, batch, threads)
-        limits, layers = roof(threads), distinct_layers(network, batch)
+        names = implementations(network, call)
+        limits, layers = roof(call.threads), distinct_layers(network, call.batch)
         times = []
         for number, layer in enumerate(layers):
             say(f"layer {number + 1} of {len(layers)}: {layer.name}")
             times.append(time_layer(layer, limits))
     finally:
         torch.set_num_threads(before)
-    return Diagnosis(network.name, network.resolution, batch, threads, limits, tuple(times), names)
+    return Diagnosis(network.name, network.resolution, call, limits, tuple(times), names)

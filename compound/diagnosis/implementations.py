@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from compound.errors import CompoundError
 from compound.network import Network
 from compound.notation import dump_network, parse_network
+from compound.runtimes import Call
 
 MARK = "compound-pass"
 NATIVE = "torch"
@@ -22,12 +23,12 @@ COMPUTING = ("convolution", "matmul", "inner_product", "batch_normalization")  #
 Place = tuple[int, str, str]  # number of the layer, precision, pass
 
 
-def implementations(network: Network, batch: int, threads: int) -> dict[Place, str]:
+def implementations(network: Network, call: Call) -> dict[Place, str]:
     """The names of implementations by the place of each layer among `distinct_layers`, its precision and pass.
 
     Raises `CompoundError` where the process fails or takes more than five minutes.
     """
-    words = [sys.executable, "-m", "compound.diagnosis.implementations", str(batch), str(threads)]
+    words = [sys.executable, "-m", "compound.diagnosis.implementations", str(call.batch), str(call.threads)]
     environment = os.environ | {"ONEDNN_VERBOSE": "1"}
     try:
         ran = subprocess.run(
@@ -57,18 +58,19 @@ def read_log(lines: Iterable[str]) -> dict[Place, str]:
     return found
 
 
-def _run(network: Network, batch: int, threads: int) -> None:
+def _run(network: Network, call: Call) -> None:
     import torch
 
     from compound.diagnosis.layers import distinct_layers, passes
 
-    torch.set_num_threads(threads)
-    for number, layer in enumerate(distinct_layers(network, batch)):
-        for (precision, name), call in passes(layer).items():
+    torch.set_num_threads(call.threads)
+    for number, layer in enumerate(distinct_layers(network, call.batch)):
+        for (precision, name), compute in passes(layer).items():
             print(MARK, number, precision, name, sep=",", flush=True)
-            call()
+            compute()
         print(MARK, number, "", "", sep=",", flush=True)  # what comes before the next pass belongs to none
 
 
 if __name__ == "__main__":
-    _run(parse_network(sys.stdin.read()), *(int(word) for word in sys.argv[1:]))
+    images, cores = map(int, sys.argv[1:])
+    _run(parse_network(sys.stdin.read()), Call(images, cores))

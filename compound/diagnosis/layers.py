@@ -17,6 +17,7 @@ from compound.measurement.timing import fastest
 from compound.network import Network
 from compound.nn import build
 from compound.nn.depthwise import Geometry, convolution_backward, goes_another_way
+from compound.runtimes import Call
 
 PASSES = ("forward", "input", "weight")
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -81,7 +82,7 @@ class Roof:
 def roof(threads: int) -> Roof:
     """What products of matrices reach in each precision, and what copying a large array reaches."""
     size = 1024
-    flops = {"fp32": peak_gflops(threads) * 1e9}
+    flops = {"fp32": peak_gflops(Call(threads=threads)) * 1e9}
     a, b = (torch.rand(size, size).bfloat16() for _ in range(2))
     flops["bf16"] = 2 * size**3 / fastest(lambda: torch.mm(a, b))
     large = torch.rand(1 << 25)

@@ -12,6 +12,7 @@ from torch.nn.functional import conv2d
 from compound import __version__
 from compound.machine import cores, instructions, processor
 from compound.measurement.timing import fastest
+from compound.runtimes import Call
 from compound.runtimes.accelerated import ended
 
 PACKAGES = ("torch", "torchvision", "timm", "onnx", "onnxruntime", "openvino")
@@ -45,13 +46,14 @@ def environment(threads: int) -> dict[str, Any]:
     }
 
 
-def peak_gflops(threads: int, seconds: float = 0.5, device: torch.device = torch.device("cpu")) -> float:
-    """The fastest single-precision operator of torch on the device, in billions of operations a second.
+def peak_gflops(call: Call, seconds: float = 0.5) -> float:
+    """The fastest single-precision operator of torch on the device of `call`, in billions of operations a second.
 
     A multiply-add is two operations. A matrix product and a 3×3 convolution run for half of `seconds` each: which of
     the libraries behind them is the faster one depends on the processor.
     """
-    torch.set_num_threads(threads)
+    torch.set_num_threads(call.threads)
+    device = call.device
     size, channels, pixels = 1024, 256, 28
     size = size if device.type == "cpu" else 8 * size  # a GPU is not filled by less
     a, b = torch.rand(size, size, device=device), torch.rand(size, size, device=device)

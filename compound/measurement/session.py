@@ -17,7 +17,7 @@ from compound.measurement.printed import table4
 from compound.measurement.subjects import Subject
 from compound.measurement.timing import TABLE_4, Timing, Turns, interleaved
 from compound.nn import lean
-from compound.runtimes import Unavailable, find_runtime, runtimes_of
+from compound.runtimes import Call, Unavailable, find_runtime, runtimes_of
 
 MEMORY = ("inference", "training", "autograd")  # whose memory is measured
 
@@ -114,16 +114,16 @@ def run_session(
     runtimes: Sequence[str],
     batches: Sequence[int] = (1,),
     *,
-    threads: int = 1,
+    call: Call = Call(),
     turns: Turns = TABLE_4,
-    device: torch.device = torch.device("cpu"),
     say: Callable[[str], None] = lambda text: None,
 ) -> Measurement:
-    """Time every subject on every runtime at every batch size, all taking turns."""
-    about, known = environment(threads), runtimes_of(device)
+    """Time every subject on every runtime at every batch size, all taking turns; `call` has the rest of each call."""
+    device = call.device
+    about, known = environment(call.threads), runtimes_of(device)
     if device.type != "cpu":
         about["device"] = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    peak = peak_gflops(threads, device=device)
+    peak = peak_gflops(call)
     calls: dict[str, Callable[[], object]] = {}
     described: dict[str, tuple[Subject, str, int, float]] = {}
     unavailable: dict[str, str] = {}
@@ -136,7 +136,7 @@ def run_session(
                 say(f"preparing {subject.name}, {runtime}, batch {batch}")
                 start = time.perf_counter()
                 try:
-                    runner = make(copy.deepcopy(subject.model), images_of(subject, batch, turns.seed), threads)
+                    runner = make(copy.deepcopy(subject.model), images_of(subject, batch, turns.seed), call.threads)
                     runner.run()
                 except Unavailable as reason:
                     unavailable[runtime] = str(reason)
@@ -145,7 +145,7 @@ def run_session(
                 described[key] = subject, runtime, batch, time.perf_counter() - start
                 calls[key] = runner.run
     timings = interleaved(calls, turns.runs, turns.rounds, turns.seed)
-    peak = max(peak, peak_gflops(threads, device=device))
+    peak = max(peak, peak_gflops(call))
     measured = tuple(
         Measured(subject, runtime, batch, timings[key], ready, peak)
         for key, (subject, runtime, batch, ready) in described.items()
@@ -158,12 +158,13 @@ def images_of(subject: Subject, batch: int, seed: int) -> torch.Tensor:
     return torch.randn(batch, subject.channels, subject.resolution, subject.resolution, generator=generator)
 
 
-def memory_fields(subject: Subject, batch: int, device: torch.device = torch.device("cpu")) -> dict[str, Any]:
+def memory_fields(subject: Subject, call: Call) -> dict[str, Any]:
     """Bytes of inference and of training, predicted and measured, in fp32.
 
     Training is a step as `compound train` takes it, and `autograd` the same of the plain model, in a loop of one's own.
     Another library's model is only measured, and has no other training than that.
     """
+    batch, device = call.batch, call.device
     images, model = images_of(subject, batch, 0).to(device), copy.deepcopy(subject.model).to(device)
     measured = {"inference": inference_peak(model, images), "autograd": training_peak(model, images, subject.classes)}
     predicted: dict[str, int] = {}

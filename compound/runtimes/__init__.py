@@ -1,6 +1,7 @@
 """What computes a network: PyTorch, and files for ONNX Runtime, OpenVINO and ExecuTorch; where its time goes."""
 
 from compound.runtimes.accelerated import runtimes_of
+from compound.runtimes.call import Call
 from compound.runtimes.graphs import Deployable, Exportable, ExportError, Input, Unavailable, graph_of
 from compound.runtimes.laps import Laps
 from compound.runtimes.optimize import Optimized, optimize
@@ -10,6 +11,7 @@ from compound.runtimes.trained import Runtime, in_torch, is_exported, open_runti
 __all__ = [
     "FORMATS",
     "RUNTIMES",
+    "Call",
     "Deployable",
     "ExportError",
     "Exportable",

@@ -1,7 +1,6 @@
 """PyTorch on an accelerator: as it is, compiled, or replayed. Networks and images are brought there and stay."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import torch
@@ -16,12 +15,16 @@ def runtimes_of(device: torch.device) -> Mapping[str, MakeRunner]:
     if device.type == "cpu":
         return RUNTIMES
     ways = {name: RUNTIMES[name] for name in ("eager", "channels-last", "compile")} | {"graphs": replayed}
-    return {name: partial(there, make, device) for name, make in ways.items()}
+    return {name: there(make, device) for name, make in ways.items()}
 
 
-def there(make: MakeRunner, device: torch.device, model: nn.Module, images: Tensor, threads: int) -> Runner:
-    """A call ends when the device has ended it."""
-    return Runner(ended(make(model.to(device), images.to(device), threads).run, device))
+def there(make: MakeRunner, device: torch.device) -> MakeRunner:
+    """A runtime of the processor on a device: a call ends when the device has ended it."""
+
+    def made(model: nn.Module, images: Tensor, threads: int) -> Runner:
+        return Runner(ended(make(model.to(device), images.to(device), threads).run, device))
+
+    return made
 
 
 def ended(call: Callable[[], Any], device: torch.device) -> Callable[[], Any]:

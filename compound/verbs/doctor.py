@@ -50,8 +50,9 @@ def doctor(
     if network is None:
         return Checkup(machine)
     from compound.diagnosis.findings import diagnose
+    from compound.runtimes import Call
 
     found = find_network(network)
     if resolution is not None:
         found = found.with_(resolution=resolution)
-    return Checkup(machine, diagnose(found, batch, threads or machine.cores, say))
+    return Checkup(machine, diagnose(found, Call(batch, threads or machine.cores), say))

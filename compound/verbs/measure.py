@@ -54,10 +54,11 @@ def measure(
     from compound.measurement import TABLE_4, memory_fields, run_session
     from compound.reporting.latency_figure import latency_plot
     from compound.reporting.picture import FILES, write_picture
-    from compound.runtimes import find_runtime, runtimes_of
+    from compound.runtimes import Call, find_runtime, runtimes_of
 
-    check_call(max(batches, default=1), threads)
     where = pick_device(device)
+    call = Call(threads=threads, device=where)
+    calls = [replace(call, batch=batch) for batch in batches]
     for runtime in runtimes:
         find_runtime(runtime, runtimes_of(where))
     if picture is not None:
@@ -67,9 +68,9 @@ def measure(
     if picture is not None and all(subject.top1 is None for subject in subjects):
         names = ", ".join(subject.name for subject in subjects)
         raise UsageError(f"no accuracy is known of {names}; for -o give runs or networks of Table 2")
-    session = run_session(subjects, runtimes, batches, threads=threads, turns=turns or TABLE_4, device=where, say=say)
+    session = run_session(subjects, runtimes, batches, call=call, turns=turns or TABLE_4, say=say)
     if memory:
-        found = tuple(memory_fields(subject, size, where) for subject in subjects for size in batches)
+        found = tuple(memory_fields(subject, each) for subject in subjects for each in calls)
         session = replace(session, memory=found)
     if picture is not None and session.measured:
         write_picture(latency_plot(session.measured), Path(picture))

@@ -13,6 +13,7 @@ from compound.diagnosis.findings import Diagnosis
 from compound.diagnosis.implementations import read_log
 from compound.diagnosis.layers import Layer, LayerTimes, Pass, Roof, distinct_layers, passes
 from compound.errors import UsageError
+from compound.runtimes import Call
 
 MINI = ZOO["efficientnet-mini"]
 SMALL = MINI.with_(resolution=16, stages=MINI.stages[:1])
@@ -74,7 +75,7 @@ def diagnosis(**changes: object) -> Diagnosis:
     precision = str(changes.pop("precision", "fp32"))
     every[precision, "weight"] = replace(good, **changes)
     layer = Layer(nn.Conv2d(8, 8, 5, padding=2, groups=8), (2, 8, 7, 7), 3)
-    return Diagnosis("net", 7, 2, 1, Roof({"fp32": 1e11, "bf16": 2e11}, 1e10), (LayerTimes(layer, every),), {})
+    return Diagnosis("net", 7, Call(2), Roof({"fp32": 1e11, "bf16": 2e11}, 1e10), (LayerTimes(layer, every),), {})
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ from compound.measurement.device import (
 from compound.measurement.machine import environment, peak_gflops
 from compound.measurement.timing import lower_quartile
 from compound.nn import build
-from compound.runtimes import RUNTIMES, Runner, Unavailable, accelerated, runtimes_of
+from compound.runtimes import RUNTIMES, Call, Runner, Unavailable, accelerated, runtimes_of
 from compound.runtimes.laps import module_laps
 from compound.runtimes.registry import eager
 from tests.kinds import slow_but
@@ -57,7 +57,7 @@ def test_an_accelerator_has_runtimes_of_its_own() -> None:
     there = runtimes_of(torch.device("cuda"))
     assert list(there) == ["eager", "channels-last", "compile", "graphs"]
     model, images = build(TINY, seed=0).eval(), torch.zeros(1, 3, 32, 32)
-    made = accelerated.there(RUNTIMES["channels-last"], torch.device("cpu"), model, images, 1)
+    made = accelerated.there(RUNTIMES["channels-last"], torch.device("cpu"))(model, images, 1)
     assert made.run().shape == (1, 1000)
     with pytest.raises(Unavailable, match="graphs needs CUDA"):
         accelerated.replayed(model, images, 1)
@@ -258,7 +258,7 @@ def test_the_environment_and_its_peak() -> None:
     about = environment(1)
     assert about["threads"] == 1
     assert about["versions"]["torch"] == torch.__version__.partition("+")[0]
-    assert peak_gflops(1, seconds=0.02) > 0.01
+    assert peak_gflops(Call(), seconds=0.02) > 0.01
 
 
 def test_other_libraries_count_as_ours() -> None:

@@ -14,6 +14,7 @@ from compound.cost import children, keeping, most_kept
 from compound.errors import BudgetError
 from compound.measurement import memory_fields, of_network
 from compound.nn import build, lean
+from compound.runtimes import Call
 from compound.scaling import RULES
 from compound.training import RECIPES
 from compound.training.memory import Crew, as_trained, fit_memory, predicted_bytes, step_bytes, with_memory
@@ -216,7 +217,7 @@ def test_plan_and_train_take_a_limit_alike():
 
 def test_measure_predicts_what_a_training_predicts():
     network = ZOO["efficientnet-mini"].with_(classes=10, channels=1)
-    found = memory_fields(of_network(network), 4)
+    found = memory_fields(of_network(network), Call(4))
     assert found["training"]["predicted"] == predicted_bytes(network, replace(RECIPES["paper"], batch=4))
     assert found["autograd"]["predicted"] == cost(network).autograd_memory(4)
     assert found["training"]["measured"] < 0.95 * found["autograd"]["measured"]
