@@ -17,7 +17,7 @@ from compound.cli.options.training import (
     with_training,
 )
 from compound.cli.plan import Activations, Fill, Latency, Macs, Memory, Params, TrainingMemory, budget_of
-from compound.cli.train import only_first, result_text
+from compound.cli.train import answer_estimate, only_first, result_text
 from compound.errors import UsageError
 from compound.verbs import fit as verb
 from compound.verbs.early import refuse_early_fit
@@ -61,11 +61,15 @@ def fit(
     budget = budget_of(1, table, **limits) if table or any(limits.values()) else None
     training = replace(training, device=where)
     refuse_early_fit(training.setup(progress=False), baseline, rule)
+    folds = folds_of(training.folds, training.group)
     images, recipe = training.opened(data)
+    setup = training.setup(not json)
+    if training.estimate:
+        ready = verb.prepare(images, budget, recipe, baseline=baseline, rule=rule, fill=fill, setup=setup, say=note)
+        return answer_estimate(ready.network, ready.images, ready.recipe, ready.setup, training.folds, json)
     fitted = verb.fit(
         images, budget, recipe, training.out,
-        baseline=baseline, rule=rule, fill=fill, setup=training.setup(not json),
-        folds=folds_of(training.folds, training.group), say=note,
+        baseline=baseline, rule=rule, fill=fill, setup=setup, folds=folds, say=note,
     )  # fmt: skip
     only_first()
-    answer(json, fitted.to_json(), result_text(fitted.trained, fitted.report))
+    return answer(json, fitted.to_json(), result_text(fitted.trained, fitted.report))

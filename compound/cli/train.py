@@ -13,7 +13,10 @@ from compound.verbs import train as verb
 from compound.verbs.given import find_network
 
 if TYPE_CHECKING:
+    from compound.data import DataSet
     from compound.evaluation import Evaluation
+    from compound.network import Network
+    from compound.training import Recipe, Setup
     from compound.verbs.train import Trained
 
 
@@ -33,12 +36,24 @@ def train(
     if resolution:
         found = found.with_(resolution=resolution)
     images, recipe = training.opened(data, found)
+    if training.estimate:
+        return answer_estimate(found, images, recipe, training.setup(not json), training.folds, json)
     trained = verb.train(
         found, images, recipe, training.out,
         setup=training.setup(not json), folds=folds_of(training.folds, training.group), say=note,
     )  # fmt: skip
     only_first()
-    answer(json, trained.to_json(), result_text(trained))
+    return answer(json, trained.to_json(), result_text(trained))
+
+
+def answer_estimate(
+    network: "Network", images: "DataSet", recipe: "Recipe", setup: "Setup", folds: int | None, json: bool
+) -> None:
+    """What the training will take, instead of it."""
+    from compound.verbs.estimate import estimate
+
+    found = estimate(network, images, recipe, setup, folds)
+    answer(json, found.to_json(), str(found))
 
 
 def only_first() -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compound.budget import Budget, Plan, save_plan
 from compound.errors import UsageError
@@ -73,6 +73,46 @@ def fit(
     `BudgetError` where no network fits, and what `compound.train` raises.
     """
     from compound.parallel import is_first
+
+    ready = prepare(data, budget, recipe, out, baseline=baseline, rule=rule, fill=fill, setup=setup, say=say)
+    network, start, setup = ready.network, ready.baseline, ready.setup
+    divided = divide(folds, ready.images, ready.recipe, setup)
+    run, images = begin(network, ready.images, ready.recipe, out, setup, say, start.name)
+    run = remembered(run, folds)
+    if is_first():  # before the training: by it a run that is resumed is known as one to write a page for
+        save_plan(run.folder / PLAN, start, ready.plan, ready.rule)
+    if divided:
+        done = finish_folds(divided, network, ready.recipe, run, images, setup, say)
+    else:
+        done = finish(run, images, setup)
+    return Fitted(done, ready.plan, write_page(done, images))
+
+
+class ToFit(NamedTuple):
+    """What is about to be trained: the network, the baseline that the rule `rule` made it of, and the plan if any."""
+
+    network: Network
+    baseline: Network
+    plan: Plan | None
+    images: "DataSet"
+    recipe: "Recipe"
+    setup: "Setup"
+    rule: str
+
+
+def prepare(
+    data: "DataSet | DataSpec | Place",
+    budget: Budget | None = None,
+    recipe: "Recipe | Place | None" = None,
+    out: Place | None = None,
+    *,
+    baseline: Network | Place | None = None,
+    rule: Rule | str | None = None,
+    fill: bool = False,
+    setup: "Setup | None" = None,
+    say: Say = silent,
+) -> ToFit:
+    """All of `fit` that comes before its run is begun; arguments and errors are those of `fit`."""
     from compound.training import Setup
 
     setup = setup or Setup()
@@ -92,13 +132,7 @@ def fit(
         setup = replace(setup, start=replace(setup.start, of=start))
     if setup.progress:
         say(plan_text(found) if found else network.table())
-    divided = divide(folds, images, recipe, setup)
-    run, images = begin(network, images, recipe, out, setup, say, start.name)
-    run = remembered(run, folds)
-    if is_first():  # before the training: by it a run that is resumed is known as one to write a page for
-        save_plan(run.folder / PLAN, start, found, rule if isinstance(rule, str) else str(rule))
-    done = finish_folds(divided, network, recipe, run, images, setup, say) if divided else finish(run, images, setup)
-    return Fitted(done, found, write_page(done, images))
+    return ToFit(network, start, found, images, recipe, setup, rule if isinstance(rule, str) else str(rule))
 
 
 def _to_show(

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 import compound
+from compound.data import open_data
 from compound.nn import read_weights
 from compound.reporting.making import commands
 from compound.training import finders, open_run
@@ -179,6 +180,22 @@ def test_fit_goes_the_whole_way(cli, yaml, photos, tmp_path):
     with Image.open(out / first["path"]) as sample:
         assert sample.size == (28, 28)
     assert first["truth"] in ("shirt", "trouser", "boot")
+
+
+@pytest.mark.long
+def test_an_estimate_says_what_it_would_take_and_writes_nothing(cli, yaml, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("compound.training.trial.Trial.seconds", lambda self, most: 0.5)
+    words = ("--recipe", yaml.parent / "recipe.yaml", "--estimate")
+    found = cli.json("fit", photos, "--baseline", yaml, "--macs", "100k", *words, "--folds", 3)
+    data = open_data(str(photos))
+    steps = len(data.train) // 16
+    assert (found["epochs"], found["steps_an_epoch"], found["batch"], found["trainings"]) == (12, steps, 16, 4)
+    assert found["seconds"] == round(0.5 * 12 * (steps + len(data.holdout) / 48) * 4)
+    assert found["macs"] <= 100e3
+    _, out, _ = cli("train", yaml, photos, *words, "--minutes", 3)
+    assert "about 3 minutes (by measured steps)" in out
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.long

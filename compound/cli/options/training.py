@@ -121,7 +121,9 @@ class TrainingOptions:
             help="What steps compute in (mixed precision); default auto: bf16 where it is clearly faster here."
         ),
     ] = None
-    teacher: Annotated[str | None, typer.Option(help="A run or .safetensors file whose answers are learned.")] = None
+    teacher: Annotated[
+        str | None, typer.Option(help="Knowledge distillation: a run or .safetensors file whose answers are learned.")
+    ] = None
     elastic: Annotated[
         str | None,
         typer.Option(help="Train smaller sizes with the network, e.g. φ=-2..0; export --phi or --macs cuts them out."),
@@ -150,21 +152,28 @@ class TrainingOptions:
     inherit: Annotated[
         str | None, typer.Option(help="Start from a run (or weights) of the network this one was scaled from.")
     ] = None
-    train: Annotated[str | None, typer.Option(help="What learns: all, head, or last:K stages.")] = None
+    train: Annotated[str | None, typer.Option(help="What learns, the rest is frozen: all, head, or last:K stages.")] = (
+        None
+    )
     norm: Annotated[str | None, typer.Option(help="Batch norm in what learns: train, eval or frozen.")] = None
     depth_decay: Annotated[
-        float | None, typer.Option(help="Each part's rate as a share of that of the part above it.")
+        float | None,
+        typer.Option(help="Layer-wise decay: each part's learning rate as a share of that of the part above it."),
     ] = None
     unfreeze: Annotated[
-        float | None, typer.Option(help="Epochs after which each next part joins in, from the head down.")
+        float | None,
+        typer.Option(help="Gradual unfreezing: epochs after which each next part joins in, from the head down."),
     ] = None
     probe_first: Annotated[
-        bool, typer.Option("--probe-first", help="Start from the best linear classifier on the frozen features.")
+        bool,
+        typer.Option(
+            "--probe-first", help="Linear probing: start from the best linear classifier on the frozen features."
+        ),
     ] = False
     class_weights: Annotated[
         str | None,
         typer.Option(
-            help="Weights of classes in the loss: balanced, a JSON file of shares, or target:DATA by --weights."
+            help="Class imbalance: weights in the loss: balanced, a JSON file of shares, or target:DATA by --weights."
         ),
     ] = None
     folds: Annotated[
@@ -180,6 +189,9 @@ class TrainingOptions:
         typer.Option(help="Also tell mlflow or wandb, repeatable; tensorboard is always told, within the run."),
     ] = ()  # type: ignore[assignment]  # Typer knows lists alone, and a dataclass takes none
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.")] = 0
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say what it will take (epochs, time, memory), and stop.")
+    ] = False
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False
     save_every: Annotated[
         str, typer.Option(help="Save within epochs too: a time such as 10m or 30s, or a number of steps.")
