@@ -7,12 +7,15 @@ from functools import cache
 from pkgutil import resolve_name
 
 import pytest
+import yaml
 from docs.snippets import PAGES, ROOT, blocks, refreshed
 from typer.main import get_command
 
 import compound
 from compound import parse_network
 from compound.cli import application
+from compound.mapping import from_mapping, to_mapping
+from compound.training import RECIPES, Recipe
 
 README = ROOT / "README.md"
 
@@ -81,6 +84,23 @@ def test_commands_of_the_readmes_tables_name_verbs_and_options_that_exist():
     for line in lines:
         words = shlex.split(line)
         assert {word for word in words if re.match(r"--?[a-z]", word)} <= known_options(words), line
+
+
+def test_the_terms_of_training_lead_to_options_and_fields_that_exist():
+    """An option belongs to the verb named in its cell, else to fit and train."""
+    text = (ROOT / "docs" / "how-to" / "training.md").read_text(encoding="utf-8")
+    rows = [row for row in text.splitlines() if row.startswith("| ")][2:]
+    assert len(rows) > 20
+    for row in rows:
+        said = re.findall(r"`([^`]+)`", row)
+        verbs = [shlex.split(one.partition("compound ")[2]) for one in said if "compound " in one]
+        known = set().union(*map(known_options, [["train"], *verbs]))
+        given = {word.partition("=")[0] for one in said for word in one.split() if word.startswith("--")}
+        assert given <= known, row
+    (block,) = blocks(ROOT / "docs" / "how-to" / "training.md", "yaml")
+    found = yaml.safe_load(block)
+    base = to_mapping(RECIPES[found.pop("base")])
+    assert from_mapping(Recipe, base | found | {"name": "mine"}, "recipe").warmup_epochs == 3
 
 
 def test_the_readme_is_two_screens():
