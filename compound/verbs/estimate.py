@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class TrainingEstimate:
     """Of a training of `network`: `seconds` in all, `folds` and all, `bytes` that a step takes by counting."""
 
     network: Network
@@ -56,7 +56,7 @@ class Estimate:
 
 def estimate(
     network: Network, images: "DataSet", recipe: "Recipe", setup: "Setup", folds: int | None = None
-) -> Estimate:
+) -> TrainingEstimate:
     """What training `network` on `images` takes here; `folds`: how many trainings cross-validate it.
 
     Steps start from nothing, which takes as long as from weights. What learns in parts only takes less. Raises what a
@@ -79,7 +79,9 @@ def estimate(
         trial = Trial(network, images, recipe, execution, precision=recipe.precision)
         passes = steps + len(images.holdout) / 3 / recipe.batch  # an image that is judged costs a third
         seconds = trial.seconds(MEASURE_SECONDS) * passes * recipe.epochs
-    return Estimate(network, recipe, steps, seconds * ((folds or 0) + 1), predicted_bytes(network, recipe), folds or 0)
+    return TrainingEstimate(
+        network, recipe, steps, seconds * ((folds or 0) + 1), predicted_bytes(network, recipe), folds or 0
+    )
 
 
 def _time_text(seconds: float) -> str:
