@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 from functools import cache
 from pkgutil import resolve_name
 
@@ -16,6 +17,7 @@ from compound import parse_network
 from compound.cli import application
 from compound.mapping import from_mapping, to_mapping
 from compound.training import RECIPES, Recipe
+from tests.data.photos import write_pictures
 
 README = ROOT / "README.md"
 
@@ -101,6 +103,19 @@ def test_the_terms_of_training_lead_to_options_and_fields_that_exist():
     found = yaml.safe_load(block)
     base = to_mapping(RECIPES[found.pop("base")])
     assert from_mapping(Recipe, base | found | {"name": "mine"}, "recipe").warmup_epochs == 3
+
+
+@pytest.mark.slow
+def test_the_readmes_call_of_fit_goes_from_photos_to_an_exported_file(tmp_path, monkeypatch, capsys):
+    """On small photos and within a small budget."""
+    monkeypatch.chdir(tmp_path)
+    write_pictures(tmp_path / "photos", cat=20, dog=20)
+    shutil.copy(next((tmp_path / "photos").rglob("*.png")), "new-photo.jpg")
+    (block,) = blocks(README, "py")
+    assert len([line for line in block.splitlines() if line]) == 5
+    exec(block.replace("200e6", "1e6"), {})
+    assert "cat" in capsys.readouterr().out
+    assert list((tmp_path / "runs").rglob("model.onnx"))
 
 
 def test_the_readme_is_two_screens():
