@@ -1,9 +1,9 @@
 """Smaller batches that give the digits of a whole chunk, so that a lone image need not be computed as one.
 
 Libraries sum in another order where a batch has another size, but not at all sizes, and mostly in what is small: linear
-layers and gates, whose rows are images. Those are filled up to `ROWS` rows, which costs nothing, and a lone image's
-small convolutions take the way of larger batches; then sizes are tried on images that leave no digit to chance. Which
-kernel runs follows from shapes alone, so what is equal on these images is equal on all.
+layers and gates, whose rows are images. Those are filled up to `ROWS` rows, which costs little, and convolutions of few
+images take the way of larger batches; then sizes are tried on images that leave no digit to chance. Which kernel runs
+follows from shapes and the number of threads alone, so what is equal on these images is equal on all.
 """
 
 import hashlib
@@ -25,15 +25,19 @@ from compound.nn.stored import digest
 from compound.notation import dump_network
 from compound.runtimes.packed import PackedConv
 
-LONG = 256  # products in a sum, up to which both ways of a convolution were found to give the same digits
-ROWS = 16  # images for which a linear layer is a product of matrices to every library, in whole vectors
+WAYS = 2  # counted up when what `SameKernels` does changes, so that older answers are not taken for its own
+LONG = 32  # products in a sum, up to which both ways of a convolution were found to give the same digits
+# Images for which a linear layer is a product of matrices to every library, in whole vectors; and from which on torch
+# gives every convolution to oneDNN.
+ROWS = 16
+SMALL = 20480  # numbers of one image's map up to which torch computes it in a loop of its own
 
 
 class SameKernels:
     """What a model computes of pooled maps, (N, C, 1, 1), is computed of N rounded up to `ROWS`, with zeros.
 
-    A lone image's convolutions, which torch sends to a loop of its own where the map is small, go to oneDNN as others.
-    The model's weights and layers must stay what they are.
+    Convolutions of few images, which torch sends to a loop of its own where the map is small or there is one thread, go
+    to oneDNN as those of many do. The model's weights and layers must stay what they are.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -42,14 +46,14 @@ class SameKernels:
         chains = [*rooms, *([classifier] if isinstance(classifier, nn.Module) else [])]
         pools = [[one for one in chain.modules() if isinstance(one, nn.AdaptiveAvgPool2d)] for chain in chains]
         self.chains = [(chain, found[0]) for chain, found in zip(chains, pools, strict=True) if len(found) == 1]
-        self._packed: dict[nn.Conv2d, PackedConv] = {}
-        self.convs = [module for module in model.modules() if isinstance(module, nn.Conv2d) and has_own_loop(module)]
+        self._packed: dict[tuple[nn.Conv2d, int], PackedConv] = {}
+        self.convs = [module for module in model.modules() if isinstance(module, nn.Conv2d) and may_be_looped(module)]
 
     @contextmanager
     def __call__(self, images: int) -> Iterator[None]:
         """Within it, every gate and the classifier fill up what their pool puts out, and cut what they put out."""
         handles = []
-        convs = self.convs if images == 1 else []
+        convs = self.convs if images < ROWS else []
         for conv in convs:
             conv.forward = partial(self._by_onednn, conv)  # type: ignore[method-assign]  # of this one alone, while it lasts
         for chain, pool in self.chains:
@@ -64,19 +68,33 @@ class SameKernels:
 
     def _by_onednn(self, conv: nn.Conv2d, x: Tensor) -> Tensor:
         """With its weights laid out once, which for a small map takes as long as the rest."""
-        if conv not in self._packed:
-            self._packed[conv] = PackedConv(conv, tuple(x.shape))
-        result: Tensor = self._packed[conv](x)
+        if not is_looped(conv, x):
+            plain: Tensor = type(conv).forward(conv, x)
+            return plain
+        packed = self._packed.get((conv, len(x)))
+        if packed is None:
+            packed = self._packed[conv, len(x)] = PackedConv(conv, tuple(x.shape))
+        result: Tensor = packed(x)
         return result
 
 
-def has_own_loop(conv: nn.Conv2d) -> bool:
-    """Whether torch computes it otherwise for one small map; the rule is in ConvParams::use_mkldnn, Convolution.cpp."""
+def may_be_looped(conv: nn.Conv2d) -> bool:
+    """Whether torch has a loop of its own for it, at some size, that sums in another order than oneDNN does."""
     usable = conv.weight.device.type == "cpu" and conv.weight.dtype == torch.float32
     usable &= not isinstance(conv, StandardisedConv2d)  # whose weights are made anew for each call
-    small = min(conv.kernel_size) <= 3 and max(conv.kernel_size) > 1
     long = conv.weight[0].numel() > LONG
-    return usable and small and long and conv.groups == 1 and torch.backends.mkldnn.is_available()
+    return usable and long and (conv.groups == 1 or is_pointwise(conv)) and torch.backends.mkldnn.is_available()
+
+
+def is_looped(conv: nn.Conv2d, x: Tensor) -> bool:
+    """Whether torch computes it of x in a loop of its own; the rule is ConvParams::use_mkldnn in Convolution.cpp."""
+    if is_pointwise(conv) and len(x) < ROWS and torch.get_num_threads() == 1:
+        return True
+    return conv.groups == 1 and min(conv.kernel_size) <= 3 and len(x) == 1 and x.numel() <= SMALL
+
+
+def is_pointwise(conv: nn.Conv2d) -> bool:
+    return conv.kernel_size == (1, 1) and max(conv.stride) == max(conv.dilation) == 1
 
 
 def filled(_module: nn.Module, _given: tuple[Tensor, ...], pooled: Tensor) -> Tensor:
@@ -113,8 +131,8 @@ def known_sizes(model: ConvNet, find: Callable[[], tuple[int, ...]]) -> tuple[in
     """
     told = {
         "sizes": dump_network(model.network), "weights": digest(model.state_dict()), "torch": torch.__version__,
-        "compound": __version__, "processor": processor(), "vectors": torch.backends.cpu.get_cpu_capability(),
-        "threads": torch.get_num_threads(),
+        "compound": __version__, "ways": WAYS, "threads": torch.get_num_threads(),
+        "processor": processor(), "vectors": torch.backends.cpu.get_cpu_capability(),
         "settings": sorted(one for one in os.environ.items() if one[0].startswith(("ONEDNN", "DNNL", "MKL"))),
     }  # fmt: skip
     asked = hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,11 +1,12 @@
 """What is served and asked: a network with seeded weights, images of mixed sizes, and the answers they must get."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,6 +25,11 @@ class Server(NamedTuple):
     process: "subprocess.Popen[bytes]"
     port: int
     log: Path
+
+    def used(self) -> float:
+        """Seconds of processor time that its threads have had."""
+        found = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(found[11]) + int(found[12])) / os.sysconf("SC_CLK_TCK")
 
     def resident(self) -> int:
         """Bytes of memory the process has now."""
@@ -65,12 +71,16 @@ def offline(model: Path, images: list[Path]) -> list[object]:
     return [one["classes"] for one in told["predictions"]]
 
 
-@contextmanager
-def serving(model: Path, log: Path, *options: str) -> Iterator[Server]:
+def serving(model: Path, log: Path, *options: str) -> AbstractContextManager[Server]:
     """`compound serve` in a process of its own, told to end as an orchestrator would."""
-    words = [sys.executable, "-m", "compound", "serve", str(model), "--port", "0", *options]
+    return running(log, "compound", "serve", str(model), "--port", "0", *options)
+
+
+@contextmanager
+def running(log: Path, module: str, *words: str) -> Iterator[Server]:
+    """A server in a process of its own, which says in its log where it listens."""
     with log.open("wb") as file:
-        process = subprocess.Popen(words, stdout=file, stderr=file)
+        process = subprocess.Popen([sys.executable, "-m", module, *words], stdout=file, stderr=file)
     try:
         while not (found := re.search(r"running on http://\S+?:(\d+)", log.read_text())):
             if process.poll() is not None:

@@ -5,7 +5,7 @@ Not torchvision for PNG: its decoder (0.29) ends the process with a segmentation
 
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import functional as F
 from compound.bounds import bound
 from compound.data.errors import DamagedImage, DataError
 from compound.data.guard import GUARD
-from compound.data.survey import JPEG, is_usual, scans
+from compound.data.survey import FEW_SCANS, JPEG, LITTLE, is_small_jpeg, is_usual, scans
 from compound.data.unpack import PIXEL_LIMIT, Pixels, Unreadable, opened, orientation, pixels_of, reason, unpacked
 
 # The operator behind torchvision.io.decode_image, which torchvision 0.29 deprecates, warning at every call. Where a
@@ -83,6 +83,9 @@ def decode_image(
     `seen` what it is, within the same `limit`, spares a second look; its header is good for one image.
     """
     with _refusing(data, channels, name):
+        if seen is None and FAST and _spares_a_look(data, limit):
+            with suppress(RuntimeError):  # which says why below
+                return to_channels(_fast(data, channels), channels)
         return to_channels(_decode(data, channels, limit, alone, seen or look(data, limit)), channels)
 
 
@@ -99,6 +102,10 @@ def decode_crop(
         smaller = _Smaller(crop, side)
         image = to_channels(_decode(data, channels, PIXEL_LIMIT, False, look(data), smaller), channels)
         return image, smaller.rectangle(*image.shape[-2:])
+
+
+def _spares_a_look(data: bytes | bytearray, limit: int) -> bool:
+    return is_small_jpeg(data) and limit >= LITTLE and bound("COMPOUND_MAX_SCANS") >= FEW_SCANS
 
 
 class _Smaller:
@@ -179,15 +186,18 @@ def _decode(
         if smaller and (times := smaller.look(header)) > 1:
             return _draft(header, channels, times)
         if FAST:
-            try:
-                # `channels` is also the operator's mode: 1 decodes only the luma of a JPEG, 3 RGB. True: EXIF.
-                image: torch.Tensor = FAST(torch.frombuffer(bytearray(data), dtype=torch.uint8), channels, True)
-                return image
-            except RuntimeError:
-                pass  # Pillow reads some of what torchvision refuses, and says better why when it does not
+            with suppress(RuntimeError):  # Pillow reads some of what torchvision refuses, or says why
+                return _fast(data, channels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return _maps(pixels_of(header))
+
+
+def _fast(data: bytes | bytearray, channels: int) -> torch.Tensor:
+    # `channels` is also the operator's mode: 1 decodes only the luma of a JPEG, 3 RGB. True: EXIF.
+    assert FAST is not None
+    image: torch.Tensor = FAST(torch.frombuffer(bytearray(data), dtype=torch.uint8), channels, True)
+    return image
 
 
 def _draft(header: Image, channels: int, times: int) -> torch.Tensor:

@@ -6,6 +6,7 @@ of empty segments the parsers of Pillow for ten seconds.
 """
 
 import re
+import struct
 
 from compound.data.unpack import EXIF, usual_tags
 
@@ -19,6 +20,14 @@ COMPILED = (b"RIFF", b"BM")
 MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither a stuffed byte, nor a restart, nor filling
 ALONE = (0x01, 0xD8)  # markers without a length, beside the restarts
 END = 0xD9
+FEW, LITTLE = 2**14, 2**16  # bytes and pixels of an image that is decoded in less than a millisecond
+FEW_SCANS, FEW_PARTS = 16, 64
+# Parts that no decoder unpacks to more than they are: of a JPEG JFIF, Adobe, tables, a frame, a comment; of a PNG all
+# but texts and profiles.
+PLAIN_SEGMENTS = frozenset((0xE0, 0xEE, 0xDB, 0xC4, 0xC0, 0xC1, 0xC2, 0xDD, 0xFE))
+FRAME = struct.Struct(">BHHB")  # of its header: bits, height, width, colours
+FRAMES = (0xC0, 0xC1, 0xC2)
+PLAIN_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"gAMA", b"sRGB", b"pHYs", b"cHRM", b"bKGD"))
 APP1, APP2, MPF = b"\xff\xe1", b"\xff\xe2", b"MPF\0"
 FTYP = b"ftyp"  # of AVIF
 
@@ -78,3 +87,48 @@ def usual_chunks(data: bytes | bytearray) -> bool:
             return True
         at += 12 + int.from_bytes(data[at : at + 4], "big")
     return len(data) <= SMALL
+
+
+def is_small(data: bytes | bytearray) -> bool:
+    """Whether an image is so small, and so plain, that it is decoded before anybody notices."""
+    if len(data) > FEW or not data.startswith(PNG):
+        return is_small_jpeg(data)
+    sides = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    return sides[0] * sides[1] <= LITTLE and _is_plain_png(data)
+
+
+def is_small_jpeg(data: bytes | bytearray) -> bool:
+    """The same of a grey or coloured JPEG, upright as it is, of which nothing else need be known to decode it."""
+    if len(data) > FEW or not data.startswith(JPEG) or data.count(SOS) > FEW_SCANS:
+        return False
+    bits, height, width, colours = FRAME.unpack_from(_frame_of(data).ljust(FRAME.size, b"\0"))
+    return bits == 8 and colours in (1, 3) and 0 < height * width <= LITTLE
+
+
+def _is_plain_png(data: bytes | bytearray) -> bool:
+    at = 8
+    for _ in range(FEW_PARTS):
+        if at >= len(data):
+            return True
+        if data[at + 4 : at + 8] not in PLAIN_CHUNKS:
+            return False
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return False
+
+
+def _frame_of(data: bytes | bytearray) -> bytes | bytearray:
+    """What a JPEG says of its frame; nothing where there are two, or more than plain parts before the first scan."""
+    at, frame = 2, data[:0]
+    for _ in range(FEW_PARTS):
+        head = data[at : at + 4]
+        if len(head) < 4 or head[0] != 0xFF:
+            break
+        if head[1] == SOS[1]:
+            return frame
+        end = at + 2 + (head[2] << 8 | head[3])
+        if head[1] not in PLAIN_SEGMENTS or (head[1] in FRAMES and frame):
+            break
+        if head[1] in FRAMES:
+            frame = data[at + 4 : end]
+        at = end
+    return data[:0]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -14,15 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Scope
-from torch import Tensor
 
 from compound import __version__
 from compound.cost import cost
 from compound.data.errors import DamagedImage
-from compound.deploy.predict import best_classes, judged
 from compound.deploy.scorelog import ScoreLog
 from compound.explanation import has_class_maps
-from compound.inference import as_probabilities, brightness_of
 from compound.reporting.drawing import Drawing
 from compound.reporting.stages import network_part
 from compound.serve import page
@@ -35,6 +31,8 @@ from compound.serve.limits import Limits, LimitsMiddleware, refuse
 from compound.serve.metrics import ServerMetrics
 from compound.serve.models import Loaded, ServedModel
 from compound.serve.recording import Recorder
+from compound.serve.said import Said
+from compound.serve.short import ShortWay
 from compound.serve.watching import Watcher
 
 PREDICT = "The most probable classes of one image, or of every image of a form."
@@ -83,37 +81,23 @@ class Desk:
         self, name: str, places: Places, loaded: Loaded, data: bytes, position: int, top: int
     ) -> Answer | DamagedImage:
         """The `top` classes of an image, or what is wrong with it."""
-        answer: Future[Tensor] = Future()
-        light = 0.0
-
-        def put(pixels: Tensor) -> None:
-            nonlocal light
-            light = brightness_of(pixels[None]).item()
-            places.submit(loaded, pixels, answer=answer)
-
-        self.decoders.decode_into(answer, loaded, data, position, put)
+        answer: asyncio.Future[Said | None] = asyncio.get_running_loop().create_future()
+        self.decoders.decode_into(
+            answer, loaded, data, position, lambda pixels: places.put(loaded, pixels, top, answer)
+        )
         try:
-            logits = await asyncio.wrap_future(answer)
+            said = await answer
         except DamagedImage as error:
             places.give_up()
             return error
-        if not logits.isfinite().all():
+        if said is None:
             return DamagedImage(f"image {position}", "the network's answer to it is not a number")
-        found = answer_to(logits, loaded, position, top)
         if not loaded.described.several:
-            await self.recorder.keep(name, found, light, len(loaded.classes))
-        return found
-
-
-def answer_to(logits: Tensor, loaded: Loaded, position: int, top: int) -> Answer:
-    """What the logits (classes,) of an image say."""
-    known, sets = loaded.described, loaded.described.sets
-    probabilities = as_probabilities(logits[None], known.several)
-    ordered = best_classes(probabilities[0], loaded.classes, len(loaded.classes) if sets else top)
-    ((score, unknown),) = judged(logits[None], known.unknown)
-    inside = sets.chosen(probabilities)[0] if sets else None
-    among = None if inside is None else classes_of([one for one in ordered if inside[one[0]]])
-    return Answer(image=position, unknown=unknown, score=score, among=among, classes=classes_of(ordered[:top]))
+            await self.recorder.keep(name, said, len(loaded.classes))
+        return Answer(
+            image=position, unknown=said.unknown, score=said.score,
+            among=None if said.among is None else classes_of(said.among), classes=classes_of(said.best),
+        )  # fmt: skip
 
 
 def make_app(
@@ -148,7 +132,7 @@ def make_app(
     def observe(scope: Scope, status: int, seconds: float) -> None:
         metrics.observe(getattr(scope.get("route"), "path", "other"), status, seconds)
 
-    return LimitsMiddleware(app, limits, token, observe)
+    return LimitsMiddleware(ShortWay(app, BareRoute), limits, token, observe)
 
 
 def add_answers(app: FastAPI, desk: Desk) -> None:

@@ -5,13 +5,14 @@ that give the digits of a whole chunk, so that nobody's answer depends on who el
 only while others are on their way.
 """
 
+import asyncio
 import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from compound.errors import CompoundError
 
+Answer = Future[Any] | asyncio.Future[Any]
 SMOOTHING = 0.1  # of the newest batch in the running mean of seconds an image
 
 
@@ -37,8 +39,11 @@ class Batchable(Protocol):
     @property
     def chunk(self) -> int: ...
 
-    def logits(self, pixels: Tensor) -> Tensor:
-        """uint8 (N, C, R, R), N up to `chunk`, to (N, classes)."""
+    def fitting(self, images: int) -> int:
+        """How many of so many that wait to take, up to `chunk`: it may be cheaper to leave some for the next batch."""
+
+    def answers(self, pixels: Tensor, asked: Sequence[Any]) -> Sequence[Any]:
+        """Of uint8 (N, C, R, R), N up to `chunk`, one each; `asked` is what each came with."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +52,9 @@ class Job:
 
     network: Batchable | None
     pixels: Tensor | None
+    asked: Any = None
     call: Callable[[], Any] | None = None
-    answer: Future[Any] = field(default_factory=Future)
+    answer: Answer = field(default_factory=Future)
     since: float = field(default_factory=time.perf_counter)
 
 
@@ -58,9 +64,13 @@ class Places:
     def __init__(self, batcher: "Batcher", images: int) -> None:
         self.batcher, self.left = batcher, images
 
-    def submit(self, network: Batchable, pixels: Tensor, answer: Future[Tensor] | None = None) -> Future[Tensor]:
-        """The logits (classes,) of one image (C, R, R); they become the `answer`, if there is one already."""
-        return self.batcher.submit(network, pixels, self, answer)
+    def submit(self, network: Batchable, pixels: Tensor, asked: Any = None) -> Future[Any]:
+        """What the network answers to one image (C, R, R)."""
+        return self.batcher.submit(network, pixels, self, asked)
+
+    def put(self, network: Batchable, pixels: Tensor, asked: Any, answer: "asyncio.Future[Any]") -> None:
+        """The same, as the `answer` of an event loop, which is woken once for all answers of a batch."""
+        self.batcher.put(Job(network, pixels, asked, answer=answer), self)
 
     def call(self, function: Callable[[], Any]) -> Future[Any]:
         """The result of `function`, computed between batches."""
@@ -115,14 +125,18 @@ class Batcher:
                 self._changed.notify()
 
     def submit(
-        self, network: Batchable, pixels: Tensor, places: Places | None = None, answer: Future[Tensor] | None = None
-    ) -> Future[Tensor]:
-        """The logits (classes,) of one image (C, R, R)."""
-        return self._put(Job(network, pixels, answer=answer or Future()), places)
+        self, network: Batchable, pixels: Tensor, places: Places | None = None, asked: Any = None
+    ) -> Future[Any]:
+        """What the network answers to one image (C, R, R)."""
+        answer: Future[Any] = Future()
+        self.put(Job(network, pixels, asked, answer=answer), places)
+        return answer
 
     def call(self, function: Callable[[], Any], places: Places | None = None) -> Future[Any]:
         """The result of `function`, computed between batches."""
-        return self._put(Job(None, None, function), places)
+        answer: Future[Any] = Future()
+        self.put(Job(None, None, call=function, answer=answer), places)
+        return answer
 
     def give_up(self, places: Places) -> None:
         """One image of the places does not come."""
@@ -137,14 +151,13 @@ class Batcher:
             self._changed.notify()
         self._thread.join()
 
-    def _put(self, job: Job, places: Places | None) -> Future[Any]:
+    def put(self, job: Job, places: Places | None) -> None:
         with self._changed:
             self._came(places)
             if self._ended:
                 raise Busy("the server is ending; ask again in a moment")
             self._jobs.append(job)
             self._changed.notify()
-        return job.answer
 
     def _came(self, places: Places | None) -> None:
         if places and places.left:
@@ -153,17 +166,16 @@ class Batcher:
 
     def _run(self) -> None:
         while batch := self._next():
-            jobs = [job for job in batch if job.answer.set_running_or_notify_cancel()]
+            jobs = [job for job in batch if _is_awaited(job.answer)]
             begun = time.perf_counter()
             try:
-                for job, result in zip(jobs, _compute(jobs), strict=True):
-                    job.answer.set_result(result)
+                told = list(zip([job.answer for job in jobs], _compute(jobs), strict=True))
             except BaseException as error:  # it belongs to those who asked; the queue goes on
-                for job in jobs:
-                    if not job.answer.done():
-                        job.answer.set_exception(error)
+                hand_out([(job.answer, error) for job in jobs])
             else:
+                hand_out(told)
                 self._note(len(jobs), time.perf_counter() - begun)
+                del told
             del batch, jobs  # a waiting thread keeps no images alive
 
     def _note(self, images: int, seconds: float) -> None:
@@ -192,14 +204,44 @@ class Batcher:
                     if self._jobs[0].network is not first.network:
                         break
                     batch.append(self._jobs.popleft())
+            for job in reversed(batch[first.network.fitting(len(batch)) :]):
+                self._jobs.appendleft(job)
+                batch.pop()
             return batch
 
 
-def _compute(jobs: list[Job]) -> list[Any]:
+def _compute(jobs: list[Job]) -> Sequence[Any]:
     if not jobs:
         return []
     if jobs[0].call is not None:
         return [jobs[0].call()]
     assert jobs[0].network is not None
     pixels = torch.stack([job.pixels for job in jobs if job.pixels is not None])
-    return list(jobs[0].network.logits(pixels).unbind())
+    return jobs[0].network.answers(pixels, [job.asked for job in jobs])
+
+
+def _is_awaited(answer: Answer) -> bool:
+    return not answer.cancelled() if isinstance(answer, asyncio.Future) else answer.set_running_or_notify_cancel()
+
+
+def hand_out(told: Sequence[tuple[Answer, Any]]) -> None:
+    """Give each its result, or the error in place of one. Every event loop is woken once, and from another thread."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[Answer, Any]]] = {}
+    for answer, result in told:
+        if isinstance(answer, asyncio.Future):
+            loops.setdefault(answer.get_loop(), []).append((answer, result))
+        else:
+            _settle([(answer, result)])
+    for loop, those in loops.items():
+        with suppress(RuntimeError):  # it has ended, and nobody waits
+            loop.call_soon_threadsafe(_settle, those)
+
+
+def _settle(told: Sequence[tuple[Answer, Any]]) -> None:
+    for answer, result in told:
+        if answer.done():  # whoever asked has gone
+            continue
+        if isinstance(result, BaseException):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)

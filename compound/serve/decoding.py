@@ -3,21 +3,27 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from compound.data.decode import FirstBytes, look
+from compound.data.decode import BYTES_OF_OTHERS, FirstBytes, look
 from compound.data.errors import DamagedImage
+from compound.data.survey import LITTLE, is_small
+from compound.serve.batching import hand_out
 from compound.serve.limits import Limits
 
 
 class Decoding(Protocol):
-    def decode(self, data: bytes, name: str, pixels: int, seen: FirstBytes) -> Tensor:
+    @property
+    def resolution(self) -> int:
+        """R, in pixels."""
+
+    def decode(self, data: bytes, name: str, pixels: int, seen: FirstBytes | None) -> Tensor:
         """Encoded bytes to uint8 (C, R, R); raises `DamagedImage`."""
 
 
@@ -28,6 +34,7 @@ class Decoders:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self.used = self.largest = 0  # bytes, now and ever
+        self._takes_small = limits.pixels >= LITTLE and limits.decoding >= BYTES_OF_OTHERS * LITTLE  # any of them
         self._changed = threading.Condition()
         self._threads = ThreadPoolExecutor(torch.get_num_threads(), "compound-decoder")
 
@@ -37,19 +44,30 @@ class Decoders:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def decode_into(
-        self, answer: Future[Tensor], network: Decoding, data: bytes, position: int, put: Callable[[Tensor], object]
+        self,
+        answer: "asyncio.Future[Any]",
+        network: Decoding,
+        data: bytes,
+        position: int,
+        put: Callable[[Tensor], object],
     ) -> None:
         """`put` the image where it becomes the `answer`, straight from the thread that decodes it; who asked is not
-        woken in between. What goes wrong is the answer, too."""
+        woken in between. What goes wrong is the answer, too. A small one takes less time than a thread takes to wake,
+        so it is decoded here."""
 
         def work() -> None:
             try:
                 put(self._decoded(network, data, f"image {position}"))
             except BaseException as error:
-                if answer.set_running_or_notify_cancel():
-                    answer.set_exception(error)
+                hand_out([(answer, error)])
 
-        self._threads.submit(work)
+        if self._takes_small and network.resolution**2 <= LITTLE and is_small(data):
+            try:
+                put(network.decode(data, f"image {position}", self.limits.pixels, None))
+            except Exception as error:
+                answer.set_exception(error)
+        else:
+            self._threads.submit(work)
 
     def _decoded(self, network: Decoding, data: bytes, name: str) -> Tensor:
         pixels = self.limits.pixels

@@ -1,6 +1,7 @@
 """What the server counts, for Prometheus."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -32,8 +33,13 @@ class ServerMetrics:
         self.waiting = Gauge("compound_waiting", "Images admitted, unanswered", ["model"], registry=self.registry)
 
     def observe(self, path: str, status: int, seconds: float) -> None:
-        self.requests.labels(path, status).inc()
-        self.seconds.labels(path).observe(seconds)
+        counted, timed = self._of_path(path, status)
+        counted.inc()
+        timed.observe(seconds)
+
+    @lru_cache(maxsize=256)  # noqa: B019 (as long as the server)
+    def _of_path(self, path: str, status: int) -> tuple[Counter, Histogram]:
+        return self.requests.labels(path, status), self.seconds.labels(path)
 
     def answered(self, model: str, one: Scored, classes: int) -> None:
         """An answer of a model with so many classes: each class is a series, and Prometheus keeps all of them."""

@@ -3,6 +3,7 @@
 import io
 import logging
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,8 +24,10 @@ from compound.network import Network
 from compound.nn import ConvNet, Weights, load_weights
 from compound.runtimes import Runtime
 from compound.serve.batching import Batcher
+from compound.serve.said import Said, said_of
 
 LOG = logging.getLogger("uvicorn.error")
+FULL = 0.75  # of a size, from where it pays to fill it up rather than to compute fewer
 Stamp = tuple[tuple[int, int, int], ...]
 
 
@@ -49,12 +52,27 @@ class Loaded:
         return self.classifier.network
 
     @property
+    def resolution(self) -> int:
+        return self.network.resolution
+
+    @property
     def channels(self) -> int:
         return self.classifier.channels
 
-    def decode(self, data: bytes, name: str, pixels: int, seen: FirstBytes) -> Tensor:
+    def decode(self, data: bytes, name: str, pixels: int, seen: FirstBytes | None) -> Tensor:
         """Encoded bytes to uint8 (C, R, R), as the network takes it; raises `DamagedImage`."""
         return Preprocessing.of(self.network).resize(decode_image(data, self.channels, name, pixels, seen=seen))
+
+    def fitting(self, images: int) -> int:
+        """As many as fill a size, and leave some for the next batch, where the next size would be a quarter empty."""
+        sizes = (*self.classifier.sizes, self.chunk)
+        above = next((size for size in sizes if size >= images), self.chunk)
+        below = max((size for size in sizes if size <= images), default=images)
+        return images if images >= FULL * above else below
+
+    def answers(self, pixels: Tensor, asked: Sequence[int]) -> list[Said | None]:
+        """Of uint8 (N, C, R, R), each `asked` for so many classes; None of what is answered with no numbers."""
+        return said_of(self.logits(pixels), pixels, self.described, asked)
 
     def logits(self, pixels: Tensor) -> Tensor:
         """uint8 (N, C, R, R) to (N, classes)."""

@@ -10,8 +10,10 @@ import json
 import logging
 import termios
 from array import array
+from typing import Any
 
 import h11
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from compound.serve.limits import Limits
@@ -23,6 +25,20 @@ NO_HTTP = {"error": "this is no request in HTTP/1.1; send one: curl --form image
 PATIENCE = 4  # times that a request which the server does not come to read gets its time again
 
 
+class JoinedAnswers(h11.Connection):
+    """Gives the head of an answer together with what follows it, so that both are sent by one call of the system."""
+
+    _head = b""
+
+    def send(self, event: h11.Event) -> bytes | None:  # type: ignore[override]  # overloads there, by the kind of event
+        sent = super().send(event)
+        if isinstance(event, h11.Response):
+            self._head = sent or b""
+            return b""
+        head, self._head = self._head, b""
+        return head + sent if sent is not None else None
+
+
 class Impatient(H11Protocol):
     """uvicorn's protocol with a time limit for a whole request, and another for whoever does not take his answer."""
 
@@ -30,6 +46,10 @@ class Impatient(H11Protocol):
     reading: asyncio.TimerHandle | None = None
     writing: asyncio.TimerHandle | None = None
     ended = False  # no more will come, but what has come is to be answered
+
+    def __init__(self, config: uvicorn.Config, *given: Any, **named: Any) -> None:
+        super().__init__(config, *given, **named)
+        self.conn = JoinedAnswers(h11.SERVER, self.conn._max_incomplete_event_size)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # it serves TCP, which has no other transport
         super().connection_made(transport)

@@ -5,8 +5,8 @@ import logging
 
 from compound.deploy.scorelog import Scored, ScoreLog
 from compound.errors import CompoundError
-from compound.serve.answers import Answer
 from compound.serve.metrics import ServerMetrics
+from compound.serve.said import Said
 
 LOG = logging.getLogger("uvicorn.error")
 
@@ -18,10 +18,10 @@ class Recorder:
         self.metrics, self.log = metrics, log
         self.failing = False
 
-    async def keep(self, model: str, answer: Answer, light: float, classes: int) -> None:
-        """An answer to an image as bright as `light`, from 0 to 1, of a model that knows so many classes."""
-        best = answer.classes[0]
-        one = Scored(best.name, best.probability, answer.score, answer.unknown, light)
+    async def keep(self, model: str, said: Said, classes: int) -> None:
+        """What a model said of an image, which knows so many classes."""
+        _, name, probability = said.best[0]
+        one = Scored(name, probability, said.score, said.unknown, said.light)
         self.metrics.answered(model, one, classes)
         if self.log is None:
             return

@@ -16,12 +16,15 @@ class Doubling:
         self.chunk, self.sizes = chunk, list[int]()
         self.open = threading.Event()
 
-    def logits(self, pixels: Tensor) -> Tensor:
+    def fitting(self, images: int) -> int:
+        return images
+
+    def answers(self, pixels: Tensor, asked: object) -> list[Tensor]:
         self.open.wait(100)
         self.sizes.append(len(pixels))
         if (pixels == 66).any():
             raise ValueError("66")
-        return 2 * pixels.flatten(1)
+        return list((2 * pixels.flatten(1)).unbind())
 
 
 @pytest.fixture

@@ -63,6 +63,8 @@ async def together(server: Running, data: bytes, count: int, busy: threading.Eve
 class Slow:
     """Counts the bytes that are admitted at once."""
 
+    resolution = 8
+
     def __init__(self) -> None:
         self.inside = self.most = 0
         self.lock = threading.Lock()

@@ -26,8 +26,7 @@ from compound.errors import UsageError
 from compound.execution import Execution
 from compound.nn import Unknown, Weights, load_weights
 from compound.serve import Address, Limits, check_address, protocol
-from compound.serve.app import answer_to
-from compound.serve.models import Loaded
+from compound.serve.said import said_of
 from compound.serve.server import name_places
 from tests.serve.conftest import CLASSES, Running, Start, write_weights
 
@@ -249,9 +248,9 @@ def test_a_changed_file_is_taken_up_and_a_broken_one_is_not(start: Start, images
 def test_of_several_labels_each_class_has_a_probability_of_its_own() -> None:
     """Of an exported file, which may be of such a network; weights are refused where one label is meant."""
     described = Weights(ZOO["efficientnet-mini"].with_(classes=3), ("a", "b", "c"), several=True)
-    loaded = Loaded(Mock(), described, 1, "onnxruntime", "fp32", None, "cpu")
-    answer = answer_to(torch.tensor([2.0, 0.0, 2.0]), loaded, 0, 2)
-    assert [(one.name, round(one.probability, 4)) for one in answer.classes] == [("a", 0.8808), ("c", 0.8808)]
+    (said,) = said_of(torch.tensor([[2.0, 0.0, 2.0]]), torch.zeros(1, 3, 2, 2, dtype=torch.uint8), described, [2])
+    assert said is not None
+    assert [(name, round(probability, 4)) for _, name, probability in said.best] == [("a", 0.8808), ("c", 0.8808)]
 
 
 def test_a_stranger_is_said_to_be_one(start: Start, images: list[Path], tmp_path: Path) -> None:
