@@ -20,7 +20,8 @@ def serve(
     host: Annotated[str, typer.Option(help="Any but this machine's own needs a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8080,
     token: Annotated[
-        str | None, typer.Option(envvar="COMPOUND_TOKEN", help="What clients must send; better in the environment.")
+        str | None,
+        typer.Option(envvar="COMPOUND_TOKEN", help="What clients must send, of 16 letters or more."),
     ] = None,
     runtime: Annotated[
         str, typer.Option(help="auto: what `compound export --to auto` chose, else torch; torch.")

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from cli.conftest import Cli
 
+from compound.serve.server import SHORTEST_TOKEN
+
 ROOT = Path(__file__).parents[2]
 FILES = ("Containerfile", "Containerfile.train")
 
@@ -38,3 +40,15 @@ def test_the_server_starts_on_a_model_and_asks_for_a_token(cli: Cli, monkeypatch
     code, _, said = cli(*entry[1:], *command)
     assert code == 2
     assert "token" in said
+
+
+def test_tokens_that_are_shown_are_made_or_long_enough() -> None:
+    """A server refuses short ones, and a page that shows one is pasted as it is."""
+    pages = [ROOT / "Containerfile", ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    found = [
+        token
+        for page in pages
+        for token in re.findall(r"(?:COMPOUND_TOKEN=|Bearer |--token )([^\s\"`]+)", page.read_text(encoding="utf-8"))
+    ]
+    assert len(found) >= 3
+    assert all(token.startswith("$") or len(token) >= SHORTEST_TOKEN for token in found), found

@@ -25,6 +25,16 @@ def test_the_page_of_verbs_is_current_and_whole():
         assert f"\n## {verb}" in text
 
 
+def test_the_gallery_is_current_and_light():
+    made = script("make_gallery")
+    assert (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8") == made.text(), (
+        "run: python scripts/make_gallery.py"
+    )
+    pictures = {path.stem: path.stat().st_size for path in made.PICTURES.iterdir()}
+    assert set(pictures) == {one.name for one in made.GALLERY}
+    assert sum(pictures.values()) < 300_000
+
+
 def test_the_evidence_is_what_the_result_files_say():
     made = script("make_evidence")
     assert (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8") == made.page(), (
