@@ -17,7 +17,7 @@ help:
 	@echo "make check        lint, types, floors and the tests that take no half second: in 90 seconds, before every commit"
 	@echo "make base         an install without extras, in an environment of its own: it plans, and needs no torch"
 	@echo "make dist         a wheel and an sdist in build/dist, checked and each tried in an empty environment"
-	@echo "make minimum      the same with the lowest versions of dependencies"
+	@echo "make minimum      the same with the lowest versions of dependencies; those of the extras are resolved"
 	@echo "make coverage     the lines that the ordinary tests reach, in build/coverage.txt"
 	@echo "make test         lint, types, floors, the ordinary tests and the documentation"
 	@echo "make docs         the documentation, in build/site"
@@ -64,13 +64,20 @@ base:
 	cd build/base && bin/python $(CURDIR)/scripts/base_install.py bin/compound
 	rm -rf build/base
 
-# The same with the lowest versions that pyproject.toml allows.
+# The same with the lowest versions that pyproject.toml allows. Those of the extras are resolved, not installed: torch
+# alone is gigabytes. ExecuTorch's own lowest needs newer NumPy and Matplotlib than the others do.
+RESOLVED := train shards search deploy serve hub draw coreml
 minimum:
 	rm -rf build/minimum
 	$(PYTHON) -m venv build/minimum
 	$(PYTHON) scripts/minimum_versions.py > build/minimum/constraints.txt
 	build/minimum/bin/python -m pip --disable-pip-version-check install --quiet --constraint build/minimum/constraints.txt .
 	cd build/minimum && bin/python $(CURDIR)/scripts/base_install.py bin/compound
+	for extra in $(RESOLVED); do \
+		$(PYTHON) scripts/minimum_versions.py train $$extra > build/minimum/$$extra.txt && \
+		build/minimum/bin/python -m pip --disable-pip-version-check install --quiet --dry-run --ignore-installed \
+			--constraint build/minimum/$$extra.txt ".[$$extra]" || exit 1; \
+	done
 	rm -rf build/minimum
 
 # What an index would get: both files, their metadata, and an install of each in an environment of its own, with the

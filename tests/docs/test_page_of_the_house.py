@@ -132,6 +132,8 @@ def test_no_docstring_cites_a_file_that_is_not_here():
         text = path.read_text(encoding="utf-8")
         for found in cited.findall(text):
             assert (ROOT / found).exists(), f"{path.relative_to(ROOT)} cites {found}"
+    for path in (one for room in ("compound", "tests", "benchmarks", "scripts") for one in (ROOT / room).rglob("*.py")):
+        text = path.read_text(encoding="utf-8")
         assert not re.search(r"\b(DESIGN|TARGETS|PEERS|PAPER|STYLE)\.md\b", text), path
 
 

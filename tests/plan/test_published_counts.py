@@ -1,4 +1,4 @@
-"""Counted parameters and MACs against figures from outside: the references of PAPER.md, sections 2 and 7.
+"""Counted parameters and MACs of EfficientNets (Table 2 of Tan & Le 2019) and of others, against figures from outside.
 
 They were counted by other programs (timm, torchvision, the official code), not by the one under test.
 """
