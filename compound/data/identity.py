@@ -45,6 +45,20 @@ def of_files(paths: Sequence[str]) -> Hashes:
     return np.array([_of_file(path) for path in paths], dtype=np.uint64)
 
 
+def of_content(data: bytes) -> int:
+    """Of a file that holds `data`."""
+    size = len(data)
+    parts = [size.to_bytes(8, "little")]
+    if size <= WHOLE:
+        return of_bytes([*parts, data])
+    return of_bytes([*parts, *(data[start : start + PIECE] for start in _pieces(size))])
+
+
+def _pieces(size: int) -> list[int]:
+    """Where those start of a file that is not read whole: pixels are compressed, so that they tell images apart too."""
+    return [(size - PIECE) * i // (PIECES - 1) for i in range(PIECES)]
+
+
 def stamp(path: str) -> str:
     """Size, time of change and inode of a file: another one, or one written again, has another stamp."""
     try:
@@ -67,8 +81,8 @@ def _of_file(path: str) -> int:
         parts = [size.to_bytes(8, "little")]
         if size <= WHOLE:
             parts.append(os.read(file, size))
-        else:  # pixels are compressed, so that pieces tell images apart as well as the whole does
-            parts += [os.pread(file, PIECE, (size - PIECE) * i // (PIECES - 1)) for i in range(PIECES)]
+        else:
+            parts += [os.pread(file, PIECE, start) for start in _pieces(size)]
         return of_bytes(parts)
     except OSError:
         return _of_name(path)

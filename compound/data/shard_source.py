@@ -11,7 +11,7 @@ import torch
 from compound.data.chance import Hashes
 from compound.data.decode import decode_image
 from compound.data.errors import DamagedImage, DataError
-from compound.data.identity import of_bytes, of_names, stamp
+from compound.data.identity import of_bytes, of_content, of_names, stamp
 from compound.data.members import HEADER
 from compound.data.source import Labels, Source, packed, unpacked
 from compound.errors import CompoundError
@@ -40,6 +40,12 @@ class ShardSource(Source):
         within = [shard.rpartition("/")[2] for shard in self._shards]
         names = [f"{within[shard]}/{self._name(i)}" for i, shard in enumerate(self._places[:, 0].tolist())]
         return of_names(names)
+
+    def contents(self) -> Hashes | None:
+        """As `identities` of files with what the members hold; None where these lie elsewhere, for it reads them."""
+        if not is_local(reach(self._shards[0])[0]):
+            return None
+        return np.array([of_content(self._read(i)[HEADER:]) for i in range(len(self))], dtype=np.uint64)
 
     def version(self) -> str:
         stamps = [stamp_of(*reach(shard))[1].encode() for shard in self._shards]

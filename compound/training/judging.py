@@ -8,14 +8,26 @@ from pathlib import Path
 import numpy as np
 
 from compound.data import DataSet, DataSpec, Source, subset
+from compound.data.chance import Hashes
 from compound.data.errors import AbsentData
 from compound.data.open import read_tables
+from compound.data.shard_source import ShardSource
 from compound.data.source import Labels
 from compound.errors import UsageError
 from compound.training.final import refuse_look
 from compound.training.relabelling import as_classes, relabelled
 from compound.training.run import Run, open_run
-from compound.training.seen import Changes, Seen, read_seen, recalled
+from compound.training.seen import (
+    BY_CONTENT,
+    FIRST,
+    WEIGHTS,
+    Changes,
+    Seen,
+    list_beside,
+    read_seen,
+    recalled,
+    told_apart,
+)
 
 
 @dataclass(frozen=True)
@@ -87,19 +99,18 @@ def parts_as_in(models: Sequence[str | Path | None], data: DataSet) -> tuple[Dat
     So no test image is one that given weights have learned.
     """
     said = []
-    for run in filter(None, [run_of(model) for model in models if model is not None]):
-        seen = read_seen(run.images)
+    for model in models:
+        seen = learned_by(model)
         if seen is None or not _learned(seen, data):
             continue
         data, _ = recalled(seen, data, new=True)
-        said.append(f"the parts are those of {run.path}, which trained on some of the images")
+        said.append(f"the parts are those of {model}, which trained on some of the images")
     return data, said
 
 
 def unlearned(model: str | Path, source: Source) -> Source:
-    """`source` without what the run of `model`, if it is one, trained on."""
-    run = run_of(model)
-    seen = read_seen(run.images) if run is not None else None
+    """`source` without what `model` trained on, where that is known."""
+    seen = learned_by(model)
     if seen is None or not len(source):
         return source
     rows = np.flatnonzero(~np.isin(source.identities(), seen.of("train")))
@@ -113,11 +124,11 @@ def _learned(seen: Seen, data: DataSet) -> bool:
     return any(bool(np.isin(source.identities(), known).any()) for source, known in pairs)
 
 
-def images_to_judge(asked: AskedImages, run: Run | None = None) -> Judged:
+def images_to_judge(asked: AskedImages, run: Run | None = None, model: str | Path | None = None) -> Judged:
     """The run's test images where its own data is asked for; else the test part of a set or, without one, all of it.
 
-    Images that `run` trained on or held out are left out. Raises `UsageError` where none is left, where the network
-    knows other classes, and for a look at a run's test images that is one too many or too early.
+    Images that `run`, or the `model` of no run, trained on or held out are left out. Raises `UsageError` where none is
+    left, where the network knows other classes, and for a look at test images that is one too many or too early.
     """
     spec = asked.spec
     if run is not None and same_place(spec, run.spec):
@@ -131,32 +142,65 @@ def images_to_judge(asked: AskedImages, run: Run | None = None) -> Judged:
         found = tables.test if tables.test is not None else tables.to_train()
         source = relabelled(found, tables.classes, asked.classes, asked.several, spec.where)
         judged = Judged(tables.name, source, "its test part" if tables.test is not None else "all of it")
-    return unseen(judged, run, asked)
+    return unseen(judged, run, asked, model)
 
 
-def unseen(judged: Judged, run: Run | None, asked: AskedImages) -> Judged:
-    """`judged` without the images that the run trained on or held out. Raises `UsageError` as `images_to_judge`."""
-    seen = read_seen(run.images) if run is not None else None
-    if run is None:
-        return judged
+def unseen(judged: Judged, run: Run | None, asked: AskedImages, model: str | Path | None = None) -> Judged:
+    """`judged` without the images that the network trained on or held out. Raises `UsageError` as `images_to_judge`."""
+    learner, seen = str(run.path if run else model), learned_by(run or model)
     if seen is None:
-        doubt = f"which of it {run.path} trained on is not known, as it is a run of an older version"
+        doubt = _doubt(run, model)
+        return replace(judged, said=f"{judged.said}; {doubt}") if doubt else judged
+    identities, data = identities_as(seen, judged.source), judged.data
+    if identities is None:
+        doubt = f"which of it {learner} trained on cannot be told, for it knows its images by {seen.apart}"
         return replace(judged, said=f"{judged.said}; {doubt}")
-    identities, data = judged.source.identities(), judged.data
-    if np.isin(identities, seen.of("test")).any():
+    if run and np.isin(identities, seen.of("test")).any():
         refuse_look(run, asked.final, asked.again)
     if data is not None:
-        rest = np.flatnonzero(~np.isin(data.holdout.identities(), seen.of("train")))
+        held = identities_as(seen, data.holdout)
+        rest = np.flatnonzero(~np.isin(data.holdout.identities() if held is None else held, seen.of("train")))
         data = replace(data, holdout=subset(data.holdout, rest))
     known = np.isin(identities, np.concatenate([seen.of("train"), seen.of("holdout")]))
     if known.all():
-        raise UsageError(f"{run.path} trained on every image of {judged.name}; name data that it did not train on")
+        raise UsageError(f"{learner} trained on every image of {judged.name}; name data that it did not train on")
     if not known.any():
         return replace(judged, data=data)
     rows = np.flatnonzero(~known)
     source = subset(judged.source, rows)
-    said = f"{judged.said} but for {known.sum():,} that {run.path} trained on or held out"
+    said = f"{judged.said} but for {known.sum():,} that {learner} trained on or held out"
     return Judged(judged.name, source, said, False, data and replace(data, test=source), rows)
+
+
+def learned_by(model: Run | str | Path | None) -> Seen | None:
+    """The images that a run, or weights that came of one, learned; None where nothing says so."""
+    if model is None:
+        return None
+    run = model if isinstance(model, Run) else run_of(model)
+    if run is not None:
+        return read_seen(run.images)
+    return read_seen(list_beside(Path(str(model)))) if Path(str(model)).exists() else None
+
+
+def _doubt(run: Run | None, model: str | Path | None) -> str:
+    """What is said of a network that does not know what it learned; nothing of one that others published."""
+    if run is not None:
+        return f"which of it {run.path} trained on is not known, as it is a run of an older version"
+    path = Path(str(model or ""))
+    ours = (path.is_file() and path.suffix == ".safetensors") or (path / WEIGHTS).is_file()
+    return f"which of it {model} trained on is not known, as no run stands beside it" if model and ours else ""
+
+
+def identities_as(seen: Seen, source: Source) -> Hashes | None:
+    """What each image is, told apart as those that were `seen`; None where they cannot be."""
+    identities = source.identities()
+    names = [source.path(i) for i in range(min(len(source), FIRST))]
+    apart = told_apart(names, identities)
+    if apart == seen.apart or np.isin(identities, seen.identities).any():
+        return identities
+    if isinstance(source, ShardSource) and seen.apart == BY_CONTENT:
+        return source.contents()
+    return None
 
 
 def _own(run: Run, spec: DataSpec, asked: AskedImages) -> Judged:

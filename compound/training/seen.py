@@ -6,6 +6,7 @@ So no accuracy includes an image that was trained on, whatever came, went or was
 import csv
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from compound.bounds import bound
 from compound.data import DataError, DataSet, Source, subset
 from compound.data.chance import Hashes
-from compound.data.identity import names_within
+from compound.data.identity import names_within, of_names
 from compound.data.shard_source import ShardSource
+from compound.data.shards import SUFFIX
 from compound.data.source import Labels, concatenated
 from compound.documents import csv_text, unguarded
 from compound.errors import UsageError
@@ -25,6 +27,10 @@ from compound.files import read_regular, stands, write_bytes
 
 PARTS = ("train", "holdout", "test")
 IDENTITY = re.compile("[0-9a-f]{16}")
+FIRST = 20  # names that are looked at
+PLACE = re.compile(r"\[\d+\]$")
+BY_CONTENT = "the content of their files"
+IMAGES, WEIGHTS = "images.csv", "model.safetensors"
 HEADER = ("part", "identity", "name")
 
 
@@ -39,6 +45,11 @@ class Seen:
     def of(self, part: str) -> Hashes:
         found: Hashes = self.identities[self.parts == PARTS.index(part)]
         return found
+
+    @cached_property
+    def apart(self) -> str:
+        """By what its images were told apart; only what was told apart alike can be compared."""
+        return told_apart(self.names, self.identities)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -65,6 +76,33 @@ class Changes:
         told += [f"{_counted(self.renamed)} {_have(self.renamed)} another name or place"] if self.renamed else []
         told += [f"{_counted(self.edited)} {_have(self.edited)} other bytes"] if self.edited else []
         return f"since the training {'; '.join(told)}" if told else ""
+
+
+def all_learned(seen: Seen, before: Seen | None) -> Seen:
+    """All images of `seen` as learned, with what was learned `before`."""
+    whole = replace(seen, parts=np.zeros_like(seen.parts))
+    if before is None:
+        return whole
+    earlier = before.parts < PARTS.index("test")
+    names = tuple(name for name, learned in zip(before.names, earlier.tolist(), strict=True) if learned)
+    identities = np.concatenate([whole.identities, before.identities[earlier]])
+    return Seen(identities, np.zeros(len(identities), np.int8), (*whole.names, *names))
+
+
+def told_apart(names: Sequence[str], identities: Hashes) -> str:
+    """What images of these names were told apart by, as their first ones show."""
+    first = names[:FIRST]
+    if any(f"{SUFFIX}/" in name for name in first):
+        return "their place in tar shards"
+    if any(PLACE.search(name) for name in first):
+        return "their pixels in an array"
+    return "their names" if np.isin(of_names(first), identities[:FIRST]).any() else BY_CONTENT
+
+
+def list_beside(weights: Path) -> Path:
+    """The list of what weights that are no run learned: images.csv in their folder, or FILE.images.csv."""
+    folder = weights if weights.is_dir() else weights.parent
+    return folder / IMAGES if weights.is_dir() or weights.name == WEIGHTS else weights.with_suffix(f".{IMAGES}")
 
 
 def seen_in(data: DataSet) -> Seen:

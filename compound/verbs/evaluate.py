@@ -318,12 +318,12 @@ def to_judge(model: Place, asked: "AskedImages", labelled: "LabelledSet | None" 
 
     run = run_of(fspath(model))
     if labelled is not None:
-        return unseen(Judged(labelled.name, labelled.source, "all of it"), run, asked)
+        return unseen(Judged(labelled.name, labelled.source, "all of it"), run, asked, fspath(model))
     if not asked.spec.where:
         run = run or open_run(fspath(model))
         root, download = asked.spec.root or run.spec.root, asked.spec.download or run.spec.download
         asked = replace(asked, spec=replace(asked.spec, where=run.spec.where, root=root, download=download))
-    return images_to_judge(asked, run)
+    return images_to_judge(asked, run, fspath(model))
 
 
 def in_common(first: "Source", second: "Source") -> "tuple[Source, Source]":

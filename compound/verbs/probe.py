@@ -82,9 +82,8 @@ def probe(
     from compound.data.folds import Folds
     from compound.evaluation.folds import write_folds
     from compound.execution import Execution
-    from compound.nn import build, save_weights
+    from compound.nn import build
     from compound.training.doubts import doubts
-    from compound.training.probe import classified
 
     if folds is not None and shots is not None:
         raise UsageError("--folds and --shots are two ways to measure; give one of them")
@@ -100,9 +99,7 @@ def probe(
     images, sources = apart_from(given, images, whole=folds is not None or shots is not None, say=say)
     asked = Folds(folds) if isinstance(folds, int) else folds
     everything, found, how, folded = _measured(model, images, sources, (asked, shots, draws), seed, running)
-    written = None
-    if out is not None:
-        written = save_weights(classified(model, everything, seed), Path(out), images.classes)
+    written = _kept(model, everything, images, seed, Path(out), given) if out is not None else None
     if folded is not None and asked and asked.out:
         write_folds(Path(asked.out), folded)
     majority = everything.labels.bincount().max().item() / len(everything)
@@ -110,6 +107,18 @@ def probe(
         model.network.name, given, images.name, len(images.classes), len(everything), majority, found, how, written,
         folded,
     )  # fmt: skip
+
+
+def _kept(model: "ConvNet", everything: "Features", images: "DataSet", seed: int, out: Path, given: str) -> Path:
+    """The network with the classifier of all images, and beside it that it learned them all."""
+    from compound.nn import save_weights
+    from compound.training.judging import learned_by
+    from compound.training.probe import classified
+    from compound.training.seen import all_learned, list_beside, seen_in, write_seen
+
+    written = save_weights(classified(model, everything, seed), out, images.classes)
+    write_seen(list_beside(written), all_learned(seen_in(images), learned_by(given)))
+    return written
 
 
 def apart_from(model: str, images: "DataSet", whole: bool, say: Say = silent) -> "tuple[DataSet, list[Source]]":

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compound.budget import Budget, fit_budget
 from compound.cost import cost
 from compound.errors import BudgetError, UsageError
-from compound.files import make_folder
+from compound.files import make_folder, write_bytes
 from compound.network import Network
 from compound.verbs.given import Place
 
@@ -61,6 +61,7 @@ def cut_size(size: Size, out: Path) -> Sized:
     from compound.training import open_run
     from compound.training.elastic import sized
     from compound.training.judging import data_of_run
+    from compound.training.seen import list_beside
 
     found = open_run(Path(size.run))
     phi = phi_of(found, size.size)
@@ -70,6 +71,8 @@ def cut_size(size: Size, out: Path) -> Sized:
     if phi and any(isinstance(module, BatchNorm2d) for module in made.modules()):
         recalibrate(made, images.train, seed=found.seed)
     file = save_weights(made, make_folder(out) / "model.safetensors", described.classes)
+    if found.images.is_file():  # it learned what the run learned, and its accuracy is of no such image
+        write_bytes(list_beside(file), found.images.read_bytes())
     result = evaluate(made, images.holdout, images.classes) if len(images.holdout) else None
     return Sized(file, phi, made.network, result)
 

@@ -41,6 +41,8 @@ def test_any_size_is_cut_out_as_an_ordinary_network(cli, run, tmp_path):
     norm = model.stem.norm
     assert int(norm.num_batches_tracked) < 10  # statistics of its own
     assert len(described.classes) == 3
+    judged = compound.evaluate(tmp_path / "small", open_run(run).spec).judged  # by no image that the run learned
+    assert len(judged.source) == len(data_of_run(open_run(run))[0].test)
     budget = Budget(macs=0.7 * cost(WIDE).macs)
     found = cut_size(Size(run, budget), tmp_path / "middle")
     assert budget.admits(budget.cost(found.network))

@@ -1,6 +1,8 @@
 """No reported accuracy includes an image that was trained on, whatever came, went or was renamed since."""
 
+import io
 import shutil
+import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ import compound.training.session
 import compound.training.short
 from compound import UsageError
 from compound.data import DataSpec, open_data
+from compound.data.identity import of_content, of_files
 from compound.execution import Execution
 from compound.nn import build, load_weights, save_weights
 from compound.search.evaluators.shared import SharedWeights
@@ -26,7 +29,7 @@ from compound.studies.training import WholeTraining
 from compound.training import RECIPES, open_run, start_run, train
 from compound.training.judging import AskedImages, data_of_run, images_to_judge, parts_as_in, unlearned
 from compound.training.open import going_on
-from compound.training.seen import read_seen, seen_in, write_seen
+from compound.training.seen import all_learned, list_beside, read_seen, seen_in, write_seen
 from compound.training.short import ShortTraining, opened
 from compound.verbs.export import real_images
 from compound.verbs.probe import apart_from
@@ -302,6 +305,45 @@ def test_a_training_whose_images_went_does_not_go_on(run, photos):
         start_run(run.network, data, run.recipe, run.path, resume=True)
     with pytest.raises(UsageError, match=said):
         train(open_run(run.path), data, quiet=True)
+
+
+def test_shards_of_a_runs_images_are_judged_without_what_it_learned(run, photos, tmp_path):
+    """They are told apart by name, and the images of the run by their content."""
+    with tarfile.open(tmp_path / "same.tar", "w") as tar:
+        for number, path in enumerate(sorted(photos.glob("*/*.png"))):
+            for ending, data in (("png", path.read_bytes()), ("cls", path.parent.name.encode())):
+                member = tarfile.TarInfo(f"{number:04}.{ending}")
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+    spec = DataSpec(str(tmp_path / "same.tar"), 1, root=tmp_path / "kept")
+    judged = images_to_judge(AskedImages(spec, ("a", "b")), run)
+    assert len(judged.source) == len(run.spec.open().test)
+    assert "trained on or held out" in judged.said
+
+
+def test_large_members_of_shards_are_what_their_files_are(tmp_path):
+    data = np.random.default_rng(0).bytes(100_000)
+    (tmp_path / "large").write_bytes(data)
+    assert of_files([str(tmp_path / "large")])[0] == of_content(data)
+
+
+def test_arrays_of_images_that_a_run_knows_as_files_are_doubted(run, tmp_path):
+    np.savez(tmp_path / "set.npz", images=np.zeros((4, 32, 32), np.uint8), labels=[0, 1, 0, 1], classes=["a", "b"])
+    judged = images_to_judge(AskedImages(DataSpec(str(tmp_path / "set.npz")), ("a", "b")), run)
+    assert judged.said.endswith("trained on cannot be told, for it knows its images by the content of their files")
+
+
+def test_weights_that_left_their_run_bring_the_list_of_what_they_learned(run, photos, tmp_path):
+    alone = tmp_path / "alone.safetensors"
+    shutil.copy(run.weights, alone)
+    asked = AskedImages(DataSpec(str(photos), 1), ("a", "b"))
+    assert images_to_judge(asked, None, alone).said.endswith("is not known, as no run stands beside it")
+    shutil.copy(run.images, list_beside(alone))
+    data = open_data(str(photos), channels=1)
+    assert within(images_to_judge(asked, None, alone).source) == sorted(within(data.test))
+    write_seen(list_beside(alone), all_learned(seen_in(data), None))
+    with pytest.raises(UsageError, match="trained on every image of photos"):
+        images_to_judge(asked, None, alone)
 
 
 def test_the_parts_of_a_run_are_kept_where_its_weights_are_trained_on(run, photos):
