@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from compound.verbs.fit import fit
     from compound.verbs.forecast import forecast
     from compound.verbs.foreseen import predict_networks
-    from compound.verbs.measure import measure, measure_device
+    from compound.verbs.measure import measure, measure_device, read_kit, write_kit
     from compound.verbs.plan import plan
     from compound.verbs.predict import predict, predict_frames
     from compound.verbs.probe import probe
@@ -138,6 +138,7 @@ __all__ = [
     "predict_networks",
     "probe",
     "published_variants",
+    "read_kit",
     "repeat",
     "report",
     "resume",
@@ -154,6 +155,7 @@ __all__ = [
     "table",
     "train",
     "validate_search",
+    "write_kit",
 ]
 
 
@@ -183,6 +185,7 @@ VERBS = {
     "predict_networks": "compound.verbs.foreseen",
     "probe": "compound.verbs.probe",
     "published_variants": "compound.verbs.variants",
+    "read_kit": "compound.verbs.measure",
     "repeat": "compound.verbs.repeat",
     "report": "compound.verbs.report",
     "resume": "compound.verbs.resume",
@@ -196,6 +199,7 @@ VERBS = {
     "table": "compound.paper.tables",
     "train": "compound.verbs.train",
     "validate_search": "compound.verbs.architecture",
+    "write_kit": "compound.verbs.measure",
 }
 VALUES = {
     "ArchitecturePlan": "compound.search.architecture_plan",

@@ -14,6 +14,15 @@ from compound.verbs.given import silent
 
 Threads = Annotated[int, typer.Option(min=1, help="Threads of a call.")]
 Seed = Annotated[int, typer.Option(help="Seed of images, weights and order.")]
+Family = Annotated[
+    list[str] | None, typer.Option(help="Networks whose units are timed; may be repeated. Default efficientnet-b0.")
+]
+SpaceName = Annotated[
+    str | None, typer.Option(help="Instead, networks of a space: mnasnet, small, layers, cells, or a YAML file.")
+]
+Batch = Annotated[int, typer.Option(min=1, help="Images a call.")]
+Samples = Annotated[int, typer.Option(min=8, help="Scaled networks that are run, a quarter of them to check.")]
+Span = Annotated[float, typer.Option(help="Widths and resolutions from 1/span to span times each family's.")]
 
 
 class NetworksByDefault(TyperGroup):
@@ -80,20 +89,19 @@ def networks(
 @measure.command()
 def device(
     out: Annotated[Path, typer.Option("-o", "--out", help="The table to write, e.g. laptop.json.")],
-    family: Annotated[
-        list[str] | None, typer.Option(help="Networks whose units are timed; may be repeated. Default efficientnet-b0.")
-    ] = None,
-    space: Annotated[
-        str | None, typer.Option(help="Instead, networks of a space: mnasnet, small, layers, cells, or a YAML file.")
-    ] = None,
+    family: Family = None,
+    space: SpaceName = None,
     runtime: Annotated[
         str, typer.Option(help="optimized, eager, channels-last, onnxruntime or openvino: what will run the plan.")
     ] = "channels-last",
-    batch: Annotated[int, typer.Option(min=1, help="Images a call.")] = 1,
+    batch: Batch = 1,
     threads: Threads = 1,
-    samples: Annotated[int, typer.Option(min=8, help="Scaled networks that are run, a quarter of them to check.")] = 48,
-    span: Annotated[float, typer.Option(help="Widths and resolutions from 1/span to span times each family's.")] = 2.0,
+    samples: Samples = 48,
+    span: Span = 2.0,
     seconds: Annotated[float, typer.Option(help="Time to spend, besides building the networks.")] = 120.0,
+    measured: Annotated[
+        Path | None, typer.Option(help="Of another machine: the measured.json that a kit's script wrote there.")
+    ] = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
@@ -101,17 +109,21 @@ def device(
     from compound.latency import save_table
     from compound.measurement import Sampling
 
-    if space and family:
-        raise UsageError("--space and --family are two answers to one question: what is timed; give one")
-    table = verb.measure_device(
-        family or "efficientnet-b0", runtime, threads=threads, batch=batch,
-        sampling=Sampling(samples, span, seconds, seed), space=space, say=silent if json else note,
-    )  # fmt: skip
+    refuse_both(space, family)
+    if measured is not None:
+        if space or family:
+            raise UsageError("--measured has the times of its kit's networks, so it takes neither --space nor --family")
+        table = verb.read_kit(measured)
+    else:
+        table = verb.measure_device(
+            family or "efficientnet-b0", runtime, threads=threads, batch=batch,
+            sampling=Sampling(samples, span, seconds, seed), space=space, say=silent if json else note,
+        )  # fmt: skip
     save_table(table, out)
     checked = table.environment["left_out"]
     value = {
         "out": str(out),
-        "runtime": runtime,
+        "runtime": table.runtime,
         "kinds": len(table.units),
         "units": sum(map(len, table.units.values())),
         "margin": table.margin,
@@ -124,6 +136,40 @@ def device(
         f"written to {out}"
     )
     answer(json, value, text)
+
+
+@measure.command()
+def kit(
+    out: Annotated[Path, typer.Option("-o", "--out", help="The folder to write, which is new or empty.")],
+    family: Family = None,
+    space: SpaceName = None,
+    batch: Batch = 1,
+    samples: Samples = 48,
+    span: Span = 2.0,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Write what makes a device table of a phone or board: ONNX files, and one script that needs no PyTorch."""
+    from compound.measurement import Sampling
+
+    refuse_both(space, family)
+    sampling = Sampling(samples, span, seed=seed)
+    folder = verb.write_kit(
+        out, family or "efficientnet-b0", batch=batch, sampling=sampling, space=space, say=silent if json else note
+    )
+    files = sorted(folder.iterdir())
+    size = sum(file.stat().st_size for file in files)
+    text = (
+        f"{folder}: {len(files) - 2} networks, {size / 1e6:,.1f} MB\n"
+        "next: copy it to the device; there: pip install numpy onnxruntime; python measure_here.py\n"
+        "back here: compound measure device --measured measured.json -o TABLE.json"
+    )
+    answer(json, {"out": str(folder), "networks": len(files) - 2, "bytes": size}, text)
+
+
+def refuse_both(space: str | None, family: list[str] | None) -> None:
+    if space and family:
+        raise UsageError("--space and --family are two answers to one question: what is timed; give one")
 
 
 def batch_sizes(text: str) -> list[int]:

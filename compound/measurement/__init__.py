@@ -1,7 +1,8 @@
 """Latency on every runtime, memory, and the tables of a device that budgets in milliseconds rest on."""
 
-from compound.measurement.device import USUAL, Sampling, measure_device
+from compound.measurement.device import measure_device
 from compound.measurement.memory import inference_peak, training_peak
+from compound.measurement.sampling import USUAL, Sampling
 from compound.measurement.session import Measured, Measurement, memory_fields, run_session
 from compound.measurement.subjects import LIBRARIES, Subject, of_library, of_network, of_run
 from compound.measurement.timing import TABLE_4, Timing, Turns, interleaved

@@ -3,7 +3,7 @@
 from compound.runtimes.accelerated import runtimes_of
 from compound.runtimes.call import Call
 from compound.runtimes.graphs import Deployable, Exportable, ExportError, Input, Unavailable, graph_of
-from compound.runtimes.laps import Laps
+from compound.runtimes.measure_here import Laps
 from compound.runtimes.optimize import Optimized, optimize
 from compound.runtimes.registry import FORMATS, RUNTIMES, Format, MakeRunner, Runner, find_runtime
 from compound.runtimes.trained import Runtime, in_torch, is_exported, open_runtime

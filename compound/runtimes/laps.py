@@ -3,25 +3,20 @@
 What a runtime cannot place (the moment between two modules, a map laid out anew) belongs to the module that ends next.
 """
 
-import json
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from compound.nn.modules import Wiring
-
-Laps = dict[str, float]  # seconds of one call by the module they were spent in
+from compound.runtimes.measure_here import SCOPE, Laps, by_module, profiled
 
 # A cell network's stages are `Sequential`s too. Lists and dictionaries of modules are not here: they never run, unless
 # they are a `Concat`, whose end is where its branches are joined.
 PASSING = (nn.Sequential, nn.Dropout, nn.Flatten, Wiring)
-SHORTEST = 0.5e-6  # the profiles of runtimes count in whole microseconds
-SCOPE = "__module."  # before a module's name in the names of OpenVINO's operators, and in those `name_by_module` gives
-WITHIN = "model."  # what a file's function calls the network (see `graphs.Function`)
 
 
 def module_laps(model: nn.Module, run: Callable[[], object]) -> Laps:
@@ -92,14 +87,7 @@ def onnxruntime_laps(data: bytes, start: Callable[[bytes, str], Any], feed: Any,
         session = start(model.SerializeToString(), str(Path(folder) / "laps"))
         for _ in range(calls + 1):
             session.run(None, feed)
-        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    laps: list[list[tuple[str, float]]] = [[]]
-    for event in events:
-        if event["cat"] == "Node" and event["name"].endswith("_kernel_time"):
-            laps[-1].append((event["name"], event["dur"] / 1e6))
-        elif event["name"] == "model_run":  # written when the run is over
-            laps.append([])
-    return [by_module(one) for one in laps[1:-1]]
+        return profiled(Path(session.end_profiling()))
 
 
 def name_by_module(graph: Any) -> None:
@@ -120,20 +108,3 @@ def name_by_module(graph: Any) -> None:
                 renamed[name] = node.output[place] = f"{node.name}.{place}"
     for value in graph.value_info:
         value.name = renamed.get(value.name, value.name)
-
-
-def by_module(spent: Iterable[tuple[str, float]]) -> Laps:
-    """Seconds by module, of (operator's names, seconds) in order of execution."""
-    laps: Laps = {}
-    waiting, last = 0.0, ""
-    for names, seconds in spent:
-        found = [name.partition(SCOPE)[2].partition("/")[0] for name in names.split(",") if SCOPE in name]
-        found = [f"{name}.".removeprefix(WITHIN).rstrip(".") for name in found]
-        waiting += max(seconds, SHORTEST)
-        if found and found[0]:
-            last = found[0]
-            laps[last] = laps.get(last, 0.0) + waiting
-            waiting = 0.0
-    if last:
-        laps[last] += waiting
-    return laps

@@ -31,7 +31,8 @@ from compound.runtimes.graphs import (
     write_openvino,
     write_torch,
 )
-from compound.runtimes.laps import Laps, module_laps
+from compound.runtimes.laps import module_laps
+from compound.runtimes.measure_here import Laps
 from compound.runtimes.optimize import optimize
 
 

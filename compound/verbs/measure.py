@@ -108,12 +108,55 @@ def measure_device(
 
     check_call(batch, threads)
     sampling = sampling or USUAL
-    if space is not None:
-        found = drawn_from(space, sampling)
-    else:
-        given = [families] if isinstance(families, Network | str | PathLike) else list(families)
-        found = [find_network(one) for one in dict.fromkeys(given)]
+    found = _to_time(families, space, sampling)
     return run_session(found, runtime, threads=threads, batch=batch, sampling=sampling, say=say)
+
+
+@heard
+def write_kit(
+    out: Place,
+    families: NetworkOrPlace | Sequence[NetworkOrPlace] = "efficientnet-b0",
+    *,
+    batch: int = 1,
+    sampling: "Sampling | None" = None,
+    space: "Space | Place | None" = None,
+    say: Say = silent,
+) -> Path:
+    """Write what makes a device table of a machine without PyTorch: a phone, a board.
+
+    Args:
+        out: a new folder: networks as ONNX files, and `measure_here.py`, which needs NumPy and ONNX Runtime alone.
+            There it writes `measured.json`, for `read_kit`.
+        families, batch, sampling, space: as for `measure_device`; its seconds are an option of the script.
+        say: told how it goes.
+
+    Raises `UsageError` for a folder that is not empty.
+    """
+    from compound.measurement import USUAL
+    from compound.measurement.kit import write_kit as write
+
+    check_call(batch, 1)
+    sampling = sampling or USUAL
+    return write(_to_time(families, space, sampling), Path(out), batch=batch, sampling=sampling, say=say)
+
+
+def read_kit(measured: Place) -> DeviceTable:
+    """The device table of the machine where a kit was timed, of the `measured.json` that its script wrote.
+
+    Raises `UsageError` for another file, and for times that are none.
+    """
+    from compound.measurement.kit import read_measured
+
+    return read_measured(Path(measured))
+
+
+def _to_time(
+    families: NetworkOrPlace | Sequence[NetworkOrPlace], space: "Space | Place | None", sampling: "Sampling"
+) -> list[Network]:
+    if space is not None:
+        return drawn_from(space, sampling)
+    given = [families] if isinstance(families, Network | str | PathLike) else list(families)
+    return [find_network(one) for one in dict.fromkeys(given)]
 
 
 def drawn_from(space: "Space | Place", sampling: "Sampling") -> list[Network]:

@@ -46,6 +46,7 @@ WORDS = {  # what a verb needs besides
     "forecast": "s",
     "measure networks": "efficientnet-mini",
     "measure device": "-o d.json",
+    "measure kit": "-o kit",
     "data check": "fashion6k",
     "data cache": "fashion6k -o c",
     "data audit": "folds.npz -o a",

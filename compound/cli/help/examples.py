@@ -20,6 +20,10 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "compound measure device -o here.json",
         "compound measure device -o openvino.json --runtime openvino",
     ),
+    "measure kit": (
+        "compound measure kit -o kit/",
+        "compound measure kit -o kit/ --family efficientnet-lite0 --samples 24 --span 1.5",
+    ),
     "data check": ("compound data check photos/", "compound data check fashion6k"),
     "data audit": ("compound data audit runs/my-run", "compound data audit said.npz -o audit --shown 100"),
     "data cache": ("compound data cache photos/ -o photos.cache", "compound data cache fashion6k -o fashion6k.cache"),
