@@ -5,7 +5,7 @@ knob is bisected on what `cost` counts.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,10 @@ NO_LIMITS = ("batch", "upkeep", "device")  # what limits are counted with
 class Budget:
     """Upper limits; None is no limit. Memory is in bytes, latency in seconds of one call on `device`.
 
-    A predicted latency counts with its table's margin, so that nine of ten networks stay within the limit; a training
-    step with the room that it needs beside what is counted: where a network is within `training_memory`, a training
-    with that limit has nothing to recompute.
+    Of several devices each has to answer in time, so that the slowest counts. A predicted latency counts with its
+    table's margin, so that nine of ten networks stay within the limit; a training step with the room that it needs
+    beside what is counted: where a network is within `training_memory`, a training with that limit has nothing to
+    recompute.
     """
 
     macs: float | None = None
@@ -46,7 +47,7 @@ class Budget:
     latency: float | None = None
     batch: int = 32
     upkeep: Upkeep = PAPERS
-    device: DeviceTable | None = None
+    device: DeviceTable | Sequence[DeviceTable] | None = None
 
     def __post_init__(self) -> None:
         for name, limit in self.limits().items():
@@ -55,19 +56,29 @@ class Budget:
         if not self.limits():
             names = ", ".join(f.name for f in fields(self) if f.name not in NO_LIMITS)
             raise UsageError(f"the budget has no limit; give at least one of {names}")
-        if (self.latency is None) != (self.device is None):
-            missing = "device table" if self.device is None else "latency"
+        if (self.latency is None) != (not self.devices):
+            missing = "latency" if self.devices else "device table"
             raise UsageError(f"latency and device table go together; give a {missing} too")
+
+    @property
+    def devices(self) -> tuple[DeviceTable, ...]:
+        """The device, or all of them."""
+        return (self.device,) if isinstance(self.device, DeviceTable) else tuple(self.device or ())
 
     def limits(self) -> dict[str, float]:
         return {n: v for n, v in vars(self).items() if n not in NO_LIMITS and v is not None}
 
     def cost(self, network: Network) -> Cost:
-        """The network's cost, with its latency where there is a device."""
+        """The network's cost, with its latency where there are devices: that of the slowest, margins included."""
         counted = cost(network)
-        if self.device is None:
+        if not self.devices:
             return counted
-        return replace(counted, latency=call_seconds(network, self.device))
+        slowest = max(self.latencies(network), key=lambda one: one[1] * (1 + one[0].margin))
+        return replace(counted, latency=slowest[1], margin=slowest[0].margin)
+
+    def latencies(self, network: Network) -> list[tuple[DeviceTable, float]]:
+        """Predicted seconds of one call on every device, without margins."""
+        return [(device, call_seconds(network, device)) for device in self.devices]
 
     def use(self, spent: Cost) -> dict[str, float]:
         """What a cost is in the terms of each limit."""
@@ -77,7 +88,7 @@ class Budget:
             "activations": lambda: spent.activations,
             "memory": spent.memory,
             "training_memory": lambda: memory_to_give(spent.training_memory(self.batch, self.upkeep)),
-            "latency": lambda: spent.latency * (1 + (self.device.margin if self.device else 0)),
+            "latency": lambda: spent.latency * (1 + spent.margin),
         }
         return {name: figures[name]() for name in self.limits()}
 
@@ -128,8 +139,13 @@ class Plan:
         """As plain values: the network and its cost, φ and factors, limits and the limiting one, the next step up."""
         value = cost_fields(self.network, self.cost) | {"phi": self.phi} | self.scaling.to_json()
         value |= {"budget": self.budget.limits(), "binding": self.binding, "used": self.use, "next": None}
-        if self.budget.device is not None:
-            value["margin"] = self.budget.device.margin  # of the predicted latency
+        if self.budget.devices:
+            value["margin"] = self.cost.margin  # of the predicted latency
+        if len(self.budget.devices) > 1:
+            value["devices"] = [
+                {"device": device.name, "latency": seconds, "margin": device.margin}
+                for device, seconds in self.budget.latencies(self.network)
+            ]
         value |= self._to_train(self.cost)
         if self.next_network and self.next_cost:
             value["next"] = cost_fields(self.next_network, self.next_cost) | {"phi": self.next_phi}

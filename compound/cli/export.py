@@ -11,7 +11,7 @@ import typer
 from compound.budget import Budget
 from compound.cli.answers import Json, answer, note
 from compound.cli.evaluate import ForeignWeights, Model
-from compound.cli.plan import Latency, Macs, Params, budget_of
+from compound.cli.plan import DeviceFiles, Latency, Macs, Params, budget_of
 from compound.cost import cost
 from compound.errors import UsageError
 from compound.verbs import export as verb
@@ -43,7 +43,7 @@ def export(
     macs: Macs = None,
     params: Params = None,
     latency: Latency = None,
-    device: Annotated[Path | None, typer.Option(help="A device's table, for --latency.")] = None,
+    device: DeviceFiles = None,
     weights: ForeignWeights = None,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A folder; default MODEL/export.")] = None,
     batch: Annotated[str, typer.Option(help="dynamic, or the number of images a call takes.")] = "dynamic",
@@ -78,9 +78,9 @@ def export(
     answer(json, found.to_json(), text(found, most_drop))
 
 
-def size_of(phi: float | None, device: Path | None, **limits: str | None) -> Budget | float | None:
+def size_of(phi: float | None, device: Sequence[Path] | None, **limits: str | None) -> Budget | float | None:
     """The size to cut out of an elastic run, if any."""
-    if phi is None and device is None and not any(limits.values()):
+    if phi is None and not device and not any(limits.values()):
         return None
     if phi is not None and any(limits.values()):
         raise UsageError("--phi and a budget both say which size; give one of them")

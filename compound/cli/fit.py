@@ -57,8 +57,8 @@ def fit(
         "training_memory": training_memory,
         "latency": latency,
     }
-    where, table = which_devices(device)
-    budget = budget_of(1, table, **limits) if table or any(limits.values()) else None
+    where, tables = which_devices(device)
+    budget = budget_of(1, tables, **limits) if tables or any(limits.values()) else None
     training = replace(training, device=where)
     refuse_early_fit(training.setup(progress=False), baseline, rule)
     folds = folds_of(training.folds, training.group)

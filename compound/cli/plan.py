@@ -1,5 +1,6 @@
 """`compound plan`: the largest net within a budget, the limiting one, and what the next step up costs."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,9 +27,13 @@ TrainingMemory = Annotated[
     str | None, typer.Option(help="Bytes given to a training with --batch images a step, e.g. 8GiB.")
 ]
 Latency = Annotated[str | None, typer.Option(help="Time of one call on --device, e.g. 20ms.")]
-DeviceFile = Annotated[
-    Path | None, typer.Option("--device", metavar="FILE", help="For --latency: a table from `compound measure device`.")
-]
+DeviceFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--device", metavar="FILE",
+        help="For --latency: a table from `compound measure device`; of several, the net is in time on each.",
+    ),
+]  # fmt: skip
 Fill = Annotated[bool, typer.Option("--fill", help="Spend on resolution what the rule's last step leaves.")]
 WarmRule = Annotated[
     str | None,
@@ -41,23 +46,23 @@ WarmRule = Annotated[
 Batch = Annotated[int, typer.Option(min=1, help="Images a training step, for --training-memory.")]
 
 
-def budget_of(batch: int, device: Path | None = None, **limits: str | None) -> Budget:
+def budget_of(batch: int, devices: Sequence[Path] | None = None, **limits: str | None) -> Budget:
     """A budget from the options' texts."""
     if not any(limits.values()):
         raise UsageError(
             "no budget given; use at least one of --macs, --params, --activations, --memory, --training-memory, "
             "--latency"
         )
-    if (device is None) != (limits.get("latency") is None):
-        given, missing = ("--latency", "--device FILE") if device is None else ("--device", "--latency")
-        remedy = "; make one with: compound measure device -o FILE" if device is None else ", e.g. 20ms"
+    if (not devices) != (limits.get("latency") is None):
+        given, missing = ("--device", "--latency") if devices else ("--latency", "--device FILE")
+        remedy = ", e.g. 20ms" if devices else "; make one with: compound measure device -o FILE"
         raise UsageError(f"{given} needs {missing}{remedy}")
     parsed: dict[str, Any] = {
         name: (seconds if name == "latency" else quantity)(text, "--" + name.replace("_", "-"))
         for name, text in limits.items()
         if text
     }
-    return Budget(batch=batch, device=load_table(device) if device else None, **parsed)
+    return Budget(batch=batch, device=tuple(map(load_table, devices or ())), **parsed)
 
 
 def _counted(asked: int | None, classes: int) -> str:
@@ -96,7 +101,7 @@ def plan(
     memory: Memory = None,
     training_memory: TrainingMemory = None,
     latency: Latency = None,
-    device: DeviceFile = None,
+    device: DeviceFiles = None,
     batch: Batch = 32,
     weights: Annotated[
         str | None,

@@ -40,9 +40,9 @@ def shrink(
     from compound.execution import Execution
     from compound.training import Setup, open_run
 
-    where, table = which_devices(device)
+    where, tables = which_devices(device)
     limits = {"macs": macs, "params": params, "activations": activations, "memory": memory, "latency": latency}
-    budget = budget_of(1, table, **limits)
+    budget = budget_of(1, tables, **limits)
     setup = Setup(execution=Execution(where, workers), seed=seed, progress=not json)
     recipe = replace(open_run(run).recipe, minutes=minutes)
     found = verb.shrink(

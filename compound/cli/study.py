@@ -17,6 +17,7 @@ from compound.cli.options.training import (
     Rate,
     RecipeName,
     TrainingOptions,
+    one_table,
     which_devices,
 )
 from compound.cli.searches.estimates import study_estimate
@@ -62,7 +63,8 @@ def study(
 
     in_order("study", baseline, data)
     given = TrainingOptions(recipe=recipe, epochs=epochs, batch=batch, rate=rate).find_recipe()
-    where, table = which_devices(device)
+    where, tables = which_devices(device)
+    table = one_table(tables)
     asked = verb.ScalingQuestion(plan, ratio, rule, seeds, table)
     spec, sharing = options.spec(data, holdout, 0), options.sharing(workers, where, not json, threads)
     if estimate:

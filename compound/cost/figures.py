@@ -69,6 +69,7 @@ class Cost:
     branch_macs: int = 0
     branch_buffers: int = 0
     branch_live: int = 0
+    margin: float = 0.0  # by which share of `latency` nine of ten networks are slower at most
 
     @property
     def training_params(self) -> int:

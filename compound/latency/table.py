@@ -46,6 +46,14 @@ class DeviceTable:
     environment: dict[str, Any] = field(default_factory=dict)
     _known: dict[Unit, tuple[float, bool]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    @property
+    def name(self) -> str:
+        """What a sentence calls it: the processor and what runs there."""
+        crew = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        return ", ".join(
+            [*filter(None, [str(self.environment.get("cpu", ""))]), self.runtime, crew, f"batch {self.batch}"]
+        )
+
     def time(self, unit: Unit) -> tuple[float, bool] | None:
         """Microseconds of one unit, and whether its size lies within the timed ones; None where the kind is missing."""
         if unit not in self._known:

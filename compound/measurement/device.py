@@ -17,7 +17,7 @@ from compound.cost import cost
 from compound.errors import UsageError
 from compound.latency import DeviceTable
 from compound.measurement.machine import environment
-from compound.measurement.sampling import USUAL, Sampling, TimedNetwork, choose
+from compound.measurement.sampling import USUAL, Sampling, TimedNetwork, to_time
 from compound.measurement.tabulating import TimedSample, table_of
 from compound.measurement.timing import seconds_of
 from compound.network import Network
@@ -50,7 +50,7 @@ def measure_device(
     seed = sampling.seed
     names = list(dict.fromkeys(family.name for family in families))
     about = environment(threads) | {"families": names, "seed": seed}
-    chosen = choose(families, sampling.networks, sampling.span, seed)
+    chosen = to_time(families, sampling)
     refuse_more_than_memory([one.network for one in chosen], HELD.get(runtime, 1))
     crew = f"{threads} thread{'s' * (threads != 1)}"
     say(f"{len(chosen)} networks of {', '.join(names)} on {about['cpu']}, {runtime}, {crew}")

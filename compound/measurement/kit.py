@@ -21,7 +21,7 @@ from compound.errors import UsageError
 from compound.files import make_folder, write_json, write_with
 from compound.latency import DeviceTable
 from compound.mapping import from_mapping
-from compound.measurement.sampling import USUAL, Sampling, TimedNetwork, choose
+from compound.measurement.sampling import USUAL, Sampling, TimedNetwork, to_time
 from compound.measurement.tabulating import TimedSample, table_of
 from compound.network import Network
 from compound.nn import build
@@ -92,7 +92,7 @@ def write_kit(
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there and not empty; name a new folder")
-    chosen = choose(families, sampling.networks, sampling.span, sampling.seed)
+    chosen = to_time(families, sampling)
     folder, told = make_folder(folder), []
     rng = random.Random(sampling.seed)
     with torch.random.fork_rng(devices=[]):

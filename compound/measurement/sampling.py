@@ -56,7 +56,7 @@ def choose(families: Sequence[Network], samples: int, span: float, seed: int) ->
     """Scaled networks, evenly spread over the logarithms of width and resolution.
 
     Those that are left out have any depth, too, and no kind of unit that the others lack. Classes and image channels
-    vary, for the linear layers and the stems. Raises `UsageError` where none can be left out.
+    vary, for the linear layers and the stems.
     """
     rng = random.Random(seed)
     chosen = []
@@ -73,7 +73,12 @@ def choose(families: Sequence[Network], samples: int, span: float, seed: int) ->
         about = {"classes": rng.choice((10, 100, 1000)), "channels": rng.choice((1, 3, 3))}
         chosen.append(TimedNetwork(scale(family, scaling).with_(**about), left_out))
     timed = {kind for one in chosen if not one.left_out for kind in unit_kinds(one.network)}
-    chosen = [replace(one, left_out=one.left_out and unit_kinds(one.network) <= timed) for one in chosen]
+    return [replace(one, left_out=one.left_out and unit_kinds(one.network) <= timed) for one in chosen]
+
+
+def to_time(families: Sequence[Network], sampling: Sampling) -> list[TimedNetwork]:
+    """The networks of a session. Raises `UsageError` where none of them can be left out."""
+    chosen = choose(families, sampling.networks, sampling.span, sampling.seed)
     if not any(one.left_out for one in chosen):
         raise UsageError(
             f"each of {len(chosen)} networks has units that no other has, so that none can check the table; "

@@ -28,11 +28,12 @@ def plan(
     found = fit_budget(network_to_count(network), budget, find_rule(rule), fill=fill)
     for warning in found.network.warnings():
         say(f"warning: {warning}")
-    if budget.device is not None:
-        beyond = latency(found.network, budget.device).extrapolated
+    for device in budget.devices:
+        beyond = latency(found.network, device).extrapolated
         if beyond:
             more = f" and {len(beyond) - 3} more" if len(beyond) > 3 else ""
-            say(f"warning: latency is extrapolated beyond the device's table for {'; '.join(beyond[:3])}{more}")
+            where = f" of {device.name}" if len(budget.devices) > 1 else ""
+            say(f"warning: latency is extrapolated beyond the device's table{where} for {'; '.join(beyond[:3])}{more}")
     return found
 
 
@@ -57,12 +58,8 @@ def plan_text(found: Plan) -> str:
             lines[-1] += (
                 f": {short(counts)}B predicted for {found.budget.batch} images, and a tenth for convolutions to work in"
             )
-        if name == "latency" and found.budget.device is not None:
-            device = found.budget.device
-            lines[-1] += (
-                f": predicted {brief_seconds(counted.latency)} and a margin of {device.margin:.1%} "
-                f"for {device.runtime}, {device.threads} thread{'s' * (device.threads > 1)}, batch {device.batch}"
-            )
+        if name == "latency":
+            lines[-1] += f": {_predicted(found)}"
     if found.next_network and found.next_cost:
         step = ", ".join(
             f"{name.replace('_', ' ')} {limit_text(name, used, found.budget.limits()[name])}"
@@ -72,3 +69,12 @@ def plan_text(found: Plan) -> str:
     else:
         lines.append("the rule goes no further: the budget is not used up")
     return "\n".join(lines)
+
+
+def _predicted(found: Plan) -> str:
+    """What the latency rests on; of several devices, each."""
+    told = [
+        f"predicted {brief_seconds(seconds)} and a margin of {device.margin:.1%} for {device.name}"
+        for device, seconds in found.budget.latencies(found.network)
+    ]
+    return told[0] if len(told) == 1 else "the slowest of\n  " + "\n  ".join(told)

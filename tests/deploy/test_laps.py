@@ -12,10 +12,11 @@ from compound.deploy import export
 from compound.deploy.export import probe
 from compound.latency import Unit, latency, load_table, save_table, units
 from compound.measurement import Sampling, measure_device
-from compound.measurement.device import TimedNetwork, TimedSample, canonical, place_units, tabulate, unit_times
+from compound.measurement.sampling import TimedNetwork
+from compound.measurement.tabulating import TimedSample, canonical, place_units, tabulate, unit_times
 from compound.nn import build
 from compound.runtimes import FORMATS, RUNTIMES
-from compound.runtimes.laps import by_module
+from compound.runtimes.measure_here import by_module
 
 RUNTIMES_THAT_FUSE = ("onnxruntime", "openvino")
 # One 3×3 convolution has four fifths of the multiply-adds; squeeze-and-excitation, shortcuts and all strides.
@@ -60,14 +61,14 @@ def test_laps_are_those_of_the_units(runtime: str, tmp_path) -> None:
     ]
     used = {lap for _, parts in placed for lap, _ in parts}
     assert used == names, "every lap has its unit, and no unit is without a lap"
-    times = unit_times(TimedSample(choice, runner, [0.010], laps))
+    times = unit_times(TimedSample(choice, [0.010], laps))
     assert sum(microseconds for _, microseconds in times) == pytest.approx(10_000)
     slowest, _ = max(times, key=lambda one: one[1])
     assert slowest == Unit("conv 3×3 norm swish", (64, 512, 256))
     eager = RUNTIMES["eager"](build(NETWORK.with_(classes=10), seed=0).eval(), images, 1)
     assert eager.laps is not None
     ours, theirs = (
-        tabulate([TimedSample(choice, one, [0.010], one.laps(2))], name, 1, 1, {"cpu": "here"})
+        tabulate([TimedSample(choice, [0.010], one.laps(2))], name, 1, 1, {"cpu": "here"})
         for name, one in (("eager", eager), (runtime, runner))
     )
     sizes = [{kind: [size for *size, _ in timed] for kind, timed in table.units.items()} for table in (ours, theirs)]

@@ -25,16 +25,10 @@ from compound.measurement import (
     run_session,
     training_peak,
 )
-from compound.measurement.device import (
-    TimedNetwork,
-    TimedSample,
-    canonical,
-    choose,
-    place_units,
-    refuse_more_than_memory,
-    unit_times,
-)
+from compound.measurement.device import refuse_more_than_memory
 from compound.measurement.machine import environment, peak_gflops
+from compound.measurement.sampling import TimedNetwork, choose
+from compound.measurement.tabulating import TimedSample, canonical, place_units, unit_times
 from compound.measurement.timing import lower_quartile
 from compound.nn import build
 from compound.runtimes import RUNTIMES, Call, Runner, Unavailable, accelerated, runtimes_of
@@ -128,7 +122,7 @@ def test_every_unit_of_any_network_has_a_module(network: Network) -> None:
 def test_units_share_the_time_of_what_runs_as_one() -> None:
     choice = TimedNetwork(TINY.with_(classes=10), False)
     names = {"stem", "stage1", "stage1.block2.body.fused", "stage2.block1", "stage2.block2", "features", "classifier"}
-    sample = TimedSample(choice, Runner(lambda: None), [0.010], [dict.fromkeys([*names, "stage2.block1.se"], 0.001)])
+    sample = TimedSample(choice, [0.010], [dict.fromkeys([*names, "stage2.block1.se"], 0.001)])
     times = unit_times(sample)
     assert sum(microseconds for _, microseconds in times) == pytest.approx(10_000)
     rows = [row.label for row in TINY.with_(classes=10).blocks() for _ in units(row.trace)]
@@ -139,7 +133,7 @@ def test_units_share_the_time_of_what_runs_as_one() -> None:
 def test_a_lap_that_is_not_in_every_profile() -> None:
     names = ["stem", "stage1", "stage2.block1", "stage2.block2", "features", "classifier"]
     laps = [dict.fromkeys(names[:-1], 0.002), dict.fromkeys(names, 0.002), dict.fromkeys(names, 0.002)]
-    times = unit_times(TimedSample(TimedNetwork(TINY.with_(classes=10), False), Runner(lambda: None), [0.012], laps))
+    times = unit_times(TimedSample(TimedNetwork(TINY.with_(classes=10), False), [0.012], laps))
     assert sum(microseconds for _, microseconds in times) == pytest.approx(12_000)
     assert sum(times[-2:][i][1] for i in (0, 1)) == pytest.approx(2_000)  # pooling and linear layer
 

@@ -53,9 +53,7 @@ ImageChannels = Annotated[
 ]
 Devices = Annotated[
     list[str],
-    typer.Option(
-        help="Where to train (auto, cpu, cuda, …), and a device's table FILE.json for latency; once or twice."
-    ),
+    typer.Option(help="Where to train (auto, cpu, cuda, …), and a device's table FILE.json for latency; repeatable."),
 ]
 ANYWHERE: list[str] = ["auto"]  # the usual devices; Typer takes lists and no tuples
 Group = Annotated[
@@ -80,13 +78,22 @@ def folds_of(count: int | None, group: str | None, predictions: Path | None = No
     return Folds(count, group, predictions)
 
 
-def which_devices(given: Sequence[str]) -> tuple[str, Path | None]:
-    """Where to train, and the table that latency is predicted with, which is a JSON file."""
-    tables = [Path(one) for one in given if one.endswith(".json")]
+def which_devices(given: Sequence[str]) -> tuple[str, tuple[Path, ...]]:
+    """Where to train, and the tables that latency is predicted with, which are JSON files."""
+    tables = tuple(Path(one) for one in given if one.endswith(".json"))
     places = [one for one in given if not one.endswith(".json")]
-    if len(tables) > 1 or len(places) > 1:
-        raise UsageError(f"--device {' '.join(given)}: give one device to train on and one table at the most")
-    return places[0] if places else "auto", tables[0] if tables else None
+    if len(places) > 1:
+        raise UsageError(f"--device {' '.join(places)}: give one device to train on")
+    return places[0] if places else "auto", tables
+
+
+def one_table(tables: Sequence[Path]) -> Path | None:
+    """Of a verb whose networks run on one device."""
+    if len(tables) > 1:
+        raise UsageError(
+            f"--device {' '.join(map(str, tables))}: give one table at the most; plan and fit take several"
+        )
+    return tables[0] if tables else None
 
 
 @dataclass(frozen=True)

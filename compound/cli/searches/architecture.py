@@ -7,7 +7,7 @@ import typer
 
 from compound.cli.answers import Json, answer, note
 from compound.cli.options import with_options
-from compound.cli.options.training import ANYWHERE, Data, Devices, which_devices
+from compound.cli.options.training import ANYWHERE, Data, Devices, one_table, which_devices
 from compound.cli.searches.answers import winner_text
 from compound.cli.searches.options import MOST_SEEDS, SearchOptions, SearchSeed, SearchWorkers
 from compound.errors import UsageError
@@ -92,7 +92,8 @@ def architecture(
     from compound.mapping import from_mapping
     from compound.search.architecture_plan import ArchitecturePlan
 
-    where, table = which_devices(device)
+    where, tables = which_devices(device)
+    table = one_table(tables)
     cost, target = target_of(macs=macs, params=params, activations=activations, memory=memory, latency=latency)
     asked = {
         "data": data, "cost": cost, "target": target, "objective": objective, "cost_exponent": cost_exponent,

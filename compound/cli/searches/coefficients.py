@@ -14,6 +14,7 @@ from compound.cli.options.training import (
     Rate,
     RecipeName,
     TrainingOptions,
+    one_table,
     which_devices,
 )
 from compound.cli.searches.answers import coefficients_text
@@ -60,7 +61,8 @@ def coefficients(
     json: Json = False,
 ) -> None:
     """Find α, β, γ (STEP 1 of the paper's Section 3.3) by training candidates of about equal cost."""
-    where, table = which_devices(device)
+    where, tables = which_devices(device)
+    table = one_table(tables)
     training = TrainingOptions(
         recipe=recipe, epochs=verb.EPOCHS if epochs is None else epochs, minutes=minutes, batch=batch, rate=rate
     ).find_recipe()  # fmt: skip
