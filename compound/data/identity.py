@@ -19,7 +19,12 @@ Identity = Literal["content", "name", "position"]
 """What tells the images of a set apart: their bytes, their names within it, or their places in an array's file."""
 
 MOST_READ = 200_000  # files of a set that are read to be told apart; more are told apart by name
-WHOLE = 2**15  # bytes up to which a file is read whole; of a larger one its size and pieces
+WHOLE = 2**15  # bytes up to which a file is read whole; of a larger one that is compressed its size and pieces
+BARE = 2**26  # bytes up to which one that is not compressed is read whole
+# How compressed pictures begin, and what others have at their fifth byte. A pixel of these changes what follows it,
+# or the checksum at the end; in BMP, PPM and TIFF it changes its own bytes and no other.
+PACKED, PACKED_INSIDE = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF8", b"RIFF"), b"ftyp"
+BEGINNING = 16  # bytes by which one is told
 PIECES, PIECE = 8, 2**12
 
 
@@ -49,7 +54,7 @@ def of_content(data: bytes) -> int:
     """Of a file that holds `data`."""
     size = len(data)
     parts = [size.to_bytes(8, "little")]
-    if size <= WHOLE:
+    if _counts_whole(size, data[:BEGINNING]):
         return of_bytes([*parts, data])
     return of_bytes([*parts, *(data[start : start + PIECE] for start in _pieces(size))])
 
@@ -79,7 +84,7 @@ def _of_file(path: str) -> int:
             return _of_name(path)
         size = told.st_size
         parts = [size.to_bytes(8, "little")]
-        if size <= WHOLE:
+        if _counts_whole(size, os.pread(file, BEGINNING, 0)):
             parts.append(os.read(file, size))
         else:
             parts += [os.pread(file, PIECE, start) for start in _pieces(size)]
@@ -88,6 +93,12 @@ def _of_file(path: str) -> int:
         return _of_name(path)
     finally:
         os.close(file)
+
+
+def _counts_whole(size: int, first: bytes) -> bool:
+    """Whether all bytes of a file that begins with `first` are what it is known by."""
+    compressed = first.startswith(PACKED) or first[4:8] == PACKED_INSIDE
+    return size <= (WHOLE if compressed else BARE)
 
 
 def names_within(where: str) -> Callable[[str], str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from compound.data import ArraySource, DataError, DataSpec, open_data
 from compound.data.caching import write_cache
@@ -114,6 +115,20 @@ def test_what_tells_files_apart(tmp_path):
     assert len({a, b, d, e}) == 4
     none, folder = of_files([str(tmp_path / "none"), str(tmp_path)]).tolist()
     assert none != folder  # by their paths
+
+
+@pytest.mark.parametrize("kind", ["bmp", "ppm", "tiff", "png"])
+@pytest.mark.parametrize("place", [(60, 60), (130, 77), (199, 3)])
+def test_one_changed_pixel_is_another_picture(kind, place, tmp_path):
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / f"a.{kind}")
+    pixels[place] ^= 1
+    Image.fromarray(pixels).save(tmp_path / f"b.{kind}")
+    one, other = of_files([str(tmp_path / f"{name}.{kind}") for name in "ab"]).tolist()
+    assert (tmp_path / f"a.{kind}").stat().st_size > WHOLE
+    assert one != other
+    assert one == of_content((tmp_path / f"a.{kind}").read_bytes())  # as within a tar
 
 
 def test_what_an_older_version_divided_by_position_still_is(tmp_path):
