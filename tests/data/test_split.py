@@ -9,7 +9,7 @@ from PIL import Image
 
 from compound.data import ArraySource, DataError, DataSpec, open_data
 from compound.data.caching import write_cache
-from compound.data.identity import PIECE, WHOLE, of_files
+from compound.data.identity import PIECE, WHOLE, of_content, of_files
 from compound.data.open import read_tables
 from compound.data.split import by_identity
 from tests.data.photos import write_pictures
