@@ -8,7 +8,7 @@ import pytest
 
 import compound
 from compound import UsageError, cost, load_network
-from compound.cli.fit import which_devices
+from compound.cli.options.training import one_table, which_devices
 from compound.measurement import Sampling, Turns
 from compound.measurement.printed import table4, top1
 
@@ -121,7 +121,7 @@ def test_from_device_to_plan(cli, tiny, tmp_path) -> None:  # type: ignore[no-un
         (("plan", "efficientnet-b0", "--device", "a.json", "--macs", "1G"), "--device needs --latency"),
         (("plan", "efficientnet-b0", "--latency", "20ms", "--device", "a.json"), "cannot read device table a.json"),
         (("fit", "fashion6k", "--latency", "20ms"), "--latency needs --device FILE"),
-        (("fit", "fashion6k", "--device", "cpu", "--device", "cuda"), "give one device to train on and one table"),
+        (("fit", "fashion6k", "--device", "cpu", "--device", "cuda"), "give one device to train on"),
     ],
 )
 def test_what_is_wrong_is_said(cli, tmp_path, monkeypatch, words, said) -> None:  # type: ignore[no-untyped-def]
@@ -132,10 +132,12 @@ def test_what_is_wrong_is_said(cli, tmp_path, monkeypatch, words, said) -> None:
 
 
 def test_fit_tells_a_table_from_a_device() -> None:
-    assert which_devices(["cuda", "phone.json"]) == ("cuda", Path("phone.json"))
-    assert which_devices(["phone.json"]) == ("auto", Path("phone.json"))
+    assert which_devices(["cuda", "phone.json"]) == ("cuda", (Path("phone.json"),))
+    assert which_devices(["a.json", "b.json"]) == ("auto", (Path("a.json"), Path("b.json")))
+    assert one_table([]) is None
+    assert one_table([Path("a.json")]) == Path("a.json")
     with pytest.raises(UsageError, match="one table at the most"):
-        which_devices(["a.json", "b.json"])
+        one_table([Path("a.json"), Path("b.json")])
 
 
 @pytest.mark.long

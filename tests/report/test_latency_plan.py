@@ -23,5 +23,5 @@ def test_a_filled_plan_is_not_called_the_baseline() -> None:
     assert "the baseline itself" not in view.sentence.lower()
     assert view.columns[-1] == "latency"
     beyond = plan.next_cost.latency * 1.1  # type: ignore[union-attr]
-    assert f"would take {beyond * 1e6:.3g} µs ({beyond / limit:.0%})" in view.sentence
+    assert f"would take {beyond * 1e6:.3g} µs ({beyond / limit:.1%})" in view.sentence
     assert beyond > limit
