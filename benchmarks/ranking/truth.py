@@ -9,10 +9,10 @@ end is judged by 10,000 others: training images of the whole Fashion-MNIST that 
 its four idx files, Debian's dataset-fashion-mnist), so that no test image is looked at. The wide networks are then
 trained once more by trainings that are short by themselves, with schedules of 1, 2 and 4 epochs and a third seed.
 
-With 84 steps an epoch this is about three hours of a core; with 10, half an hour, and then seeds differ as much as
-networks (see docs/decisions/018-spaces-and-shared-weights.md). Every training is a file in the folder; one process of
-one thread. The table that it makes of them, and of the scores that `benchmarks.ranking.proxies` left there, is
-benchmarks/results/ranking-truth.json.
+With 84 steps an epoch this is about four hours of a core; with 42, as in the table that is kept, two; with 10, half
+an hour, and then seeds differ as much as networks (docs/decisions/018-spaces-and-shared-weights.md). Every training is
+a file in the folder; one process of one thread. The table that it makes of them, and of the scores that
+`benchmarks.ranking.proxies` left there, is benchmarks/results/ranking-truth.json.
 """
 
 import argparse
