@@ -23,9 +23,10 @@ from compound import RULES, ZOO, Budget, Network, fit_budget, scale
 from compound.files import write_json
 from compound.latency import DeviceTable, latency, load_table
 from compound.measurement.machine import environment
-from compound.measurement.timing import lower_quartile, seconds_of
+from compound.measurement.timing import seconds_of
 from compound.nn import build
 from compound.runtimes import RUNTIMES, Runner, find_runtime
+from compound.runtimes.measure_here import lower_quartile
 
 LIMITS = (0.35, 3.0)  # of a drawn latency, as a share of the baseline's
 

@@ -41,9 +41,7 @@ class Budget:
     params: float | None = None
     activations: float | None = None
     memory: float | None = None  # of inference, one image
-    training_memory: float | None = (
-        None  # given to a training, whose steps are of `batch` images at a time and hold `upkeep`
-    )
+    training_memory: float | None = None  # of a step of `batch` images at a time, which holds `upkeep`
     latency: float | None = None
     batch: int = 32
     upkeep: Upkeep = PAPERS

@@ -23,10 +23,9 @@ from compound.measurement.timing import seconds_of
 from compound.network import Network
 from compound.nn import build
 from compound.runtimes import RUNTIMES, MakeRunner, Runner, find_runtime
+from compound.runtimes.measure_here import ROUNDS, RUNS
 
 HELD = {"onnxruntime": 2, "openvino": 2}  # bytes for each of a network's own: these keep what they were made from, too
-RUNS = 3  # timed calls of a network in a round, after one that is not
-ROUNDS = 3  # at the least
 
 
 @dataclass

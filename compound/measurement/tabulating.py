@@ -13,10 +13,9 @@ from typing import Any
 from compound.cost import numbers
 from compound.latency import DeviceTable, Unit, latency, units
 from compound.measurement.sampling import TimedNetwork
-from compound.measurement.timing import lower_quartile
 from compound.network import Row
 from compound.ops import Trace
-from compound.runtimes.measure_here import Laps
+from compound.runtimes.measure_here import Laps, lower_quartile, spent_in
 
 DRIFT = 0.05  # the least margin: one machine's speed differs so much from session to session, a virtual one's at least
 
@@ -61,8 +60,7 @@ def unit_times(one: TimedSample) -> list[tuple[Unit, float]]:
     Taking laps costs every module the same small time, which is taken off before the rest is brought to that sum.
     """
     taken = [{canonical(name): seconds for name, seconds in laps.items()} for laps in one.laps]
-    names = dict.fromkeys(name for laps in taken for name in laps)  # a profile may leave out what took no time
-    spent = {name: lower_quartile([laps[name] for laps in taken if name in laps]) for name in names}
+    spent = spent_in(taken)
     whole = lower_quartile(one.calls)
     watching = max(0.0, sum(spent.values()) - whole) / len(spent)
     spent = {name: max(seconds - watching, seconds / 2) for name, seconds in spent.items()}

@@ -4,7 +4,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 RESAMPLES = 1000
@@ -92,9 +92,3 @@ def fastest(call: Callable[[], object], seconds: float = 0.04, least: int = 3) -
     while len(times) < least or sum(times) < seconds:
         times.append(seconds_of(call))
     return min(times)
-
-
-def lower_quartile(values: Sequence[float]) -> float:
-    """What a call takes when the machine does nothing else: on a shared one the median measures the others too."""
-    ordered = sorted(values)
-    return ordered[(len(ordered) - 1) // 4]

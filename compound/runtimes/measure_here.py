@@ -15,7 +15,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,10 +56,16 @@ def profiled(file: Path) -> list[Laps]:
     return [by_module(one) for one in calls[1:-1]]
 
 
-def lower_quartile(values: Iterable[float]) -> float:
-    """What a call takes when the machine does nothing else."""
+def lower_quartile(values: Sequence[float]) -> float:
+    """What a call takes when the machine does nothing else: on a shared one the median measures the others too."""
     ordered = sorted(values)
     return ordered[(len(ordered) - 1) // 4]
+
+
+def spent_in(laps: list[Laps]) -> Laps:
+    """Seconds by module over several calls; a profile may leave out what took no time."""
+    names = {name: None for one in laps for name in one}
+    return {name: lower_quartile([one[name] for one in laps if name in one]) for name in names}
 
 
 class Timed:
@@ -94,11 +100,6 @@ class Timed:
             self.calls.append(time.perf_counter() - begun)
         if not self.told["left_out"]:
             self.laps += self.profile()
-
-    def spent(self) -> Laps:
-        """Seconds by module; a profile may leave out what took no time."""
-        names = {name: None for laps in self.laps for name in laps}
-        return {name: lower_quartile(laps[name] for laps in self.laps if name in laps) for name in names}
 
     def profile(self) -> list[Laps]:
         with tempfile.TemporaryDirectory() as folder:
@@ -149,7 +150,7 @@ def main() -> None:
     about["rounds"] = rounds
     found = {
         "format": MEASURED, "threads": given.threads, "environment": about, "kit": kit,
-        "networks": [{"calls": one.calls, "spent": one.spent()} for one in timed],
+        "networks": [{"calls": one.calls, "spent": spent_in(one.laps)} for one in timed],
     }  # fmt: skip
     partial = given.out.with_name(given.out.name + ".partial")
     partial.write_text(json.dumps(found), encoding="utf-8")

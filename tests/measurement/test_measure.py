@@ -29,10 +29,10 @@ from compound.measurement.device import refuse_more_than_memory
 from compound.measurement.machine import environment, peak_gflops
 from compound.measurement.sampling import TimedNetwork, choose
 from compound.measurement.tabulating import TimedSample, canonical, place_units, unit_times
-from compound.measurement.timing import lower_quartile
 from compound.nn import build
 from compound.runtimes import RUNTIMES, Call, Runner, Unavailable, accelerated, runtimes_of
 from compound.runtimes.laps import module_laps
+from compound.runtimes.measure_here import lower_quartile
 from compound.runtimes.registry import eager
 from tests.kinds import slow_but
 
